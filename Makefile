@@ -1,0 +1,25 @@
+# Every target sets up what is missing first; a second run fetches and rebuilds nothing.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: demo test build setup lint
+
+ENV := . scripts/env;
+
+demo: setup
+	@$(ENV) cargo build --release --workspace --bins
+	@$(ENV) "$$CARGO_TARGET_DIR/release/cuecard" demo
+
+test: setup
+	@$(ENV) cargo test --release --workspace
+
+build: setup
+	@$(ENV) cargo build --release --workspace --bins
+	@$(ENV) mkdir -p bin && cp "$$CARGO_TARGET_DIR/release/cuecard" "$$CARGO_TARGET_DIR/release/cxone-sim" bin/
+	@ls -l bin/cuecard bin/cxone-sim
+
+lint: setup
+	@$(ENV) cargo fmt --all --check
+	@$(ENV) cargo clippy --release --workspace --all-targets -- -D warnings
+
+setup:
+	@scripts/setup

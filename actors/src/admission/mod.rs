@@ -1,0 +1,224 @@
+//! The one place where work is let in, before the Extractor.
+//!
+//! A bounded queue keyed by interaction, in which the newest utterance takes the place of the one before it,
+//! and a fixed number of permits. An item leaves the queue only with a permit, which travels in its ticket,
+//! so every inbox behind has room for all permits. Work that comes late ends here as expired; when the service
+//! is behind, items get less effort, and at last the oldest are let go.
+
+mod giving_way;
+mod queue;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::{Stream, stream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+
+pub use giving_way::{GivingWay, Load, Pressure};
+use queue::{Queue, QueueKey, Queued};
+
+use crate::messages::{Admitted, Outcome, OutcomeSink, Stage, Ticket, WorkItem};
+
+/// How much is let in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdmissionSettings {
+    /// Items that may wait.
+    pub queue: usize,
+    /// Items that may be on their way through the stages.
+    pub in_flight: usize,
+    /// When items get less effort.
+    pub giving_way: GivingWay,
+}
+
+/// A handle to the admission. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Admission {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: AdmissionSettings,
+    state: Mutex<State>,
+    arrived: Notify,
+    permits: Arc<Semaphore>,
+    sink: Arc<dyn OutcomeSink>,
+    encoder_wait: Box<dyn Fn() -> Duration + Send + Sync>,
+}
+
+struct State {
+    queue: Queue,
+    pressure: Pressure,
+    closed: bool,
+}
+
+impl Admission {
+    /// An empty admission. `encoder_wait` tells how long the oldest text has waited for the encoder.
+    pub fn new(
+        settings: AdmissionSettings,
+        sink: Arc<dyn OutcomeSink>,
+        encoder_wait: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        let shared = Shared {
+            settings,
+            state: Mutex::new(State { queue: Queue::default(), pressure: Pressure::None, closed: false }),
+            arrived: Notify::new(),
+            permits: Arc::new(Semaphore::new(settings.in_flight)),
+            sink,
+            encoder_wait: Box::new(encoder_wait),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Lets an utterance of a stream in. It takes the place of one of the same interaction that still waits;
+    /// a full queue lets its oldest item go.
+    pub fn hear(&self, item: WorkItem) {
+        let ticket = Ticket::new(&item, Arc::clone(&self.shared.sink), None);
+        let key = QueueKey::Interaction(item.key.clone());
+        self.enqueue(key, item, ticket, true);
+    }
+
+    /// Lets somebody's question in and gives them the outcome to wait for. It is never replaced; with a
+    /// full queue it ends as shed at once.
+    pub fn ask(&self, item: WorkItem) -> oneshot::Receiver<Outcome> {
+        let (reply, outcome) = oneshot::channel();
+        let ticket = Ticket::new(&item, Arc::clone(&self.shared.sink), Some(reply));
+        let key = QueueKey::Caller(item.decision);
+        self.enqueue(key, item, ticket, false);
+        outcome
+    }
+
+    fn enqueue(&self, key: QueueKey, item: WorkItem, ticket: Ticket, makes_room: bool) {
+        let mut ends = Vec::new();
+        let mut state = self.lock();
+        let is_full = state.queue.len() >= self.shared.settings.queue && !state.queue.contains(&key);
+        if state.closed || (is_full && !makes_room) {
+            ends.push((ticket, Outcome::Shed));
+        } else {
+            if is_full && let Some(oldest) = state.queue.pop() {
+                ends.push((oldest.ticket, Outcome::Shed));
+            }
+            if let Some(replaced) = state.queue.push(key, item, ticket) {
+                ends.push((replaced.ticket, Outcome::Replaced));
+            }
+        }
+        drop(state);
+        self.shared.arrived.notify_one();
+        // Finished outside the lock: the sink is somebody else's code.
+        for (ticket, outcome) in ends {
+            ticket.finish(outcome);
+        }
+    }
+
+    /// The admitted items, for one Extractor; ends when the admission is closed and empty. Dropping the
+    /// stream between two items loses none.
+    pub fn admitted(&self) -> impl Stream<Item = Admitted> + 'static {
+        stream::unfold(self.clone(), |admission| async move {
+            let next = admission.next().await?;
+            Some((next, admission))
+        })
+    }
+
+    /// Waits for the next item and a permit; `None` once closed and empty.
+    async fn next(&self) -> Option<Admitted> {
+        loop {
+            let arrived = self.shared.arrived.notified();
+            let (waiting, closed) = {
+                let state = self.lock();
+                (state.queue.len(), state.closed)
+            };
+            match waiting {
+                0 if closed => return None,
+                0 => arrived.await,
+                _ => {
+                    let permit = Arc::clone(&self.shared.permits).acquire_owned().await.ok()?;
+                    if let Some(admitted) = self.admit(permit) {
+                        return Some(admitted);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The oldest item that is not too late, with the effort that the load allows.
+    fn admit(&self, permit: OwnedSemaphorePermit) -> Option<Admitted> {
+        let mut late = Vec::new();
+        let mut state = self.lock();
+        let now = Instant::now();
+        let load = self.load(&state, now);
+        state.pressure = self.shared.settings.giving_way.pressure(state.pressure, &load);
+        let pressure = state.pressure;
+        let mut next = None;
+        let giving_way = self.shared.settings.giving_way;
+        while let Some(Queued { item, ticket, since }) = state.queue.pop() {
+            let is_old = giving_way.lets_go(pressure, now.saturating_duration_since(since));
+            if item.is_expired(now) {
+                late.push((ticket, Outcome::Expired(Stage::Admission)));
+            } else if is_old && state.queue.len() > 0 && !ticket.has_caller() {
+                late.push((ticket, Outcome::Shed));
+            } else {
+                next = Some((item, ticket));
+                break;
+            }
+        }
+        drop(state);
+        for (ticket, outcome) in late {
+            ticket.finish(outcome);
+        }
+        next.map(|(item, mut ticket)| {
+            ticket.admit(permit);
+            Admitted { item, ticket, effort: pressure.effort() }
+        })
+    }
+
+    fn load(&self, state: &State, now: Instant) -> Load {
+        Load {
+            queued: state.queue.len(),
+            oldest_age: state.queue.oldest().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued)),
+            permits_free: self.shared.permits.available_permits(),
+            encoder_wait: (self.shared.encoder_wait)(),
+        }
+    }
+
+    /// Lets nothing more in; what waits is still admitted.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.shared.arrived.notify_one();
+    }
+
+    /// Waits until nothing is queued or on its way any more.
+    pub async fn drained(&self) {
+        let all = u32::try_from(self.shared.settings.in_flight).unwrap_or(u32::MAX);
+        loop {
+            let permits = self.shared.permits.acquire_many(all).await;
+            if permits.is_err() || self.queued() == 0 {
+                return;
+            }
+            drop(permits);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Items that wait.
+    pub fn queued(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    /// Items on their way through the stages.
+    pub fn in_flight(&self) -> usize {
+        self.shared.settings.in_flight - self.shared.permits.available_permits()
+    }
+
+    /// How many can be on their way: the room that every inbox behind must have.
+    pub fn permits(&self) -> usize {
+        self.shared.settings.in_flight
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held; if something did, the queue is still whole.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+#![allow(clippy::unwrap_used)]
+
+use std::pin::pin;
+
+use cuecard_engine::Effort;
+use futures_util::StreamExt;
+
+use super::*;
+use crate::messages::{Failure, Outcome};
+use crate::testing::{Recorder, item};
+
+fn admission(queue: usize, in_flight: usize, recorder: &Arc<Recorder>) -> Admission {
+    let settings = AdmissionSettings { queue, in_flight, giving_way: GivingWay::default() };
+    Admission::new(settings, Arc::clone(recorder) as Arc<dyn OutcomeSink>, || Duration::ZERO)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_utterance_of_an_interaction_takes_the_place_of_the_one_that_waits() {
+    let recorder = Recorder::new();
+    let admission = admission(10, 1, &recorder);
+    for (interaction, number) in [("a", 1), ("b", 1), ("a", 2)] {
+        admission.hear(item("acme", interaction, number));
+    }
+    // The same interaction id of another tenant is another conversation.
+    admission.hear(item("other", "a", 1));
+    assert_eq!(recorder.labels(), ["replaced"]);
+    let mut admitted = pin!(admission.admitted());
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let next = admitted.next().await.unwrap();
+        seen.push((
+            next.item.key.profile.to_string(),
+            next.item.key.interaction.to_string(),
+            next.item.utterance_number,
+        ));
+        next.ticket.finish(Outcome::Replaced);
+    }
+    let expected = [("acme", "a", 2), ("acme", "b", 1), ("other", "a", 1)];
+    assert_eq!(seen, expected.map(|(profile, id, number)| (profile.to_owned(), id.to_owned(), number)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_leaves_only_with_a_permit_and_the_ticket_gives_it_back() {
+    let recorder = Recorder::new();
+    let admission = admission(10, 1, &recorder);
+    admission.hear(item("acme", "a", 1));
+    admission.hear(item("acme", "b", 1));
+    let mut admitted = pin!(admission.admitted());
+    let first = admitted.next().await.unwrap();
+    assert_eq!((admission.in_flight(), admission.queued()), (1, 1));
+    assert!(tokio::time::timeout(Duration::from_secs(1), admitted.next()).await.is_err(), "no permit is free");
+    drop(first);
+    assert_eq!(recorder.outcomes(), [Outcome::Failed(Failure::Panicked)], "dropped unfinished");
+    assert_eq!(admitted.next().await.unwrap().item.key.interaction.to_string(), "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_work_ends_as_expired_and_a_full_queue_lets_the_oldest_go() {
+    let recorder = Recorder::new();
+    let admission = admission(2, 1, &recorder);
+    for interaction in ["a", "b", "c"] {
+        admission.hear(item("acme", interaction, 1));
+    }
+    assert_eq!(recorder.labels(), ["shed"]);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    admission.hear(item("acme", "d", 1));
+    assert_eq!(recorder.labels(), ["shed", "shed"]);
+    let mut admitted = pin!(admission.admitted());
+    assert_eq!(admitted.next().await.unwrap().item.key.interaction.to_string(), "d");
+    assert_eq!(recorder.labels()[..3], ["shed", "shed", "expired"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_never_replaced_and_told_at_once_when_the_queue_is_full() {
+    let recorder = Recorder::new();
+    let admission = admission(2, 1, &recorder);
+    let first = admission.ask(item("acme", "a", 1));
+    let second = admission.ask(item("acme", "a", 2));
+    let third = admission.ask(item("acme", "a", 3));
+    assert_eq!(third.await.unwrap(), Outcome::Shed);
+    let mut admitted = pin!(admission.admitted());
+    admitted.next().await.unwrap().ticket.finish(Outcome::Delivered { cxone_id: None });
+    assert_eq!(first.await.unwrap(), Outcome::Delivered { cxone_id: None });
+    drop(admitted.next().await.unwrap());
+    assert_eq!(second.await.unwrap(), Outcome::Failed(Failure::Panicked), "a dropped ticket answers its caller");
+}
+
+#[tokio::test(start_paused = true)]
+async fn effort_falls_while_the_encoder_is_behind() {
+    let recorder = Recorder::new();
+    let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GivingWay::default() };
+    let admission = Admission::new(settings, recorder, || Duration::from_millis(1500));
+    admission.hear(item("acme", "a", 1));
+    let mut admitted = pin!(admission.admitted());
+    assert_eq!(admitted.next().await.unwrap().effort, Effort::LexicalOnly);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_dropped_between_items_loses_none_and_closing_drains() {
+    let recorder = Recorder::new();
+    let admission = admission(10, 2, &recorder);
+    {
+        let mut admitted = pin!(admission.admitted());
+        assert!(tokio::time::timeout(Duration::from_secs(1), admitted.next()).await.is_err());
+    }
+    admission.hear(item("acme", "a", 1));
+    admission.close();
+    admission.hear(item("acme", "b", 1));
+    assert_eq!(recorder.labels(), ["shed"], "closed");
+    let mut admitted = pin!(admission.admitted());
+    let last = admitted.next().await.unwrap();
+    assert!(admitted.next().await.is_none());
+    assert!(tokio::time::timeout(Duration::from_secs(1), admission.drained()).await.is_err(), "one is on its way");
+    last.ticket.finish(Outcome::Replaced);
+    admission.drained().await;
+}
+
+/// Behind by two seconds, the service lets old questions go, and answers those that came a moment ago.
+#[tokio::test(start_paused = true)]
+async fn under_the_highest_pressure_only_the_old_items_are_let_go() {
+    let recorder = Recorder::new();
+    let admission = admission(10, 1, &recorder);
+    let mut admitted = pin!(admission.admitted());
+    admission.hear(item("acme", "first", 1));
+    let first = admitted.next().await.unwrap();
+    for interaction in ["old", "replaced", "older-place"] {
+        admission.hear(item("acme", interaction, 1));
+    }
+    let asked = admission.ask(item("acme", "asked", 1));
+    tokio::time::advance(Duration::from_millis(2100)).await;
+    // The newest utterance has waited for no time at all, although its conversation's place is old.
+    admission.hear(item("acme", "replaced", 2));
+    admission.hear(item("acme", "new", 1));
+    assert_eq!(recorder.labels(), ["replaced"]);
+    first.ticket.finish(Outcome::Replaced);
+    let mut seen = Vec::new();
+    while admission.queued() > 0 {
+        let next = admitted.next().await.unwrap();
+        seen.push((next.item.key.interaction.to_string(), next.effort));
+        next.ticket.finish(Outcome::Delivered { cxone_id: None });
+    }
+    let names: Vec<_> = seen.iter().map(|(interaction, _)| interaction.as_str()).collect();
+    assert_eq!(names, ["replaced", "asked", "new"]);
+    assert_eq!(seen[0].1, Effort::LexicalOnly);
+    assert_eq!(recorder.labels().iter().filter(|label| **label == "shed").count(), 2);
+    assert!(matches!(asked.await.unwrap(), Outcome::Delivered { .. }), "somebody waits for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_item_is_never_let_go_for_its_age() {
+    let recorder = Recorder::new();
+    let admission = admission(10, 1, &recorder);
+    let mut admitted = pin!(admission.admitted());
+    admission.hear(item("acme", "a", 1));
+    let first = admitted.next().await.unwrap();
+    admission.hear(item("acme", "b", 1));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    first.ticket.finish(Outcome::Replaced);
+    assert_eq!(admitted.next().await.unwrap().item.key.interaction.to_string(), "b");
+}

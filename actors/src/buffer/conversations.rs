@@ -1,0 +1,213 @@
+//! All conversations of all profiles: which window a word belongs to, and when it becomes an utterance.
+//!
+//! No actor and no timer in here: time is passed in, utterances are passed out through a function.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cuecard_engine::conversation::{FlushReason, Fragment, Pauses, Utterance, Window, WindowLimits};
+use tokio::time::Instant;
+
+use super::alarms::Alarms;
+use crate::messages::{Heard, InteractionKey, ProfileName, StreamWord};
+use crate::supervision::{Keyed, Recovery};
+use crate::telemetry::DropReason;
+
+/// Pauses and sizes of the Buffer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BufferSettings {
+    /// When silence flushes a window.
+    pub pauses: Pauses,
+    /// What one window holds.
+    pub limits: WindowLimits,
+    /// How long fragments without an interaction wait, after silence would have flushed them, for a state that
+    /// names one.
+    pub unnamed_wait: Duration,
+    /// Conversations held at most.
+    pub conversations: usize,
+    /// How long an idle conversation is held.
+    pub forget_after: Duration,
+}
+
+/// Something that was let go, to be counted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) reason: DropReason,
+    pub(super) count: u64,
+    pub(super) detail: String,
+}
+
+/// An utterance that a window gave.
+pub(super) struct Flushed<'a> {
+    pub(super) key: &'a InteractionKey,
+    pub(super) utterance_number: u64,
+    pub(super) utterance: Utterance,
+    /// When the frame with the last word was received.
+    pub(super) heard: Instant,
+    pub(super) at: Instant,
+}
+
+#[derive(Default)]
+struct Conversation {
+    window: Window,
+    utterances: u64,
+}
+
+/// The windows and when each is due.
+pub(super) struct Conversations {
+    settings: BufferSettings,
+    named: Keyed<InteractionKey, Conversation>,
+    alarms: Alarms<InteractionKey>,
+    /// Fragments of connections that have not named an interaction yet.
+    unnamed: HashMap<ProfileName, Window>,
+    unnamed_alarms: Alarms<ProfileName>,
+}
+
+impl Conversations {
+    pub(super) fn new(settings: BufferSettings) -> Self {
+        Self {
+            settings,
+            named: Keyed::new(settings.conversations),
+            alarms: Alarms::new(),
+            unnamed: HashMap::new(),
+            unnamed_alarms: Alarms::new(),
+        }
+    }
+
+    /// Takes in what a listener heard; an utterance that it completes goes to `emit`.
+    pub(super) fn hear(&mut self, heard: Heard, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
+        let Heard { profile, received, word } = heard;
+        match word {
+            StreamWord::Fragment { interaction, speaker, text } => {
+                let fragment = Fragment { speaker, text, arrived: received };
+                match interaction {
+                    Some(interaction) => {
+                        let key = InteractionKey { profile, interaction };
+                        self.hear_fragment(&key, fragment, emit)
+                    }
+                    None => self.hear_unnamed(&profile, fragment),
+                }
+            }
+            StreamWord::TurnEnded { interaction: Some(interaction) } => {
+                let unnamed = self.take_unnamed(&profile);
+                let key = InteractionKey { profile, interaction };
+                self.flush(&key, FlushReason::State, unnamed, received, emit)
+            }
+            // Without an id it names no window; what the connection buffered waits for one that does.
+            StreamWord::TurnEnded { interaction: None } => Vec::new(),
+            StreamWord::InteractionEnded { interaction } => {
+                let key = InteractionKey { profile, interaction };
+                self.alarms.set(&key, None);
+                self.named.remove(&key);
+                Vec::new()
+            }
+        }
+    }
+
+    fn hear_fragment(&mut self, key: &InteractionKey, fragment: Fragment, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
+        let (settings, now) = (self.settings, fragment.arrived);
+        let ((full, next), evicted) = self.named.with(key, now, |conversation| {
+            conversation.window.hear(fragment);
+            (conversation.window.is_full(&settings.limits), conversation.window.next_flush(&settings.pauses))
+        });
+        self.alarms.set(key, next.map(|(at, _)| at));
+        let mut lost = self.evicted(evicted);
+        if full {
+            lost.extend(self.flush(key, FlushReason::Full, Vec::new(), now, emit));
+        }
+        lost
+    }
+
+    fn hear_unnamed(&mut self, profile: &ProfileName, fragment: Fragment) -> Vec<Lost> {
+        let window = self.unnamed.entry(profile.clone()).or_default();
+        window.hear(fragment);
+        let next = window.next_flush(&self.settings.pauses).map(|(at, _)| at + self.settings.unnamed_wait);
+        let full = window.is_full(&self.settings.limits);
+        self.unnamed_alarms.set(profile, next);
+        if full { self.drop_unnamed(profile, "more text without an interaction than fits") } else { Vec::new() }
+    }
+
+    fn take_unnamed(&mut self, profile: &ProfileName) -> Vec<Fragment> {
+        self.unnamed_alarms.set(profile, None);
+        self.unnamed.get_mut(profile).map(Window::take_unflushed).unwrap_or_default()
+    }
+
+    fn drop_unnamed(&mut self, profile: &ProfileName, detail: &str) -> Vec<Lost> {
+        let count = self.take_unnamed(profile).len() as u64;
+        vec![Lost { reason: DropReason::NoInteraction, count, detail: format!("{profile}: {detail}") }]
+    }
+
+    fn flush(
+        &mut self,
+        key: &InteractionKey,
+        reason: FlushReason,
+        others: Vec<Fragment>,
+        now: Instant,
+        emit: &dyn Fn(Flushed<'_>),
+    ) -> Vec<Lost> {
+        let limits = self.settings.limits;
+        self.alarms.set(key, None);
+        if others.is_empty() && !self.named.contains(key) {
+            // Nothing is buffered: no conversation shall make room for an empty window.
+            return Vec::new();
+        }
+        let ((), evicted) = self.named.with(key, now, |conversation| {
+            let last_word = others.iter().map(|fragment| fragment.arrived).max();
+            let heard = conversation.window.last_heard().max(last_word).unwrap_or(now);
+            if let Some(utterance) = conversation.window.flush(reason, others, &limits) {
+                conversation.utterances += 1;
+                let utterance_number = conversation.utterances;
+                emit(Flushed { key, utterance_number, utterance, heard, at: now });
+            }
+        });
+        self.evicted(evicted)
+    }
+
+    fn evicted(&mut self, evicted: Option<InteractionKey>) -> Vec<Lost> {
+        let Some(key) = evicted else { return Vec::new() };
+        self.alarms.set(&key, None);
+        let detail = format!("{}: {} made room for another", key.profile, key.interaction);
+        vec![Lost { reason: DropReason::WindowEvicted, count: 1, detail }]
+    }
+
+    /// Flushes whatever silence or age has made due.
+    pub(super) fn flush_due(&mut self, now: Instant, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        while let Some(key) = self.alarms.pop_due(now) {
+            let pauses = self.settings.pauses;
+            let (due, _) = self.named.with(&key, now, |conversation| conversation.window.next_flush(&pauses));
+            let reason = due.map_or(FlushReason::Pause, |(_, reason)| reason);
+            lost.extend(self.flush(&key, reason, Vec::new(), now, emit));
+        }
+        while let Some(profile) = self.unnamed_alarms.pop_due(now) {
+            lost.extend(self.drop_unnamed(&profile, "no state named an interaction in time"));
+        }
+        lost
+    }
+
+    /// When [`Self::flush_due`] has something to do next.
+    pub(super) fn next_alarm(&self) -> Option<Instant> {
+        self.alarms.next().into_iter().chain(self.unnamed_alarms.next()).min()
+    }
+
+    /// Forgets conversations in which nothing happened for long.
+    pub(super) fn evict_idle(&mut self, now: Instant) {
+        self.named.evict_idle(now, self.settings.forget_after);
+    }
+
+    /// After a panic: drops the window in hand, and arms the alarms anew from the windows that are left.
+    pub(super) fn recover(&mut self, now: Instant) -> Recovery<InteractionKey> {
+        let recovery = self.named.recover(now);
+        self.alarms.clear();
+        for (key, conversation) in self.named.iter() {
+            let next = conversation.window.next_flush(&self.settings.pauses);
+            self.alarms.set(key, next.map(|(at, _)| at));
+        }
+        recovery
+    }
+
+    /// Conversations held.
+    pub(super) fn len(&self) -> usize {
+        self.named.len()
+    }
+}

@@ -1,0 +1,135 @@
+//! Buffer: from fragments to utterances, one bounded window per interaction.
+//!
+//! Takes [`Heard`] from the listeners, lets [`WorkItem`]s in at the admission. A window is flushed by a state, by
+//! a pause, or by its age; an idle one is forgotten. A panic costs the window in hand and no other, counted.
+
+mod alarms;
+mod conversations;
+
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, StreamHandler, Supervised};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub use conversations::BufferSettings;
+use conversations::{Conversations, Flushed, Lost};
+
+use crate::inbox::Inbox;
+use crate::messages::{Heard, ProfileName, WorkItem};
+use crate::supervision::{Escalation, Recovery, Timer};
+use crate::telemetry::{ActorDropped, DropReason, Metrics};
+
+/// How often idle windows are looked for.
+const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Lets an utterance in.
+pub type Admit = Box<dyn Fn(WorkItem)>;
+
+/// How long a profile's cards are worth showing.
+pub type Deadline = Box<dyn Fn(&ProfileName) -> Duration>;
+
+/// What a Buffer works with.
+pub struct BufferDeps {
+    /// Where fragments and states come from.
+    pub inbox: Inbox<Heard>,
+    /// Where utterances go.
+    pub admit: Admit,
+    /// How long each profile's cards are worth showing.
+    pub deadline: Deadline,
+    /// Pauses and sizes.
+    pub settings: BufferSettings,
+    /// Where drops are counted.
+    pub metrics: Metrics,
+    /// The way out when going on is no use.
+    pub escalation: Escalation,
+}
+
+impl BufferDeps {
+    fn admit(&self, flushed: Flushed<'_>) {
+        let Flushed { key, utterance_number, utterance, heard, at } = flushed;
+        let deadline = at + (self.deadline)(&key.profile);
+        let decision = Uuid::now_v7();
+        let heard_at = Timestamp::now();
+        let key = key.clone();
+        (self.admit)(WorkItem { decision, key, utterance_number, heard_at, utterance, heard, deadline });
+    }
+}
+
+/// See the module.
+pub struct Buffer {
+    deps: BufferDeps,
+    conversations: Conversations,
+    /// The timer of the next flush; gone after a restart.
+    alarm: Option<(Instant, Timer)>,
+}
+
+impl Buffer {
+    /// A Buffer that has heard nothing yet.
+    pub fn new(deps: BufferDeps) -> Self {
+        Self { conversations: Conversations::new(deps.settings), deps, alarm: None }
+    }
+
+    fn flush_due(&mut self, context: &mut Context<Self>) {
+        self.alarm = None;
+        let deps = &self.deps;
+        let lost = self.conversations.flush_due(Instant::now(), &|flushed| deps.admit(flushed));
+        self.count(&lost);
+        self.arm(context);
+    }
+
+    /// Makes sure that a timer stands for the next flush.
+    fn arm(&mut self, context: &mut Context<Self>) {
+        let Some(next) = self.conversations.next_alarm() else { return };
+        if self.alarm.as_ref().is_some_and(|(at, _)| *at <= next) {
+            return;
+        }
+        let wait = next.saturating_duration_since(Instant::now());
+        self.alarm = Some((next, Timer::start(wait, context, Self::flush_due)));
+    }
+
+    fn count(&self, lost: &[Lost]) {
+        for Lost { reason, count, detail } in lost {
+            ActorDropped { reason: *reason, count: *count, detail }.emit(&self.deps.metrics);
+        }
+    }
+}
+
+impl Actor for Buffer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        Self::add_stream(self.deps.inbox.stream(), context);
+        context.run_interval(EVICTION_INTERVAL, |buffer, _| buffer.conversations.evict_idle(Instant::now()));
+        self.arm(context);
+    }
+}
+
+impl Supervised for Buffer {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        self.alarm = None;
+        let before = self.conversations.len();
+        let recovery = self.conversations.recover(Instant::now());
+        let count = before.saturating_sub(self.conversations.len()) as u64;
+        if count > 0 {
+            let detail = "in hand, or at risk, when a handler panicked";
+            ActorDropped { reason: DropReason::WindowLost, count, detail }.emit(&self.deps.metrics);
+        }
+        if recovery == Recovery::Escalate {
+            self.deps.escalation.escalate("buffer", "panics on three different conversations within a minute");
+        }
+    }
+}
+
+impl StreamHandler<Heard> for Buffer {
+    fn handle(&mut self, heard: Heard, context: &mut Self::Context) {
+        let deps = &self.deps;
+        let lost = self.conversations.hear(heard, &|flushed| deps.admit(flushed));
+        self.count(&lost);
+        self.arm(context);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+#![allow(clippy::unwrap_used)]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cuecard_engine::conversation::{FlushReason, Pauses, Speaker, WindowLimits};
+use tokio::time::advance;
+
+use super::*;
+use crate::inbox::bounded;
+use crate::messages::StreamWord;
+use crate::supervision::{ActorCell, ActorState, RestartPolicy, escalations, supervise};
+use crate::testing::until;
+
+fn settings() -> BufferSettings {
+    BufferSettings {
+        pauses: Pauses::default(),
+        limits: WindowLimits::default(),
+        unnamed_wait: Duration::from_secs(30),
+        conversations: 100,
+        forget_after: Duration::from_mins(15),
+    }
+}
+
+fn heard(profile: &str, word: StreamWord) -> Heard {
+    Heard { profile: ProfileName::new(profile), received: Instant::now(), word }
+}
+
+fn fragment(interaction: Option<&str>, text: &str) -> StreamWord {
+    let interaction = interaction.map(|id| id.parse().unwrap());
+    StreamWord::Fragment { interaction, speaker: Speaker::Customer, text: text.to_owned() }
+}
+
+fn turn_ended(interaction: Option<&str>) -> StreamWord {
+    StreamWord::TurnEnded { interaction: interaction.map(|id| id.parse().unwrap()) }
+}
+
+/// What came out: interaction, number, question, reason.
+type Seen = Rc<RefCell<Vec<(String, u64, String, FlushReason)>>>;
+
+struct Fixture {
+    conversations: Conversations,
+    seen: Seen,
+}
+
+impl Fixture {
+    fn new(settings: BufferSettings) -> Self {
+        Self { conversations: Conversations::new(settings), seen: Seen::default() }
+    }
+
+    fn hear(&mut self, word: StreamWord) -> Vec<Lost> {
+        let seen = Rc::clone(&self.seen);
+        self.conversations.hear(heard("acme", word), &|flushed| note(&seen, &flushed))
+    }
+
+    fn flush_due(&mut self) -> Vec<Lost> {
+        let seen = Rc::clone(&self.seen);
+        self.conversations.flush_due(Instant::now(), &|flushed| note(&seen, &flushed))
+    }
+
+    fn questions(&self) -> Vec<String> {
+        self.seen.borrow().iter().map(|(_, _, question, _)| question.clone()).collect()
+    }
+}
+
+fn note(seen: &Seen, flushed: &Flushed<'_>) {
+    let question = flushed.utterance.newest_customer_turn().to_owned();
+    let id = flushed.key.interaction.to_string();
+    seen.borrow_mut().push((id, flushed.utterance_number, question, flushed.utterance.flushed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_flushes_at_once_and_a_second_one_does_nothing() {
+    let mut fixture = Fixture::new(settings());
+    fixture.hear(fragment(Some("a"), "where is"));
+    fixture.hear(fragment(Some("a"), "my order"));
+    fixture.hear(turn_ended(Some("b")));
+    assert!(fixture.questions().is_empty());
+    fixture.hear(turn_ended(Some("a")));
+    fixture.hear(turn_ended(Some("a")));
+    let expected = ("a".to_owned(), 1, "where is my order".to_owned(), FlushReason::State);
+    assert_eq!(*fixture.seen.borrow(), [expected]);
+    assert_eq!(fixture.conversations.next_alarm(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_flushes_three_seconds_after_the_last_or_ten_after_the_first_fragment() {
+    let mut fixture = Fixture::new(settings());
+    let start = Instant::now();
+    fixture.hear(fragment(Some("a"), "one"));
+    advance(Duration::from_secs(2)).await;
+    fixture.hear(fragment(Some("a"), "two"));
+    assert_eq!(fixture.conversations.next_alarm(), Some(start + Duration::from_secs(5)));
+    advance(Duration::from_secs(3)).await;
+    fixture.flush_due();
+    assert_eq!(fixture.seen.borrow()[0].3, FlushReason::Pause);
+    let again = Instant::now();
+    for _ in 0..5 {
+        fixture.hear(fragment(Some("a"), "more"));
+        advance(Duration::from_secs(2)).await;
+    }
+    assert_eq!(fixture.conversations.next_alarm(), Some(again + Duration::from_secs(10)));
+    fixture.flush_due();
+    assert_eq!(
+        fixture.seen.borrow()[1],
+        ("a".into(), 2, "one two more more more more more".into(), FlushReason::Longest)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn fragments_without_an_interaction_join_the_next_state_that_names_one() {
+    let mut fixture = Fixture::new(settings());
+    fixture.hear(fragment(Some("a"), "where"));
+    advance(Duration::from_millis(1)).await;
+    fixture.hear(fragment(None, "is my"));
+    advance(Duration::from_millis(1)).await;
+    fixture.hear(fragment(Some("a"), "order"));
+    fixture.hear(turn_ended(None));
+    assert!(fixture.questions().is_empty(), "a state without an id names no window");
+    fixture.hear(turn_ended(Some("a")));
+    assert_eq!(fixture.questions(), ["where is my order"]);
+    assert_eq!(fixture.conversations.next_alarm(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fragments_that_no_state_claims_are_dropped_after_thirty_seconds_and_counted() {
+    let mut fixture = Fixture::new(settings());
+    fixture.hear(fragment(None, "one"));
+    fixture.hear(fragment(None, "two"));
+    advance(Duration::from_millis(32_900)).await;
+    assert!(fixture.flush_due().is_empty(), "a state may still come");
+    advance(Duration::from_millis(100)).await;
+    let lost = fixture.flush_due();
+    assert_eq!((lost[0].reason, lost[0].count), (DropReason::NoInteraction, 2));
+    fixture.hear(turn_ended(Some("a")));
+    assert!(fixture.questions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_or_idle_interaction_is_forgotten_and_a_full_map_evicts() {
+    let mut fixture = Fixture::new(BufferSettings { conversations: 2, ..settings() });
+    fixture.hear(fragment(Some("a"), "one"));
+    fixture.hear(StreamWord::InteractionEnded { interaction: "a".parse().unwrap() });
+    assert_eq!((fixture.conversations.len(), fixture.conversations.next_alarm()), (0, None));
+    for (number, id) in ["b", "c", "d"].into_iter().enumerate() {
+        advance(Duration::from_millis(1)).await;
+        let lost = fixture.hear(fragment(Some(id), "hello"));
+        assert_eq!(lost.len(), usize::from(number == 2), "{id}");
+    }
+    advance(Duration::from_secs(3)).await;
+    fixture.flush_due();
+    assert_eq!(fixture.questions().len(), 2, "the evicted window's alarm is gone");
+    fixture.conversations.evict_idle(Instant::now() + Duration::from_secs(1000));
+    assert_eq!(fixture.conversations.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_much_text_flushes_without_waiting() {
+    let mut fixture = Fixture::new(settings());
+    fixture.hear(fragment(Some("a"), &"word ".repeat(4000)));
+    assert_eq!(fixture.seen.borrow()[0].3, FlushReason::Full);
+}
+
+/// The bad message is a turn end whose admission panics; two conversations queue behind it, and a third
+/// has a flush under way by timer. All three end in utterances, at the same address.
+#[actix::test]
+async fn a_panic_costs_the_window_in_hand_and_no_other() {
+    let (sender, inbox) = bounded(16);
+    let (escalation, _escalations) = escalations();
+    let cell = ActorCell::new("buffer");
+    let metrics = Metrics::new(&[ProfileName::new("acme")], vec![Arc::clone(&cell)]).unwrap();
+    let admitted: Rc<RefCell<Vec<String>>> = Rc::default();
+    let seen = Rc::clone(&admitted);
+    let short = Pauses { after_last: Duration::from_millis(150), after_first: Duration::from_secs(10) };
+    let deps = BufferDeps {
+        inbox,
+        admit: Box::new(move |item| {
+            assert_ne!(item.key.interaction.to_string(), "bad", "injected");
+            seen.borrow_mut().push(item.key.interaction.to_string());
+        }),
+        deadline: Box::new(|_| Duration::from_secs(4)),
+        settings: BufferSettings { pauses: short, ..settings() },
+        metrics: metrics.clone(),
+        escalation: escalation.clone(),
+    };
+    sender.send(heard("acme", fragment(Some("timed"), "hello"))).await.unwrap();
+    for id in ["bad", "one", "two"] {
+        sender.send(heard("acme", fragment(Some(id), "hello"))).await.unwrap();
+        sender.send(heard("acme", turn_ended(Some(id)))).await.unwrap();
+    }
+    let address = supervise(Arc::clone(&cell), RestartPolicy::default(), escalation, |_| Buffer::new(deps));
+    until("the three other conversations end in utterances", || admitted.borrow().len() == 3).await;
+    let mut seen = admitted.borrow().clone();
+    seen.sort();
+    assert_eq!(seen, ["one", "timed", "two"]);
+    assert_eq!((cell.panics(), cell.restarts(), cell.state()), (1, 1, ActorState::Running));
+    assert!(address.connected());
+    let text = metrics.render(0.0).unwrap();
+    assert!(text.contains(r#"cuecard_dropped_total{actor="buffer",reason="window_lost"} 1"#), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_of_an_unknown_interaction_makes_no_other_give_way() {
+    let mut fixture = Fixture::new(BufferSettings { conversations: 1, ..settings() });
+    fixture.hear(fragment(Some("a"), "hello"));
+    for id in ["b", "c"] {
+        assert!(fixture.hear(turn_ended(Some(id))).is_empty());
+    }
+    fixture.hear(turn_ended(Some("a")));
+    assert_eq!(fixture.questions(), ["hello"]);
+}
+
+/// An actor on paused time; `admit` panics for the interaction `bad`.
+fn paused_buffer(cell: &Arc<ActorCell>) -> (async_channel::Sender<Heard>, Rc<RefCell<Vec<WorkItem>>>) {
+    tokio::time::pause();
+    let (sender, inbox) = bounded(64);
+    let (escalation, _) = escalations();
+    let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
+    let admitted = Rc::<RefCell<Vec<WorkItem>>>::default();
+    let seen = Rc::clone(&admitted);
+    let deps = BufferDeps {
+        inbox,
+        admit: Box::new(move |item| {
+            assert_ne!(item.key.interaction.as_str(), "bad", "injected");
+            seen.borrow_mut().push(item);
+        }),
+        deadline: Box::new(|_| Duration::from_secs(4)),
+        settings: settings(),
+        metrics,
+        escalation: escalation.clone(),
+    };
+    supervise(Arc::clone(cell), RestartPolicy::default(), escalation, |_| Buffer::new(deps));
+    (sender, admitted)
+}
+
+/// The fragment without an interaction arms a timer for half a minute, the one after it a shorter one in its place,
+/// and then a panic comes before that is carried out.
+#[actix::test]
+async fn timers_hold_after_a_restart_whatever_was_rearmed_just_before_it() {
+    let cell = ActorCell::new("buffer");
+    let (sender, admitted) = paused_buffer(&cell);
+    for word in [
+        fragment(None, "nobody's"),
+        fragment(Some("a"), "hello"),
+        fragment(Some("bad"), "hello"),
+        turn_ended(Some("bad")),
+        fragment(Some("b"), "hello"),
+    ] {
+        sender.send(heard("acme", word)).await.unwrap();
+    }
+    until("it restarted", || cell.restarts() == 1).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let questions: Vec<_> = admitted.borrow().iter().map(|item| item.key.interaction.to_string()).collect();
+    assert_eq!(questions, ["a", "b"], "silence flushes as it did before");
+    assert_eq!(cell.panics(), 1);
+}
+
+#[actix::test]
+async fn a_work_item_carries_when_the_last_word_was_heard_and_until_when_a_card_is_of_use() {
+    let cell = ActorCell::new("buffer");
+    let (sender, admitted) = paused_buffer(&cell);
+    let start = Instant::now();
+    sender.send(heard("acme", fragment(Some("a"), "hello"))).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let item = admitted.borrow()[0].clone();
+    assert_eq!((item.key.profile.as_str(), item.utterance_number, item.heard), ("acme", 1, start));
+    let flushed = item.deadline - Duration::from_secs(4);
+    let pause = flushed - start;
+    assert!(pause >= Duration::from_secs(3) && pause < Duration::from_millis(3010), "{pause:?}");
+    assert_eq!(cell.panics(), 0);
+}

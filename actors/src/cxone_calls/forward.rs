@@ -1,0 +1,78 @@
+//! Hands accepts and rejects on to the training endpoint, one attempt at a time.
+
+use std::time::Duration;
+
+use cuecard_cxone::answers::{CallKind, CallOutcome, Decision};
+use cuecard_cxone::feedback::{FeedbackCall, REQUIRED_SCOPE};
+use cuecard_cxone::http::Request;
+use tokio::time::Instant;
+
+use super::CxoneCalls;
+use super::answer::{attempt, describe};
+use crate::telemetry::Endpoint;
+
+/// What became of one attempt to hand feedback on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForwardEnd {
+    /// CXone has it.
+    Forwarded,
+    /// Again after this wait.
+    Postponed {
+        /// The wait.
+        wait: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// CXone will never take it.
+    SetAside {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl CxoneCalls {
+    /// Hands one piece of feedback on, once; `number` counts the attempts. While a 429 holds the profile it is
+    /// postponed and not sent.
+    pub async fn forward(&self, call: &FeedbackCall, number: u32) -> ForwardEnd {
+        let body = match call.to_json() {
+            Ok(body) => body,
+            Err(error) => return ForwardEnd::SetAside { reason: format!("it can't be written as json: {error}") },
+        };
+        let token = match self.token().await {
+            Ok(token) => token,
+            Err(error) => {
+                return ForwardEnd::Postponed {
+                    wait: self.deps.policy.feedback.step(number),
+                    reason: error.to_string(),
+                };
+            }
+        };
+        let now = Instant::now();
+        if let Some(until) = self.held(now) {
+            return ForwardEnd::Postponed { wait: until - now, reason: "CXone asked to wait".to_owned() };
+        }
+        let url = self.deps.connection.feedback_url();
+        let request = Request::json(actix_http::Method::POST, url, body).with_bearer(token.secret().clone());
+        let answer = self.send(Endpoint::Feedback, &request, None).await;
+        let mut attempt = attempt(CallKind::Feedback, &answer, number, None);
+        attempt.num_renewals = number.saturating_sub(1);
+        let mut reason = describe(&answer);
+        if attempt.outcome == CallOutcome::Answered(403) {
+            reason = format!("the client lacks the scope {REQUIRED_SCOPE}; {reason}");
+        }
+        match self.deps.policy.decide(&attempt) {
+            Decision::Done => ForwardEnd::Forwarded,
+            Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {
+                self.invalidate(token);
+                ForwardEnd::Postponed { wait, reason }
+            }
+            Decision::RetryAfter { wait, hold_profile, .. } => {
+                if hold_profile {
+                    self.hold(wait);
+                }
+                ForwardEnd::Postponed { wait, reason }
+            }
+            Decision::GiveUp(given_up) => ForwardEnd::SetAside { reason: format!("{given_up}: {reason}") },
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `FeedbackLogger`: accepts and rejects, stored first and then handed on to CXone until it has them.
+//!
+//! Takes [`HeardFeedback`], writes it to the ledger, and forwards what the ledger holds, oldest first within an
+//! interaction, one at a time per interaction. Nothing is lost: a restart finds what was stored and not forwarded. An
+//! event that CXone will never take is set aside, counted and kept, and the next one goes on.
+
+mod progress;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, StreamHandler, Supervised};
+use cuecard_ledger::{FeedbackQueue, LedgerError, NewFeedback, PendingFeedback};
+use futures_util::future::LocalBoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use progress::Progress;
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use crate::cxone_calls::ForwardEnd;
+use crate::inbox::Inbox;
+use crate::messages::{HeardFeedback, ProfileName};
+use crate::supervision::ActorCell;
+use crate::telemetry::{ActorDropped, DropReason, FeedbackReached, FeedbackStage, Metrics};
+
+/// How often the ledger is asked for events whose wait is over; the shortest wait is half a second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// Events forwarded at once per profile.
+const AT_ONCE: u32 = 16;
+/// The pause before a failed write to the ledger is tried again.
+const WRITE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Hands one event on to the profile's CXone.
+pub type Forward = Rc<dyn Fn(&PendingFeedback) -> LocalBoxFuture<'static, ForwardEnd>>;
+
+/// What a `FeedbackLogger` works with.
+pub struct FeedbackLoggerDeps {
+    /// Where accepts and rejects come from.
+    pub inbox: Inbox<HeardFeedback>,
+    /// The durable queue.
+    pub queue: FeedbackQueue,
+    /// Hands events on.
+    pub forward: Forward,
+    /// Whose events are forwarded.
+    pub profiles: Vec<ProfileName>,
+    /// Where events are counted.
+    pub metrics: Metrics,
+    /// The actor's public state.
+    pub cell: Arc<ActorCell>,
+}
+
+/// See the module.
+pub struct FeedbackLogger {
+    deps: FeedbackLoggerDeps,
+    progress: Progress,
+    /// The event that is about to be forwarded; set aside if that panics.
+    in_hand: Option<PendingFeedback>,
+    /// Fair, so that events are stored in the order in which they were heard, even where a write is tried again.
+    storing: Rc<Mutex<()>>,
+}
+
+/// What the ledger holds for a profile.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Looked {
+    profile: ProfileName,
+    due: Vec<PendingFeedback>,
+}
+
+/// Says that a look ended when it is dropped, whatever became of it.
+struct LookNotice {
+    profile: ProfileName,
+    due: Vec<PendingFeedback>,
+    logger: Addr<FeedbackLogger>,
+}
+
+impl Drop for LookNotice {
+    fn drop(&mut self) {
+        self.logger.do_send(Looked { profile: self.profile.clone(), due: std::mem::take(&mut self.due) });
+    }
+}
+
+/// An event's forwarding came to an end, or its task panicked.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ForwardEnded {
+    event: PendingFeedback,
+    panicked: bool,
+}
+
+/// Says that forwarding ended when it is dropped.
+struct EndNotice {
+    event: PendingFeedback,
+    logger: Addr<FeedbackLogger>,
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        self.logger.do_send(ForwardEnded { event: self.event.clone(), panicked: std::thread::panicking() });
+    }
+}
+
+impl FeedbackLogger {
+    /// A `FeedbackLogger` that forwards what earlier processes stored as well.
+    pub fn new(deps: FeedbackLoggerDeps) -> Self {
+        Self { deps, progress: Progress::default(), in_hand: None, storing: Rc::default() }
+    }
+
+    /// Asks the ledger what is due; the answer comes back as a message.
+    fn look(&mut self, profile: &ProfileName, context: &Context<Self>) {
+        if !self.progress.start_look(profile) {
+            return;
+        }
+        let (queue, metrics) = (self.deps.queue.clone(), self.deps.metrics.clone());
+        let mut notice = LookNotice { profile: profile.clone(), due: Vec::new(), logger: context.address() };
+        actix_rt::spawn(async move {
+            let profile = notice.profile.clone();
+            match queue.due(profile.as_str(), Timestamp::now(), AT_ONCE).await {
+                Ok(due) => notice.due = due,
+                Err(error) => tracing::error!(%error, %profile, "the ledger does not say what feedback is due"),
+            }
+            if let Ok(pending) = queue.pending_count(profile.as_str()).await {
+                metrics.set_feedback_pending(&profile, pending);
+            }
+            drop(notice);
+        });
+    }
+
+    fn look_everywhere(&mut self, context: &mut Context<Self>) {
+        for profile in self.deps.profiles.clone() {
+            self.look(&profile, context);
+        }
+    }
+
+    fn forward(&mut self, event: PendingFeedback, context: &Context<Self>) {
+        self.progress.forwarding(event.id);
+        self.in_hand = Some(event.clone());
+        let forward = (self.deps.forward)(&event);
+        self.in_hand = None;
+        self.settle(event, forward, context);
+    }
+
+    /// Writes down how forwarding ends, and reports back.
+    fn settle(
+        &self,
+        event: PendingFeedback,
+        forward: impl Future<Output = ForwardEnd> + 'static,
+        context: &Context<Self>,
+    ) {
+        let (queue, metrics) = (self.deps.queue.clone(), self.deps.metrics.clone());
+        let in_flight = self.deps.cell.in_flight();
+        let notice = EndNotice { event, logger: context.address() };
+        actix_rt::spawn(async move {
+            let end = forward.await;
+            settle(&queue, &metrics, &notice.event, end).await;
+            drop((in_flight, notice));
+        });
+    }
+
+    /// An event on which something panicked would panic again.
+    fn set_aside(&self, event: PendingFeedback, context: &Context<Self>) {
+        let end = ForwardEnd::SetAside { reason: "the service panicked on it".to_owned() };
+        self.settle(event, std::future::ready(end), context);
+    }
+}
+
+/// Stores an event, for as long as that takes.
+async fn store(queue: FeedbackQueue, heard: HeardFeedback) {
+    let feedback = NewFeedback {
+        profile: heard.profile.to_string(),
+        interaction: heard.interaction.to_string(),
+        insight: heard.insight,
+        action: heard.action,
+        accepted: heard.accepted,
+        heard_at: heard.heard_at,
+    };
+    write_until_done(async || queue.store(feedback.clone()).await.map(drop)).await;
+}
+
+/// Counts how forwarding ended and writes it down, for as long as that takes: an event whose end is not written
+/// would be forwarded again.
+async fn settle(queue: &FeedbackQueue, metrics: &Metrics, event: &PendingFeedback, end: ForwardEnd) {
+    let (stage, detail) = match &end {
+        ForwardEnd::Forwarded => (FeedbackStage::Forwarded, ""),
+        ForwardEnd::Postponed { reason, .. } => (FeedbackStage::Postponed, reason.as_str()),
+        ForwardEnd::SetAside { reason } => (FeedbackStage::SetAside, reason.as_str()),
+    };
+    let (profile, accepted) = (event.feedback.profile.as_str(), event.feedback.accepted);
+    FeedbackReached { profile, accepted, stage, detail }.emit(metrics);
+    match end {
+        ForwardEnd::Forwarded => write_until_done(async || queue.delivered(event.id).await).await,
+        ForwardEnd::Postponed { wait, reason } => {
+            let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+            let at = Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+            write_until_done(async || queue.retry_at(event.id, at, &reason).await).await;
+        }
+        ForwardEnd::SetAside { reason } => {
+            ActorDropped { reason: DropReason::FeedbackSetAside, count: 1, detail: &reason }.emit(metrics);
+            write_until_done(async || queue.set_aside(event.id, &reason).await).await;
+        }
+    }
+}
+
+/// Only a ledger that is closed ends the trying.
+async fn write_until_done(write: impl AsyncFn() -> Result<(), LedgerError>) {
+    while let Err(error) = write().await {
+        tracing::error!(%error, "feedback can't be written to the ledger");
+        if matches!(error, LedgerError::Closed) {
+            return;
+        }
+        sleep(WRITE_PAUSE).await;
+    }
+}
+
+impl Actor for FeedbackLogger {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        Self::add_stream(self.deps.inbox.stream(), context);
+        context.run_interval(LOOK_INTERVAL, Self::look_everywhere);
+    }
+}
+
+impl Supervised for FeedbackLogger {
+    fn restarting(&mut self, context: &mut Self::Context) {
+        if let Some(event) = self.in_hand.take() {
+            self.set_aside(event, context);
+        }
+    }
+}
+
+impl StreamHandler<HeardFeedback> for FeedbackLogger {
+    fn handle(&mut self, heard: HeardFeedback, _context: &mut Self::Context) {
+        let in_flight = self.deps.cell.in_flight();
+        let (queue, storing) = (self.deps.queue.clone(), Rc::clone(&self.storing));
+        actix_rt::spawn(async move {
+            let turn = storing.lock().await;
+            store(queue, heard).await;
+            drop((turn, in_flight));
+        });
+    }
+}
+
+impl Handler<Looked> for FeedbackLogger {
+    type Result = ();
+
+    fn handle(&mut self, Looked { profile, due }: Looked, context: &mut Self::Context) {
+        let (events, again) = self.progress.looked(&profile, due);
+        if again {
+            self.look(&profile, context);
+        }
+        for event in events {
+            self.forward(event, context);
+        }
+    }
+}
+
+impl Handler<ForwardEnded> for FeedbackLogger {
+    type Result = ();
+
+    fn handle(&mut self, ForwardEnded { event, panicked }: ForwardEnded, context: &mut Self::Context) {
+        if panicked {
+            return self.set_aside(event, context);
+        }
+        let profile = ProfileName::new(&event.feedback.profile);
+        if self.progress.ended(&profile, event.id) {
+            self.look(&profile, context);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Which events are on their way, and when the ledger is asked again. No actor and no I/O in here.
+//!
+//! What a look into the ledger brings back may be out of date: an event that ended while the look was under way still
+//! stands in it as waiting, and must not be forwarded a second time.
+
+use std::collections::{HashMap, HashSet};
+
+use cuecard_ledger::{FeedbackId, PendingFeedback};
+
+use crate::messages::ProfileName;
+
+/// Events on their way and looks under way, of all profiles.
+#[derive(Default)]
+pub(super) struct Progress {
+    under_way: HashSet<FeedbackId>,
+    looks: HashMap<ProfileName, Look>,
+}
+
+/// A look under way.
+#[derive(Default)]
+struct Look {
+    ended_meanwhile: HashSet<FeedbackId>,
+}
+
+impl Progress {
+    /// Whether to look now: one look of a profile at a time.
+    pub(super) fn start_look(&mut self, profile: &ProfileName) -> bool {
+        if self.looks.contains_key(profile) {
+            return false;
+        }
+        self.looks.insert(profile.clone(), Look::default());
+        true
+    }
+
+    /// A look came back: what of it is to be forwarded now, and whether to look again at once.
+    pub(super) fn looked(
+        &mut self,
+        profile: &ProfileName,
+        mut events: Vec<PendingFeedback>,
+    ) -> (Vec<PendingFeedback>, bool) {
+        let look = self.looks.remove(profile).unwrap_or_default();
+        events.retain(|event| !look.ended_meanwhile.contains(&event.id) && !self.under_way.contains(&event.id));
+        (events, !look.ended_meanwhile.is_empty())
+    }
+
+    /// Notes that an event is on its way.
+    pub(super) fn forwarding(&mut self, id: FeedbackId) {
+        self.under_way.insert(id);
+    }
+
+    /// An event's way came to an end; whether to look what comes next.
+    pub(super) fn ended(&mut self, profile: &ProfileName, id: FeedbackId) -> bool {
+        self.under_way.remove(&id);
+        match self.looks.get_mut(profile) {
+            Some(look) => {
+                look.ended_meanwhile.insert(id);
+                false
+            }
+            None => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cuecard_ledger::NewFeedback;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn event(id: i64) -> PendingFeedback {
+        let feedback = NewFeedback {
+            profile: "acme".into(),
+            interaction: "a".into(),
+            insight: "article".into(),
+            action: "ACCEPTED".into(),
+            accepted: true,
+            heard_at: Timestamp::UNIX_EPOCH,
+        };
+        PendingFeedback { id: FeedbackId(id), feedback, delivery: None, attempts: 0 }
+    }
+
+    fn ids(events: &[PendingFeedback]) -> Vec<i64> {
+        events.iter().map(|event| event.id.0).collect()
+    }
+
+    #[test]
+    fn a_profile_is_looked_at_once_at_a_time() {
+        let (acme, other) = (ProfileName::new("acme"), ProfileName::new("other"));
+        let mut progress = Progress::default();
+        assert!(progress.start_look(&acme));
+        assert!(!progress.start_look(&acme));
+        assert!(progress.start_look(&other));
+        assert!(progress.looked(&acme, Vec::new()).0.is_empty());
+        assert!(progress.start_look(&acme));
+    }
+
+    #[test]
+    fn what_is_under_way_or_ended_during_the_look_is_not_forwarded_again() {
+        let acme = ProfileName::new("acme");
+        let mut progress = Progress::default();
+        for id in [1, 2] {
+            progress.forwarding(FeedbackId(id));
+        }
+        progress.start_look(&acme);
+        assert!(!progress.ended(&acme, FeedbackId(1)), "the look under way comes first");
+        let (events, again) = progress.looked(&acme, vec![event(1), event(2), event(3)]);
+        assert_eq!((ids(&events), again), (vec![3], true));
+    }
+
+    #[test]
+    fn an_event_that_was_postponed_comes_again_with_a_later_look() {
+        let acme = ProfileName::new("acme");
+        let mut progress = Progress::default();
+        progress.forwarding(FeedbackId(1));
+        assert!(progress.ended(&acme, FeedbackId(1)));
+        progress.start_look(&acme);
+        let (events, again) = progress.looked(&acme, vec![event(1)]);
+        assert_eq!((ids(&events), again), (vec![1], false));
+    }
+}

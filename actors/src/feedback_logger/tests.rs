@@ -1,0 +1,235 @@
+#![allow(clippy::unwrap_used)]
+
+use std::cell::{Cell, RefCell};
+
+use async_channel::Sender;
+use cuecard_ledger::Ledger;
+use futures_util::FutureExt;
+use tempfile::TempDir;
+
+use super::*;
+use crate::inbox::bounded;
+use crate::testing::{Bench, Gates, until};
+
+/// The pretended CXone takes everything, except what the first word of the event's id asks for.
+struct Fixture {
+    bench: Bench,
+    events: Sender<HeardFeedback>,
+    queue: FeedbackQueue,
+    ledger: Ledger,
+    gates: Arc<Gates>,
+    /// Insights in the order in which forwarding started, each with the number of earlier attempts.
+    forwarded: Rc<RefCell<Vec<(String, u32)>>>,
+    /// The most that were forwarded at once.
+    at_once: Rc<Cell<usize>>,
+    logger: Addr<FeedbackLogger>,
+    directory: TempDir,
+}
+
+fn heard(interaction: &str, insight: &str) -> HeardFeedback {
+    HeardFeedback {
+        profile: ProfileName::new("acme"),
+        interaction: interaction.parse().unwrap(),
+        insight: insight.to_owned(),
+        action: "ACCEPTED".to_owned(),
+        accepted: true,
+        heard_at: Timestamp::now(),
+    }
+}
+
+async fn open(directory: &TempDir) -> Ledger {
+    Ledger::open(&format!("sqlite:{}", directory.path().join("ledger.db").display())).await.unwrap()
+}
+
+async fn fixture(expected_panics: u64) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(&directory).await;
+    on_ledger(expected_panics, directory, ledger)
+}
+
+fn on_ledger(expected_panics: u64, directory: TempDir, ledger: Ledger) -> Fixture {
+    let (bench, gates) = (Bench::expecting("feedback_logger", expected_panics), Gates::new());
+    let (events, inbox) = bounded(64);
+    let forwarded = Rc::<RefCell<Vec<(String, u32)>>>::default();
+    let (started, waits) = (Rc::clone(&forwarded), Arc::clone(&gates));
+    let (busy, at_once) = (Rc::<Cell<usize>>::default(), Rc::<Cell<usize>>::default());
+    let most = Rc::clone(&at_once);
+    let forward: Forward = Rc::new(move |event| {
+        let insight = event.feedback.insight.clone();
+        started.borrow_mut().push((insight.clone(), event.attempts));
+        assert!(!insight.starts_with("bad"), "injected");
+        let (waits, busy, most, attempts) = (Arc::clone(&waits), Rc::clone(&busy), Rc::clone(&most), event.attempts);
+        async move {
+            busy.set(busy.get() + 1);
+            most.set(most.get().max(busy.get()));
+            if insight.starts_with("slow") {
+                waits.pass(&insight).await;
+            }
+            tokio::task::yield_now().await;
+            busy.set(busy.get() - 1);
+            assert!(!insight.starts_with("worse"), "injected");
+            match insight.split('-').next() {
+                Some("late") if attempts < 2 => {
+                    ForwardEnd::Postponed { wait: Duration::from_millis(20), reason: "status 503".to_owned() }
+                }
+                Some("unwanted") => ForwardEnd::SetAside { reason: "status 422".to_owned() },
+                _ => ForwardEnd::Forwarded,
+            }
+        }
+        .boxed_local()
+    });
+    let queue = ledger.feedback();
+    let deps = FeedbackLoggerDeps {
+        inbox,
+        queue: queue.clone(),
+        forward,
+        profiles: vec![ProfileName::new("acme")],
+        metrics: bench.metrics.clone(),
+        cell: Arc::clone(&bench.cell),
+    };
+    let logger = bench.supervise(FeedbackLogger::new(deps));
+    Fixture { bench, events, queue, ledger, gates, forwarded, at_once, logger, directory }
+}
+
+impl Fixture {
+    async fn hear(&self, interaction: &str, insight: &str) {
+        self.events.send(heard(interaction, insight)).await.unwrap();
+    }
+
+    fn forwarded(&self) -> Vec<String> {
+        self.forwarded.borrow().iter().map(|(insight, _)| insight.clone()).collect()
+    }
+
+    async fn pending(&self) -> u64 {
+        self.queue.pending_count("acme").await.unwrap()
+    }
+
+    /// Waits until so many attempts ended this way.
+    async fn ended(&self, result: &str, count: u64) {
+        let series = format!(r#"cuecard_feedback_forwarding_total{{profile="acme",result="{result}"}}"#);
+        until(&series, || self.bench.metric(&series) >= count).await;
+        until("nothing is under way", || self.bench.cell.report().in_flight == 0).await;
+        assert_eq!(self.bench.metric(&series), count, "{series}");
+    }
+}
+
+#[actix::test]
+async fn an_event_is_stored_before_it_is_forwarded() {
+    let fixture = fixture(0).await;
+    fixture.hear("a", "slow-1").await;
+    until("it is being forwarded", || fixture.forwarded().len() == 1).await;
+    let stored = fixture.queue.due("acme", Timestamp::now(), 9).await.unwrap();
+    assert_eq!(stored.iter().map(|event| event.feedback.insight.as_str()).collect::<Vec<_>>(), ["slow-1"]);
+    until("the gauge shows it", || fixture.bench.metric(r#"cuecard_feedback_pending{profile="acme"}"#) == 1).await;
+    fixture.gates.open("slow-1");
+    fixture.ended("forwarded", 1).await;
+    assert_eq!(fixture.pending().await, 0);
+    until("the gauge shows that too", || fixture.bench.metric(r#"cuecard_feedback_pending{profile="acme"}"#) == 0)
+        .await;
+}
+
+#[actix::test]
+async fn events_of_an_interaction_go_out_in_order_and_one_at_a_time() {
+    let fixture = fixture(0).await;
+    let insights: Vec<_> = (0..40).map(|number| format!("{number}")).collect();
+    for insight in &insights {
+        fixture.hear("a", insight).await;
+    }
+    fixture.ended("forwarded", 40).await;
+    assert_eq!(fixture.forwarded(), insights, "each once, in order");
+    assert_eq!(fixture.at_once.get(), 1);
+}
+
+#[actix::test]
+async fn a_slow_interaction_holds_up_no_other() {
+    let fixture = fixture(0).await;
+    fixture.hear("a", "slow-1").await;
+    fixture.hear("a", "behind").await;
+    for number in 0..20 {
+        fixture.hear(&format!("b-{number}"), "quick").await;
+    }
+    let series = r#"cuecard_feedback_forwarding_total{profile="acme",result="forwarded"}"#;
+    until("the others are forwarded", || fixture.bench.metric(series) == 20).await;
+    assert!(!fixture.forwarded().contains(&"behind".to_owned()));
+    fixture.gates.open("slow-1");
+    fixture.ended("forwarded", 22).await;
+    assert_eq!(fixture.forwarded().last().unwrap(), "behind");
+    assert_eq!(fixture.forwarded().len(), 22, "none twice");
+}
+
+#[actix::test]
+async fn a_postponed_event_comes_again_before_the_next_of_its_interaction() {
+    let fixture = fixture(0).await;
+    fixture.hear("a", "late").await;
+    fixture.hear("a", "next").await;
+    fixture.ended("forwarded", 2).await;
+    let expected = [("late", 0), ("late", 1), ("late", 2), ("next", 0)];
+    assert_eq!(*fixture.forwarded.borrow(), expected.map(|(insight, attempts)| (insight.to_owned(), attempts)));
+    fixture.ended("postponed", 2).await;
+}
+
+#[actix::test]
+async fn an_event_that_cxone_never_takes_is_set_aside_and_the_next_goes_on() {
+    let fixture = fixture(0).await;
+    fixture.hear("a", "unwanted").await;
+    fixture.hear("a", "next").await;
+    fixture.ended("forwarded", 1).await;
+    fixture.ended("set_aside", 1).await;
+    assert_eq!(fixture.forwarded(), ["unwanted", "next"]);
+    assert_eq!(fixture.pending().await, 0);
+    let series = r#"cuecard_dropped_total{actor="feedback_logger",reason="set_aside"}"#;
+    assert_eq!(fixture.bench.metric(series), 1);
+    let kept: u64 = fixture.queue.counts().await.unwrap().iter().map(|count| count.events).sum();
+    assert_eq!(kept, 2, "set aside is kept");
+}
+
+#[actix::test]
+async fn what_an_earlier_process_stored_is_forwarded() {
+    let earlier = fixture(0).await;
+    earlier.hear("a", "slow-1").await;
+    earlier.hear("a", "after").await;
+    until("one is being forwarded, the other stored", || {
+        earlier.forwarded().len() == 1 && earlier.bench.cell.report().in_flight == 1
+    })
+    .await;
+    assert_eq!(earlier.pending().await, 2);
+    // As a process does that is killed: nothing is settled any more.
+    earlier.ledger.close().await;
+    let Fixture { directory, .. } = earlier;
+    let ledger = open(&directory).await;
+    let later = on_ledger(0, directory, ledger);
+    later.gates.open("slow-1");
+    later.ended("forwarded", 2).await;
+    assert_eq!(later.forwarded(), ["slow-1", "after"]);
+    assert_eq!(later.pending().await, 0);
+}
+
+/// The bad event makes the actor panic; two wait behind it in the inbox, and another is being forwarded.
+#[actix::test]
+async fn a_panic_costs_the_event_in_hand_and_no_other() {
+    let fixture = fixture(1).await;
+    fixture.hear("a", "slow-1").await;
+    until("one is being forwarded", || fixture.forwarded().len() == 1).await;
+    fixture.hear("b", "bad").await;
+    fixture.hear("b", "one").await;
+    until("it panicked", || fixture.bench.cell.panics() == 1).await;
+    fixture.hear("c", "two").await;
+    until("both are forwarded", || fixture.forwarded().len() == 4).await;
+    fixture.gates.open("slow-1");
+    fixture.ended("forwarded", 3).await;
+    fixture.ended("set_aside", 1).await;
+    assert_eq!(fixture.forwarded().iter().filter(|insight| *insight == "bad").count(), 1, "never tried again");
+    assert_eq!(fixture.pending().await, 0);
+    fixture.bench.assert_recovered(&fixture.logger);
+}
+
+#[actix::test]
+async fn an_event_whose_task_panics_is_set_aside_too() {
+    let fixture = fixture(1).await;
+    fixture.hear("a", "worse").await;
+    fixture.hear("a", "next").await;
+    fixture.ended("forwarded", 1).await;
+    fixture.ended("set_aside", 1).await;
+    assert_eq!(fixture.forwarded(), ["worse", "next"]);
+    assert_eq!((fixture.bench.cell.panics(), fixture.bench.cell.restarts()), (1, 0));
+}

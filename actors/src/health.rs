@@ -1,0 +1,152 @@
+//! What each profile can do, written by the actors that find out and read by `/readyz` and the metrics.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::messages::ProfileName;
+use crate::telemetry::{Metrics, ProfileChanged, ProfileState};
+
+/// A part that a profile needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A token that CXone gave.
+    Token,
+    /// The stream's connection.
+    Stream,
+    /// The circuit of the pushes.
+    Circuit,
+}
+
+/// How a part is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It works.
+    Good,
+    /// It has never worked yet, or cannot work as things are; the profile can do nothing without it.
+    Missing(String),
+    /// It worked and will again; the profile does what it can meanwhile.
+    Failing(String),
+}
+
+/// A profile's health. Shared by its actors.
+pub struct ProfileHealth {
+    profile: ProfileName,
+    metrics: Metrics,
+    parts: Mutex<Parts>,
+}
+
+struct Parts {
+    token: Condition,
+    stream: Condition,
+    circuit: Condition,
+    announced: Option<(ProfileState, String)>,
+}
+
+impl ProfileHealth {
+    /// A profile that has done nothing yet.
+    pub fn new(profile: ProfileName, metrics: Metrics) -> Arc<Self> {
+        let parts = Parts {
+            token: Condition::Missing("no token yet".to_owned()),
+            stream: Condition::Missing("the stream is not connected yet".to_owned()),
+            circuit: Condition::Good,
+            announced: None,
+        };
+        let health = Arc::new(Self { profile, metrics, parts: Mutex::new(parts) });
+        health.announce(&mut health.lock());
+        health
+    }
+
+    /// The profile's name.
+    pub fn profile(&self) -> &ProfileName {
+        &self.profile
+    }
+
+    /// Says how a part is; a change of the whole is logged and measured.
+    pub fn set(&self, part: Part, condition: Condition) {
+        let mut parts = self.lock();
+        match part {
+            Part::Token => parts.token = condition,
+            Part::Stream => parts.stream = condition,
+            Part::Circuit => parts.circuit = condition,
+        }
+        self.announce(&mut parts);
+    }
+
+    /// Says that a part stopped working: missing if it never worked, failing if it did.
+    pub fn lost(&self, part: Part, reason: &str) {
+        let worked = {
+            let parts = self.lock();
+            let condition = match part {
+                Part::Token => &parts.token,
+                Part::Stream => &parts.stream,
+                Part::Circuit => &parts.circuit,
+            };
+            !matches!(condition, Condition::Missing(_))
+        };
+        let reason = reason.to_owned();
+        self.set(part, if worked { Condition::Failing(reason) } else { Condition::Missing(reason) });
+    }
+
+    /// What the profile can do, and why not more.
+    pub fn state(&self) -> (ProfileState, String) {
+        self.lock().state()
+    }
+
+    fn announce(&self, parts: &mut Parts) {
+        let state = parts.state();
+        if parts.announced.as_ref() != Some(&state) {
+            ProfileChanged { profile: &self.profile, state: state.0, reason: &state.1 }.emit(&self.metrics);
+            parts.announced = Some(state);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parts {
+    fn state(&self) -> (ProfileState, String) {
+        let all = [&self.token, &self.stream, &self.circuit];
+        let missing = all.iter().find_map(|part| match part {
+            Condition::Missing(reason) => Some(reason),
+            _ => None,
+        });
+        let failing = all.iter().find_map(|part| match part {
+            Condition::Failing(reason) => Some(reason),
+            _ => None,
+        });
+        match (missing, failing) {
+            (Some(reason), _) => (ProfileState::Waiting, reason.clone()),
+            (None, Some(reason)) => (ProfileState::Degraded, reason.clone()),
+            (None, None) => (ProfileState::Ready, String::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_profile_waits_for_what_it_never_had_and_is_degraded_by_what_it_lost() {
+        let profile = ProfileName::new("acme");
+        let metrics = Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap();
+        let health = ProfileHealth::new(profile, metrics.clone());
+        assert_eq!(health.state(), (ProfileState::Waiting, "no token yet".to_owned()));
+        health.set(Part::Token, Condition::Good);
+        health.lost(Part::Stream, "connection refused");
+        assert_eq!(health.state(), (ProfileState::Waiting, "connection refused".to_owned()));
+        health.set(Part::Stream, Condition::Good);
+        assert_eq!(health.state().0, ProfileState::Ready);
+        health.lost(Part::Stream, "closed by the peer");
+        assert_eq!(health.state(), (ProfileState::Degraded, "closed by the peer".to_owned()));
+        health.set(Part::Stream, Condition::Good);
+        health.lost(Part::Circuit, "open");
+        assert_eq!(health.state().0, ProfileState::Degraded);
+        let text = metrics.render(0.0).unwrap();
+        assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="degraded"} 1"#), "{text}");
+        assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="ready"} 0"#), "{text}");
+    }
+}

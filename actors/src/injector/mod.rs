@@ -1,0 +1,195 @@
+//! Injector: from cards to CXone's desktop.
+//!
+//! Takes [`Delivery`], ends each question. One lane per profile with a bounded number of pushes, one per interaction at
+//! a time, so that cards never overtake each other and one tenant's trouble holds no other tenant up. What waits
+//! is the newest of its interaction, and goes out only while it is fresh.
+
+mod lanes;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, StreamHandler, Supervised};
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use lanes::{Lanes, Next};
+
+use crate::inbox::Inbox;
+use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, ProfileName, Stage};
+use crate::supervision::{ActorCell, Escalation, Recovery};
+
+/// How often idle conversations are looked for.
+const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Pushes cards to the profile's CXone, to the end.
+pub type Push = Rc<dyn Fn(&Delivery) -> LocalBoxFuture<'static, Outcome>>;
+
+/// Told of a push that CXone took, with the id that it gave.
+pub type TellDelivered = Rc<dyn Fn(&Delivery, Option<String>)>;
+
+/// What an Injector works with.
+pub struct InjectorDeps {
+    /// Where cards come from.
+    pub inbox: Inbox<Delivery>,
+    /// Pushes them.
+    pub push: Push,
+    /// Told of each push that CXone took.
+    pub delivered: TellDelivered,
+    /// Told of cards that never reached the screen.
+    pub not_shown: Rc<dyn Fn(NotShown)>,
+    /// Pushes of one profile under way at once.
+    pub in_flight: usize,
+    /// Conversations kept track of at most.
+    pub conversations: usize,
+    /// How long an idle conversation is kept track of.
+    pub forget_after: Duration,
+    /// The actor's public state.
+    pub cell: Arc<ActorCell>,
+    /// The way out when going on is no use.
+    pub escalation: Escalation,
+}
+
+/// See the module.
+pub struct Injector {
+    deps: InjectorDeps,
+    lanes: Lanes,
+}
+
+/// A push came to an end, or its task did.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct PushEnded(InteractionKey);
+
+/// Says that a push ended when it is dropped, so that a panic of the task can't leave its lane waiting.
+struct EndNotice {
+    key: InteractionKey,
+    injector: Addr<Injector>,
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        self.injector.do_send(PushEnded(self.key.clone()));
+    }
+}
+
+/// Says that cards never reached the screen when it is dropped, so that a panic of the task can't keep them from being
+/// shown again.
+struct NotShownNotice {
+    message: Option<NotShown>,
+    tell: Rc<dyn Fn(NotShown)>,
+}
+
+impl NotShownNotice {
+    fn new(delivery: &Delivery, deps: &InjectorDeps) -> Self {
+        let article_ids = delivery.cards.iter().map(|card| card.article.id.clone()).collect();
+        let message = NotShown { key: delivery.item.key.clone(), article_ids };
+        Self { message: Some(message), tell: Rc::clone(&deps.not_shown) }
+    }
+
+    fn were_shown(mut self) {
+        self.message = None;
+    }
+}
+
+impl Drop for NotShownNotice {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            (self.tell)(message);
+        }
+    }
+}
+
+impl Injector {
+    /// An Injector with nothing to push.
+    pub fn new(deps: InjectorDeps) -> Self {
+        Self { lanes: Lanes::new(deps.in_flight, deps.conversations), deps }
+    }
+
+    /// Starts what the lane of this profile has room for.
+    fn start_ready(&mut self, profile: &ProfileName, context: &mut Context<Self>) {
+        while let Some(next) = self.lanes.next(profile, Instant::now()) {
+            match next {
+                Next::Late(delivery) => self.end_unsent(delivery, Outcome::Expired(Stage::Inject)),
+                Next::Ready(delivery, permit) => self.push(delivery, permit, context),
+            }
+        }
+    }
+
+    fn push(&mut self, delivery: Delivery, permit: OwnedSemaphorePermit, context: &mut Context<Self>) {
+        // The notices first: they must speak even where the push can't be started.
+        let ended = EndNotice { key: delivery.item.key.clone(), injector: context.address() };
+        let not_shown = NotShownNotice::new(&delivery, &self.deps);
+        let push = self.lanes.in_hand(&delivery.item.key, Instant::now(), || (self.deps.push)(&delivery));
+        let in_flight = self.deps.cell.in_flight();
+        let delivered = Rc::clone(&self.deps.delivered);
+        let span = delivery.ticket.span().clone();
+        let work = async move {
+            let outcome = push.await;
+            if let Outcome::Delivered { cxone_id } = &outcome {
+                not_shown.were_shown();
+                delivered(&delivery, cxone_id.clone());
+            } else {
+                drop(not_shown);
+            }
+            let mut ticket = delivery.ticket;
+            ticket.leave(Stage::Inject);
+            ticket.finish(outcome);
+            drop((permit, in_flight, ended));
+        };
+        actix_rt::spawn(work.instrument(span));
+    }
+
+    fn end_unsent(&self, delivery: Delivery, outcome: Outcome) {
+        drop(NotShownNotice::new(&delivery, &self.deps));
+        delivery.ticket.finish(outcome);
+    }
+}
+
+impl Actor for Injector {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        Self::add_stream(self.deps.inbox.stream(), context);
+        context.run_interval(EVICTION_INTERVAL, |injector, _| {
+            injector.lanes.evict_idle(Instant::now(), injector.deps.forget_after);
+        });
+        // Whatever a panic kept from starting is started now.
+        for profile in self.lanes.profiles() {
+            self.start_ready(&profile, context);
+        }
+    }
+}
+
+impl Supervised for Injector {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        if self.lanes.recover(Instant::now()) == Recovery::Escalate {
+            self.deps.escalation.escalate("injector", "panics on three different conversations within a minute");
+        }
+    }
+}
+
+impl StreamHandler<Delivery> for Injector {
+    fn handle(&mut self, delivery: Delivery, context: &mut Self::Context) {
+        let profile = delivery.item.key.profile.clone();
+        if let Some(older) = self.lanes.queue(delivery, Instant::now()) {
+            self.end_unsent(older, Outcome::Replaced);
+        }
+        self.start_ready(&profile, context);
+    }
+}
+
+impl Handler<PushEnded> for Injector {
+    type Result = ();
+
+    fn handle(&mut self, PushEnded(key): PushEnded, context: &mut Self::Context) {
+        self.lanes.push_ended(&key);
+        self.start_ready(&key.profile, context);
+    }
+}
+
+#[cfg(test)]
+mod tests;

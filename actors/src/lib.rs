@@ -1,0 +1,27 @@
+//! The flow: eight supervised actors from a stream of speech to a card on the agent's screen.
+//!
+//! `StreamListener` → Buffer → admission → Extractor → Retriever → Ranker → Injector; `FeedbackLogger` keeps what
+//! agents make of the cards, `TokenActor` gives whoever calls CXone a token. Data goes through bounded channels that
+//! survive a panic, control through mailboxes. The service wires them.
+
+pub use cuecard_cxone as cxone;
+pub use cuecard_engine as engine;
+pub use cuecard_ledger as ledger;
+
+pub mod admission;
+pub mod buffer;
+pub mod cxone_calls;
+pub mod extractor;
+pub mod feedback_logger;
+pub mod health;
+pub mod inbox;
+pub mod injector;
+pub mod messages;
+pub mod ranker;
+pub mod retriever;
+pub mod stream_listener;
+pub mod supervision;
+pub mod telemetry;
+#[cfg(test)]
+mod testing;
+pub mod token_actor;

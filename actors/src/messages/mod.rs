@@ -1,0 +1,60 @@
+//! What actors tell each other. A message that only one actor sends to itself stays beside that actor.
+
+mod outcome;
+mod stages;
+mod streams;
+mod ticket;
+mod tokens;
+mod work;
+
+pub use outcome::{Failure, Outcome};
+pub use stages::{Admitted, Delivery, Extracted, NotShown, Retrieved};
+pub use streams::{Heard, HeardFeedback, StreamWord};
+pub use ticket::{OutcomeSink, Stage, Ticket, TicketReport};
+pub use tokens::{GetToken, Invalidate, TokenError};
+pub use work::{InteractionKey, ProfileName, WorkItem};
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_engine::conversation::{Speaker, Utterance};
+    use jiff::Timestamp;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::testing::{Recorder, card, delivery, item, token};
+
+    const SAID: &str = "my-card-number";
+
+    /// Logs show messages by `Debug`: ids and sizes, never what a customer said, and no secret.
+    #[test]
+    fn debug_shows_neither_words_nor_secrets() {
+        let profile = ProfileName::new("acme");
+        let interaction = || "c-1".parse().unwrap();
+        let fragment = StreamWord::Fragment {
+            interaction: Some(interaction()),
+            speaker: Speaker::Customer,
+            text: SAID.to_owned(),
+        };
+        let heard = Heard { profile: profile.clone(), received: Instant::now(), word: fragment };
+        let question = WorkItem { utterance: Utterance::question(SAID), ..item("acme", "c-1", 1) };
+        let mut cards = delivery(&question, &Recorder::new());
+        cards.cards[0].passage = SAID.to_owned();
+        let feedback = HeardFeedback {
+            profile,
+            interaction: interaction(),
+            insight: card("kb-1").article.id.clone(),
+            action: SAID.to_owned(),
+            accepted: true,
+            heard_at: Timestamp::UNIX_EPOCH,
+        };
+        let complaint = Invalidate(token(SAID, 60, std::time::Duration::ZERO));
+        let shown = format!("{heard:?} {question:?} {cards:?} {feedback:?} {complaint:?}");
+        assert!(!shown.contains(SAID), "{shown}");
+        for expected in ["acme", "c-1", "14 bytes", "1 cards", "kb-1"] {
+            assert!(shown.contains(expected), "{expected} is not in {shown}");
+        }
+        cards.ticket.finish(Outcome::Replaced);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a stream says, as the `StreamListener` hands it on.
+
+use std::fmt;
+
+use cuecard_cxone::InteractionId;
+use cuecard_engine::conversation::Speaker;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::ProfileName;
+
+/// `StreamListener` to Buffer.
+#[derive(Debug)]
+pub struct Heard {
+    /// The stream's profile.
+    pub profile: ProfileName,
+    /// When the frame was received.
+    pub received: Instant,
+    /// What was heard.
+    pub word: StreamWord,
+}
+
+/// The few things that any stream contract comes down to.
+pub enum StreamWord {
+    /// A piece of speech; without an interaction it belongs to whichever the connection names next.
+    Fragment {
+        /// The interaction, where the frame named one.
+        interaction: Option<InteractionId>,
+        /// Who spoke.
+        speaker: Speaker,
+        /// The words.
+        text: String,
+    },
+    /// A turn ended or somebody fell silent.
+    TurnEnded {
+        /// The interaction, where the frame named one.
+        interaction: Option<InteractionId>,
+    },
+    /// The interaction is over.
+    InteractionEnded {
+        /// The interaction.
+        interaction: InteractionId,
+    },
+}
+
+impl fmt::Debug for StreamWord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fragment { interaction, speaker, text } => {
+                write!(formatter, "Fragment({interaction:?}, {speaker:?}, {} bytes)", text.len())
+            }
+            Self::TurnEnded { interaction } => write!(formatter, "TurnEnded({interaction:?})"),
+            Self::InteractionEnded { interaction } => write!(formatter, "InteractionEnded({interaction})"),
+        }
+    }
+}
+
+/// `StreamListener` to `FeedbackLogger`: an agent accepted or rejected a card.
+#[derive(Clone)]
+pub struct HeardFeedback {
+    /// The stream's profile.
+    pub profile: ProfileName,
+    /// The interaction.
+    pub interaction: InteractionId,
+    /// The card, by its article's id.
+    pub insight: String,
+    /// The action's name as it came.
+    pub action: String,
+    /// Whether it was an acceptance.
+    pub accepted: bool,
+    /// When the event arrived.
+    pub heard_at: Timestamp,
+}
+
+impl fmt::Debug for HeardFeedback {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HeardFeedback")
+            .field("profile", &self.profile)
+            .field("interaction", &self.interaction)
+            .field("insight", &self.insight)
+            .field("accepted", &self.accepted)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,223 @@
+//! Ranker: from candidates to cards, or to silence.
+//!
+//! Takes [`Retrieved`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers what each
+//! interaction was shown, so that no card comes twice in a row; a panic forgets only the interaction in hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, StreamHandler, Supervised};
+use cuecard_engine::ranking::Shown;
+use cuecard_engine::{Candidates, Ranking, Verdict};
+use tokio::time::Instant;
+
+use crate::inbox::{Inbox, NextStage};
+use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, Retrieved, Stage, WorkItem};
+use crate::supervision::{Escalation, Keyed, Recovery};
+
+/// How often idle conversations are looked for.
+const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Ranks by the profile's plan.
+pub type Rank = Arc<dyn Fn(&WorkItem, &Candidates, &Shown) -> Ranking>;
+
+/// See the module.
+pub struct Ranker {
+    deps: RankerDeps,
+    shown: Keyed<InteractionKey, Shown>,
+}
+
+/// What a Ranker works with.
+pub struct RankerDeps {
+    /// Where candidates come from.
+    pub inbox: Inbox<Retrieved>,
+    /// What is done with them.
+    pub rank: Rank,
+    /// Where cards go.
+    pub injector: NextStage<Delivery>,
+    /// Conversations remembered at most.
+    pub conversations: usize,
+    /// How long an idle conversation is remembered.
+    pub forget_after: Duration,
+    /// The way out when going on is no use.
+    pub escalation: Escalation,
+}
+
+impl Ranker {
+    /// A Ranker that remembers nothing yet.
+    pub fn new(deps: RankerDeps) -> Self {
+        Self { shown: Keyed::new(deps.conversations), deps }
+    }
+}
+
+impl Actor for Ranker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        Self::add_stream(self.deps.inbox.stream(), context);
+        context.run_interval(EVICTION_INTERVAL, |ranker, _| {
+            ranker.shown.evict_idle(Instant::now(), ranker.deps.forget_after);
+        });
+    }
+}
+
+impl Supervised for Ranker {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        if self.shown.recover(Instant::now()) == Recovery::Escalate {
+            self.deps.escalation.escalate("ranker", "panics on three different conversations within a minute");
+        }
+    }
+}
+
+impl StreamHandler<Retrieved> for Ranker {
+    fn handle(&mut self, retrieved: Retrieved, _context: &mut Self::Context) {
+        let Retrieved { item, mut ticket, candidates } = retrieved;
+        let rank = &self.deps.rank;
+        let (verdict, _) = self.shown.with(&item.key, Instant::now(), |shown| {
+            let verdict = rank(&item, &candidates, shown).verdict;
+            if let Verdict::Cards(cards) = &verdict {
+                shown.note(cards.iter().map(|card| card.article.id.as_str()), item.utterance_number);
+            }
+            verdict
+        });
+        ticket.leave(Stage::Rank);
+        match verdict {
+            Verdict::Cards(cards) => self.deps.injector.hand_on(Delivery { item, ticket, cards }, Stage::Rank),
+            Verdict::Silent(reason) => ticket.finish(Outcome::Silent(reason)),
+        }
+    }
+}
+
+impl Handler<NotShown> for Ranker {
+    type Result = ();
+
+    fn handle(&mut self, not_shown: NotShown, _context: &mut Self::Context) {
+        self.shown.with(&not_shown.key, Instant::now(), |shown| {
+            for id in &not_shown.article_ids {
+                shown.forget(id);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_engine::ranking::{Ranker as Formula, SilenceReason};
+    use tokio::time::pause;
+
+    use super::*;
+    use crate::inbox::stage;
+    use crate::messages::Failure;
+    use crate::testing::{Bench, Recorder, card, item, key, retrieved, until};
+
+    struct Fixture {
+        bench: Bench,
+        recorder: Arc<Recorder>,
+        candidates: NextStage<Retrieved>,
+        cards: Inbox<Delivery>,
+        address: actix::Addr<Ranker>,
+    }
+
+    /// Shows the article `article` unless it was shown among the last six utterances; `bad` interactions panic.
+    fn rank(item: &WorkItem, shown: &Shown) -> Ranking {
+        assert!(!item.key.interaction.as_str().starts_with("bad"), "injected");
+        let verdict = if shown.recently("article", item.utterance_number, 6) {
+            Verdict::Silent(SilenceReason::AlreadyShown)
+        } else {
+            Verdict::Cards(vec![card("article")])
+        };
+        Ranking { ranker: Formula::Cosine, order: Vec::new(), verdict }
+    }
+
+    fn fixture(expected_panics: u64) -> Fixture {
+        pause();
+        let bench = Bench::expecting("ranker", expected_panics);
+        let (candidates, inbox) = stage(9);
+        let (injector, cards) = stage(9);
+        let deps = RankerDeps {
+            inbox,
+            rank: Arc::new(|item, _, shown| rank(item, shown)),
+            injector,
+            conversations: 100,
+            forget_after: Duration::from_mins(15),
+            escalation: bench.escalation.clone(),
+        };
+        let address = bench.supervise(Ranker::new(deps));
+        Fixture { bench, recorder: Recorder::new(), candidates, cards, address }
+    }
+
+    impl Fixture {
+        fn ask(&self, interaction: &str, utterance: u64) -> WorkItem {
+            let item = item("acme", interaction, utterance);
+            self.candidates.hand_on(retrieved(&item, &self.recorder), Stage::Retrieve);
+            item
+        }
+
+        fn waiting_cards(&self) -> usize {
+            self.cards.depth()()
+        }
+
+        /// Whether the next utterance of this interaction is silenced by what it saw already.
+        async fn remembers(&self, interaction: &str) -> bool {
+            let before = self.waiting_cards();
+            let item = self.ask(interaction, 2);
+            until("it is ranked", || self.waiting_cards() > before || self.recorder.outcome_of(&item).is_some()).await;
+            self.waiting_cards() == before
+        }
+    }
+
+    /// The Ranker has no work outside itself: what is in flight is a conversation that has seen a card, and a message
+    /// about another one in the mailbox.
+    #[actix::test]
+    async fn a_panic_costs_the_item_in_hand_and_no_memory_of_others() {
+        let fixture = fixture(1);
+        for interaction in ["seen", "unseen"] {
+            fixture.ask(interaction, 1);
+        }
+        until("both are ranked", || fixture.waiting_cards() == 2).await;
+        let bad = fixture.ask("bad", 1);
+        fixture.ask("one", 1);
+        fixture.ask("two", 1);
+        until("the bad one ends", || fixture.recorder.outcome_of(&bad).is_some()).await;
+        // It waits for the restart.
+        let not_shown = NotShown { key: key("acme", "unseen"), article_ids: vec!["article".to_owned()] };
+        fixture.address.do_send(not_shown);
+        until("the two behind it are ranked", || fixture.waiting_cards() == 4).await;
+        assert_eq!(fixture.recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
+        fixture.bench.assert_recovered(&fixture.address);
+        assert!(fixture.remembers("seen").await, "its memory survived");
+        assert!(!fixture.remembers("unseen").await, "the message in the mailbox was heard");
+    }
+
+    #[actix::test]
+    async fn a_card_that_reached_the_screen_comes_once_and_one_that_did_not_comes_again() {
+        let fixture = fixture(0);
+        fixture.ask("a", 1);
+        let again = fixture.ask("a", 2);
+        until("the repetition is silenced", || fixture.recorder.outcome_of(&again).is_some()).await;
+        assert_eq!(fixture.recorder.outcome_of(&again), Some(Outcome::Silent(SilenceReason::AlreadyShown)));
+        let not_shown = NotShown { key: key("acme", "a"), article_ids: vec!["article".to_owned()] };
+        fixture.address.send(not_shown.clone()).await.unwrap();
+        assert!(!fixture.remembers("a").await);
+        let elsewhere = NotShown { key: key("other", "a"), ..not_shown };
+        fixture.address.send(elsewhere).await.unwrap();
+        assert!(fixture.remembers("a").await, "the same id of another tenant is another conversation");
+    }
+
+    #[actix::test]
+    async fn a_second_conversation_that_panics_clears_the_memory_and_a_third_escalates() {
+        let mut fixture = fixture(3);
+        fixture.ask("seen", 1);
+        fixture.ask("bad-1", 1);
+        until("the first panic is over", || fixture.bench.cell.restarts() == 1).await;
+        assert!(fixture.remembers("seen").await);
+        fixture.ask("bad-2", 1);
+        until("the second panic is over", || fixture.bench.cell.restarts() == 2).await;
+        assert!(!fixture.remembers("seen").await, "all memory may be at risk");
+        fixture.ask("bad-3", 1);
+        let reason = fixture.bench.escalated().await;
+        assert!(reason.starts_with("ranker: "), "{reason}");
+    }
+}

@@ -1,0 +1,298 @@
+//! Every metric of the service: one name, one type, one closed set of labels each.
+//!
+//! Each series of a closed set exists with 0 from the start, so that a rate over it never has a hole; a ratio
+//! or an age that does not exist yet is left out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cuecard_cxone::answers::CallOutcome;
+use cuecard_engine::ranking::SilenceReason;
+use prometheus::{
+    Encoder as _, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use super::events::{DropReason, Endpoint, FeedbackStage, FrameFate, ProfileState};
+use crate::messages::{Outcome, ProfileName, Stage};
+use crate::supervision::{ActorCell, ActorState};
+
+/// Upper bounds in seconds: half a millisecond, where a stage is nothing, to ten seconds, where no card is of use.
+const LATENCY_BUCKETS: [f64; 17] =
+    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.008, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0];
+
+/// The service's metrics. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    cells: Arc<Vec<Arc<ActorCell>>>,
+    /// Two readers at once would raise a counter twice.
+    reading_cells: Arc<Mutex<()>>,
+    pub(super) utterances: IntCounterVec,
+    pub(super) cards: IntCounterVec,
+    pub(super) silences: IntCounterVec,
+    pub(super) card_latency: HistogramVec,
+    pub(super) stage: HistogramVec,
+    pub(super) frames: IntCounterVec,
+    pub(super) feedback: IntCounterVec,
+    pub(super) feedback_forwarding: IntCounterVec,
+    pub(super) feedback_pending: IntGaugeVec,
+    pub(super) acceptance: GaugeVec,
+    pub(super) dropped: IntCounterVec,
+    pub(super) requests: IntCounterVec,
+    pub(super) redelivered: IntCounterVec,
+    pub(super) profile_state: IntGaugeVec,
+    index_articles: IntGaugeVec,
+    index_age: GaugeVec,
+    build_info: IntGaugeVec,
+    actor_up: IntGaugeVec,
+    actor_restarts: IntCounterVec,
+    actor_panics: IntCounterVec,
+    actor_busy: GaugeVec,
+    queue_depth: IntGaugeVec,
+    admission_queued: IntGauge,
+    admission_in_flight: IntGauge,
+    uptime: Gauge,
+}
+
+impl Metrics {
+    /// Registers all metrics and starts every series of the closed sets at 0.
+    pub fn new(profiles: &[ProfileName], cells: Vec<Arc<ActorCell>>) -> Result<Self, prometheus::Error> {
+        let register = Registrar { registry: Registry::new() };
+        let metrics = Self {
+            utterances: register.counters("utterances_total", "Questions heard or asked", &["profile"])?,
+            cards: register.counters(
+                "cards_total",
+                "Ends of questions; delivered counts pushes that CXone took",
+                &["profile", "outcome"],
+            )?,
+            silences: register.counters(
+                "silences_total",
+                "Questions for which nothing was shown, by reason",
+                &["profile", "reason"],
+            )?,
+            card_latency: register.histograms(
+                "card_latency_seconds",
+                "From the frame with the last word to CXone taking the card",
+                &["profile"],
+            )?,
+            stage: register.histograms("stage_seconds", "Time that questions spend in a stage", &["stage"])?,
+            frames: register.counters(
+                "stream_frames_total",
+                "Frames received, by what became of them",
+                &["profile", "fate"],
+            )?,
+            feedback: register.counters("feedback_total", "Accepts and rejects heard", &["profile", "action"])?,
+            feedback_forwarding: register.counters(
+                "feedback_forwarding_total",
+                "Attempts to hand feedback on to CXone, by result",
+                &["profile", "result"],
+            )?,
+            feedback_pending: register.gauges(
+                "feedback_pending",
+                "Feedback that CXone has not taken yet",
+                &["profile"],
+            )?,
+            acceptance: register.float_gauges(
+                "acceptance_ratio",
+                "Accepted cards among those that an agent judged",
+                &[],
+            )?,
+            dropped: register.counters("dropped_total", "What an actor let go, by reason", &["actor", "reason"])?,
+            requests: register.counters(
+                "cxone_requests_total",
+                "Calls to CXone; status is the answer's class or why there is none",
+                &["endpoint", "status"],
+            )?,
+            redelivered: register.counters(
+                "redelivered_total",
+                "Pushes repeated although the first may have arrived",
+                &["profile"],
+            )?,
+            profile_state: register.gauges(
+                "profile_state",
+                "1 for the state that a profile is in",
+                &["profile", "state"],
+            )?,
+            index_articles: register.gauges(
+                "index_articles",
+                "Articles in the index generation in service",
+                &["profile"],
+            )?,
+            index_age: register.float_gauges(
+                "index_age_seconds",
+                "Age of the index generation in service",
+                &["profile"],
+            )?,
+            build_info: register.gauges("build_info", "What is running", &["version", "model", "ranker"])?,
+            actor_up: register.gauges("actor_up", "1 while an actor is at work", &["actor"])?,
+            actor_restarts: register.counters("actor_restarts_total", "Restarts after panics", &["actor"])?,
+            actor_panics: register.counters("actor_panics_total", "Panics caught", &["actor"])?,
+            actor_busy: register.float_gauges(
+                "actor_busy_seconds",
+                "Time spent in an actor's handlers since it started",
+                &["actor"],
+            )?,
+            queue_depth: register.gauges("queue_depth", "Items waiting in an actor's inbox", &["actor"])?,
+            admission_queued: register.gauge("admission_queued", "Questions waiting for a permit")?,
+            admission_in_flight: register.gauge("admission_in_flight", "Questions on their way through the stages")?,
+            uptime: register.float_gauge("uptime_seconds", "Time since the service started")?,
+            registry: register.registry,
+            cells: Arc::new(cells),
+            reading_cells: Arc::default(),
+        };
+        metrics.start_at_zero(profiles);
+        Ok(metrics)
+    }
+
+    fn start_at_zero(&self, profiles: &[ProfileName]) {
+        for profile in profiles.iter().map(ProfileName::as_str) {
+            self.utterances.with_label_values(&[profile]);
+            self.redelivered.with_label_values(&[profile]);
+            self.card_latency.with_label_values(&[profile]);
+            self.feedback_pending.with_label_values(&[profile]);
+            for outcome in Outcome::LABELS {
+                self.cards.with_label_values(&[profile, outcome]);
+            }
+            for reason in SilenceReason::ALL {
+                self.silences.with_label_values(&[profile, reason.name()]);
+            }
+            for fate in FrameFate::ALL {
+                self.frames.with_label_values(&[profile, fate.name()]);
+            }
+            for state in ProfileState::ALL {
+                self.profile_state.with_label_values(&[profile, state.name()]);
+            }
+            for action in ["accepted", "rejected"] {
+                self.feedback.with_label_values(&[profile, action]);
+            }
+            for stage in FeedbackStage::FORWARDING {
+                self.feedback_forwarding.with_label_values(&[profile, stage.name()]);
+            }
+        }
+        for stage in Stage::ALL {
+            self.stage.with_label_values(&[stage.name()]);
+        }
+        for endpoint in Endpoint::ALL {
+            for status in CallOutcome::LABELS {
+                self.requests.with_label_values(&[endpoint.name(), status]);
+            }
+        }
+        for reason in DropReason::ALL {
+            self.dropped.with_label_values(&[reason.actor(), reason.name()]);
+        }
+        self.read_cells();
+    }
+
+    /// Says what is running; model and ranker are names.
+    pub fn set_build(&self, version: &str, model: &str, ranker: &str) {
+        self.build_info.with_label_values(&[version, model, ranker]).set(1);
+    }
+
+    /// Says which index generation is in service.
+    pub fn set_index(&self, profile: &ProfileName, articles: usize, age_seconds: f64) {
+        let articles = i64::try_from(articles).unwrap_or(i64::MAX);
+        self.index_articles.with_label_values(&[profile.as_str()]).set(articles);
+        self.index_age.with_label_values(&[profile.as_str()]).set(age_seconds);
+    }
+
+    /// Says how much waits and how much is on its way.
+    pub fn set_admission(&self, queued: usize, in_flight: usize) {
+        self.admission_queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
+        self.admission_in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a push that is repeated although the first may have arrived.
+    pub fn count_redelivered(&self, profile: &ProfileName) {
+        self.redelivered.with_label_values(&[profile.as_str()]).inc();
+    }
+
+    /// Says how much feedback waits for CXone.
+    pub fn set_feedback_pending(&self, profile: &ProfileName, events: u64) {
+        self.feedback_pending.with_label_values(&[profile.as_str()]).set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Says which share of the judged cards was accepted; `None` before the first.
+    pub fn set_acceptance(&self, ratio: Option<f64>) {
+        if let Some(ratio) = ratio {
+            self.acceptance.with_label_values(&[] as &[&str]).set(ratio);
+        }
+    }
+
+    /// All metrics in Prometheus' text format, the actors' cells read at this moment.
+    pub fn render(&self, uptime_seconds: f64) -> Result<String, prometheus::Error> {
+        self.uptime.set(uptime_seconds);
+        self.read_cells();
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+
+    /// The actors' cells, for health and the admin pages.
+    pub fn cells(&self) -> &[Arc<ActorCell>] {
+        &self.cells
+    }
+
+    fn read_cells(&self) {
+        let reading = self.reading_cells.lock().unwrap_or_else(PoisonError::into_inner);
+        for cell in self.cells.iter() {
+            self.read_cell(cell);
+        }
+        drop(reading);
+    }
+
+    fn read_cell(&self, cell: &ActorCell) {
+        let report = cell.report();
+        let actor = [report.name.as_str()];
+        self.actor_up.with_label_values(&actor).set(i64::from(report.state == ActorState::Running));
+        self.queue_depth.with_label_values(&actor).set(i64::try_from(report.queue_depth).unwrap_or(i64::MAX));
+        self.actor_busy.with_label_values(&actor).set(report.busy_seconds);
+        raise(&self.actor_restarts.with_label_values(&actor), report.restarts);
+        raise(&self.actor_panics.with_label_values(&actor), report.panics);
+    }
+}
+
+/// Brings a counter up to a total that is counted elsewhere.
+fn raise(counter: &prometheus::IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+/// Makes metrics with the service's prefix and registers them.
+struct Registrar {
+    registry: Registry,
+}
+
+impl Registrar {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(options(name, help), labels)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(options(name, help), labels)?)
+    }
+
+    fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        self.add(GaugeVec::new(options(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::with_opts(options(name, help))?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.add(Gauge::with_opts(options(name, help))?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::from(options(name, help)).buckets(LATENCY_BUCKETS.to_vec());
+        self.add(HistogramVec::new(options, labels)?)
+    }
+
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(format!("cuecard_{name}"), help)
+}

@@ -1,0 +1,57 @@
+//! The end of every question: one log line, its counters and its latencies.
+
+use crate::messages::{Outcome, OutcomeSink, ProfileName, TicketReport};
+
+use super::Metrics;
+
+/// Records how questions end. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry {
+    metrics: Metrics,
+}
+
+impl Telemetry {
+    /// Records into these metrics.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics }
+    }
+
+    /// The metrics, for events of other kinds.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl OutcomeSink for Telemetry {
+    fn opened(&self, profile: &ProfileName) {
+        self.metrics.utterances.with_label_values(&[profile.as_str()]).inc();
+    }
+
+    fn record(&self, report: &TicketReport, outcome: &Outcome) {
+        let profile = report.profile.as_str();
+        self.metrics.cards.with_label_values(&[profile, outcome.label()]).inc();
+        for (stage, took) in &report.stages {
+            self.metrics.stage.with_label_values(&[stage.name()]).observe(took.as_secs_f64());
+        }
+        if let Outcome::Silent(reason) = outcome {
+            self.metrics.silences.with_label_values(&[profile, reason.name()]).inc();
+        }
+        if let Outcome::Delivered { .. } = outcome {
+            self.metrics.card_latency.with_label_values(&[profile]).observe(report.latency.as_secs_f64());
+        }
+        log(report, outcome);
+    }
+}
+
+fn log(report: &TicketReport, outcome: &Outcome) {
+    let latency_ms = report.latency.as_secs_f64() * 1000.0;
+    match outcome {
+        Outcome::Failed(failure) => tracing::error!(latency_ms, ?failure, "question failed"),
+        Outcome::Refused { reason } => tracing::warn!(latency_ms, reason, "cards refused"),
+        Outcome::Silent(reason) => tracing::info!(latency_ms, reason = reason.name(), "silent"),
+        Outcome::Expired(stage) => tracing::info!(latency_ms, stage = stage.name(), "expired"),
+        Outcome::Delivered { .. } | Outcome::Replaced | Outcome::Shed => {
+            tracing::info!(latency_ms, outcome = outcome.label(), "question ended");
+        }
+    }
+}

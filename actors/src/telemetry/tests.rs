@@ -1,0 +1,188 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuecard_cxone::answers::CallOutcome;
+use cuecard_engine::ranking::SilenceReason;
+
+use super::*;
+use crate::messages::{Failure, Outcome, OutcomeSink, ProfileName, Stage, Ticket, TicketReport};
+use crate::supervision::ActorCell;
+use crate::testing::item;
+
+/// Label sets that metrics may have; ids and addresses are in none.
+const LABELS: [&str; 14] = [
+    "profile", "actor", "stage", "outcome", "reason", "action", "fate", "result", "endpoint", "status", "state",
+    "version", "model", "ranker",
+];
+
+fn metrics() -> Metrics {
+    let cells = ["buffer", "ranker"].map(ActorCell::new).to_vec();
+    Metrics::new(&["acme", "other"].map(ProfileName::new), cells).unwrap()
+}
+
+/// Every series with its value.
+fn series(metrics: &Metrics) -> BTreeMap<String, String> {
+    let text = metrics.render(1.5).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
+    let series = series(&metrics());
+    let mut expected = Vec::new();
+    for profile in ["acme", "other"] {
+        for name in ["utterances_total", "redelivered_total", "feedback_pending", "card_latency_seconds_count"] {
+            expected.push(format!(r#"cuecard_{name}{{profile="{profile}"}}"#));
+        }
+        let of_profile = |name: &str, label: &str, values: Vec<&str>| {
+            let one = |value: &str| {
+                let mut labels = [format!(r#"{label}="{value}""#), format!(r#"profile="{profile}""#)];
+                labels.sort();
+                format!("cuecard_{name}{{{}}}", labels.join(","))
+            };
+            values.into_iter().map(one).collect::<Vec<_>>()
+        };
+        expected.extend(of_profile("cards_total", "outcome", Outcome::LABELS.to_vec()));
+        expected.extend(of_profile("silences_total", "reason", SilenceReason::ALL.map(SilenceReason::name).to_vec()));
+        expected.extend(of_profile("stream_frames_total", "fate", FrameFate::ALL.map(FrameFate::name).to_vec()));
+        expected.extend(of_profile("profile_state", "state", ProfileState::ALL.map(ProfileState::name).to_vec()));
+        expected.extend(of_profile("feedback_total", "action", vec!["accepted", "rejected"]));
+        let results = FeedbackStage::FORWARDING.map(FeedbackStage::name).to_vec();
+        expected.extend(of_profile("feedback_forwarding_total", "result", results));
+    }
+    for stage in Stage::ALL {
+        expected.push(format!(r#"cuecard_stage_seconds_count{{stage="{}"}}"#, stage.name()));
+    }
+    for endpoint in Endpoint::ALL {
+        for status in CallOutcome::LABELS {
+            let endpoint = endpoint.name();
+            expected.push(format!(r#"cuecard_cxone_requests_total{{endpoint="{endpoint}",status="{status}"}}"#));
+        }
+    }
+    for reason in DropReason::ALL {
+        let (actor, reason) = (reason.actor(), reason.name());
+        expected.push(format!(r#"cuecard_dropped_total{{actor="{actor}",reason="{reason}"}}"#));
+    }
+    for actor in ["buffer", "ranker"] {
+        for name in ["actor_up", "actor_restarts_total", "actor_panics_total", "actor_busy_seconds", "queue_depth"] {
+            expected.push(format!(r#"cuecard_{name}{{actor="{actor}"}}"#));
+        }
+    }
+    expected.extend(["cuecard_admission_queued", "cuecard_admission_in_flight"].map(str::to_owned));
+    for name in expected {
+        assert_eq!(series.get(&name).map(String::as_str), Some("0"), "{name}");
+    }
+    assert_eq!(series["cuecard_uptime_seconds"], "1.5");
+}
+
+#[test]
+fn what_does_not_exist_yet_is_left_out() {
+    let metrics = metrics();
+    for name in ["cuecard_acceptance_ratio", "cuecard_index_age_seconds", "cuecard_index_articles"] {
+        assert!(!metrics.render(0.0).unwrap().contains(name), "{name}");
+    }
+    metrics.set_acceptance(None);
+    assert!(!metrics.render(0.0).unwrap().contains("cuecard_acceptance_ratio"));
+    metrics.set_acceptance(Some(0.25));
+    metrics.set_index(&ProfileName::new("acme"), 80, 12.5);
+    let series = series(&metrics);
+    assert_eq!(series["cuecard_acceptance_ratio"], "0.25");
+    assert_eq!(series[r#"cuecard_index_age_seconds{profile="acme"}"#], "12.5");
+}
+
+#[test]
+fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
+    let metrics = metrics();
+    metrics.set_acceptance(Some(0.5));
+    metrics.set_build("1.0", "model", "snippets");
+    metrics.set_index(&ProfileName::new("acme"), 80, 12.5);
+    let text = metrics.render(0.0).unwrap();
+    let names = |kind: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(kind));
+        lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let (with_type, with_help) = (names("# TYPE "), names("# HELP "));
+    assert_eq!(with_type, with_help);
+    assert_eq!(with_type.len(), 25, "one line for each metric: {with_type:?}");
+    for line in text.lines().filter(|line| line.starts_with('#')) {
+        let mut words = line.splitn(4, ' ');
+        let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());
+        assert!(name.starts_with("cuecard_"), "{line}");
+        assert!(rest.len() > 4, "{line}");
+        assert!(kind != "TYPE" || (rest == "counter") == name.ends_with("_total"), "{line}");
+    }
+    for name in series(&metrics).keys().filter(|name| name.contains('{')) {
+        for label in name.split_once('{').unwrap().1.split("\",") {
+            let label = label.split('=').next().unwrap();
+            assert!(LABELS.contains(&label) || label == "le", "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_ends_of_all_questions_add_up_to_what_was_heard() {
+    let metrics = metrics();
+    let sink: Arc<dyn OutcomeSink> = Arc::new(Telemetry::new(metrics.clone()));
+    let outcomes = [
+        Outcome::Delivered { cxone_id: None },
+        Outcome::Silent(SilenceReason::Unsure),
+        Outcome::Expired(Stage::Rank),
+        Outcome::Replaced,
+        Outcome::Shed,
+        Outcome::Refused { reason: "why".to_owned() },
+        Outcome::Failed(Failure::InboxFull),
+    ];
+    for outcome in outcomes {
+        Ticket::new(&item("acme", "a", 1), Arc::clone(&sink), None).finish(outcome);
+    }
+    drop(Ticket::new(&item("acme", "a", 1), Arc::clone(&sink), None));
+    let series = series(&metrics);
+    assert_eq!(series[r#"cuecard_utterances_total{profile="acme"}"#], "8");
+    let ends = Outcome::LABELS.map(|label| {
+        series[&format!(r#"cuecard_cards_total{{outcome="{label}",profile="acme"}}"#)].parse::<u64>().unwrap()
+    });
+    assert_eq!(ends, [1, 1, 1, 1, 1, 1, 2]);
+    assert_eq!(series[r#"cuecard_silences_total{profile="acme",reason="unsure"}"#], "1");
+    assert_eq!(series[r#"cuecard_card_latency_seconds_count{profile="acme"}"#], "1", "only cards have one");
+}
+
+#[test]
+fn a_stage_is_measured_by_what_the_report_says_of_it() {
+    let metrics = metrics();
+    let question = item("acme", "a", 1);
+    let report = TicketReport {
+        decision: question.decision,
+        profile: question.key.profile,
+        latency: Duration::from_secs(3),
+        stages: vec![(Stage::Extract, Duration::from_millis(500)), (Stage::Rank, Duration::from_millis(250))],
+    };
+    Telemetry::new(metrics.clone()).record(&report, &Outcome::Delivered { cxone_id: None });
+    let series = series(&metrics);
+    assert_eq!(series[r#"cuecard_stage_seconds_sum{stage="extract"}"#], "0.5");
+    assert_eq!(series[r#"cuecard_stage_seconds_sum{stage="rank"}"#], "0.25");
+    assert_eq!(series[r#"cuecard_card_latency_seconds_sum{profile="acme"}"#], "3");
+}
+
+#[test]
+fn an_actors_cell_is_read_when_the_metrics_are() {
+    let cell = ActorCell::new("buffer");
+    cell.measure_queue(|| 7);
+    let metrics = Metrics::new(&[], vec![Arc::clone(&cell)]).unwrap();
+    std::thread::scope(|scope| {
+        let in_flight = cell.in_flight();
+        let panicking = scope.spawn(move || {
+            let _in_flight = in_flight;
+            panic!("injected");
+        });
+        assert!(panicking.join().is_err());
+    });
+    for _ in 0..2 {
+        let series = series(&metrics);
+        assert_eq!(series[r#"cuecard_queue_depth{actor="buffer"}"#], "7");
+        assert_eq!(series[r#"cuecard_actor_panics_total{actor="buffer"}"#], "1", "read twice, counted once");
+    }
+}

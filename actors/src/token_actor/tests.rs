@@ -1,0 +1,276 @@
+#![allow(clippy::unwrap_used)]
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use futures_util::future::join_all;
+use tokio::time::{advance, pause, sleep};
+
+use super::*;
+use crate::messages::ProfileName;
+use crate::telemetry::ProfileState;
+use crate::testing::{Bench, Gates, soon, token, until};
+
+const MARGIN: Duration = Duration::from_mins(5);
+const HOUR: u64 = 3600;
+
+/// What the pretended token endpoint does.
+enum Answer {
+    Token(&'static str, u64),
+    No(NoToken),
+    /// Panics before a request goes out.
+    Explodes,
+    /// Panics while the request is under way.
+    ExplodesLater,
+}
+
+fn refused(ask_again_after: u64) -> Answer {
+    let error = TokenError::Refused { status: 401 };
+    Answer::No(NoToken { error, ask_again_after: Duration::from_secs(ask_again_after) })
+}
+
+fn unreachable(ask_again_after: u64) -> Answer {
+    let error = TokenError::Unreachable { reason: "no connection".to_owned() };
+    Answer::No(NoToken { error, ask_again_after: Duration::from_secs(ask_again_after) })
+}
+
+/// Panics while a message is in hand.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Explode;
+
+impl Handler<Explode> for TokenActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Explode, _: &mut Self::Context) {
+        panic!("injected");
+    }
+}
+
+struct Fixture {
+    bench: Bench,
+    health: Arc<ProfileHealth>,
+    gates: Arc<Gates>,
+    /// The numbers of the requests so far, and when they went out.
+    asked: Rc<RefCell<Vec<(u32, Instant)>>>,
+    actor: Addr<TokenActor>,
+}
+
+/// Each request waits for the gate `fetch`.
+fn fixture(expected_panics: u64, answers: Vec<Answer>) -> Fixture {
+    pause();
+    let (bench, gates) = (Bench::expecting("token_actor", expected_panics), Gates::new());
+    let health = ProfileHealth::new(ProfileName::new("acme"), bench.metrics.clone());
+    health.set(Part::Stream, Condition::Good);
+    let asked = Rc::<RefCell<Vec<(u32, Instant)>>>::default();
+    let (answers, noted, gate) = (RefCell::new(VecDeque::from(answers)), Rc::clone(&asked), Arc::clone(&gates));
+    let fetch: FetchToken = Rc::new(move |number| {
+        noted.borrow_mut().push((number, Instant::now()));
+        let answer = answers.borrow_mut().pop_front().expect("asked more often than expected");
+        assert!(!matches!(answer, Answer::Explodes), "injected");
+        let passed = gate.pass("fetch");
+        Box::pin(async move {
+            passed.await;
+            match answer {
+                Answer::Token(secret, seconds) => Ok(token(secret, seconds, MARGIN)),
+                Answer::No(no_token) => Err(no_token),
+                Answer::Explodes | Answer::ExplodesLater => panic!("injected"),
+            }
+        })
+    });
+    let deps = TokenActorDeps { fetch, health: Arc::clone(&health), cell: Arc::clone(&bench.cell) };
+    let actor = bench.supervise(TokenActor::new(deps));
+    Fixture { bench, health, gates, asked, actor }
+}
+
+impl Fixture {
+    /// The secret of the token that a caller gets.
+    async fn get(&self) -> Result<String, TokenError> {
+        soon("a token or an error", self.actor.send(GetToken))
+            .await
+            .unwrap()
+            .map(|token| token.secret().expose_secret().to_owned())
+    }
+
+    /// Lets `count` more requests be answered.
+    fn answer(&self, count: usize) {
+        for _ in 0..count {
+            self.gates.open("fetch");
+        }
+    }
+
+    fn numbers(&self) -> Vec<u32> {
+        self.asked.borrow().iter().map(|(number, _)| *number).collect()
+    }
+}
+
+#[actix::test]
+async fn fifty_callers_at_once_cost_one_request() {
+    let fixture = fixture(0, vec![Answer::Token("t1", HOUR)]);
+    let calls: Vec<_> = (0..50).map(|_| actix_rt::spawn(fixture.actor.send(GetToken))).collect();
+    until("the request is under way", || fixture.bench.cell.report().in_flight == 1).await;
+    fixture.answer(1);
+    for call in join_all(calls).await {
+        assert_eq!(call.unwrap().unwrap().unwrap().secret().expose_secret(), "t1");
+    }
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"), "and the next caller none");
+    assert_eq!(fixture.numbers(), [1]);
+    assert_eq!(fixture.health.state().0, ProfileState::Ready);
+}
+
+#[actix::test]
+async fn a_token_is_renewed_its_margin_ahead_of_its_end_and_callers_never_wait_for_it() {
+    let fixture = fixture(0, vec![Answer::Token("t1", HOUR), Answer::Token("t2", HOUR)]);
+    fixture.answer(1);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    sleep(Duration::from_secs(HOUR - 301)).await;
+    assert_eq!(fixture.numbers().len(), 1);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(fixture.numbers(), [1, 1], "asked ahead of the end, as a first attempt");
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"), "the old one is still good");
+    fixture.answer(1);
+    until("the new one is there", || fixture.bench.cell.report().in_flight == 0).await;
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+}
+
+#[actix::test]
+async fn a_token_that_ended_is_given_to_nobody() {
+    let fixture = fixture(0, vec![Answer::Token("t1", 600), unreachable(400), Answer::Token("t2", HOUR)]);
+    fixture.answer(2);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    sleep(Duration::from_secs(310)).await;
+    assert_eq!(fixture.numbers(), [1, 1], "the renewal failed");
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    assert_eq!(fixture.health.state().0, ProfileState::Ready, "as long as the old one is good");
+    sleep(Duration::from_mins(5)).await;
+    assert!(matches!(fixture.get().await, Err(TokenError::Unreachable { .. })));
+    fixture.answer(1);
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+    assert_eq!(fixture.numbers(), [1, 1, 2]);
+}
+
+#[actix::test]
+async fn a_late_complaint_about_an_older_token_does_not_cost_the_new_one() {
+    let fixture = fixture(0, vec![Answer::Token("t1", HOUR), Answer::Token("t2", HOUR)]);
+    fixture.answer(2);
+    let first = fixture.actor.send(GetToken).await.unwrap().unwrap();
+    fixture.actor.do_send(Invalidate(first.clone()));
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+    for _ in 0..3 {
+        fixture.actor.send(Invalidate(first.clone())).await.unwrap();
+    }
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+    assert_eq!(fixture.numbers(), [1, 1]);
+}
+
+#[actix::test]
+async fn complaints_about_one_token_at_once_cost_one_request() {
+    let fixture = fixture(0, vec![Answer::Token("t1", HOUR), Answer::Token("t2", HOUR)]);
+    fixture.answer(1);
+    let first = fixture.actor.send(GetToken).await.unwrap().unwrap();
+    for _ in 0..8 {
+        fixture.actor.do_send(Invalidate(first.clone()));
+    }
+    fixture.answer(1);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+    assert_eq!(fixture.numbers().len(), 2);
+}
+
+#[actix::test]
+async fn refused_credentials_are_told_at_once_until_it_is_time_to_ask_again() {
+    let fixture = fixture(0, vec![refused(1), refused(2), Answer::Token("t1", HOUR)]);
+    fixture.answer(3);
+    let refusal = Err(TokenError::Refused { status: 401 });
+    for _ in 0..20 {
+        let since = Instant::now();
+        assert_eq!(fixture.get().await, refusal);
+        assert_eq!(since.elapsed(), Duration::ZERO);
+    }
+    assert_eq!(fixture.numbers(), [1]);
+    let (state, reason) = fixture.health.state();
+    assert_eq!(state, ProfileState::Waiting);
+    assert!(reason.contains("CXONE_CLIENT_SECRET"), "{reason}");
+    until("it asks again by itself", || fixture.asked.borrow().len() == 3).await;
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    assert_eq!(fixture.numbers(), [1, 2, 3]);
+    let times: Vec<_> = fixture.asked.borrow().iter().map(|(_, at)| *at).collect();
+    assert!(times[1] - times[0] >= Duration::from_secs(1) && times[2] - times[1] >= Duration::from_secs(2));
+    assert_eq!(fixture.health.state().0, ProfileState::Ready);
+}
+
+#[actix::test]
+async fn a_caller_that_comes_after_the_wait_asks_with_the_next_number() {
+    let fixture = fixture(0, vec![unreachable(5), Answer::Token("t1", HOUR)]);
+    fixture.answer(1);
+    assert!(fixture.get().await.is_err());
+    // Time passes without the actor's timer being looked at.
+    advance(Duration::from_secs(5)).await;
+    fixture.answer(1);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    assert_eq!(fixture.numbers(), [1, 2]);
+}
+
+#[actix::test]
+async fn a_complaint_does_not_shorten_the_wait_that_the_endpoint_asked_for() {
+    let fixture = fixture(0, vec![Answer::Token("t1", 600), unreachable(60), Answer::Token("t2", HOUR)]);
+    fixture.answer(3);
+    let first = fixture.actor.send(GetToken).await.unwrap().unwrap();
+    sleep(Duration::from_secs(301)).await;
+    assert_eq!(fixture.numbers().len(), 2, "the renewal failed");
+    fixture.actor.send(Invalidate(first)).await.unwrap();
+    assert!(fixture.get().await.is_err());
+    assert_eq!(fixture.numbers().len(), 2);
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+}
+
+/// The bad message panics; two callers queue behind it, and a request that another one waits for is under way.
+#[actix::test]
+async fn a_panic_costs_the_message_in_hand_and_no_caller() {
+    let fixture = fixture(1, vec![Answer::Token("t1", HOUR)]);
+    let waiting = actix_rt::spawn(fixture.actor.send(GetToken));
+    until("the request is under way", || fixture.bench.cell.report().in_flight == 1).await;
+    fixture.actor.do_send(Explode);
+    let queued = [(); 2].map(|()| actix_rt::spawn(fixture.actor.send(GetToken)));
+    until("it restarted", || fixture.bench.cell.restarts() == 1).await;
+    fixture.answer(1);
+    for caller in std::iter::once(waiting).chain(queued) {
+        assert_eq!(caller.await.unwrap().unwrap().unwrap().secret().expose_secret(), "t1");
+    }
+    assert_eq!(fixture.numbers(), [1], "nothing is asked twice");
+    fixture.bench.assert_recovered(&fixture.actor);
+    assert_eq!(fixture.health.state().0, ProfileState::Ready);
+}
+
+#[actix::test]
+async fn a_restart_keeps_a_good_token_and_still_renews_it() {
+    let fixture = fixture(1, vec![Answer::Token("t1", HOUR), Answer::Token("t2", HOUR)]);
+    fixture.answer(2);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    fixture.actor.do_send(Explode);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    assert_eq!(fixture.numbers().len(), 1);
+    sleep(Duration::from_secs(HOUR - 299)).await;
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+}
+
+#[actix::test]
+async fn a_request_that_can_not_even_start_is_tried_again_after_the_restart() {
+    let fixture = fixture(1, vec![Answer::Explodes, Answer::Token("t1", HOUR)]);
+    fixture.answer(1);
+    until("it restarted", || fixture.bench.cell.restarts() == 1).await;
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+}
+
+#[actix::test]
+async fn a_request_whose_task_panics_is_told_to_its_callers_and_made_again() {
+    let fixture = fixture(1, vec![Answer::ExplodesLater, Answer::Token("t1", HOUR)]);
+    let waiting = actix_rt::spawn(fixture.actor.send(GetToken));
+    fixture.answer(2);
+    assert_eq!(waiting.await.unwrap().unwrap().unwrap_err(), TokenError::NoAnswer);
+    assert_eq!((fixture.bench.cell.panics(), fixture.bench.cell.restarts()), (1, 0));
+    sleep(AFTER_PANIC).await;
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    assert_eq!(fixture.numbers(), [1, 2]);
+}

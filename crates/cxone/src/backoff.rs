@@ -1,0 +1,65 @@
+//! Waiting times that double.
+//!
+//! Input: which attempt failed, and a random fraction from the caller. Output: how long to wait. Pure; no value of
+//! either can make it panic or exceed `longest`.
+
+use std::time::Duration;
+
+/// Beyond this many doublings every start exceeds every `longest` in use.
+const MOST_DOUBLINGS: u32 = 31;
+
+/// `first`, doubling with each attempt up to `longest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Backoff {
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest }
+    }
+
+    /// The whole step after `attempt` failures, counted from 1.
+    pub fn step(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(MOST_DOUBLINGS);
+        self.first.saturating_mul(1 << doublings).min(self.longest)
+    }
+
+    /// Full jitter: `fraction` of the step, where `fraction` is drawn from 0 to 1. Anything that is no number counts
+    /// as 1.
+    pub fn jittered(&self, attempt: u32, fraction: f64) -> Duration {
+        let fraction = if fraction.is_nan() { 1.0 } else { fraction.clamp(0.0, 1.0) };
+        self.step(attempt).mul_f64(fraction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+
+    #[test]
+    fn steps_double_up_to_the_longest() {
+        let steps: Vec<u128> = (0..=9).map(|attempt| BACKOFF.step(attempt).as_millis()).collect();
+        assert_eq!(steps, [500, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+        assert_eq!(BACKOFF.step(u32::MAX), BACKOFF.longest);
+    }
+
+    #[test]
+    fn jitter_stays_within_the_step_whatever_the_fraction() {
+        let second = Duration::from_secs(1);
+        for (fraction, expected) in [
+            (0.0, Duration::ZERO),
+            (0.25, second / 4),
+            (1.0, second),
+            (7.0, second),
+            (-1.0, Duration::ZERO),
+            (f64::NAN, second),
+            (f64::INFINITY, second),
+        ] {
+            assert_eq!(BACKOFF.jittered(2, fraction), expected, "{fraction}");
+        }
+    }
+}

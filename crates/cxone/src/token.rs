@@ -1,0 +1,162 @@
+//! The bearer token of one tenant.
+//!
+//! Input: the body of the token endpoint's 2xx answer, and when it was asked. Output: a [`Token`] that knows when it
+//! ends and when to renew it, or a [`TokenError`] for a 200 that is none. What other answers mean stands in
+//! [`crate::answers`], under [`crate::answers::CallKind::Token`].
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// What the documents take for granted where `expires_in` is missing.
+const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);
+/// Longer than any process runs, and short enough to be added to an instant.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
+/// However short a token lives, the endpoint is not asked more often than this.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+
+/// A token; `Debug` hides its secret.
+#[derive(Clone, Debug)]
+pub struct Token {
+    secret: SecretString,
+    expires_at: Instant,
+    refresh_at: Instant,
+}
+
+/// Messages never repeat the answer: it may hold the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("the token endpoint's answer is no json object")]
+    NotJson,
+    #[error("the token endpoint's answer lacks access_token")]
+    MissingAccessToken,
+    #[error("the token endpoint's access_token holds characters that no header may carry")]
+    UnusableAccessToken,
+    #[error("the token endpoint's expires_in is no number of seconds from 0 up")]
+    BadExpiresIn,
+}
+
+impl Token {
+    /// Reads an answer to a request sent at `requested_at`: counted from there, the token never seems to live longer
+    /// than it does. It is due for renewal `margin` before its end; a margin as long as its life counts as half of it.
+    pub fn from_answer(answer: &[u8], requested_at: Instant, margin: Duration) -> Result<Self, TokenError> {
+        let answer: Value = serde_json::from_slice(answer).map_err(|_| TokenError::NotJson)?;
+        if !answer.is_object() {
+            return Err(TokenError::NotJson);
+        }
+        let secret = match answer.get("access_token").and_then(Value::as_str) {
+            None | Some("") => return Err(TokenError::MissingAccessToken),
+            Some(secret) if secret.bytes().all(|byte| byte.is_ascii_graphic()) => secret,
+            Some(_) => return Err(TokenError::UnusableAccessToken),
+        };
+        let lifetime = lifetime(answer.get("expires_in"))?;
+        Ok(Self {
+            secret: secret.into(),
+            expires_at: requested_at + lifetime,
+            refresh_at: requested_at + refresh_after(lifetime, margin),
+        })
+    }
+
+    pub fn secret(&self) -> &SecretString {
+        &self.secret
+    }
+
+    pub fn expires_at(&self) -> Instant {
+        self.expires_at
+    }
+
+    /// When to ask for the next one; at least a second after this one was asked for.
+    pub fn refresh_at(&self) -> Instant {
+        self.refresh_at
+    }
+
+    pub fn is_valid(&self, now: Instant) -> bool {
+        now < self.expires_at
+    }
+}
+
+fn lifetime(expires_in: Option<&Value>) -> Result<Duration, TokenError> {
+    let seconds = match expires_in {
+        None | Some(Value::Null) => return Ok(DEFAULT_LIFETIME),
+        Some(value) => value.as_f64().ok_or(TokenError::BadExpiresIn)?,
+    };
+    if seconds < 0.0 {
+        return Err(TokenError::BadExpiresIn);
+    }
+    // Fails only on what is too large for a duration.
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFETIME).min(LONGEST_LIFETIME))
+}
+
+fn refresh_after(lifetime: Duration, margin: Duration) -> Duration {
+    let before_margin = lifetime.checked_sub(margin).filter(|after| !after.is_zero());
+    before_margin.unwrap_or(lifetime / 2).max(SHORTEST_REFRESH)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const MARGIN: Duration = Duration::from_mins(5);
+
+    fn read(answer: &str) -> Result<(Duration, Duration), TokenError> {
+        let asked = Instant::now();
+        let token = Token::from_answer(answer.as_bytes(), asked, MARGIN)?;
+        Ok((token.expires_at() - asked, token.refresh_at() - asked))
+    }
+
+    #[test]
+    fn lifetimes_and_renewals() {
+        let seconds = Duration::from_secs;
+        for (expires_in, lifetime, refresh) in [
+            ("3600", seconds(3600), seconds(3300)),
+            ("301", seconds(301), seconds(1)),
+            ("300", seconds(300), seconds(150)),
+            ("60", seconds(60), seconds(30)),
+            ("1", seconds(1), seconds(1)),
+            ("0", seconds(0), seconds(1)),
+            ("600.5", Duration::from_millis(600_500), Duration::from_millis(300_500)),
+            ("null", seconds(3600), seconds(3300)),
+            ("1e300", LONGEST_LIFETIME, LONGEST_LIFETIME.saturating_sub(MARGIN)),
+        ] {
+            let answer = format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{expires_in}}}"#);
+            assert_eq!(read(&answer), Ok((lifetime, refresh)), "{expires_in}");
+        }
+        assert_eq!(read(r#"{"access_token":"t"}"#), Ok((seconds(3600), seconds(3300))));
+    }
+
+    #[test]
+    fn a_200_that_is_no_token_says_why() {
+        for (answer, error) in [
+            ("", TokenError::NotJson),
+            ("<html>", TokenError::NotJson),
+            ("[]", TokenError::NotJson),
+            ("{}", TokenError::MissingAccessToken),
+            (r#"{"access_token":null}"#, TokenError::MissingAccessToken),
+            (r#"{"access_token":""}"#, TokenError::MissingAccessToken),
+            (r#"{"access_token":7}"#, TokenError::MissingAccessToken),
+            (r#"{"access_token":"a\r\nX-Evil: 1"}"#, TokenError::UnusableAccessToken),
+            (r#"{"access_token":"t","expires_in":-1}"#, TokenError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":"3600"}"#, TokenError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":[]}"#, TokenError::BadExpiresIn),
+        ] {
+            assert_eq!(read(answer), Err(error), "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_valid_until_it_ends_and_debug_hides_it() {
+        let token =
+            Token::from_answer(br#"{"access_token":"abc.def","expires_in":10}"#, Instant::now(), MARGIN).unwrap();
+        assert_eq!(token.secret().expose_secret(), "abc.def");
+        assert!(!format!("{token:?}").contains("abc"));
+        assert!(token.is_valid(Instant::now()));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(!token.is_valid(Instant::now()));
+    }
+}

@@ -1,0 +1,91 @@
+//! awc's WebSocket codec behind a bound.
+//!
+//! Input: bytes off the wire. Output: awc's frames. awc notices that a frame exceeds its limit only when the whole frame
+//! has been read into memory; here the frame's own header is looked at first, so that a frame over the limit costs
+//! nothing but its announcement.
+
+use std::io;
+
+use actix_codec::{Decoder, Encoder};
+use actix_http::ws::{Codec, Frame, Message, ProtocolError};
+use bytes::BytesMut;
+
+#[derive(Debug)]
+pub(super) enum FrameFault {
+    TooLarge,
+    Protocol(ProtocolError),
+}
+
+impl From<io::Error> for FrameFault {
+    fn from(error: io::Error) -> Self {
+        Self::Protocol(ProtocolError::Io(error))
+    }
+}
+
+pub(super) struct BoundedCodec {
+    codec: Codec,
+    limit_bytes: u64,
+}
+
+impl BoundedCodec {
+    pub(super) fn new(codec: Codec, limit_bytes: usize) -> Self {
+        Self { codec, limit_bytes: limit_bytes as u64 }
+    }
+}
+
+impl Decoder for BoundedCodec {
+    type Item = Frame;
+    type Error = FrameFault;
+
+    fn decode(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameFault> {
+        if announced_bytes(source).is_some_and(|bytes| bytes > self.limit_bytes) {
+            return Err(FrameFault::TooLarge);
+        }
+        self.codec.decode(source).map_err(|error| match error {
+            ProtocolError::Overflow => FrameFault::TooLarge,
+            other => FrameFault::Protocol(other),
+        })
+    }
+
+    /// What is left when the connection ends is half a frame, which nobody waits for any more.
+    fn decode_eof(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameFault> {
+        self.decode(source)
+    }
+}
+
+impl Encoder<Message> for BoundedCodec {
+    type Error = FrameFault;
+
+    fn encode(&mut self, message: Message, target: &mut BytesMut) -> Result<(), FrameFault> {
+        self.codec.encode(message, target).map_err(FrameFault::Protocol)
+    }
+}
+
+/// The payload's length as the frame's header gives it (RFC 6455, section 5.2); none while the header is incomplete.
+fn announced_bytes(source: &[u8]) -> Option<u64> {
+    match source.get(1)? & 0x7f {
+        126 => Some(u64::from(u16::from_be_bytes(source.get(2..4)?.try_into().ok()?))),
+        127 => Some(u64::from_be_bytes(source.get(2..10)?.try_into().ok()?)),
+        short => Some(u64::from(short)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_header_alone_refuses_a_frame_over_the_limit() {
+        let decode = |bytes: &[u8]| BoundedCodec::new(Codec::new().client_mode(), 1000).decode(&mut bytes.into());
+        assert!(matches!(decode(&[0x81, 126, 0x03, 0xe8]), Ok(None)), "1000 bytes announced");
+        assert!(matches!(decode(&[0x81, 126, 0x03, 0xe9]), Err(FrameFault::TooLarge)), "1001 bytes announced");
+        assert!(matches!(decode(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0x03, 0xe9]), Err(FrameFault::TooLarge)));
+        assert!(matches!(decode(&[0x81, 127, 0xff, 0, 0, 0, 0, 0, 0, 0]), Err(FrameFault::TooLarge)));
+        assert!(matches!(decode(&[0x81, 127, 0, 0]), Ok(None)), "the header is not complete");
+        assert!(matches!(decode(&[]), Ok(None)));
+        let frame = decode(&[0x81, 2, b'h', b'i']).unwrap().unwrap();
+        assert_eq!(frame, Frame::Text("hi".into()));
+    }
+}

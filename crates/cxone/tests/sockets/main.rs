@@ -1,0 +1,7 @@
+//! The client against real sockets on loopback; every peer has one behaviour.
+
+#![allow(clippy::unwrap_used)]
+
+mod http_client;
+mod loopback;
+mod web_socket;

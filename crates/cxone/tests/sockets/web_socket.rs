@@ -1,0 +1,308 @@
+//! The WebSocket connection against real sockets: handshakes, messages in pieces, and peers that misbehave.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use crate::loopback::{
+    BINARY, CLOSE, CONTINUED, LAST, PING, Peer, TEXT, TEXT_TO_BE_CONTINUED, Then, drain, frame, header, nobody,
+    open_web_socket,
+};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use cuecard_cxone::http::HttpClient;
+use cuecard_cxone::limits::Limits;
+use cuecard_cxone::transport::TransportFailure;
+use cuecard_cxone::websocket::{ClosedReason, Frame, HandshakeError, TokenPlacement, WebSocketConnection, connect};
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
+use url::Url;
+
+const MIB: usize = 1 << 20;
+
+async fn open_with(url: &Url, limits: Limits) -> Result<WebSocketConnection, HandshakeError> {
+    let client = HttpClient::new(limits).unwrap();
+    connect(&client, url, &"s3cret".into(), TokenPlacement::Query).await
+}
+
+async fn open(peer: &Peer) -> WebSocketConnection {
+    open_with(&peer.url("ws"), Limits::default()).await.unwrap()
+}
+
+/// What one connection to a peer that sends `frames` and hangs up gives, to its end.
+async fn everything(frames: Vec<Vec<u8>>) -> (Vec<Frame>, ClosedReason) {
+    let peer = Peer::streaming(frames, Then::Close).await;
+    let mut connection = open(&peer).await;
+    let mut messages = Vec::new();
+    loop {
+        match connection.next().await {
+            Ok(message) => messages.push(message),
+            Err(reason) => {
+                assert_eq!(connection.next().await, Err(reason), "the end stays the end");
+                return (messages, reason);
+            }
+        }
+    }
+}
+
+async fn refusal(answer: impl Into<Vec<u8>>) -> HandshakeError {
+    let peer = Peer::answering(answer, Then::Stay).await;
+    open_with(&peer.url("ws"), Limits::default()).await.unwrap_err()
+}
+
+fn text(text: &str) -> Frame {
+    Frame::Text(text.to_owned())
+}
+
+#[actix_web::test]
+async fn the_token_travels_where_the_contract_wants_it() {
+    let peer = Peer::streaming(vec![frame(TEXT, b"hello")], Then::Close).await;
+    let client = HttpClient::new(Limits::default()).unwrap();
+    let token = "a+b/c=&d".into();
+    for placement in [TokenPlacement::Query, TokenPlacement::Header] {
+        let mut connection = connect(&client, &peer.url("ws"), &token, placement).await.unwrap();
+        assert_eq!(connection.next().await, Ok(text("hello")));
+    }
+    let requests = peer.received();
+    assert!(requests[0].starts_with("GET /path?access_token=a%2Bb%2Fc%3D%26d HTTP/1.1\r\n"), "{}", requests[0]);
+    assert_eq!(header(&requests[0], "authorization"), None);
+    assert!(requests[1].starts_with("GET /path HTTP/1.1\r\n"), "{}", requests[1]);
+    assert_eq!(header(&requests[1], "authorization").as_deref(), Some("Bearer a+b/c=&d"));
+    for request in &requests {
+        assert_eq!(header(request, "accept").as_deref(), Some("application/json"));
+    }
+}
+
+#[actix_web::test]
+async fn a_refused_handshake_says_why() {
+    let answer = |head: &str| format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(refusal(answer("401 Unauthorized")).await, HandshakeError::Unauthorised);
+    assert_eq!(refusal(answer("403 Forbidden")).await, HandshakeError::Forbidden);
+    assert_eq!(refusal(answer("503 Down\r\nRetry-After: 5")).await, HandshakeError::Status(503));
+    assert_eq!(refusal(answer("200 OK")).await, HandshakeError::Status(200));
+    let full = |retry_after| HandshakeError::TooManyRequests { retry_after };
+    assert_eq!(refusal(answer("429 Slow")).await, full(None));
+    assert_eq!(refusal(answer("429 Slow\r\nRetry-After: 7")).await, full(Some(Duration::from_secs(7))));
+    let in_an_hour = httpdate::fmt_http_date(SystemTime::now() + Duration::from_hours(1));
+    let HandshakeError::TooManyRequests { retry_after: Some(wait) } =
+        refusal(answer(&format!("429 Slow\r\nRetry-After: {in_an_hour}"))).await
+    else {
+        panic!("the date was not read");
+    };
+    assert!(wait > Duration::from_mins(50) && wait <= Duration::from_hours(1), "{wait:?}");
+}
+
+#[actix_web::test]
+async fn a_handshake_that_goes_wrong_is_told_apart_and_never_shows_the_token() {
+    let upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    let no_key = refusal(format!("{upgrade}\r\n")).await;
+    let wrong_key = refusal(format!("{upgrade}Sec-WebSocket-Accept: AAAA\r\n\r\n")).await;
+    assert!(matches!(no_key, HandshakeError::NotWebSocket(_)), "{no_key:?}");
+    assert!(matches!(wrong_key, HandshakeError::NotWebSocket(_)), "{wrong_key:?}");
+
+    let garbage = refusal("SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
+    let hangs_up = open_with(&Peer::answering("", Then::Close).await.url("ws"), Limits::default()).await.unwrap_err();
+    let short = Duration::from_millis(500);
+    let limits = Limits { connect_timeout: short, handshake_timeout: short, ..Limits::default() };
+    let silent = open_with(&Peer::silent().await.url("ws"), limits).await.unwrap_err();
+    let absent = format!("ws://{}/", nobody().await).parse().unwrap();
+    let refused = open_with(&absent, Limits::default()).await.unwrap_err();
+    for (error, expected) in [
+        (&garbage, TransportFailure::Garbled),
+        (&hangs_up, TransportFailure::Cut),
+        (&silent, TransportFailure::TimedOut),
+        (&refused, TransportFailure::Refused),
+    ] {
+        assert!(matches!(error, HandshakeError::Transport(error) if error.failure == expected), "{error:?}");
+    }
+    for error in [no_key, wrong_key, garbage, hangs_up, silent, refused] {
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("access_token"), "{shown}");
+    }
+}
+
+#[actix_web::test]
+async fn messages_come_whole_and_in_order() {
+    let frames = vec![
+        frame(TEXT, "one, étage".as_bytes()),
+        frame(TEXT_TO_BE_CONTINUED, b"in "),
+        frame(CONTINUED, b"five "),
+        frame(PING, b"between"),
+        frame(CONTINUED, b""),
+        frame(CONTINUED, b"frames"),
+        frame(LAST, b"."),
+        frame(TEXT, &vec![b'x'; 300_000]),
+        frame(TEXT, b""),
+    ];
+    let (messages, reason) = everything(frames).await;
+    let expected = [text("one, étage"), text("in five frames."), text(&"x".repeat(300_000)), text("")];
+    assert!(messages == expected, "{messages:?}");
+    assert_eq!(reason, ClosedReason::Cut);
+}
+
+#[actix_web::test]
+async fn what_is_not_text_is_reported_and_ends_nothing() {
+    let frames = vec![
+        frame(BINARY, &[0xff; 300]),
+        frame(TEXT, &[b'a', 0xff, b'b']),
+        // A character cut in two by the frames' border is whole again.
+        frame(TEXT_TO_BE_CONTINUED, &"é".as_bytes()[..1]),
+        frame(LAST, &"é".as_bytes()[1..]),
+        frame(0x02, &[1, 2]),
+        frame(LAST, &[3]),
+        frame(TEXT, b"still here"),
+    ];
+    let (messages, _) = everything(frames).await;
+    let expected = [Frame::Binary(300), Frame::InvalidUtf8(3), text("é"), Frame::Binary(3), text("still here")];
+    assert!(messages == expected, "{messages:?}");
+}
+
+#[actix_web::test]
+async fn a_message_may_be_a_mebibyte_and_not_a_byte_more() {
+    let half = vec![b'x'; MIB / 2];
+    let fits = vec![frame(TEXT, &vec![b'x'; MIB]), frame(TEXT_TO_BE_CONTINUED, &half), frame(LAST, &half)];
+    let (messages, reason) = everything(fits).await;
+    let whole = text(&"x".repeat(MIB));
+    assert!(messages == [whole.clone(), whole], "{messages:?}");
+    assert_eq!(reason, ClosedReason::Cut);
+
+    let too_large = ClosedReason::TooLarge { limit_bytes: MIB };
+    let one_frame = vec![frame(TEXT, b"before"), frame(TEXT, &vec![b'x'; 2 * MIB])];
+    assert_eq!(everything(one_frame).await, (vec![text("before")], too_large));
+    let joined = vec![frame(TEXT_TO_BE_CONTINUED, &half), frame(CONTINUED, &half), frame(LAST, b"x")];
+    assert_eq!(everything(joined).await, (vec![], too_large));
+}
+
+#[actix_web::test]
+async fn a_frame_over_the_limit_is_refused_before_it_is_read() {
+    let mut announcement = vec![TEXT, 127];
+    announcement.extend((10_u64 << 30).to_be_bytes());
+    let peer = Peer::streaming(vec![announcement], Then::Stay).await;
+    let reason = open(&peer).await.next().await.unwrap_err();
+    assert_eq!(reason, ClosedReason::TooLarge { limit_bytes: MIB });
+}
+
+#[actix_web::test]
+async fn a_stream_ends_with_its_reason() {
+    let going_away = frame(CLOSE, &1001_u16.to_be_bytes());
+    for (last, reason) in [
+        (going_away, ClosedReason::ByPeer { code: Some(1001) }),
+        (frame(CLOSE, b""), ClosedReason::ByPeer { code: None }),
+        (frame(TEXT, b"half a frame")[..5].to_vec(), ClosedReason::Cut),
+        (frame(CONTINUED, b"of nothing"), ClosedReason::Protocol),
+        (frame(0x83, b"unknown opcode"), ClosedReason::Protocol),
+        (frame(0xf1, b"reserved bits"), ClosedReason::Protocol),
+        (vec![TEXT, 0x80 | 2, 1, 2, 3, 4, b'h', b'i'], ClosedReason::Protocol),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), ClosedReason::Protocol),
+    ] {
+        let (messages, seen) = everything(vec![frame(TEXT, b"first"), last.clone()]).await;
+        assert_eq!((messages, seen), (vec![text("first")], reason), "{last:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_peer_that_answers_no_ping_is_dead() {
+    let peer = Peer::streaming(vec![], Then::Stay).await;
+    let short = Duration::from_millis(30);
+    let limits = Limits { ping_interval: short, pong_timeout: short, ..Limits::default() };
+    let mut connection = open_with(&peer.url("ws"), limits).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(30), connection.next()).await;
+    assert_eq!(ended, Ok(Err(ClosedReason::Silent)));
+}
+
+/// What a well-behaved server saw, told when its client has gone.
+struct Session {
+    pings: usize,
+    pong: Option<Vec<u8>>,
+    close: Option<u16>,
+}
+
+/// Answers pings; after `pings_until_text` of them says "alive". Pings once itself.
+fn polite_server(pings_until_text: usize, told: oneshot::Sender<Session>) -> Url {
+    let told = std::sync::Mutex::new(Some(told));
+    let told = web::Data::new(told);
+    let server = HttpServer::new(move || {
+        let told = told.clone();
+        App::new().route(
+            "/path",
+            web::get().to(move |request: HttpRequest, body: web::Payload| {
+                let told = told.clone();
+                async move {
+                    let (response, mut session, mut messages) = actix_ws::handle(&request, body)?;
+                    actix_web::rt::spawn(async move {
+                        let mut seen = Session { pings: 0, pong: None, close: None };
+                        let _ = session.ping(b"from the server").await;
+                        while let Some(Ok(message)) = messages.next().await {
+                            match message {
+                                actix_ws::Message::Ping(payload) => {
+                                    seen.pings += 1;
+                                    let _ = session.pong(&payload).await;
+                                    if seen.pings == pings_until_text {
+                                        let _ = session.text("alive").await;
+                                    }
+                                }
+                                actix_ws::Message::Pong(payload) => seen.pong = Some(payload.to_vec()),
+                                actix_ws::Message::Close(reason) => {
+                                    seen.close = reason.map(|reason| reason.code.into());
+                                    break;
+                                }
+                                _ => {}
+                            }
+                        }
+                        if let Some(told) = told.lock().unwrap().take() {
+                            let _ = told.send(seen);
+                        }
+                    });
+                    Ok::<HttpResponse, actix_web::Error>(response)
+                }
+            }),
+        )
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(("127.0.0.1", 0))
+    .unwrap();
+    let url = format!("ws://{}/path", server.addrs()[0]).parse().unwrap();
+    actix_web::rt::spawn(server.run());
+    url
+}
+
+#[actix_web::test]
+async fn pings_go_both_ways_and_a_goodbye_is_said() {
+    let (tell, told) = oneshot::channel();
+    let url = polite_server(3, tell);
+    let limits = Limits { ping_interval: Duration::from_millis(10), ..Limits::default() };
+    let mut connection = open_with(&url, limits).await.unwrap();
+    assert_eq!(connection.next().await, Ok(text("alive")));
+    connection.close().await;
+    let seen = told.await.unwrap();
+    assert!(seen.pings >= 3, "{}", seen.pings);
+    assert_eq!(seen.pong.as_deref(), Some(&b"from the server"[..]));
+    assert_eq!(seen.close, Some(1001));
+}
+
+#[actix_web::test]
+async fn a_reader_that_is_interrupted_loses_nothing() {
+    let (go_on, wait) = oneshot::channel::<()>();
+    let wait = Rc::new(RefCell::new(Some(wait)));
+    let peer = Peer::start(move |mut socket, received| {
+        let wait = wait.borrow_mut().take();
+        async move {
+            open_web_socket(&mut socket, &received).await;
+            let message = frame(TEXT, b"in two halves");
+            socket.write_all(&frame(TEXT_TO_BE_CONTINUED, b"continued ")).await.unwrap();
+            socket.write_all(&frame(LAST, b"message")[..4]).await.unwrap();
+            wait.unwrap().await.unwrap();
+            socket.write_all(&frame(LAST, b"message")[4..]).await.unwrap();
+            socket.write_all(&message).await.unwrap();
+            drain(&mut socket).await;
+        }
+    })
+    .await;
+    let mut connection = open(&peer).await;
+    let interrupted = tokio::time::timeout(Duration::from_millis(50), connection.next()).await;
+    assert!(interrupted.is_err());
+    go_on.send(()).unwrap();
+    assert_eq!(connection.next().await, Ok(text("continued message")));
+    assert_eq!(connection.next().await, Ok(text("in two halves")));
+}

@@ -1,0 +1,41 @@
+//! all-MiniLM-L6-v2 on threads of its own: text in, one vector and a few key phrases out.
+//!
+//! **Input**: the model's three files ([`EncoderSettings::model_dir`]), then texts. Live texts
+//! ([`Encoder::encode`]) come from conversations and are answered first; bulk texts
+//! ([`Encoder::embed_bulk`]) come from indexing and give way before every batch and, inside a
+//! batch, before each half of a layer.
+//!
+//! **Output**: [`Encoding`], from a single forward pass: the mean-pooled, L2-normalised vector of
+//! 384 numbers and the words that received most attention.
+//!
+//! **Failure**: a missing or broken model file is an [`EncoderError`] that names it and says what
+//! to run. A full live lane refuses at once. A panic inside a forward pass becomes an error for
+//! the callers of that batch; the thread goes on with the next one.
+
+mod batches;
+mod chunks;
+mod encoder;
+mod error;
+mod forward;
+mod lanes;
+mod model_files;
+mod phrases;
+mod settings;
+#[cfg(test)]
+mod testing;
+mod weights;
+mod word_pieces;
+mod worker;
+
+pub use encoder::{Encoder, Encoding, PendingEncoding};
+pub use error::EncoderError;
+pub use lanes::LiveQueue;
+pub use model_files::ModelInfo;
+pub use phrases::KeyPhrase;
+pub use settings::{EncoderSettings, default_model_dir};
+
+/// Length of every vector: what the index and the contracts are built for.
+pub const DIMENSIONS: usize = 384;
+
+/// Longest text in word pieces, `[CLS]` and `[SEP]` included: the length the model was trained for.
+pub const MAX_WORD_PIECES: usize = 256;

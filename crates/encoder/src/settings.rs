@@ -1,0 +1,92 @@
+//! Settings of the encoder and where the model is looked for.
+
+use std::{env, ffi::OsString, path::PathBuf, thread};
+
+use crate::EncoderError;
+
+/// How the encoder is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncoderSettings {
+    /// Directory with `config.json`, `model.safetensors` and `tokenizer.json`.
+    /// Default: [`default_model_dir`].
+    pub model_dir: PathBuf,
+    /// Threads of the encoder's own, one torch thread each. Default: the cores of this machine.
+    pub threads: usize,
+    /// Live texts that may wait before [`EncoderError::QueueFull`]. Default: 64, which one core
+    /// works off in less than a second, well inside a stream's deadline of 4 s.
+    pub live_capacity: usize,
+    /// Live texts that one thread takes together. Default: 8, beyond which a batch costs all its
+    /// callers latency and saves no time per text.
+    pub max_batch: usize,
+}
+
+impl Default for EncoderSettings {
+    fn default() -> Self {
+        Self {
+            model_dir: default_model_dir(),
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            live_capacity: 64,
+            max_batch: 8,
+        }
+    }
+}
+
+impl EncoderSettings {
+    pub(crate) fn check(&self) -> Result<(), EncoderError> {
+        let counts = [("threads", self.threads), ("live_capacity", self.live_capacity), ("max_batch", self.max_batch)];
+        match counts.into_iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(EncoderError::Setting { name, reason: "must be at least 1".to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where set-up puts the model: `CUECARD_MODEL_DIR`, else `models/all-MiniLM-L6-v2` below
+/// `CUECARD_CACHE`, else below `cuecard` in `XDG_CACHE_HOME` or `~/.cache`.
+pub fn default_model_dir() -> PathBuf {
+    model_dir_from(|name| env::var_os(name))
+}
+
+/// As in `scripts/env`, an empty variable counts as unset.
+fn model_dir_from(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = || {
+        path("CUECARD_CACHE").unwrap_or_else(|| {
+            path("XDG_CACHE_HOME").unwrap_or_else(|| path("HOME").unwrap_or_default().join(".cache")).join("cuecard")
+        })
+    };
+    path("CUECARD_MODEL_DIR").unwrap_or_else(|| cache().join("models").join("all-MiniLM-L6-v2"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn model_dir_follows_the_environment() {
+        let cases: [(&[(&str, &str)], &str); 6] = [
+            (&[("CUECARD_MODEL_DIR", "/m"), ("CUECARD_CACHE", "/c"), ("HOME", "/h")], "/m"),
+            (&[("CUECARD_CACHE", "/c"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h")], "/c/models/all-MiniLM-L6-v2"),
+            (&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")], "/x/cuecard/models/all-MiniLM-L6-v2"),
+            (&[("HOME", "/h")], "/h/.cache/cuecard/models/all-MiniLM-L6-v2"),
+            (
+                &[("CUECARD_MODEL_DIR", ""), ("CUECARD_CACHE", ""), ("HOME", "/h")],
+                "/h/.cache/cuecard/models/all-MiniLM-L6-v2",
+            ),
+            (&[], ".cache/cuecard/models/all-MiniLM-L6-v2"),
+        ];
+        for (variables, expected) in cases {
+            let lookup =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
+            assert_eq!(model_dir_from(lookup), PathBuf::from(expected), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_zero_is_refused_by_name() {
+        let settings = EncoderSettings { live_capacity: 0, ..EncoderSettings::default() };
+        let error = settings.check().unwrap_err();
+        assert_eq!(error.to_string(), "encoder setting live_capacity: must be at least 1");
+    }
+}

@@ -1,0 +1,143 @@
+//! Reads labelled conversations: JSON Lines, plain or gzip-compressed.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use serde::{Deserialize, Deserializer};
+use tokio::time::Instant;
+
+use crate::conversation::{FlushReason, Fragment, Speaker, Utterance, Window, WindowLimits};
+
+/// A conversation; what is asked for is the card after its last customer turn.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Conversation {
+    /// Its id.
+    pub id: String,
+    turns: Vec<SpokenTurn>,
+    /// Articles that answer the last customer turn; none where no card should be shown.
+    #[serde(default)]
+    pub gold: Vec<String>,
+    /// Articles that are just as right.
+    #[serde(default)]
+    pub gold_alt: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct SpokenTurn {
+    #[serde(deserialize_with = "speaker")]
+    speaker: Speaker,
+    text: String,
+}
+
+/// As on the streams, an unknown participant counts as customer.
+fn speaker<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Speaker, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Ok(if name == "agent" { Speaker::Agent } else { Speaker::Customer })
+}
+
+impl Conversation {
+    /// The utterance that asks, made by the window that the live Buffer uses; `None` if no customer spoke.
+    pub fn utterance(&self, limits: &WindowLimits) -> Option<Utterance> {
+        let mut window = Window::default();
+        let mut newest = None;
+        let arrived = Instant::now();
+        for turn in &self.turns {
+            window.hear(Fragment { speaker: turn.speaker, text: turn.text.clone(), arrived });
+            newest = window.flush(FlushReason::State, Vec::new(), limits).or(newest);
+        }
+        newest
+    }
+
+    /// Whether the article answers the last customer turn.
+    pub fn is_right(&self, article_id: &str) -> bool {
+        self.gold.iter().chain(&self.gold_alt).any(|right| right == article_id)
+    }
+}
+
+/// A conversation file that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConversationError {
+    /// The file can't be opened or read to its end.
+    #[error("can't read the conversations in {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line is no conversation.
+    #[error("{}:{line}: not a conversation: {source}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// There is nothing in it.
+    #[error("there is no conversation in {}", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a conversation file; a line that is none is an error, since figures over a part would mislead.
+pub fn read_conversations(path: &Path) -> Result<Vec<Conversation>, ConversationError> {
+    let read_error = |source| ConversationError::Read { path: path.to_owned(), source };
+    let mut file = BufReader::new(File::open(path).map_err(read_error)?);
+    let is_gzip = file.fill_buf().map_err(read_error)?.starts_with(&[0x1f, 0x8b]);
+    let input: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut conversations = Vec::new();
+    for (number, line) in BufReader::new(input).lines().enumerate() {
+        let line = line.map_err(read_error)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let row_error = |source| ConversationError::Row { path: path.to_owned(), line: number + 1, source };
+        conversations.push(serde_json::from_str(&line).map_err(row_error)?);
+    }
+    if conversations.is_empty() {
+        return Err(ConversationError::Empty { path: path.to_owned() });
+    }
+    Ok(conversations)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Write;
+
+    use super::*;
+    use crate::conversation::TurnWindow;
+
+    fn written(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn the_last_customer_turn_asks_and_an_unknown_speaker_counts_as_customer() {
+        let file = written(
+            r#"{"id":"a","turns":[{"speaker":"agent","text":"hi"},{"speaker":"caller","text":"my bill"},{"speaker":"agent","text":"yes?"}],"gold":["x"],"gold_alt":["y"],"source":"own"}"#,
+        );
+        let conversation = read_conversations(file.path()).unwrap().remove(0);
+        let utterance = conversation.utterance(&WindowLimits::default()).unwrap();
+        assert_eq!(utterance.window_text(TurnWindow::All), "hi my bill");
+        assert!(conversation.is_right("x") && conversation.is_right("y") && !conversation.is_right("z"));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_with_its_file_and_number() {
+        let file = written("{\"id\":\"a\",\"turns\":[]}\n\n{\"id\":3}\n");
+        let error = read_conversations(file.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("{}:3: not a conversation", file.path().display())), "{error}");
+        assert!(matches!(read_conversations(written("\n").path()), Err(ConversationError::Empty { .. })));
+        assert!(matches!(read_conversations(Path::new("none")), Err(ConversationError::Read { .. })));
+    }
+}

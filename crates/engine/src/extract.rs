@@ -1,0 +1,132 @@
+//! From an utterance to a query: the text of its window, the text's embedding, and its key phrases.
+
+use std::fmt;
+
+use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncoding};
+use serde::{Deserialize, Serialize};
+
+use crate::conversation::Utterance;
+use crate::plan::{Effort, Plan};
+
+/// What retrieval and ranking read of an utterance.
+#[derive(Clone)]
+pub struct Query {
+    /// The words of the turns in the window.
+    pub text: String,
+    /// `[384]`, L2-normalised, of the text; `None` when the query goes on without vectors.
+    pub embedding: Option<Vec<f32>>,
+    /// The same of the newest customer turn alone: whether it asks for anything is told by it, not by what was
+    /// said before.
+    pub newest_embedding: Option<Vec<f32>>,
+    /// At most 5, best first; empty without vectors.
+    pub key_phrases: Vec<KeyPhrase>,
+    /// Why there is no embedding.
+    pub without_vectors: Option<WithoutVectors>,
+}
+
+/// Why a query goes on without vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithoutVectors {
+    /// The service is behind and gives this question less work.
+    Overload,
+    /// The encoder's live queue was full.
+    QueueFull,
+    /// The encoder could not embed this text.
+    EncoderFailed,
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Query")
+            .field("text_bytes", &self.text.len())
+            .field("embedded", &self.embedding.is_some())
+            .field("key_phrases", &self.key_phrases.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The texts to embed: the window's, and the newest turn's where that is another and silence will be judged by it.
+struct Texts {
+    window: String,
+    newest: Option<String>,
+}
+
+impl Texts {
+    fn of(utterance: &Utterance, plan: &Plan, effort: Effort) -> Self {
+        let newest = utterance.newest_customer_turn();
+        let window = match effort {
+            Effort::NewestTurn => newest.to_owned(),
+            Effort::Full | Effort::LexicalOnly => utterance.window_text(plan.window),
+        };
+        let is_judged = plan.silence.is_some() && window != newest;
+        Self { newest: is_judged.then(|| newest.to_owned()), window }
+    }
+
+    /// `window` and `newest` are the encodings, in the order of the texts.
+    fn into_query(
+        self,
+        window: Result<Encoding, WithoutVectors>,
+        newest: Option<Result<Encoding, WithoutVectors>>,
+    ) -> Query {
+        let text = self.window;
+        let Encoding { embedding, key_phrases, .. } = match window {
+            Ok(encoding) => encoding,
+            Err(reason) => return Query::without_vectors(text, reason),
+        };
+        let newest_embedding = match newest {
+            Some(newest) => newest.ok().map(|encoding| encoding.embedding),
+            None => Some(embedding.clone()),
+        };
+        Query { text, embedding: Some(embedding), newest_embedding, key_phrases, without_vectors: None }
+    }
+}
+
+impl Query {
+    fn without_vectors(text: String, reason: WithoutVectors) -> Self {
+        let (embedding, newest_embedding) = (None, None);
+        Self { text, embedding, newest_embedding, key_phrases: Vec::new(), without_vectors: Some(reason) }
+    }
+}
+
+/// Extracts on the calling thread; for command lines and evaluation.
+pub(crate) fn blocking(encoder: &Encoder, utterance: &Utterance, plan: &Plan) -> Query {
+    let encode = |text: &str| encoder.encode_blocking(text).map_err(|error| reason(&error));
+    let texts = Texts::of(utterance, plan, Effort::Full);
+    let window = encode(&texts.window);
+    let newest = texts.newest.as_deref().map(encode);
+    texts.into_query(window, newest)
+}
+
+/// Extracts on the encoder's live lane; a full queue or a failed encoding leaves the query without vectors.
+pub(crate) async fn live(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
+    let texts = Texts::of(utterance, plan, effort);
+    if effort == Effort::LexicalOnly {
+        return Query::without_vectors(texts.window, WithoutVectors::Overload);
+    }
+    // Both are queued before either is awaited, so that one pass may take them together.
+    let window = encoder.encode(&texts.window);
+    let newest = texts.newest.as_deref().map(|text| encoder.encode(text));
+    let window = encoded(window).await;
+    let newest = match newest {
+        Some(newest) => Some(encoded(newest).await),
+        None => None,
+    };
+    texts.into_query(window, newest)
+}
+
+async fn encoded(pending: Result<PendingEncoding, EncoderError>) -> Result<Encoding, WithoutVectors> {
+    match pending {
+        Ok(pending) => pending.await.map_err(|error| reason(&error)),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+fn reason(error: &EncoderError) -> WithoutVectors {
+    if matches!(error, EncoderError::QueueFull { .. }) {
+        return WithoutVectors::QueueFull;
+    }
+    tracing::warn!(%error, "a query goes on without vectors");
+    WithoutVectors::EncoderFailed
+}

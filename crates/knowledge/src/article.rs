@@ -1,0 +1,178 @@
+//! One knowledge article, in the shape of a line of an article file.
+//!
+//! Input is JSON as people export it: an id may be a number, any field may be null, a text may be empty. Output is an
+//! [`Article`] in which an empty optional text is absent. A field of the wrong type is an error of the row, never a guess.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// Who may see an article.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audience {
+    Agent,
+    Customer,
+}
+
+/// A knowledge article. `id` names it within its source; `title` or `body` may be empty, not both.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Article {
+    #[serde(default, deserialize_with = "text_or_number")]
+    pub id: String,
+    #[serde(default, deserialize_with = "text_or_null")]
+    pub title: String,
+    #[serde(default, deserialize_with = "text_or_null")]
+    pub body: String,
+    #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(default, deserialize_with = "list_or_null", skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<f64>,
+    /// As written in the file; [`Article::updated_at`] reads it.
+    #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
+    pub updated: Option<String>,
+    #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
+    pub source_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
+    #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boost: Option<f64>,
+    /// Fields that this version does not know, kept in the order of their names so that equal articles hash alike.
+    #[serde(flatten)]
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl Article {
+    /// What stands in front of the body wherever the article is one text: the entity, unless the title names it
+    /// already, and the title.
+    pub fn heading(&self) -> String {
+        match self.entity.as_deref() {
+            Some(entity) if self.title.is_empty() => entity.to_owned(),
+            Some(entity) if !contains_ignoring_case(&self.title, entity) => {
+                format!("{entity}: {}", self.title)
+            }
+            _ => self.title.clone(),
+        }
+    }
+
+    /// The whole article as one text, as it is indexed lexically and, while it fits, embedded.
+    pub fn text(&self) -> String {
+        join_heading(&self.heading(), &self.body)
+    }
+
+    /// When the article was last changed: an RFC 3339 time, or a date or time without an offset taken as UTC.
+    /// `None` when it is unknown or not a date.
+    pub fn updated_at(&self) -> Option<Timestamp> {
+        let text = self.updated.as_deref()?.trim();
+        let at_utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+        text.parse::<Timestamp>()
+            .ok()
+            .or_else(|| text.parse::<DateTime>().ok().and_then(at_utc))
+            .or_else(|| text.parse::<Date>().ok().map(DateTime::from).and_then(at_utc))
+    }
+}
+
+/// Heading and body as one text; the line break keeps the last word of the one from the first of the other.
+pub(crate) fn join_heading(heading: &str, body: &str) -> String {
+    match (heading.is_empty(), body.is_empty()) {
+        (true, _) => body.to_owned(),
+        (_, true) => heading.to_owned(),
+        _ => format!("{heading}\n{body}"),
+    }
+}
+
+fn contains_ignoring_case(text: &str, part: &str) -> bool {
+    text.to_lowercase().contains(&part.to_lowercase())
+}
+
+fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn filled_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.trim().is_empty()))
+}
+
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "the id must be a text or a whole number")]
+    enum Id {
+        Text(String),
+        Signed(i64),
+        Unsigned(u64),
+    }
+    Ok(match Option::<Id>::deserialize(deserializer)? {
+        None => String::new(),
+        Some(Id::Text(text)) => text,
+        Some(Id::Signed(number)) => number.to_string(),
+        Some(Id::Unsigned(number)) => number.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn article(json: &str) -> Article {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn unknown_fields_survive_a_round_trip_and_empty_ones_are_absent() {
+        let read =
+            article(r#"{"id":7,"title":"T","body":null,"url":"","license":"MIT","n":{"a":[1]},"audience":"agent"}"#);
+        assert_eq!((read.id.as_str(), read.body.as_str(), read.url.as_deref()), ("7", "", None));
+        assert_eq!(read.audience, Some(Audience::Agent));
+        assert_eq!(read.extra["license"], "MIT");
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(article(&written), read);
+        assert!(!written.contains("url"), "{written}");
+    }
+
+    #[test]
+    fn the_heading_names_the_entity_once() {
+        for (entity, title, heading) in [
+            ("", "Is there parking?", "Is there parking?"),
+            ("AVALON", "Is there parking?", "AVALON: Is there parking?"),
+            ("AVALON", "Parking at the Avalon", "Parking at the Avalon"),
+            ("AVALON", "", "AVALON"),
+        ] {
+            let json = serde_json::json!({"id": "a", "entity": entity, "title": title, "body": "Yes."});
+            let read: Article = serde_json::from_value(json).unwrap();
+            assert_eq!(read.heading(), heading);
+            assert_eq!(read.text(), format!("{heading}\nYes."));
+        }
+    }
+
+    #[test]
+    fn dates_are_read_with_and_without_a_time() {
+        for (text, seconds) in [
+            ("2024-05-01T12:00:00+02:00", Some(1_714_557_600)),
+            ("2024-05-01T10:00:00", Some(1_714_557_600)),
+            ("2024-05-01", Some(1_714_521_600)),
+            ("last spring", None),
+        ] {
+            let read = Article { updated: Some(text.to_owned()), ..Article::default() };
+            assert_eq!(read.updated_at().map(Timestamp::as_second), seconds, "{text}");
+        }
+    }
+}

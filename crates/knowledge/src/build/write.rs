@@ -1,0 +1,141 @@
+//! Writes a generation into its place and describes it in its manifest, without putting it in service.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::build::Writer;
+use crate::build::report::BuildPhase;
+use crate::build::rows::Arranged;
+use crate::build::start::Before;
+use crate::encoder::ModelIdentity;
+use crate::error::IndexError;
+use crate::lexical::{self, Changes};
+use crate::store::current::Current;
+use crate::store::durable::{create_directory, link_or_copy, sync_directory, write_file};
+use crate::store::entries::{Entry, content_of, write_entries};
+use crate::store::layout::{ARTICLES, BASE_GRAPH, BASE_VECTORS, DELTA_VECTORS, LEXICAL};
+use crate::store::manifest::{FORMAT_VERSION, FileRecord, Manifest, SourceSummary};
+use crate::vectors::file::write_vectors;
+use crate::vectors::graph::Graph;
+use crate::vectors::matrix::Matrix;
+
+/// Everything that a generation is written from.
+pub struct NewGeneration {
+    pub number: u64,
+    pub identity: ModelIdentity,
+    /// In their order, with their final rows.
+    pub entries: Vec<Entry>,
+    /// The documents of those entries that the generation before lacks.
+    pub new_documents: Range<u64>,
+    /// The documents that are in the generation before and not in this one.
+    pub removed: Vec<u64>,
+    pub arranged: Arranged,
+}
+
+impl Writer<'_> {
+    /// Writes all files of `new`, flushed to disk; the answer is what puts it in service.
+    pub(super) fn write(&self, before: Option<&Before>, new: &NewGeneration) -> Result<Current, IndexError> {
+        let directory = self.layout.generation(new.number);
+        create_directory(&directory)?;
+        let mut files = BTreeMap::new();
+        self.write_lexical(&directory, before, new, &mut files)?;
+        self.progress.phase(BuildPhase::Vectors);
+        let delta = &new.arranged.delta;
+        write_file(&directory.join(DELTA_VECTORS), |file| write_vectors(delta, file))?;
+        write_file(&directory.join(ARTICLES), |file| write_entries(&new.entries, file))?;
+        record(&directory, DELTA_VECTORS, &mut files)?;
+        record(&directory, ARTICLES, &mut files)?;
+        match (&new.arranged.new_base, before) {
+            (Some(base), _) => self.write_base(&directory, base, new.arranged.with_graph, &mut files)?,
+            (None, Some(before)) => link_base(&directory, before, &mut files)?,
+            (None, None) => {}
+        }
+        self.progress.phase(BuildPhase::Publishing);
+        let current = manifest(new, files).write(&directory)?;
+        sync_directory(&directory)?;
+        sync_directory(&self.layout.generations())?;
+        Ok(current)
+    }
+
+    fn write_lexical(
+        &self,
+        directory: &Path,
+        before: Option<&Before>,
+        new: &NewGeneration,
+        files: &mut BTreeMap<String, FileRecord>,
+    ) -> Result<(), IndexError> {
+        self.progress.phase(BuildPhase::Lexical);
+        let lexical = directory.join(LEXICAL);
+        let added: Vec<&Entry> =
+            new.entries.iter().filter(|entry| new.new_documents.contains(&entry.document)).collect();
+        let before = before.map(|before| before.generation.path(LEXICAL));
+        lexical::write(&lexical, before.as_deref(), &Changes { added: &added, removed: &new.removed })?;
+        let unreadable = || IndexError::io("list", &lexical);
+        for entry in fs::read_dir(&lexical).map_err(unreadable())? {
+            let name = entry.map_err(unreadable())?.file_name();
+            record(directory, &format!("{LEXICAL}/{}", name.to_string_lossy()), files)?;
+        }
+        Ok(())
+    }
+
+    fn write_base(
+        &self,
+        directory: &Path,
+        base: &Matrix,
+        with_graph: bool,
+        files: &mut BTreeMap<String, FileRecord>,
+    ) -> Result<(), IndexError> {
+        write_file(&directory.join(BASE_VECTORS), |file| write_vectors(base, file))?;
+        record(directory, BASE_VECTORS, files)?;
+        if with_graph {
+            self.progress.phase(BuildPhase::Graph);
+            let graph = Graph::build(base, self.settings.graph_threads)?.to_bytes()?;
+            write_file(&directory.join(BASE_GRAPH), |file| file.write_all(&graph))?;
+            record(directory, BASE_GRAPH, files)?;
+        }
+        Ok(())
+    }
+}
+
+fn record(directory: &Path, name: &str, files: &mut BTreeMap<String, FileRecord>) -> Result<(), IndexError> {
+    let path = directory.join(name);
+    let record = FileRecord::of(&path).map_err(IndexError::io("read back", &path))?;
+    files.insert(name.to_owned(), record);
+    Ok(())
+}
+
+fn link_base(directory: &Path, before: &Before, files: &mut BTreeMap<String, FileRecord>) -> Result<(), IndexError> {
+    for name in [BASE_VECTORS, BASE_GRAPH] {
+        if let Some(record) = before.generation.record(name) {
+            link_or_copy(&before.generation.path(name), &directory.join(name))?;
+            files.insert(name.to_owned(), record.clone());
+        }
+    }
+    Ok(())
+}
+
+fn manifest(new: &NewGeneration, files: BTreeMap<String, FileRecord>) -> Manifest {
+    let mut sources: BTreeMap<String, SourceSummary> = BTreeMap::new();
+    for source in new.entries.iter().flat_map(|entry| &entry.sources) {
+        sources.entry(source.clone()).or_insert(SourceSummary { articles: 0 }).articles += 1;
+    }
+    Manifest {
+        format_version: FORMAT_VERSION,
+        generation: new.number,
+        built_at: Timestamp::now(),
+        model: new.identity.model.clone(),
+        dimensions: new.identity.dimensions,
+        articles: new.entries.len(),
+        chunks: new.entries.iter().map(|entry| entry.passages.len()).sum(),
+        sources,
+        content: content_of(&new.entries),
+        next_document: new.new_documents.end,
+        base_rows: new.arranged.base_rows,
+        delta_rows: new.arranged.delta.num_rows(),
+        files,
+    }
+}

@@ -1,0 +1,215 @@
+//! One generation of an index, open for reading.
+//!
+//! Input are embeddings and texts, output positions of articles with their scores; positions are those of the articles
+//! sorted by id, and belong to this generation only. Everything is checked when it is opened, after which reading needs
+//! no file by name: the generation may be replaced and removed while it is in use.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::article::Article;
+use crate::encoder::ModelIdentity;
+use crate::error::IndexError;
+use crate::lexical::Lexical;
+use crate::store::current::Current;
+use crate::store::entries::Entry;
+use crate::store::generation::Generation;
+use crate::store::layout::{BASE_GRAPH, BASE_VECTORS, Layout};
+use crate::store::manifest::Manifest;
+use crate::vectors::{Nearest, Owner, Segment, VectorTable, cosine};
+
+/// How often opening starts over because a newer generation replaced the one that was being read.
+const OPENINGS: usize = 4;
+
+/// An article near an embedding, by its best passage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VectorHit {
+    /// Position of the article, see [`Index::article`].
+    pub article: usize,
+    /// Number of the passage, see [`Index::chunk_text`].
+    pub chunk: usize,
+    pub cosine: f32,
+}
+
+/// An article that has words of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LexicalHit {
+    /// Position of the article, see [`Index::article`].
+    pub article: usize,
+    /// Okapi BM25 with k1 1.2 and b 0.75 over all articles.
+    pub bm25: f32,
+}
+
+/// A generation of an index. Cheap to share, safe to read from many threads.
+pub struct Index {
+    manifest: Manifest,
+    current: Current,
+    entries: Vec<Entry>,
+    vectors: VectorTable,
+    lexical: Lexical,
+}
+
+impl Index {
+    /// Opens the generation in service. With `expected`, vectors of another model or length are refused.
+    pub fn open(directory: &Path, expected: Option<&ModelIdentity>) -> Result<Self, IndexError> {
+        Self::open_beside(directory, expected, None)
+    }
+
+    /// As [`Index::open`], sharing the memory of what `other` has in common with it.
+    pub(crate) fn open_beside(
+        directory: &Path,
+        expected: Option<&ModelIdentity>,
+        other: Option<&Self>,
+    ) -> Result<Self, IndexError> {
+        let layout = Layout::new(directory);
+        let mut current = Current::read(&layout)?;
+        for _ in 1..OPENINGS {
+            match Self::open_generation(&layout, current, expected, other) {
+                Err(IndexError::Damaged { .. }) if Current::read(&layout)? != current => {
+                    current = Current::read(&layout)?;
+                }
+                opened => return opened,
+            }
+        }
+        Self::open_generation(&layout, current, expected, other)
+    }
+
+    fn open_generation(
+        layout: &Layout,
+        current: Current,
+        expected: Option<&ModelIdentity>,
+        other: Option<&Self>,
+    ) -> Result<Self, IndexError> {
+        let generation = Generation::read(layout, current)?;
+        if let Some(expected) = expected {
+            generation.expect(expected)?;
+        }
+        let entries = generation.entries()?;
+        let base = match other.and_then(|other| other.base_in_common(&generation)) {
+            Some(base) => {
+                generation.verify("base.")?;
+                base
+            }
+            None => open_base(&generation)?,
+        };
+        let delta = Segment::new(generation.delta()?, None);
+        let owners = owners(&entries, generation.manifest.base_rows + generation.manifest.delta_rows);
+        let lexical = Lexical::open(&generation.verify_lexical()?, &entries);
+        let lexical = lexical.map_err(|what| generation.damaged(&what))?;
+        let vectors = VectorTable::new(base, delta, owners, entries.len());
+        Ok(Self { manifest: generation.manifest, current, entries, vectors, lexical })
+    }
+
+    fn base_in_common(&self, generation: &Generation) -> Option<Arc<Segment>> {
+        let same = |name: &str| self.manifest.files.get(name) == generation.record(name);
+        (same(BASE_VECTORS) && same(BASE_GRAPH)).then(|| self.vectors.base().clone())
+    }
+
+    /// The `k` articles nearest to a unit vector, each once with its best passage; best first, ties by article id.
+    /// A vector of another length than the index has no neighbours.
+    pub fn nearest(&self, embedding: &[f32], k: usize) -> Vec<VectorHit> {
+        let hit =
+            |Nearest { article, chunk, cosine }| VectorHit { article: article as usize, chunk: chunk as usize, cosine };
+        self.vectors.nearest(embedding, k).into_iter().map(hit).collect()
+    }
+
+    /// The `k` articles with the highest BM25 for the words of `text`, whatever they are; best first, ties by article id.
+    pub fn lexical(&self, text: &str, k: usize) -> Vec<LexicalHit> {
+        let found = self.lexical.search(text, k).unwrap_or_else(|error| {
+            tracing::error!(%error, generation = self.generation(), "the lexical index can't be searched");
+            Vec::new()
+        });
+        found.into_iter().map(|(article, bm25)| LexicalHit { article: article as usize, bm25 }).collect()
+    }
+
+    /// The best passage of one article for an embedding. `None` for a position or a length that is not this index's.
+    pub fn best_chunk(&self, article: usize, embedding: &[f32]) -> Option<VectorHit> {
+        if embedding.len() != self.manifest.dimensions {
+            return None;
+        }
+        let passages = self.entries.get(article)?.passages.iter().enumerate();
+        passages
+            .map(|(chunk, passage)| {
+                let cosine = cosine(self.vectors.row(passage.row as usize), embedding);
+                VectorHit { article, chunk, cosine }
+            })
+            .reduce(|best, hit| if hit.cosine > best.cosine { hit } else { best })
+    }
+
+    /// The cosine of an article's best passage, see [`Index::best_chunk`].
+    pub fn cosine(&self, article: usize, embedding: &[f32]) -> Option<f32> {
+        self.best_chunk(article, embedding).map(|hit| hit.cosine)
+    }
+
+    /// The words of a passage: its part of the body, or the title of an article without a body.
+    pub fn chunk_text(&self, article: usize, chunk: usize) -> Option<&str> {
+        let entry = self.entries.get(article)?;
+        let passage = entry.passages.get(chunk)?;
+        match entry.article.body.get(passage.body.clone())?.trim() {
+            "" => Some(&entry.article.title),
+            text => Some(text),
+        }
+    }
+
+    /// The article at a position below [`Index::len`], the order being that of the ids.
+    ///
+    /// # Panics
+    /// With a position that no hit of this index gave.
+    pub fn article(&self, article: usize) -> &Arc<Article> {
+        &self.entries[article].article
+    }
+
+    /// All articles in the order of their positions.
+    pub fn articles(&self) -> impl ExactSizeIterator<Item = &Arc<Article>> {
+        self.entries.iter().map(|entry| &entry.article)
+    }
+
+    /// The position of the first article with this id.
+    pub fn position(&self, id: &str) -> Option<usize> {
+        let position = self.entries.partition_point(|entry| entry.article.id.as_str() < id);
+        self.entries.get(position).filter(|entry| entry.article.id == id).map(|_| position)
+    }
+
+    /// The sources that hold an article.
+    pub fn sources(&self, article: usize) -> impl Iterator<Item = &str> {
+        self.entries.get(article).into_iter().flat_map(|entry| &entry.sources).map(String::as_str)
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.manifest.generation
+    }
+
+    pub(crate) fn current(&self) -> Current {
+        self.current
+    }
+
+    /// Number of articles.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+fn open_base(generation: &Generation) -> Result<Arc<Segment>, IndexError> {
+    let matrix = generation.base()?;
+    let graph = generation.graph(&matrix)?;
+    Ok(Arc::new(Segment::new(matrix, graph)))
+}
+
+/// Whose each row is; reading the entries made sure that none is claimed twice.
+fn owners(entries: &[Entry], num_rows: usize) -> Vec<Option<Owner>> {
+    let mut owners = vec![None; num_rows];
+    for (article, entry) in (0..).zip(entries) {
+        for (chunk, passage) in (0..).zip(&entry.passages) {
+            owners[passage.row as usize] = Some(Owner { article, chunk });
+        }
+    }
+    owners
+}

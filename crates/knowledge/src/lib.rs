@@ -1,0 +1,30 @@
+//! The knowledge room: articles in, the nearest articles out.
+//!
+//! Input are articles (JSON Lines, or values handed over by a sync) and an encoder that the caller brings as a
+//! [`TextEncoder`]; [`build`] turns them into one immutable generation of an index directory. Output are the articles
+//! nearest to an embedding ([`Index::nearest`]) and those that share words with a text ([`Index::lexical`]).
+//! A reader holds its generation as long as it likes; [`IndexHandle`] swaps in a newer one.
+//! On failure every operation answers a typed error that says what to run; the generation in service is never touched.
+
+mod article;
+mod build;
+mod encoder;
+mod error;
+mod handle;
+mod hashing;
+mod index;
+mod lexical;
+mod passages;
+mod reader;
+mod store;
+mod vectors;
+
+pub use article::{Article, Audience};
+pub use build::{BuildPhase, BuildProgress, BuildReport, BuildSettings, Completeness, Update, build, build_with};
+pub use encoder::{ModelIdentity, TextEncoder};
+pub use error::IndexError;
+pub use handle::IndexHandle;
+pub use hashing::ContentHash;
+pub use index::{Index, LexicalHit, VectorHit};
+pub use reader::{ArticleFile, BadRow, BadRowReason, MAX_LINE_BYTES, ReadError, read_articles};
+pub use store::manifest::{Manifest, SourceSummary};

@@ -1,0 +1,127 @@
+//! `articles.jsonl`: one line for each article, with all that the other files of the generation say about it.
+//!
+//! Entries are sorted by article id, so that an article's position is the order in which ties are broken. Reading checks
+//! that the entries fit the rest: sorted, passages inside their body, every row used once.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::article::Article;
+use crate::hashing::ContentHash;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number in the lexical index.
+    pub document: u64,
+    pub content: ContentHash,
+    /// The sources that hold it, at least one.
+    pub sources: BTreeSet<String>,
+    pub passages: Vec<PassageRow>,
+    pub article: Arc<Article>,
+}
+
+/// A passage and the row of the vector tables that stands for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassageRow {
+    /// Bytes of the article's body.
+    pub body: Range<usize>,
+    pub row: u32,
+    /// Under which its vector lies in the embeddings.
+    pub key: ContentHash,
+}
+
+impl Entry {
+    pub fn order(&self) -> (&str, ContentHash) {
+        (&self.article.id, self.content)
+    }
+}
+
+/// One line for each entry, which must be in order.
+pub fn write_entries(entries: &[Entry], mut output: &mut dyn Write) -> io::Result<()> {
+    for entry in entries {
+        serde_json::to_writer(&mut output, entry)?;
+        output.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// Hash over the content of all entries in their order.
+pub fn content_of(entries: &[Entry]) -> ContentHash {
+    let mut hasher = blake3::Hasher::new();
+    for entry in entries {
+        hasher.update(entry.content.as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+/// Reads what [`write_entries`] wrote for `num_rows` rows of vectors, or says what doesn't fit.
+pub fn read_entries(bytes: &[u8], num_rows: usize) -> Result<Vec<Entry>, String> {
+    let entries: Vec<Entry> = bytes
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(serde_json::from_slice)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("an entry can't be read: {error}"))?;
+    if !entries.is_sorted_by(|a, b| a.order() < b.order()) {
+        return Err("the articles are out of order".to_owned());
+    }
+    let mut used = vec![false; num_rows];
+    for entry in &entries {
+        for passage in &entry.passages {
+            if entry.article.body.get(passage.body.clone()).is_none() {
+                return Err(format!("a passage of {:?} lies outside its body", entry.article.id));
+            }
+            match used.get_mut(passage.row as usize) {
+                Some(used) if !*used => *used = true,
+                _ => return Err(format!("the row of a passage of {:?} is missing or used twice", entry.article.id)),
+            }
+        }
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn entry(id: &str, rows: &[u32]) -> Entry {
+        let article = Article { id: id.into(), body: "body".into(), ..Article::default() };
+        let key = ContentHash::of_bytes(b"");
+        Entry {
+            document: 1,
+            content: ContentHash::of_article(&article),
+            sources: BTreeSet::from(["file:a".to_owned()]),
+            passages: rows.iter().map(|&row| PassageRow { body: 0..4, row, key }).collect(),
+            article: Arc::new(article),
+        }
+    }
+
+    fn bytes(entries: &[Entry]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_entries(entries, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn entries_are_read_back_and_must_fit_together() {
+        let read = read_entries(&bytes(&[entry("a", &[1]), entry("b", &[0, 2])]), 3).unwrap();
+        assert_eq!(read[1].passages[1].row, 2);
+        let mut outside = entry("a", &[0]);
+        outside.passages[0].body = 2..9;
+        for (entries, what) in [
+            (vec![entry("b", &[1]), entry("a", &[0])], "out of order"),
+            (vec![entry("a", &[1]), entry("b", &[1])], "used twice"),
+            (vec![entry("a", &[3])], "missing"),
+            (vec![outside], "outside"),
+        ] {
+            let error = read_entries(&bytes(&entries), 3).unwrap_err();
+            assert!(error.contains(what), "{error}");
+        }
+        assert!(read_entries(b"{}\n", 3).is_err());
+    }
+}

@@ -1,0 +1,256 @@
+//! The vectors of all passages and the search for the nearest.
+//!
+//! Rows lie in two segments. The *base* is large and shared with earlier generations; a row whose passage is gone stays
+//! in it without an owner. The *delta* is small, written anew with each generation, and always scanned. A base from a
+//! size on has a graph, since instant-distance can't insert: the delta takes what came after it was built.
+//!
+//! Input of a search is a unit vector, output the best passage of each of the nearest articles with its f32 cosine.
+//! Without a graph the result is that of comparing all f32 vectors; with one it may miss some of the base.
+
+pub mod file;
+pub mod graph;
+pub mod matrix;
+pub mod quantised;
+mod shortlist;
+
+use std::sync::Arc;
+
+use crate::vectors::graph::Graph;
+use crate::vectors::matrix::Matrix;
+use crate::vectors::quantised::{Quantised, QuantisedQuery};
+use crate::vectors::shortlist::{Bounded, shortlist};
+
+/// Rows with their codes and, for a large base, the graph over them.
+pub struct Segment {
+    matrix: Matrix,
+    quantised: Quantised,
+    graph: Option<Graph>,
+}
+
+impl Segment {
+    pub fn new(matrix: Matrix, graph: Option<Graph>) -> Self {
+        Self { quantised: Quantised::of(&matrix), matrix, graph }
+    }
+}
+
+/// Whose a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Position of the article in its index.
+    pub article: u32,
+    /// Number of the passage within the article.
+    pub chunk: u32,
+}
+
+/// The best passage of an article for a query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Nearest {
+    pub article: u32,
+    pub chunk: u32,
+    pub cosine: f32,
+}
+
+pub struct VectorTable {
+    base: Arc<Segment>,
+    delta: Segment,
+    /// One for each row, base first; `None` for a row whose passage is gone.
+    owners: Vec<Option<Owner>>,
+    num_articles: usize,
+}
+
+impl VectorTable {
+    pub fn new(base: Arc<Segment>, delta: Segment, owners: Vec<Option<Owner>>, num_articles: usize) -> Self {
+        Self { base, delta, owners, num_articles }
+    }
+
+    pub fn base(&self) -> &Arc<Segment> {
+        &self.base
+    }
+
+    pub fn row(&self, row: usize) -> &[f32] {
+        match row.checked_sub(self.base.matrix.num_rows()) {
+            None => self.base.matrix.row(row),
+            Some(in_delta) => self.delta.matrix.row(in_delta),
+        }
+    }
+
+    /// The `k` articles nearest to `query`, best first, ties in the order of the articles.
+    /// A query of another length has no neighbours.
+    pub fn nearest(&self, query: &[f32], k: usize) -> Vec<Nearest> {
+        if k == 0 || query.len() != self.base.matrix.dimensions() {
+            return Vec::new();
+        }
+        let quantised = QuantisedQuery::of(query);
+        if let Some(found) = self.nearest_by_graph(query, &quantised, k) {
+            return found;
+        }
+        let base = self.scan(&self.base, 0, &quantised);
+        self.best(query, &quantised, base, k)
+    }
+
+    /// `None` without a graph, or when the graph alone can't name enough articles.
+    fn nearest_by_graph(&self, query: &[f32], quantised: &QuantisedQuery, k: usize) -> Option<Vec<Nearest>> {
+        let graph = self.base.graph.as_ref()?;
+        if k > graph::MOST_ARTICLES {
+            return None;
+        }
+        let rows = graph.nearest(quantised);
+        let from_base =
+            rows.into_iter().filter_map(|row| self.bounded(&self.base, row as usize, 0, quantised)).collect();
+        let found = self.best(query, quantised, from_base, k);
+        (found.len() >= k.min(self.num_articles)).then_some(found)
+    }
+
+    /// The best `k` of these rows of the base and of the whole delta.
+    fn best(&self, query: &[f32], quantised: &QuantisedQuery, mut rows: Vec<Bounded>, k: usize) -> Vec<Nearest> {
+        rows.extend(self.scan(&self.delta, self.base.matrix.num_rows(), quantised));
+        let exact = shortlist(&rows, k, self.num_articles).into_iter().filter_map(|row| {
+            let owner = self.owners[row as usize]?;
+            let cosine = cosine(self.row(row as usize), query);
+            Some(Nearest { article: owner.article, chunk: owner.chunk, cosine })
+        });
+        best_of_each_article(exact.collect(), k)
+    }
+
+    fn scan(&self, segment: &Segment, first_row: usize, query: &QuantisedQuery) -> Vec<Bounded> {
+        (0..segment.matrix.num_rows()).filter_map(|row| self.bounded(segment, row, first_row, query)).collect()
+    }
+
+    fn bounded(&self, segment: &Segment, row: usize, first_row: usize, query: &QuantisedQuery) -> Option<Bounded> {
+        let owner = self.owners[first_row + row]?;
+        let (cosine, error) = segment.quantised.cosine(row, query);
+        let row = (first_row + row) as u32;
+        Some(Bounded { row, article: owner.article, low: cosine - error, high: cosine + error })
+    }
+}
+
+/// The dot product of two unit vectors of one length; 0 for vectors of different lengths.
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    <f32 as simsimd::SpatialSimilarity>::dot(a, b).map_or(0.0, |dot| dot as f32)
+}
+
+fn best_of_each_article(mut found: Vec<Nearest>, k: usize) -> Vec<Nearest> {
+    found.sort_by(|a, b| {
+        a.article.cmp(&b.article).then_with(|| b.cosine.total_cmp(&a.cosine)).then_with(|| a.chunk.cmp(&b.chunk))
+    });
+    found.dedup_by_key(|nearest| nearest.article);
+    found.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then_with(|| a.article.cmp(&b.article)));
+    found.truncate(k);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rand::rngs::StdRng;
+    use rand::seq::SliceRandom;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::vectors::matrix::unit;
+
+    const DIMENSIONS: usize = 48;
+
+    /// One thread builds the graph, so that it is the same each time. Vectors around a few centres, as texts on a few themes are; about `chunks` rows for each article.
+    fn table(seed: u64, num_rows: usize, chunks: usize, delta_rows: usize, with_graph: bool) -> VectorTable {
+        let mut random = StdRng::seed_from_u64(seed);
+        let centres = centres();
+        let mut base = Matrix::new(DIMENSIONS);
+        let mut delta = Matrix::new(DIMENSIONS);
+        for row in 0..num_rows {
+            let vector = themed(&centres, &mut random);
+            if row < num_rows - delta_rows { &mut base } else { &mut delta }.push(&vector);
+        }
+        let num_articles = num_rows / chunks;
+        let mut owners: Vec<Option<Owner>> = (0..num_rows)
+            .map(|n| Owner { article: (n % num_articles) as u32, chunk: (n / num_articles) as u32 })
+            .map(Some)
+            .collect();
+        owners.shuffle(&mut random);
+        owners.iter_mut().step_by(17).for_each(|owner| *owner = None);
+        let graph = with_graph.then(|| Graph::build(&base, 1).unwrap());
+        VectorTable::new(Arc::new(Segment::new(base, graph)), Segment::new(delta, None), owners, num_articles)
+    }
+
+    fn centres() -> Vec<Vec<f32>> {
+        let mut random = StdRng::seed_from_u64(0);
+        (0..20).map(|_| random_vector(&mut random)).collect()
+    }
+
+    fn themed(centres: &[Vec<f32>], random: &mut StdRng) -> Vec<f32> {
+        let centre = &centres[random.random_range(0..centres.len())];
+        unit(centre.iter().zip(random_vector(random)).map(|(centre, own)| centre + 0.7 * own).collect())
+    }
+
+    fn random_vector(random: &mut StdRng) -> Vec<f32> {
+        unit((0..DIMENSIONS).map(|_| random.random_range(-1.0..1.0_f32)).collect())
+    }
+
+    fn brute_force(table: &VectorTable, query: &[f32], k: usize) -> Vec<Nearest> {
+        let all = table.owners.iter().enumerate().filter_map(|(row, owner)| {
+            let Owner { article, chunk } = (*owner)?;
+            Some(Nearest { article, chunk, cosine: cosine(table.row(row), query) })
+        });
+        best_of_each_article(all.collect(), k)
+    }
+
+    #[test]
+    fn rescoring_gives_exactly_the_order_of_f32() {
+        for seed in 0..20 {
+            let table = table(seed, 2_000, 1 + seed as usize % 4, 150, false);
+            let mut random = StdRng::seed_from_u64(seed + 1_000);
+            for k in [1, 5, 20, 100, 5_000] {
+                let query = random_vector(&mut random);
+                assert_eq!(table.nearest(&query, k), brute_force(&table, &query, k), "seed {seed}, k {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_cosines_come_in_the_order_of_the_articles() {
+        let row = unit(vec![1.0, 2.0, 3.0, 4.0]);
+        let mut matrix = Matrix::new(4);
+        (0..50).for_each(|_| matrix.push(&row));
+        let owners = (0..50).rev().map(|article| Some(Owner { article, chunk: 0 })).collect();
+        let table =
+            VectorTable::new(Arc::new(Segment::new(matrix, None)), Segment::new(Matrix::new(4), None), owners, 50);
+        let articles: Vec<u32> = table.nearest(&row, 5).into_iter().map(|nearest| nearest.article).collect();
+        assert_eq!(articles, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_graph_finds_nearly_all_that_the_exact_scan_finds() {
+        let table = table(7, 6_000, 2, 300, true);
+        let (centres, mut random) = (centres(), StdRng::seed_from_u64(8));
+        let (mut found, mut wanted) = (0, 0);
+        for _ in 0..200 {
+            let query = themed(&centres, &mut random);
+            let exact = brute_force(&table, &query, 10);
+            let near = table.nearest(&query, 10);
+            assert_eq!(near.len(), 10);
+            assert!(near.is_sorted_by(|a, b| a.cosine >= b.cosine));
+            wanted += exact.len();
+            found += exact.iter().filter(|nearest| near.contains(nearest)).count();
+        }
+        let recall = found as f64 / wanted as f64;
+        println!("recall at 10 of the graph over 5,700 rows: {recall:.4}");
+        assert!(recall >= 0.95, "recall {recall}");
+    }
+
+    #[test]
+    fn more_articles_than_the_graph_can_name_are_found_by_scanning() {
+        let table = table(9, 3_000, 1, 0, true);
+        let query = random_vector(&mut StdRng::seed_from_u64(1));
+        for k in [graph::MOST_ARTICLES + 1, 2_000] {
+            assert_eq!(table.nearest(&query, k), brute_force(&table, &query, k));
+        }
+    }
+
+    #[test]
+    fn queries_that_fit_nothing_find_nothing() {
+        let table = table(1, 100, 1, 10, false);
+        assert!(table.nearest(&[1.0], 5).is_empty());
+        assert!(table.nearest(&[f32::NAN; DIMENSIONS], 5).is_empty());
+        assert!(table.nearest(&random_vector(&mut StdRng::seed_from_u64(1)), 0).is_empty());
+    }
+}

@@ -1,0 +1,30 @@
+//! What can go wrong with the ledger, as cases that a caller tells apart.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// Only the scheme is told: the rest of a database URL may hold a password.
+    #[error("a ledger URL of scheme {scheme:?} is not served; write sqlite:<path>")]
+    UnsupportedScheme { scheme: String },
+    #[error("ledger {}: {reason}", path.display())]
+    Open { path: PathBuf, reason: String },
+    /// Nothing of this write was kept, so it may be tried again. Writes of one commit fail together.
+    #[error("the ledger could not be written: {0}")]
+    Write(#[source] Arc<sqlx::Error>),
+    #[error("the ledger could not be read: {0}")]
+    Read(#[source] Arc<sqlx::Error>),
+    /// The ledger was closed; a write that was under way is not confirmed.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+impl LedgerError {
+    pub(crate) fn read(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolClosed => Self::Closed,
+            error => Self::Read(Arc::new(error)),
+        }
+    }
+}

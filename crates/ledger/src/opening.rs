@@ -1,0 +1,100 @@
+//! Opening a ledger: from a URL to a checked file, its writing connection and its pool of readers.
+//!
+//! A file that can't serve is refused here, with its path, what is wrong and what to do, and not when the
+//! first event is about to be lost.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+
+use crate::LedgerError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Readers serve the retry loops and an operator's page; more would only contend for the same two cores.
+const MAX_READERS: u32 = 4;
+
+/// Another process may hold the file's lock while it reads or copies it; none does so for longer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const DAMAGED: &str = "the file is damaged or is no SQLite database; put a copy of it in its place, or move it \
+                       away with its -wal and -shm files to start with an empty ledger";
+
+pub(crate) async fn open(url: &str) -> Result<(SqliteConnection, SqlitePool), LedgerError> {
+    let options = connect_options(url)?;
+    let refused = |reason| LedgerError::Open { path: options.get_filename().to_path_buf(), reason };
+    create_directory(options.get_filename()).await.map_err(refused)?;
+    let writer = prepare(&options).await.map_err(refused)?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(MAX_READERS)
+        .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
+    Ok((writer, readers))
+}
+
+fn connect_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    if scheme != "sqlite" {
+        return Err(LedgerError::UnsupportedScheme { scheme: scheme.to_owned() });
+    }
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|error| LedgerError::Open { path: url.into(), reason: error.to_string() })?;
+    Ok(options
+        .create_if_missing(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // With a write-ahead log, only FULL syncs each commit before it is acknowledged.
+        .synchronous(SqliteSynchronous::Full))
+}
+
+async fn create_directory(file: &Path) -> Result<(), String> {
+    let Some(directory) = file.parent() else { return Ok(()) };
+    tokio::fs::create_dir_all(directory)
+        .await
+        .map_err(|error| format!("its directory can't be made: {error}; make one that this user may write"))
+}
+
+async fn prepare(options: &SqliteConnectOptions) -> Result<SqliteConnection, String> {
+    let mut connection = options.connect().await.map_err(explain)?;
+    check_file(&mut connection).await?;
+    MIGRATIONS.run_direct(&mut connection).await.map_err(explain_migration)?;
+    // A file that may only be read opens without complaint; a statement that would write shows it.
+    sqlx::query("DELETE FROM feedback WHERE FALSE").execute(&mut connection).await.map_err(explain)?;
+    Ok(connection)
+}
+
+async fn check_file(connection: &mut SqliteConnection) -> Result<(), String> {
+    let journal: String =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(explain)?;
+    if journal != "wal" {
+        return Err(format!("it has no write-ahead log (journal mode {journal}); name a file on a local disk"));
+    }
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(explain)?;
+    if verdict == "ok" { Ok(()) } else { Err(format!("{DAMAGED} ({verdict})")) }
+}
+
+fn explain_migration(error: MigrateError) -> String {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => explain(error),
+        MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => format!(
+            "its schema {version} is not known to this version of cuecard; start the version that wrote it or a later one"
+        ),
+        error => error.to_string(),
+    }
+}
+
+/// The result codes of <https://www.sqlite.org/rescode.html>; the lowest byte is the kind of error.
+#[allow(clippy::needless_pass_by_value, reason = "stands in map_err")]
+fn explain(error: sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    match code.map(|code| code & 0xff) {
+        Some(11 | 26) => DAMAGED.to_owned(),
+        Some(8 | 14) => format!("{error}; let this user write the file and its directory"),
+        Some(5 | 6) => format!("{error}; end the other process that uses it"),
+        _ => error.to_string(),
+    }
+}

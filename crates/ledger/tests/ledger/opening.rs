@@ -1,0 +1,122 @@
+//! Which files and URLs are taken, and what the refusals say.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use cuecard_ledger::{Ledger, LedgerError};
+
+use crate::{event, fresh, url};
+
+async fn refusal(path: &Path) -> String {
+    let error = Ledger::open(&format!("sqlite:{}", path.display())).await.unwrap_err();
+    assert!(matches!(&error, LedgerError::Open { path: named, .. } if named == path), "{error:?}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn missing_directories_are_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data/deep/ledger.db");
+    for prefix in ["sqlite:", "sqlite://"] {
+        let ledger = Ledger::open(&format!("{prefix}{}", path.display())).await.unwrap();
+        ledger.feedback().store(event("a", "1", true)).await.unwrap();
+        ledger.close().await;
+    }
+    assert!(path.is_file());
+}
+
+#[tokio::test]
+async fn open_and_its_calls_may_be_spawned() {
+    let (directory, ledger) = fresh().await;
+    ledger.close().await;
+    let url = url(&directory);
+    let opened = tokio::spawn(async move { Ledger::open(&url).await }).await.unwrap().unwrap();
+    tokio::spawn(async move { opened.feedback().store(event("a", "1", true)).await }).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn another_scheme_is_refused_without_telling_the_password() {
+    for (url, scheme) in [("postgres://cuecard:hunter2@db/ledger", "postgres"), ("ledger.db", ""), ("", "")] {
+        let error = Ledger::open(url).await.unwrap_err();
+        assert!(matches!(&error, LedgerError::UnsupportedScheme { scheme: named } if named == scheme), "{error:?}");
+        assert!(error.to_string().contains("sqlite:<path>"));
+        assert!(!error.to_string().contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_in_memory_is_refused() {
+    let error = Ledger::open("sqlite::memory:").await.unwrap_err();
+    assert!(error.to_string().contains("name a file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let message = refusal(&file.join("ledger.db")).await;
+    assert!(message.contains("its directory can't be made"), "{message}");
+}
+
+#[tokio::test]
+async fn a_directory_without_write_permission_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(directory.path().join("probe"), "").is_ok() {
+        eprintln!("skipped: this user may write everywhere");
+        return;
+    }
+    let message = refusal(&directory.path().join("ledger.db")).await;
+    assert!(message.contains("let this user write"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    std::fs::write(&path, "not a database, but longer than the header of one would be, to be sure of it".repeat(9))
+        .unwrap();
+    let message = refusal(&path).await;
+    assert!(message.contains("damaged") && message.contains("move it away"), "{message}");
+}
+
+#[tokio::test]
+async fn damage_within_the_file_is_found() {
+    let (directory, ledger) = fresh().await;
+    for number in 0..200 {
+        ledger.feedback().store(event(&format!("call-{number}"), "article", true)).await.unwrap();
+    }
+    ledger.close().await;
+    let path = directory.path().join("ledger.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let message = refusal(&path).await;
+    assert!(message.contains("damaged"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_of_a_later_version_is_refused() {
+    let (directory, ledger) = fresh().await;
+    ledger.close().await;
+    let path = directory.path().join("ledger.db");
+    let pool = sqlx::SqlitePool::connect(&url(&directory)).await.unwrap();
+    sqlx::query("INSERT INTO _sqlx_migrations VALUES (9999, 'later', CURRENT_TIMESTAMP, TRUE, x'00', 0)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let message = refusal(&path).await;
+    assert!(message.contains("9999") && message.contains("start the version that wrote it"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_is_refused() {
+    let (directory, ledger) = fresh().await;
+    ledger.close().await;
+    let url = format!("{}?mode=ro", url(&directory));
+    let message = Ledger::open(&url).await.unwrap_err().to_string();
+    assert!(message.contains("let this user write"), "{message}");
+}

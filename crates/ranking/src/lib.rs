@@ -1,0 +1,19 @@
+//! Orders retrieved passages and decides when to stay silent.
+//!
+//! Everything here is a pure function of its arguments: the same question and passages give the same
+//! order in a live call, an evaluation and a replay. It knows nothing of where passages come from.
+
+mod okapi;
+mod ranker;
+mod shown;
+mod silence;
+
+pub use okapi::Okapi;
+pub use ranker::{Backend, Passage, Question, Ranker, UnknownRanker};
+pub use shown::Shown;
+pub use silence::{SilenceReason, SilenceRule};
+
+/// The words of a text as the rankers compare them: lower case, split at whatever is neither letter nor digit.
+pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+}

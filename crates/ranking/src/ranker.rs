@@ -1,0 +1,222 @@
+//! The rankers: named formulas from a question and its passages to one score per passage.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Okapi;
+
+/// Weight of the cosine in the hybrid score of contract 001.
+const COSINE_WEIGHT: f64 = 0.6;
+/// Weight of BM25, divided by the best BM25 among the passages.
+const WORDS_WEIGHT: f64 = 0.4;
+
+/// Where candidates come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// Nearest passages by embedding.
+    Vector,
+    /// Articles by BM25 over the whole index.
+    Lexical,
+}
+
+impl Backend {
+    /// The backend's name in metrics and explanations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vector => "vector",
+            Self::Lexical => "lexical",
+        }
+    }
+}
+
+/// A formula that orders passages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ranker {
+    /// Contract 001: 0.6 cosine + 0.4 BM25 of the key phrases, divided by the best BM25.
+    Snippets,
+    /// The same with every word of the window instead of the key phrases.
+    SnippetsWords,
+    /// Cosine of the embeddings alone.
+    Cosine,
+    /// BM25 over the whole index alone.
+    Bm25,
+}
+
+impl Ranker {
+    /// Every ranker, in the order in which help texts list them.
+    pub const ALL: [Self; 4] = [Self::Snippets, Self::SnippetsWords, Self::Cosine, Self::Bm25];
+
+    /// The name on command lines, in settings and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snippets => "snippets",
+            Self::SnippetsWords => "snippets-words",
+            Self::Cosine => "cosine",
+            Self::Bm25 => "bm25",
+        }
+    }
+
+    /// The backends whose passages this ranker orders.
+    pub fn backends(self) -> &'static [Backend] {
+        match self {
+            Self::Snippets | Self::SnippetsWords | Self::Cosine => &[Backend::Vector],
+            Self::Bm25 => &[Backend::Lexical],
+        }
+    }
+
+    /// One score per passage, higher is better. Where no passage has a cosine (the question went on
+    /// without vectors) every ranker orders by BM25, scaled so that the best is 1.
+    pub fn scores(self, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {
+        if self == Self::Bm25 {
+            return passages.iter().map(|passage| passage.bm25.unwrap_or(0.0)).collect();
+        }
+        if passages.iter().all(|passage| passage.cosine.is_none()) {
+            return scaled(passages.iter().map(|passage| passage.bm25.unwrap_or(0.0)).collect());
+        }
+        let cosines = passages.iter().map(|passage| passage.cosine.unwrap_or(0.0));
+        let query = match self {
+            Self::Snippets => question.key_phrases.iter().flat_map(|phrase| crate::words(phrase)).collect(),
+            Self::SnippetsWords => crate::words(question.text).collect::<Vec<_>>(),
+            Self::Cosine | Self::Bm25 => return cosines.collect(),
+        };
+        let okapi = Okapi::new(passages.iter().map(|passage| passage.text));
+        cosines
+            .zip(scaled(okapi.scores(&query)))
+            .map(|(cosine, words)| COSINE_WEIGHT * cosine + WORDS_WEIGHT * words)
+            .collect()
+    }
+}
+
+/// Divides by the largest; a largest of 0 counts as 1.
+fn scaled(scores: Vec<f64>) -> Vec<f64> {
+    let best = scores.iter().copied().fold(0.0, f64::max);
+    let best = if best > 0.0 { best } else { 1.0 };
+    scores.into_iter().map(|score| score / best).collect()
+}
+
+impl fmt::Display for Ranker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A name that no ranker has.
+#[derive(Debug, thiserror::Error)]
+#[error("no ranker is called `{name}`; there are {}", Ranker::ALL.map(Ranker::name).join(", "))]
+pub struct UnknownRanker {
+    name: String,
+}
+
+impl FromStr for Ranker {
+    type Err = UnknownRanker;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|ranker| ranker.name() == name)
+            .ok_or_else(|| UnknownRanker { name: name.to_owned() })
+    }
+}
+
+/// What the rankers read of a question.
+pub struct Question<'a> {
+    /// The words of the turns in the window.
+    pub text: &'a str,
+    /// What the encoder attended to, best first.
+    pub key_phrases: Vec<&'a str>,
+}
+
+/// What the rankers read of a candidate.
+pub struct Passage<'a> {
+    /// The text that was embedded.
+    pub text: &'a str,
+    /// Cosine with the question, where both have embeddings.
+    pub cosine: Option<f64>,
+    /// BM25 over the whole index, where the lexical backend found it.
+    pub bm25: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn passage(text: &str, cosine: Option<f64>, bm25: Option<f64>) -> Passage<'_> {
+        Passage { text, cosine, bm25 }
+    }
+
+    fn question<'a>(text: &'a str, key_phrases: &[&'a str]) -> Question<'a> {
+        Question { text, key_phrases: key_phrases.to_vec() }
+    }
+
+    #[test]
+    fn each_ranker_reads_what_its_name_says() {
+        let passages = [
+            passage("refund a broken router", Some(0.5), Some(2.0)),
+            passage("opening hours of the shop", Some(0.6), Some(5.0)),
+            passage("late fee", Some(0.1), None),
+        ];
+        let question = question("what are the hours for a refund", &["refund"]);
+        let best = |ranker: Ranker| {
+            let scores = ranker.scores(&question, &passages);
+            (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap()
+        };
+        assert_eq!(best(Ranker::Cosine), 1);
+        assert_eq!(best(Ranker::Bm25), 1);
+        assert_eq!(best(Ranker::Snippets), 0, "only the key phrase counts as a word");
+        assert_eq!(best(Ranker::SnippetsWords), 1, "all words of the window count");
+    }
+
+    #[test]
+    fn the_hybrid_is_six_tenths_cosine_and_four_tenths_words() {
+        let passages =
+            [passage("refund", Some(0.5), None), passage("fee", Some(0.9), None), passage("hours", Some(0.0), None)];
+        let scores = Ranker::Snippets.scores(&question("", &["refund"]), &passages);
+        assert!((scores[0] - (0.6 * 0.5 + 0.4)).abs() < 1e-12, "{scores:?}");
+        assert!((scores[1] - 0.6 * 0.9).abs() < 1e-12, "{scores:?}");
+    }
+
+    #[test]
+    fn without_vectors_every_ranker_orders_by_bm25() {
+        let passages = [passage("a", None, Some(2.0)), passage("b", None, Some(8.0))];
+        for ranker in Ranker::ALL {
+            let scores = ranker.scores(&question("a", &["a"]), &passages);
+            assert!(scores[1] > scores[0], "{ranker}");
+        }
+        assert_eq!(Ranker::Snippets.scores(&question("a", &[]), &passages), vec![0.25, 1.0]);
+    }
+
+    #[test]
+    fn names_go_both_ways_and_an_unknown_one_lists_them() {
+        for ranker in Ranker::ALL {
+            assert_eq!(ranker.name().parse::<Ranker>().unwrap(), ranker);
+            assert_eq!(serde_json_name(ranker), ranker.name());
+        }
+        let error = "bm52".parse::<Ranker>().unwrap_err().to_string();
+        assert_eq!(error, "no ranker is called `bm52`; there are snippets, snippets-words, cosine, bm25");
+    }
+
+    fn serde_json_name(ranker: Ranker) -> String {
+        serde_json::to_value(ranker).unwrap().as_str().unwrap().to_owned()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn scores_are_finite_and_one_per_passage(
+            texts in proptest::collection::vec(".{0,40}", 0..12),
+            query in ".{0,60}",
+        ) {
+            let passages: Vec<_> = texts.iter().map(|text| passage(text, Some(0.3), Some(1.0))).collect();
+            for ranker in Ranker::ALL {
+                let scores = ranker.scores(&question(&query, &[&query]), &passages);
+                proptest::prop_assert_eq!(scores.len(), passages.len());
+                proptest::prop_assert!(scores.iter().all(|score| score.is_finite() && *score >= 0.0));
+            }
+        }
+    }
+}

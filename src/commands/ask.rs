@@ -1,0 +1,69 @@
+//! `cuecard ask`
+
+use std::process::ExitCode;
+
+use cuecard_actors::engine::conversation::Utterance;
+use cuecard_actors::engine::ranking::Shown;
+use cuecard_actors::engine::{Ranked, Verdict, rank};
+use serde_json::json;
+
+use super::knowledge;
+use crate::cli::AskArgs;
+use crate::logging;
+use crate::settings::ProfileSettings;
+
+/// Characters of a body that the terminal shows.
+const SNIPPET: usize = 300;
+
+/// Asks one question and prints the cards.
+pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    if arguments.text.trim().is_empty() {
+        anyhow::bail!("the question is empty");
+    }
+    let open = knowledge::engine(&arguments.knowledge)?;
+    let mut plan = ProfileSettings::of_environment()?.plan().answering();
+    plan.cards = usize::from(arguments.k);
+    plan.candidates = plan.candidates.max(plan.cards);
+    let utterance = Utterance::question(arguments.text.as_str());
+    let query = open.engine.extract(&utterance, &plan);
+    let candidates = open.engine.retrieve(query, &plan);
+    let cards = match rank(&candidates, &Shown::default(), 1, &plan).verdict {
+        Verdict::Cards(cards) => cards,
+        Verdict::Silent(_) => Vec::new(),
+    };
+    if arguments.json {
+        let phrases: Vec<_> = candidates.query.key_phrases.iter().map(|phrase| &phrase.text).collect();
+        let cards: Vec<_> = cards.iter().map(as_json).collect();
+        println!("{}", json!({"ranker": plan.ranker, "key_phrases": phrases, "cards": cards}));
+    } else if cards.is_empty() {
+        println!("nothing found");
+    } else {
+        for (number, card) in cards.iter().enumerate() {
+            print_card(number + 1, card);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(card: &Ranked) -> serde_json::Value {
+    let article = &card.article;
+    json!({
+        "id": article.id,
+        "title": article.title,
+        "url": article.url,
+        "entity": article.entity,
+        "score": card.score,
+        "scores": card.scores,
+        "passage": card.passage,
+    })
+}
+
+fn print_card(number: usize, card: &Ranked) {
+    let entity = card.article.entity.as_ref().map(|entity| format!("  ({entity})")).unwrap_or_default();
+    println!("{number}. {}{entity}", card.article.title);
+    println!("   {:.4}  {}  {}", card.score, card.article.id, card.article.url.as_deref().unwrap_or(""));
+    let body: String = card.article.body.chars().take(SNIPPET).collect();
+    let more = if body.len() < card.article.body.len() { "…" } else { "" };
+    println!("   {}{more}\n", body.replace('\n', "\n   "));
+}

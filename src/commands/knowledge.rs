@@ -1,0 +1,109 @@
+//! What the tools share: loading the encoder, building an index with a progress bar, opening an engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
+use cuecard_actors::engine::knowledge::{
+    BuildPhase, BuildProgress, BuildReport, Completeness, IndexHandle, ModelIdentity, Update, build, read_articles,
+};
+use cuecard_actors::engine::{BulkEncoder, Engine};
+use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::TempDir;
+
+use crate::cli::KnowledgeArgs;
+
+/// Bad rows that are shown one by one; the rest is counted.
+const SHOWN_BAD_ROWS: usize = 20;
+
+/// An engine, and the directory that must live as long where it was made for this call only.
+pub struct OpenEngine {
+    pub engine: Engine,
+    _made_for_this_call: Option<TempDir>,
+}
+
+/// Loads the model with every core.
+pub fn encoder() -> anyhow::Result<Encoder> {
+    Encoder::load(&EncoderSettings::default()).context("the encoder can't be loaded")
+}
+
+/// Opens the index, or indexes the articles for this call.
+pub fn engine(arguments: &KnowledgeArgs) -> anyhow::Result<OpenEngine> {
+    let encoder = encoder()?;
+    let (directory, made): (PathBuf, _) = match (&arguments.index, &arguments.articles) {
+        (Some(index), _) => (index.clone(), None),
+        (None, Some(articles)) => {
+            let made = TempDir::with_prefix("cuecard-index-").context("no directory for the index can be made")?;
+            update(articles, made.path(), &encoder)?;
+            (made.path().to_owned(), Some(made))
+        }
+        (None, None) => anyhow::bail!("give --index DIR or --articles FILE"),
+    };
+    Ok(OpenEngine { engine: open(&encoder, &directory)?, _made_for_this_call: made })
+}
+
+/// Opens an index that the encoder's model made.
+pub fn open(encoder: &Encoder, directory: &Path) -> anyhow::Result<Engine> {
+    let identity = ModelIdentity::of(&BulkEncoder::new(encoder.clone()));
+    let index = IndexHandle::open(directory, Some(identity))
+        .with_context(|| format!("the index {} can't be used", directory.display()))?;
+    Ok(Engine::new(encoder.clone(), Arc::new(index)))
+}
+
+/// Brings an index up to date with a file; bad rows go to stderr.
+pub fn update(articles: &Path, directory: &Path, encoder: &Encoder) -> anyhow::Result<BuildReport> {
+    let file = read_articles(articles)?;
+    for bad_row in file.bad_rows.iter().take(SHOWN_BAD_ROWS) {
+        eprintln!("skipped {}", file.describe(bad_row));
+    }
+    if file.bad_rows.len() > SHOWN_BAD_ROWS {
+        eprintln!("skipped {} bad rows in all", file.bad_rows.len());
+    }
+    let name = articles.file_name().unwrap_or(articles.as_os_str()).to_string_lossy();
+    let update = Update { source: format!("file:{name}"), articles: file.articles, completeness: Completeness::Full };
+    let bar = Bar::new();
+    let report = build(directory, update, &BulkEncoder::new(encoder.clone()), &bar)
+        .with_context(|| format!("the index {} can't be built", directory.display()));
+    bar.bar.finish_and_clear();
+    report
+}
+
+/// Shows how far a build is; draws nothing where nobody looks.
+struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar }
+    }
+}
+
+impl BuildProgress for Bar {
+    fn phase(&self, phase: BuildPhase) {
+        let what = match phase {
+            BuildPhase::Comparing => "comparing with the index",
+            BuildPhase::Embedding => "embedding",
+            BuildPhase::Lexical => "indexing words",
+            BuildPhase::Vectors => "writing vectors and articles",
+            BuildPhase::Graph => "building the vector graph",
+            BuildPhase::Publishing => "putting the new generation in service",
+        };
+        self.bar.set_message(what);
+    }
+
+    fn embedded(&self, done: usize, total: usize) {
+        if self.bar.length() != Some(total as u64) {
+            let template = "{msg} {bar:40} {pos}/{len} texts, {per_sec}, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style);
+            }
+            self.bar.set_length(total as u64);
+        }
+        self.bar.set_position(done as u64);
+    }
+}

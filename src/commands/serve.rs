@@ -1,0 +1,65 @@
+//! `cuecard serve`
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::ServeArgs;
+use crate::logging;
+use crate::service::{self, Ended};
+use crate::settings::Settings;
+
+/// Exit code after an actor gave up: `EX_SOFTWARE` of sysexits, so that a runtime can tell it from bad settings.
+const ESCALATED: u8 = 70;
+/// Exit code of a second signal: what a shell reports for SIGINT.
+const KILLED: i32 = 130;
+
+/// Serves until SIGTERM or SIGINT; a second signal ends the process at once.
+pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::SERVICE);
+    let settings = Settings::load(arguments.config.as_deref(), std::env::vars())?;
+    for profile in &settings.profiles {
+        tracing::info!(profile = %profile.name, contract = %profile.contract, base_url = %profile.connection.base_url(), index = %profile.index.display(), "profile");
+    }
+    let ended = service::on_system(async {
+        let signals = Signals::listen().context("signals can't be listened for")?;
+        service::run(settings, |_| {}, signals.stop()).await
+    })??;
+    match ended {
+        Ended::Told => Ok(ExitCode::SUCCESS),
+        Ended::Escalated(reason) => {
+            eprintln!("cuecard: gave up: {reason}");
+            Ok(ExitCode::from(ESCALATED))
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Resolves at the first signal; from then on the next one ends the process.
+    pub async fn stop(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(KILLED);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

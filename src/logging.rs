@@ -1,0 +1,23 @@
+//! Logs for operators, on stderr.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging at info, or as `RUST_LOG` says; JSON lines where nobody reads along. Libraries log from
+/// warnings on. No customer text stands above debug level.
+pub fn start(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start (tests, the demo) keeps the first.
+    let _ = if std::io::stderr().is_terminal() {
+        builder.try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+}
+
+/// What a service logs.
+pub const SERVICE: &str = "warn,cuecard=info,cuecard_actors=info,cuecard_cxone=info,cuecard_knowledge=info";
+/// What a command line tool logs.
+pub const TOOL: &str = "warn";

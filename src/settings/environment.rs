@@ -1,0 +1,105 @@
+//! What the environment says: the documents' own names, cuecard's short ones, and any key by its path.
+
+use super::known_keys::{KnownKeys, UnknownKey};
+
+/// Short names and the keys that they stand for. An empty value counts as not set.
+const SHORT_NAMES: [(&str, &str); 11] = [
+    ("CUECARD_ADMIN_ADDR", "admin.addr"),
+    ("CUECARD_DATA_DIR", "data.dir"),
+    ("DATABASE_URL", "data.database_url"),
+    ("CUECARD_MODEL_DIR", "encoder.model_dir"),
+    ("CXONE_CONTRACT", "profile.contract"),
+    ("CXONE_BASE_URL", "profile.base_url"),
+    ("CXONE_CLIENT_ID", "profile.client_id"),
+    ("CXONE_CLIENT_SECRET", "profile.client_secret"),
+    ("CUECARD_INDEX", "profile.index"),
+    ("CUECARD_RANKER", "profile.ranker"),
+    ("CUECARD_SILENCE", "profile.silence"),
+];
+
+/// What every other key starts with.
+const PREFIX: &str = "CUECARD__";
+
+/// One variable and the key that it sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Override {
+    pub(super) variable: String,
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+/// An environment variable that sets no key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UnknownVariable {
+    pub(super) variable: String,
+    pub(super) unknown: UnknownKey,
+}
+
+/// The overrides among the variables; a long name beats a short one for the same key.
+pub(super) fn overrides(
+    variables: impl IntoIterator<Item = (String, String)>,
+    known: &KnownKeys,
+) -> Result<Vec<Override>, UnknownVariable> {
+    let (mut short, mut long) = (Vec::new(), Vec::new());
+    for (variable, value) in variables {
+        if let Some((_, key)) = SHORT_NAMES.iter().find(|(name, _)| *name == variable) {
+            if !value.is_empty() {
+                short.push(Override { variable, key: (*key).to_owned(), value });
+            }
+        } else if let Some(path) = variable.strip_prefix(PREFIX) {
+            let key = path.to_lowercase().replace("__", ".");
+            known.check(&key).map_err(|unknown| UnknownVariable { variable: variable.clone(), unknown })?;
+            long.push(Override { variable, key, value });
+        }
+    }
+    short.append(&mut long);
+    Ok(short)
+}
+
+/// The variables that set a profile's key, for messages that name both ways.
+pub(super) fn short_name(key: &str) -> Option<&'static str> {
+    SHORT_NAMES.iter().find(|(_, known)| *known == key).map(|(name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn known() -> KnownKeys {
+        KnownKeys::of(&toml::from_str(include_str!("../../config/default.toml")).unwrap())
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_short_name_stands_for_a_key_that_exists() {
+        for (name, key) in SHORT_NAMES {
+            assert_eq!(known().check(key), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn long_names_come_after_short_ones_and_others_are_left_alone() {
+        let variables = variables(&[
+            ("CUECARD__PROFILE__RANKER", "bm25"),
+            ("CUECARD_RANKER", "cosine"),
+            ("CXONE_BASE_URL", ""),
+            ("CUECARD_CACHE", "elsewhere"),
+            ("PATH", "/bin"),
+        ]);
+        let overrides = overrides(variables, &known()).unwrap();
+        let seen: Vec<_> = overrides.iter().map(|found| (found.key.as_str(), found.value.as_str())).collect();
+        assert_eq!(seen, [("profile.ranker", "cosine"), ("profile.ranker", "bm25")]);
+    }
+
+    #[test]
+    fn an_unknown_long_name_is_refused() {
+        let error = overrides(variables(&[("CUECARD__BUFFER__PAUSE", "3s")]), &known()).unwrap_err();
+        assert_eq!(error.variable, "CUECARD__BUFFER__PAUSE");
+        assert_eq!(error.unknown.nearest.as_deref(), Some("buffer.pause_after_last"));
+    }
+}

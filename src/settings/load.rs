@@ -1,0 +1,241 @@
+//! Reads the layers and checks them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use config::{Config, ConfigError, File, FileFormat};
+use serde::Deserialize;
+use toml::Table;
+
+use super::environment::{self, UnknownVariable};
+use super::known_keys::{KnownKeys, UnknownKey};
+use super::profile::{Profile, ProfileSettings, check_name};
+use super::sections::{
+    AdminSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection, PipelineSettings,
+    SearchSettings, ShutdownSettings, SupervisionSettings,
+};
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// All settings, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub admin: AdminSettings,
+    pub data: DataSettings,
+    pub encoder: EncoderSection,
+    pub search: SearchSettings,
+    pub pipeline: PipelineSettings,
+    pub buffer: BufferSection,
+    pub cxone: CxoneSettings,
+    pub delivery: DeliverySettings,
+    pub supervision: SupervisionSettings,
+    pub shutdown: ShutdownSettings,
+    /// At least one.
+    pub profiles: Vec<Profile>,
+}
+
+/// The sections as they are written, profiles not yet checked.
+#[derive(Debug, Deserialize)]
+struct Written {
+    admin: AdminSettings,
+    data: DataSettings,
+    encoder: EncoderSection,
+    search: SearchSettings,
+    pipeline: PipelineSettings,
+    buffer: BufferSection,
+    cxone: CxoneSettings,
+    delivery: DeliverySettings,
+    supervision: SupervisionSettings,
+    shutdown: ShutdownSettings,
+    profile: ProfileSettings,
+    #[serde(default)]
+    profiles: BTreeMap<String, ProfileSettings>,
+}
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file can't be read.
+    #[error("can't read the settings file {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    /// The file is no TOML.
+    #[error("the settings file {} is not valid TOML: {source}", path.display())]
+    Syntax { path: PathBuf, source: Box<toml::de::Error> },
+    /// A key that there is not.
+    #[error("{place}: there is no key `{key}`{}", suggestion(nearest.as_deref()))]
+    UnknownKey { place: String, key: String, nearest: Option<String> },
+    /// A value of the wrong type or form.
+    #[error("a setting can't be used: {source}{}", named(place.as_deref()))]
+    Value { source: Box<ConfigError>, place: Option<String> },
+    /// Nothing says which tenant to serve.
+    #[error(
+        "no connection profile is set: give CXONE_CONTRACT, CXONE_CLIENT_ID and CXONE_CLIENT_SECRET in the \
+         environment, or a file with a section [profiles.NAME] by --config FILE"
+    )]
+    NoProfile,
+    /// A profile that can't work.
+    #[error("profile `{profile}`: {reason}")]
+    Profile { profile: String, reason: String },
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; the nearest is `{nearest}`"))
+}
+
+fn named(place: Option<&str>) -> String {
+    place.map_or_else(String::new, |place| format!(" in {place}"))
+}
+
+impl Settings {
+    /// Reads defaults, the file if one is given, and these environment variables.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let layers = Layers::read(file, variables)?;
+        let written = layers.written()?;
+        let profiles = layers.profiles(&written)?;
+        let Written { admin, data, encoder, search, pipeline, buffer, cxone, delivery, supervision, shutdown, .. } =
+            written;
+        Ok(Self { admin, data, encoder, search, pipeline, buffer, cxone, delivery, supervision, shutdown, profiles })
+    }
+}
+
+/// What the layers say before the types are checked.
+struct Layers {
+    file: Option<(PathBuf, Table)>,
+    overrides: Vec<environment::Override>,
+}
+
+impl Layers {
+    fn read(file: Option<&Path>, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingsError> {
+        let syntax = |path: &Path, source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) };
+        let defaults: Table = toml::from_str(DEFAULTS).map_err(|source| syntax(Path::new("default.toml"), source))?;
+        let known = KnownKeys::of(&defaults);
+        let file = match file {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+                let table: Table = toml::from_str(&text).map_err(|source| syntax(path, source))?;
+                if let Some(UnknownKey { key, nearest }) = known.first_unknown(&table) {
+                    return Err(SettingsError::UnknownKey { place: path.display().to_string(), key, nearest });
+                }
+                Some((path.to_owned(), table))
+            }
+        };
+        let overrides =
+            environment::overrides(variables, &known).map_err(|UnknownVariable { variable, unknown }| {
+                let place = format!("environment variable {variable}");
+                SettingsError::UnknownKey { place, key: unknown.key, nearest: unknown.nearest }
+            })?;
+        Ok(Self { file, overrides })
+    }
+
+    /// The names of the profiles that the file or the environment give a section of their own.
+    fn profile_names(&self) -> Vec<String> {
+        let sections = self.file.iter().filter_map(|(_, table)| table.get("profiles")?.as_table());
+        let in_file = sections.flat_map(|profiles| profiles.keys().cloned());
+        let in_environment = self.overrides.iter().filter_map(|found| {
+            let (name, _) = found.key.strip_prefix("profiles.")?.split_once('.')?;
+            Some(name.to_owned())
+        });
+        let mut names: Vec<_> = in_file.chain(in_environment).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn written(&self) -> Result<Written, SettingsError> {
+        let invalid = |error| self.invalid(error);
+        let names = self.profile_names();
+        for name in &names {
+            check_name(name).map_err(|reason| SettingsError::Profile { profile: name.clone(), reason })?;
+        }
+        let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        let shared = self.layered(Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)))?;
+        let shared = shared.build().map_err(invalid)?;
+        // Each profile starts as a copy of [profile], as file and environment leave it.
+        for name in &names {
+            let profile: config::Value = shared.get("profile").map_err(invalid)?;
+            builder = builder.set_default(format!("profiles.{name}"), profile).map_err(invalid)?;
+        }
+        self.layered(builder)?.build().and_then(Config::try_deserialize).map_err(invalid)
+    }
+
+    fn layered(
+        &self,
+        mut builder: config::ConfigBuilder<config::builder::DefaultState>,
+    ) -> Result<config::ConfigBuilder<config::builder::DefaultState>, SettingsError> {
+        if let Some((path, _)) = &self.file {
+            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+        }
+        for found in &self.overrides {
+            let origin = Some(&found.variable);
+            let value = config::Value::new(origin, found.value.as_str());
+            builder = builder.set_override(&found.key, value).map_err(|error| self.invalid(error))?;
+        }
+        Ok(builder)
+    }
+
+    /// The library names the place of a value of the wrong type, but not of one that its own type refused.
+    fn invalid(&self, error: ConfigError) -> SettingsError {
+        let place = match &error {
+            ConfigError::At { origin: None, key: Some(key), .. } => self.place_of(key),
+            _ => None,
+        };
+        SettingsError::Value { source: Box::new(error), place }
+    }
+
+    /// What says how a key is set: the last variable, else the file. A profile may have it from `[profile]`.
+    fn place_of(&self, key: &str) -> Option<String> {
+        let variable = self.overrides.iter().rev().find(|found| found.key == key).map(|found| found.variable.clone());
+        let holds = |table: &Table| {
+            let mut path = key.split('.');
+            let section = path.next().and_then(|section| table.get(section));
+            path.try_fold(section?, |value, part| value.get(part)).map(drop)
+        };
+        let file = || {
+            self.file.as_ref().filter(|(_, table)| holds(table).is_some()).map(|(path, _)| path.display().to_string())
+        };
+        let inherited = || {
+            let (_, shared) = key.strip_prefix("profiles.")?.split_once('.')?;
+            self.place_of(&format!("profile.{shared}"))
+        };
+        variable.or_else(file).or_else(inherited)
+    }
+
+    fn profiles(&self, written: &Written) -> Result<Vec<Profile>, SettingsError> {
+        let checked = |name: &str, settings: &ProfileSettings| {
+            Profile::check(name, settings, &written.cxone)
+                .map_err(|reason| SettingsError::Profile { profile: name.to_owned(), reason })
+        };
+        if !written.profiles.is_empty() {
+            return written.profiles.iter().map(|(name, settings)| checked(name, settings)).collect();
+        }
+        let says_so = |key: &str| {
+            let in_file =
+                self.file.iter().any(|(_, table)| table.get("profile").and_then(|profile| profile.get(key)).is_some());
+            in_file || self.overrides.iter().any(|found| found.key == format!("profile.{key}"))
+        };
+        if !says_so("contract") {
+            return Err(SettingsError::NoProfile);
+        }
+        Ok(vec![checked(&written.profile.contract.to_string(), &written.profile)?])
+    }
+}
+
+/// `[profile]` as defaults and environment leave it.
+pub(super) fn environment_profile() -> Result<ProfileSettings, SettingsError> {
+    Ok(Layers::read(None, std::env::vars())?.written()?.profile)
+}
+
+/// How a key of a profile can be set, for messages: the file's way and the environment's.
+pub(super) fn both_ways(profile: &str, key: &str) -> String {
+    let mut ways = format!("set `{key}` in [profiles.{profile}]");
+    if let Some(variable) = environment::short_name(&format!("profile.{key}")) {
+        let _ = write!(ways, " or {variable} in the environment");
+    }
+    ways
+}

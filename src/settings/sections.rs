@@ -1,0 +1,169 @@
+//! The sections of the settings as they are written; `config/default.toml` explains each key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A number of threads, or `"auto"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// As many as suit the machine, never more than it has cores.
+    Auto,
+    /// This many.
+    Exactly(usize),
+}
+
+impl Threads {
+    /// The number of threads where `auto` is this many for the given number of cores.
+    pub fn resolve(self, auto: impl FnOnce(usize) -> usize) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        match self {
+            Self::Auto => auto(cores).clamp(1, cores),
+            Self::Exactly(threads) => threads,
+        }
+    }
+}
+
+impl Serialize for Threads {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Exactly(threads) => serializer.serialize_u64(*threads as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Threads {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(usize),
+            Text(String),
+        }
+        let number = match Written::deserialize(deserializer)? {
+            Written::Text(text) if text == "auto" => return Ok(Self::Auto),
+            Written::Number(number) => Some(number),
+            // From the environment every value is text.
+            Written::Text(text) => text.parse().ok(),
+        };
+        let threads = number.filter(|threads| *threads > 0).map(Self::Exactly);
+        threads.ok_or_else(|| serde::de::Error::custom("threads must be \"auto\" or a number from 1 on"))
+    }
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AdminSettings {
+    pub addr: SocketAddr,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DataSettings {
+    pub dir: PathBuf,
+    pub database_url: String,
+}
+
+impl DataSettings {
+    /// The ledger's database.
+    pub fn ledger_url(&self) -> String {
+        if self.database_url.is_empty() {
+            format!("sqlite:{}", self.dir.join("ledger.db").display())
+        } else {
+            self.database_url.clone()
+        }
+    }
+}
+
+/// `[encoder]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EncoderSection {
+    pub model_dir: PathBuf,
+    pub threads: Threads,
+    pub live_queue: usize,
+    pub max_batch: usize,
+}
+
+impl EncoderSection {
+    /// The model's directory, where one is set.
+    pub fn model_dir(&self) -> Option<&Path> {
+        Some(self.model_dir.as_path()).filter(|dir| !dir.as_os_str().is_empty())
+    }
+}
+
+/// `[search]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SearchSettings {
+    pub threads: Threads,
+}
+
+/// `[pipeline]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PipelineSettings {
+    pub in_flight: usize,
+    pub queue: usize,
+    #[serde(with = "humantime_serde")]
+    pub newest_turn_after: Duration,
+    #[serde(with = "humantime_serde")]
+    pub lexical_only_after: Duration,
+    #[serde(with = "humantime_serde")]
+    pub drop_oldest_after: Duration,
+}
+
+/// `[buffer]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BufferSection {
+    #[serde(with = "humantime_serde")]
+    pub pause_after_last: Duration,
+    #[serde(with = "humantime_serde")]
+    pub pause_after_first: Duration,
+    pub max_turns: usize,
+    pub max_bytes: usize,
+    #[serde(with = "humantime_serde")]
+    pub unnamed_wait: Duration,
+    pub conversations: usize,
+    #[serde(with = "humantime_serde")]
+    pub forget_after: Duration,
+}
+
+/// `[cxone]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CxoneSettings {
+    #[serde(with = "humantime_serde")]
+    pub attempt_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub handshake_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub ping_interval: Duration,
+    #[serde(with = "humantime_serde")]
+    pub pong_timeout: Duration,
+    pub max_message_bytes: usize,
+    pub max_answer_bytes: usize,
+    pub allow_plain_http: bool,
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeliverySettings {
+    pub in_flight: usize,
+}
+
+/// `[supervision]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SupervisionSettings {
+    pub max_restarts: usize,
+    #[serde(with = "humantime_serde")]
+    pub window: Duration,
+}
+
+/// `[shutdown]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ShutdownSettings {
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}

@@ -1,0 +1,119 @@
+//! The house keeps its own rules: which room may use which, one table of lints, and a map that fits the rooms.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cuecard::pipeline::{STAGES, Scope};
+use toml::Table;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Every edge that there may be, whatever its kind: normal, build or dev.
+const EDGES: [(&str, &str); 8] = [
+    ("cuecard", "cuecard-actors"),
+    ("cuecard", "cuecard-simulator"),
+    ("cuecard-actors", "cuecard-cxone"),
+    ("cuecard-actors", "cuecard-engine"),
+    ("cuecard-actors", "cuecard-ledger"),
+    ("cuecard-engine", "cuecard-encoder"),
+    ("cuecard-engine", "cuecard-knowledge"),
+    ("cuecard-engine", "cuecard-ranking"),
+];
+
+fn metadata() -> Metadata {
+    let manifest = Path::new(ROOT).join("Cargo.toml");
+    MetadataCommand::new().manifest_path(manifest).no_deps().other_options(["--offline".to_owned()]).exec().unwrap()
+}
+
+fn manifest(package: &Package) -> Table {
+    toml::from_str(&fs::read_to_string(&package.manifest_path).unwrap()).unwrap()
+}
+
+#[test]
+fn rooms_use_only_the_rooms_that_they_may() {
+    let metadata = metadata();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let edges: BTreeSet<(&str, &str)> = metadata
+        .packages
+        .iter()
+        .flat_map(|package| package.dependencies.iter().map(|used| (package.name.as_str(), used.name.as_str())))
+        .filter(|(_, used)| ours.contains(used))
+        .collect();
+    assert_eq!(edges, BTreeSet::from(EDGES));
+}
+
+#[test]
+fn every_package_is_a_room_named_after_its_folder() {
+    for package in metadata().packages {
+        let folder = package.manifest_path.parent().unwrap();
+        let expected =
+            if folder == ROOT { "cuecard".to_owned() } else { format!("cuecard-{}", folder.file_name().unwrap()) };
+        assert_eq!(package.name.as_str(), expected);
+    }
+}
+
+#[test]
+fn every_package_takes_lints_edition_and_licence_from_the_workspace() {
+    for package in metadata().packages {
+        let manifest = manifest(&package);
+        let inherits =
+            |table: &str, key: &str| manifest[table].get(key).and_then(|value| value.get("workspace")).is_some();
+        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "{}", package.name);
+        for key in ["version", "edition", "rust-version", "license", "publish"] {
+            assert!(inherits("package", key), "{}: {key}", package.name);
+        }
+    }
+}
+
+#[test]
+fn every_dependency_has_its_version_in_one_place() {
+    for package in metadata().packages {
+        let manifest = manifest(&package);
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for (name, written) in manifest.get(kind).and_then(toml::Value::as_table).into_iter().flatten() {
+                assert_eq!(
+                    written.get("workspace").and_then(toml::Value::as_bool),
+                    Some(true),
+                    "{}: {name}",
+                    package.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_architecture_names_every_stage_in_the_order_of_the_flow() {
+    let Ok(page) = fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")) else {
+        println!("skipped: docs/architecture.md is not there");
+        return;
+    };
+    let rows = page.lines().skip_while(|line| !line.starts_with("| stage |")).skip(2);
+    let table: Vec<[&str; 4]> = rows
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            [cells[0], cells[1], cells[2], cells[3]]
+        })
+        .collect();
+    let scope = |scope| match scope {
+        Scope::Service => "service",
+        Scope::Profile => "profile",
+    };
+    let stages = STAGES.each_ref().map(|stage| [stage.name, stage.takes, stage.gives, scope(stage.scope)]);
+    assert_eq!(table, stages);
+}
+
+#[test]
+fn the_readme_has_every_room_on_its_map() {
+    let page = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    for package in metadata().packages {
+        let folder = package.manifest_path.parent().unwrap().strip_prefix(ROOT).unwrap();
+        let folder = if folder == "" { "src/".to_owned() } else { format!("{folder}/") };
+        assert!(page.contains(&format!("| [{folder}](")), "{folder}");
+    }
+}

@@ -1,0 +1,180 @@
+//! The admin port: what a scraper, a probe and an operator see, from the first moment on.
+
+use std::net::TcpListener;
+
+use cuecard_simulator::{Client, Simulator, SimulatorSettings};
+use tempfile::TempDir;
+
+use crate::support::{Service, environment, run, say, simulator, until_shown};
+
+const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
+
+/// A loopback address of these tests' own: nobody else takes a port of it between two uses.
+const OWN_LOOPBACK: &str = "127.0.0.77:0";
+
+/// Every metric that is there before the engine is loaded, with the label that has a closed set and what is in it.
+const FROM_THE_START: [(&str, &str, &[&str]); 17] = [
+    ("cuecard_card_latency_seconds_count", "", &[]),
+    ("cuecard_stage_seconds_count", "stage", &["admission", "extract", "retrieve", "rank", "inject"]),
+    ("cuecard_cards_total", "outcome", &["delivered", "silent", "expired", "replaced", "shed", "refused", "failed"]),
+    ("cuecard_utterances_total", "", &[]),
+    ("cuecard_silences_total", "reason", &["nothing_found", "unsure", "already_shown"]),
+    ("cuecard_feedback_total", "action", &["accepted", "rejected"]),
+    ("cuecard_feedback_forwarding_total", "result", &["forwarded", "postponed", "set_aside"]),
+    ("cuecard_feedback_pending", "", &[]),
+    ("cuecard_actor_up", "actor", &ACTORS),
+    ("cuecard_actor_restarts_total", "actor", &ACTORS),
+    ("cuecard_actor_panics_total", "actor", &ACTORS),
+    ("cuecard_queue_depth", "actor", &ACTORS),
+    ("cuecard_dropped_total", "actor", &["buffer", "feedback_logger"]),
+    ("cuecard_cxone_requests_total", "endpoint", &["token", "stream", "push", "feedback"]),
+    ("cuecard_redelivered_total", "", &[]),
+    ("cuecard_stream_frames_total", "fate", &["used", "ignored", "binary", "malformed", "bad_id", "too_large"]),
+    ("cuecard_profile_state", "state", &["ready", "degraded", "waiting"]),
+];
+
+const ACTORS: [&str; 8] = [
+    "stream_listener:insights",
+    "buffer",
+    "extractor",
+    "retriever",
+    "ranker",
+    "injector",
+    "feedback_logger",
+    "token_actor:insights",
+];
+
+#[actix_rt::test]
+async fn every_series_is_there_from_the_start() {
+    let simulator = simulator();
+    let service = Service::launch(&simulator.base_url(), &[]);
+    let metrics = service.admin.metrics().await;
+    for (name, label, values) in FROM_THE_START {
+        assert!(metrics.num_series(name, &[]) > 0, "{name}");
+        for value in values {
+            assert!(metrics.num_series(name, &[(label, value)]) > 0, "{name} {value}");
+        }
+    }
+    // What does not exist yet is left out.
+    assert_eq!(metrics.num_series("cuecard_acceptance_ratio", &[]), 0);
+    service
+        .admin
+        .until("the index", |metrics| {
+            metrics.sum("cuecard_index_articles", &[("profile", "insights")]) == 20.0
+                && metrics.num_series("cuecard_index_age_seconds", &[]) == 1
+        })
+        .await;
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("model", "all-MiniLM-L6-v2")];
+    assert_eq!(service.admin.metrics().await.sum("cuecard_build_info", &build), 1.0);
+    service.admin.until_profile("ready", |status, profile| status == 200 && profile["state"] == "ready").await;
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn the_metrics_are_prometheus_text_with_latencies() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[]).await;
+    say(&simulator, "call-1", DOG).await;
+    until_shown(&simulator, 1).await;
+    service.admin.check_account().await;
+    let page = service.admin.get("/metrics").await;
+    assert_eq!((page.status, page.content_type.starts_with("text/plain; version=0.0.4")), (200, true));
+    for line in page.text.lines() {
+        let mut words = line.split(' ');
+        match words.next() {
+            Some("#") => assert!(matches!(words.next(), Some("HELP" | "TYPE")), "{line}"),
+            Some(series) => {
+                assert!(series.starts_with("cuecard_"), "{line}");
+                assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+            }
+            None => {}
+        }
+        assert!(!line.contains("call-1"), "no ids as labels: {line}");
+    }
+    let metrics = service.admin.metrics().await;
+    assert_eq!(metrics.sum("cuecard_card_latency_seconds_count", &[]), 1.0);
+    assert_eq!(metrics.sum("cuecard_stage_seconds_count", &[("stage", "extract")]), 1.0);
+    let buckets = ["0.0005", "0.001", "0.002", "0.003", "0.005", "0.008", "0.01", "0.015", "0.025", "0.05"];
+    for bound in buckets.into_iter().chain(["0.1", "0.25", "0.5", "1", "2", "4", "10", "+Inf"]) {
+        assert_eq!(metrics.num_series("cuecard_card_latency_seconds_bucket", &[("le", bound)]), 1, "{bound}");
+    }
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn the_actors_are_listed_in_the_order_of_the_flow() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[]).await;
+    let admin = &service.admin;
+    let actors = admin.get("/actors").await.json();
+    let names: Vec<_> =
+        actors["actors"].as_array().unwrap().iter().map(|actor| actor["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ACTORS);
+    for name in ACTORS {
+        let page = admin.get(&format!("/actors/{name}")).await;
+        let actor = page.json();
+        assert_eq!((page.status, &actor["name"], &actor["state"]), (200, &name.into(), &"running".into()), "{actor}");
+        assert!(
+            actor["queue_depth"].is_u64() && actor["busy_seconds"].is_f64() && actor["last_error"].is_null(),
+            "{actor}"
+        );
+    }
+    for path in ["/", "/nothing", "/actors/nobody", "/metrics/more"] {
+        let page = admin.get(path).await;
+        assert_eq!((page.status, page.content_type.as_str()), (404, "application/json"), "{path}");
+        assert!(page.json()["detail"].is_string(), "{path}: {}", page.text);
+    }
+    let alive = admin.get("/livez").await;
+    assert_eq!((alive.status, &alive.json()["status"]), (200, &"alive".into()));
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn without_cxone_the_service_waits_and_becomes_ready_when_it_comes() {
+    let address = TcpListener::bind(OWN_LOOPBACK).unwrap().local_addr().unwrap();
+    let service = Service::launch(&format!("http://{address}"), &[]);
+    let profile = service
+        .admin
+        .until_profile("the reason", |status, profile| {
+            let reason = profile["reason"].as_str().unwrap_or_default();
+            status == 503 && profile["state"] == "waiting" && reason.contains("refused")
+        })
+        .await;
+    assert_eq!(profile["profile"], "insights");
+    assert_eq!(service.admin.get("/livez").await.status, 200, "a peer that is away is no reason to start over");
+    let simulator = Simulator::start(SimulatorSettings { address, ..SimulatorSettings::default() }).unwrap();
+    service.admin.until_profile("ready", |status, profile| status == 200 && profile["state"] == "ready").await;
+    say(&simulator, "call-1", DOG).await;
+    until_shown(&simulator, 1).await;
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn refused_credentials_are_named_without_their_secret() {
+    let clients = vec![Client::with_all_scopes("somebody", "else")];
+    let simulator = Simulator::start(SimulatorSettings { clients, ..SimulatorSettings::default() }).unwrap();
+    let service = Service::launch(&simulator.base_url(), &[("CXONE_CLIENT_SECRET", "opensesame")]);
+    let profile = service
+        .admin
+        .until_profile("the reason", |status, profile| {
+            status == 503 && profile["reason"].as_str().is_some_and(|reason| reason.contains("client credentials"))
+        })
+        .await;
+    assert_eq!((&profile["profile"], &profile["state"]), (&"insights".into(), &"waiting".into()));
+    for path in ["/readyz", "/metrics", "/actors"] {
+        assert!(!service.admin.get(path).await.text.contains("opensesame"), "{path}");
+    }
+    service.stop().await;
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let data = TempDir::new().unwrap();
+    let variables = environment("http://127.0.0.1:9", data.path(), &[("CUECARD_ADMIN_ADDR", addr.as_str())]);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let ended = run(&["serve"], &variables);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&addr) && ended.stderr.contains("CUECARD_ADMIN_ADDR"), "{}", ended.stderr);
+}

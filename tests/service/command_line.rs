@@ -1,0 +1,267 @@
+//! The tools at the terminal: what they print, how they end, and what they say about input that is no use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{ARTICLES, CONVERSATIONS, Ended, QUIET, index, run};
+
+const QUESTION: &str = "How long is my gift voucher valid?";
+
+/// The figures of `eval --json`, in their order.
+const FIGURES: [&str; 9] = [
+    "conversations",
+    "mrr_at_5",
+    "recall_at_1",
+    "recall_at_5",
+    "shown_rate",
+    "false_push_rate",
+    "precision_when_shown",
+    "p50_ms",
+    "p95_ms",
+];
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn json(ended: &Ended) -> Value {
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// Ended with code 1, nothing on stdout, and all of this on stderr.
+fn assert_refused(ended: &Ended, expected: &[&str]) {
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.starts_with("cuecard: "), "{}", ended.stderr);
+    for part in expected {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+}
+
+/// A tenant with everything that is needed.
+fn tenant<'a>() -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("CXONE_CONTRACT", "insights"),
+        ("CXONE_CLIENT_ID", "client"),
+        ("CXONE_CLIENT_SECRET", "opensesame"),
+        ("CUECARD_INDEX", text(index())),
+    ]
+}
+
+fn tenant_but<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut variables = tenant();
+    variables.retain(|(other, _)| *other != name);
+    variables.push((name, value));
+    variables
+}
+
+/// Arguments, variables, and what is said about them.
+type Refused<'a> = (&'a [&'a str], Vec<(&'a str, &'a str)>, &'a [&'a str]);
+
+/// A file that is not there, a folder, and an empty file.
+fn useless(place: &TempDir) -> [PathBuf; 3] {
+    let (missing, folder, empty) =
+        (place.path().join("missing"), place.path().join("folder"), place.path().join("empty"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(&empty, "").unwrap();
+    [missing, folder, empty]
+}
+
+#[test]
+fn index_reports_what_changed_and_embeds_nothing_twice() {
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("index");
+    let arguments = ["index", "--articles", ARTICLES, "--index", text(&directory), "--json"];
+    let (first, second) = (json(&run(&arguments, &[])), json(&run(&arguments, &[])));
+    let figures =
+        |report: &Value| ["articles", "added", "unchanged", "embedded"].map(|key| report[key].as_u64().unwrap());
+    assert_eq!(figures(&first), [20, 20, 0, 20]);
+    assert_eq!(figures(&second), [20, 0, 20, 0]);
+    assert_eq!((&first["published"], &second["published"]), (&true.into(), &false.into()));
+    let told = run(&["index", "--articles", ARTICLES, "--index", text(&directory)], &[]);
+    assert!(told.code == Some(0) && told.stdout.contains("nothing changed"), "{}", told.stdout);
+}
+
+#[test]
+fn index_names_bad_rows_and_stops_where_there_are_many() {
+    let place = TempDir::new().unwrap();
+    let (file, directory) = (place.path().join("articles.jsonl"), place.path().join("index"));
+    let arguments = ["index", "--articles", text(&file), "--index", text(&directory), "--json"];
+    let good = fs::read_to_string(ARTICLES).unwrap();
+    fs::write(&file, format!("{good}{{\"title\": \"no id\", \"body\": \"x\"}}\nno json\n")).unwrap();
+    let ended = run(&arguments, &[]);
+    assert_eq!(json(&ended)["articles"], 20);
+    for line in [21, 22] {
+        assert!(ended.stderr.contains(&format!("{}:{line}", text(&file))), "{}", ended.stderr);
+    }
+    let duplicate = good.lines().next().unwrap();
+    fs::write(&file, format!("{good}{duplicate}\n{duplicate}\n{duplicate}\n")).unwrap();
+    assert_refused(&run(&arguments, &[]), &[text(&file), "3"]);
+}
+
+#[test]
+fn ask_prints_cards_best_first() {
+    let from_index = ["ask", QUESTION, "--index", text(index()), "-k", "2", "--json"];
+    let answer = json(&run(&from_index, &[]));
+    let cards = answer["cards"].as_array().unwrap();
+    assert_eq!((cards.len(), &cards[0]["id"]), (2, &"vouchers".into()));
+    assert!(cards[0]["score"].as_f64() > cards[1]["score"].as_f64());
+    for key in ["title", "url", "entity", "scores", "passage"] {
+        assert!(cards[0].get(key).is_some(), "{key}");
+    }
+    assert!(answer["key_phrases"].as_array().is_some_and(|phrases| !phrases.is_empty()), "{answer}");
+    let by_words = json(&run(&from_index, &[("CUECARD_RANKER", "bm25")]));
+    assert_eq!((&by_words["ranker"], &by_words["cards"][0]["id"]), (&"bm25".into(), &"vouchers".into()));
+    let told = run(&["ask", QUESTION, "--articles", ARTICLES], &[]);
+    assert!(told.code == Some(0) && told.stdout.starts_with("1. Gift vouchers"), "{}", told.stdout);
+    assert_refused(&run(&["ask", "  ", "--index", text(index())], &[]), &["question is empty"]);
+}
+
+#[test]
+fn eval_prints_exactly_its_figures() {
+    let arguments = ["eval", "--index", text(index()), "--conversations", CONVERSATIONS, "--json"];
+    let keys = |report: &Value| report.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let report = json(&run(&arguments, &[]));
+    assert_eq!(keys(&report), FIGURES);
+    assert_eq!((&report["conversations"], &report["recall_at_1"]), (&8.into(), &1.0.into()));
+    assert!(report["false_push_rate"].is_null(), "{report}");
+    let quiet = ["--quiet", QUIET, "--window", "1", "--ranker", "bm25"];
+    let report = json(&run(&[&arguments[..], &quiet].concat(), &[]));
+    assert_eq!(keys(&report), FIGURES);
+    assert!(report.as_object().unwrap().values().all(Value::is_number), "{report}");
+    // Nothing comes near this threshold, so nothing is shown and no card can be right or wrong.
+    let silent = json(&run(&arguments, &[("CUECARD__PROFILE__MIN_COSINE", "0.99")]));
+    assert_eq!((&silent["shown_rate"], &silent["recall_at_1"]), (&0.0.into(), &1.0.into()));
+    assert!(silent["precision_when_shown"].is_null(), "{silent}");
+    let told = run(&arguments[..5], &[]);
+    assert!(told.code == Some(0) && told.stdout.contains("recall@1"), "{}", told.stdout);
+}
+
+#[test]
+fn every_ranker_is_served_and_another_name_is_answered_with_them() {
+    let arguments = ["eval", "--index", text(index()), "--conversations", CONVERSATIONS, "--window", "all", "--json"];
+    // The two others are measured above.
+    for ranker in ["snippets", "snippets-words"] {
+        let report = json(&run(&[&arguments[..], &["--ranker", ranker]].concat(), &[]));
+        assert!(report["recall_at_5"].as_f64() >= Some(0.8), "{ranker}: {report}");
+    }
+    let ended = run(&[&arguments[..], &["--ranker", "best"]].concat(), &[]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("snippets-words"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_looks_at_all_that_is_on_this_machine() {
+    let ended = run(&["check", "--offline"], &tenant());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stdout.contains("opensesame"));
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("cuecard.toml");
+    fs::write(&file, "[profiles.acme]\nclient_id = \"a\"\nclient_secret = \"b\"\n[profiles.beta]\nclient_id = \"c\"\nclient_secret = \"d\"\n").unwrap();
+    let ended = run(&["check", "--offline", "--config", text(&file)], &[("CUECARD_INDEX", text(index()))]);
+    assert!(ended.code == Some(0) && ended.stdout.contains("2 profile"), "{}{}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn check_reaches_for_the_tenant_and_says_which_is_away() {
+    // Port 9 of loopback: nobody discards there.
+    let variables = tenant_but("CXONE_BASE_URL", "http://127.0.0.1:9");
+    let ended = run(&["check"], &variables);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("insights") && ended.stdout.contains("http://127.0.0.1:9/oauth/token"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn a_service_that_cannot_start_says_what_to_do() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("cuecard.toml");
+    fs::write(&file, "[buffer]\npause_after_lst = \"3s\"\n").unwrap();
+    let no_model = place.path().join("model");
+    fs::create_dir(&no_model).unwrap();
+    let (no_index, no_model) = (text(place.path()).to_owned() + "/none", text(&no_model).to_owned());
+    let serve: &[&str] = &["serve"];
+    let check = &["check", "--offline"];
+    let cases: [Refused<'_>; 6] = [
+        (serve, vec![], &["CXONE_CONTRACT", "CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "[profiles.NAME]", "--config"]),
+        (
+            check,
+            tenant_but("CXONE_CLIENT_SECRET", ""),
+            &["client_secret", "CXONE_CLIENT_SECRET", "[profiles.insights]"],
+        ),
+        (serve, tenant_but("CUECARD__BUFFER__MAX_TURN", "3"), &["CUECARD__BUFFER__MAX_TURN", "`buffer.max_turns`"]),
+        (check, tenant_but("CUECARD_INDEX", &no_index), &[&no_index, "cuecard index --articles"]),
+        (serve, tenant_but("CUECARD_INDEX", &no_index), &[&no_index, "cuecard index --articles"]),
+        (
+            serve,
+            tenant_but("CUECARD_MODEL_DIR", &no_model),
+            &[&no_model, "config.json", "model.safetensors", "tokenizer.json", "make build"],
+        ),
+    ];
+    for (command, mut variables, expected) in cases {
+        variables.push(("CUECARD_ADMIN_ADDR", "127.0.0.1:0"));
+        let ended = run(command, &variables);
+        // A service logs before it gives up.
+        let complaint = ended.stderr.lines().last().unwrap_or_default().to_owned();
+        assert!(!ended.stderr.contains("opensesame"), "{}", ended.stderr);
+        assert_refused(&Ended { stderr: complaint, ..ended }, expected);
+    }
+    let ended = run(&["serve", "--config", text(&file)], &tenant());
+    assert_refused(&ended, &[text(&file), "`buffer.pause_after_lst`", "`buffer.pause_after_last`"]);
+}
+
+#[test]
+fn a_settings_file_that_is_no_use_is_named() {
+    let place = TempDir::new().unwrap();
+    let [missing, folder, empty] = useless(&place);
+    let broken = place.path().join("broken.toml");
+    fs::write(&broken, "[buffer\n").unwrap();
+    for file in [&missing, &folder, &broken] {
+        assert_refused(&run(&["check", "--config", text(file), "--offline"], &tenant()), &[text(file)]);
+    }
+    // An empty file says nothing, and the environment says all.
+    let ended = run(&["check", "--config", text(&empty), "--offline"], &tenant());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_refused(&run(&["check", "--config", text(&empty), "--offline"], &[]), &["CXONE_CONTRACT"]);
+}
+
+#[test]
+fn articles_and_conversations_that_are_no_use_are_named() {
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("index");
+    let [missing, folder, empty] = useless(&place);
+    for file in [&missing, &folder, &empty] {
+        let ended = run(&["index", "--articles", text(file), "--index", text(&directory)], &[]);
+        assert_refused(&ended, &[text(file)]);
+        let ended = run(&["eval", "--index", text(index()), "--conversations", text(file)], &[]);
+        assert_refused(&ended, &[text(file)]);
+    }
+    let broken = place.path().join("broken.jsonl");
+    fs::write(&broken, "{\"id\": \"a\", \"turns\": []}\n{\"id\"\n").unwrap();
+    let ended = run(&["eval", "--index", text(index()), "--conversations", text(&broken)], &[]);
+    assert_refused(&ended, &[&format!("{}:2", text(&broken))]);
+    for index in [&missing, &folder, &empty] {
+        let ended = run(&["ask", QUESTION, "--index", text(index)], &[]);
+        assert_refused(&ended, &[text(index)]);
+    }
+}
+
+#[test]
+fn a_command_line_that_is_no_use_ends_with_code_2() {
+    let both = ["ask", QUESTION, "--index", "a", "--articles", "b"];
+    let wrong: [&[&str]; 5] = [&[], &["sing"], &["ask", QUESTION], &both, &["eval", "--index", "a"]];
+    for arguments in wrong {
+        assert_eq!(run(arguments, &[]).code, Some(2), "{arguments:?}");
+    }
+    let help = run(&["--help"], &[]);
+    assert_eq!(help.code, Some(0));
+    for command in ["serve", "check", "index", "ask", "eval", "demo"] {
+        assert!(help.stdout.contains(command), "{command}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What outlives a process, and what a process finishes before it ends: the real binary, killed and told to stop.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use cuecard_simulator::{Fault, FaultKind, Received, Route, RunningSimulator, Verdict};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{
+    ARTICLES, Process, Service, build_index, environment, first_article, refuse_all, say, simulator, until, until_shown,
+};
+
+const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
+
+/// The feedback calls that ended in this way, per interaction in the order of arrival.
+fn feedback(simulator: &RunningSimulator, ended: &Verdict) -> BTreeMap<String, Vec<Value>> {
+    let mut calls: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for Received { body, .. } in
+        simulator.received_on(Route::Feedback).into_iter().filter(|call| call.verdict == *ended)
+    {
+        let body = body.unwrap();
+        calls.entry(body["interactionId"].as_str().unwrap().to_owned()).or_default().push(body);
+    }
+    calls
+}
+
+async fn connected(simulator: &RunningSimulator) {
+    until(simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+}
+
+#[actix_rt::test]
+async fn feedback_that_was_stored_survives_a_killed_process() {
+    let simulator = simulator();
+    let data = TempDir::new().unwrap();
+    let variables = environment(&simulator.base_url(), data.path(), &[]);
+    let service = Process::serve(&variables);
+    connected(&simulator).await;
+    refuse_all(&simulator, Route::Feedback, 500);
+    let verdicts =
+        [("call-1", "pets", true), ("call-2", "pets", false), ("call-1", "cabins", false), ("call-2", "meals", true)];
+    for call in ["call-1", "call-2"] {
+        say(&simulator, call, DOG).await;
+    }
+    until_shown(&simulator, 2).await;
+    for (call, article, accepted) in verdicts {
+        simulator.judge_card(call, article, accepted).await.unwrap();
+    }
+    service.admin.until("four stored", |metrics| metrics.sum("cuecard_feedback_pending", &[]) == 4.0).await;
+    until(&simulator, "a failed call each", |simulator| feedback(simulator, &Verdict::Scripted).len() == 2).await;
+    service.kill();
+    simulator.clear_faults();
+    let mut service = Process::serve(&variables);
+    service
+        .admin
+        .until("nothing left", |metrics| {
+            metrics.sum("cuecard_feedback_forwarding_total", &[("result", "forwarded")]) == 4.0
+                && metrics.sum("cuecard_feedback_pending", &[]) == 0.0
+        })
+        .await;
+    let (failed, taken) = (feedback(&simulator, &Verdict::Scripted), feedback(&simulator, &Verdict::Accepted));
+    let actions = |call: &str| -> Vec<(Value, Value)> {
+        taken[call].iter().map(|body| (body["insightId"].clone(), body["action"].clone())).collect()
+    };
+    assert_eq!(actions("call-1"), [(json!("pets"), json!("ACCEPTED")), (json!("cabins"), json!("REJECTED"))]);
+    assert_eq!(actions("call-2"), [(json!("pets"), json!("REJECTED")), (json!("meals"), json!("ACCEPTED"))]);
+    for call in ["call-1", "call-2"] {
+        assert!(failed[call].iter().all(|body| *body == taken[call][0]), "{failed:?} {taken:?}");
+    }
+    assert_eq!(simulator.num_violations(), 0);
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+}
+
+#[actix_rt::test]
+async fn a_push_in_flight_is_delivered_before_the_process_ends() {
+    let simulator = simulator();
+    let data = TempDir::new().unwrap();
+    let overrides = [
+        ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "30s"),
+        ("CUECARD__PROFILE__DEADLINE", "40s"),
+        ("CUECARD__SHUTDOWN__GRACE", "40s"),
+    ];
+    let mut service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+    connected(&simulator).await;
+    let slow = FaultKind::Delay { by: Duration::from_secs(1) };
+    simulator.inject(Fault { route: Route::Insights, times: 1, fault: slow });
+    say(&simulator, "call-1", DOG).await;
+    service.admin.until_pushing(&simulator).await;
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+    let pushes = simulator.received_on(Route::Insights);
+    assert_eq!(pushes.iter().map(|push| &push.verdict).collect::<Vec<_>>(), [&Verdict::Accepted]);
+    assert_eq!(simulator.num_streams(), 0);
+}
+
+#[actix_rt::test]
+async fn work_that_outlasts_the_grace_does_not_hold_the_process() {
+    let simulator = simulator();
+    let data = TempDir::new().unwrap();
+    let overrides = [("CUECARD__PROFILE__DEADLINE", "1h"), ("CUECARD__SHUTDOWN__GRACE", "200ms")];
+    let mut service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+    connected(&simulator).await;
+    refuse_all(&simulator, Route::Insights, 500);
+    say(&simulator, "call-1", DOG).await;
+    service.admin.until_pushing(&simulator).await;
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+    assert!(simulator.num_cards() == 0 && simulator.num_violations() == 0);
+}
+
+#[actix_rt::test]
+async fn a_new_index_generation_comes_into_service_by_itself() {
+    let directory = TempDir::new().unwrap();
+    let (articles, index) = (directory.path().join("articles.jsonl"), directory.path().join("index"));
+    std::fs::copy(ARTICLES, &articles).unwrap();
+    build_index(&articles, &index);
+    let simulator = simulator();
+    let service =
+        Service::start(&simulator, &[("CUECARD_INDEX", index.to_str().unwrap()), ("CUECARD__PROFILE__CARDS", "1")])
+            .await;
+    say(&simulator, "call-1", DOG).await;
+    assert_eq!(first_article(&until_shown(&simulator, 1).await[0]), ("call-1", "pets"));
+    add(
+        &articles,
+        &json!({"id": "dogs-2", "title": "Can I take my dog on board?", "body": "Can I take my dog on board? Yes. Does he need a cabin? Yes."}),
+    );
+    let report = build_index(&articles, &index);
+    assert_eq!((&report["added"], &report["embedded"], &report["published"]), (&json!(1), &json!(1), &json!(true)));
+    service.admin.until("21 articles", |metrics| metrics.sum("cuecard_index_articles", &[]) == 21.0).await;
+    say(&simulator, "call-2", DOG).await;
+    assert_eq!(first_article(&until_shown(&simulator, 2).await[1]), ("call-2", "dogs-2"));
+    service.finish(&simulator).await;
+}
+
+fn add(articles: &Path, article: &Value) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(articles).unwrap();
+    writeln!(file, "{article}").unwrap();
+}

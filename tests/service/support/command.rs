@@ -1,0 +1,104 @@
+//! The real binary: run to its end, or as a service in a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+
+use serde_json::Value;
+
+use super::{Admin, LOOK, PATIENCE};
+
+/// Where the model is; everything else in the caller's environment plays no part.
+const KEPT: [&str; 5] = ["CUECARD_CACHE", "CUECARD_MODEL_DIR", "HOME", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"];
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// `cuecard` with nothing but these variables.
+fn cuecard(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cuecard"));
+    command.args(arguments).env_clear();
+    command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// Runs `cuecard` to its end, which must not be a panic.
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let output = cuecard(arguments, variables).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let ended = Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+    assert!(!ended.stderr.contains("panicked"), "{arguments:?}: {}", ended.stderr);
+    ended
+}
+
+/// `cuecard serve` in a process of its own.
+pub struct Process {
+    pub admin: Admin,
+    child: Child,
+}
+
+impl Process {
+    /// Starts it and waits until its admin port is open.
+    pub fn serve(variables: &[(String, String)]) -> Self {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut child = cuecard(&["serve"], &variables).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (found, admin_addr) = mpsc::channel();
+        std::thread::spawn(move || read_log(log, &found));
+        let admin_addr = admin_addr.recv_timeout(PATIENCE).unwrap();
+        Self { admin: Admin::new(admin_addr.parse().unwrap()), child }
+    }
+
+    /// SIGKILL: no chance to put anything in order.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, as a container runtime ends a service.
+    pub fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits until the process has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let ended = async {
+            loop {
+                match self.child.try_wait().unwrap() {
+                    Some(status) => return status,
+                    None => tokio::time::sleep(LOOK).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended, unless a test failed before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the log to its end, so that the process never waits for its reader; a panic in it shows in the test's output.
+fn read_log(log: impl Read, found: &mpsc::Sender<String>) {
+    for line in BufReader::new(log).lines().map_while(Result::ok) {
+        let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(admin_addr) = entry["admin_addr"].as_str() {
+            // The test may have ended already.
+            let _ = found.send(admin_addr.to_owned());
+        }
+        if entry.is_null() || entry["level"] == "ERROR" {
+            eprintln!("{line}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What the tests stand on: an index, a simulator, the service on a thread or in a process, and its admin port.
+
+mod admin;
+mod command;
+mod knowledge;
+mod service;
+mod speech;
+
+use std::time::Duration;
+
+pub use admin::Admin;
+pub use command::{Ended, Process, run};
+pub use knowledge::{ARTICLES, CONVERSATIONS, QUIET, body_of, build_index, index, questions};
+pub use service::{Service, environment, refuse_all, simulator};
+pub use speech::{first_article, pushes, say, send, shown, until, until_shown};
+
+/// Far beyond what loopback needs, even while something else builds; only a broken test waits so long.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// How often something that can't be waited for is looked at.
+pub const LOOK: Duration = Duration::from_millis(20);
