@@ -10,7 +10,7 @@ demo: setup
 	@$(ENV) "$$CARGO_TARGET_DIR/release/cuecard" demo
 
 test: setup
-	@$(ENV) cargo test --release --workspace
+	@$(ENV) CUECARD_SKIP_SERVICES=$${CUECARD_SKIP_SERVICES-1} cargo test --release --workspace
 
 build: setup
 	@$(ENV) cargo build --release --workspace --bins

@@ -29,6 +29,9 @@ enum Command {
     Ask(AskArgs),
     /// Measure ranking and silence on labelled conversations.
     Eval(EvalArgs),
+    /// Work with a knowledge graph.
+    #[command(subcommand)]
+    Graph(GraphCommand),
     /// Play conversations through simulator and service, with a page to watch.
     Demo(DemoArgs),
 }
@@ -54,10 +57,21 @@ pub struct CheckArgs {
 
 /// `cuecard index`
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("source").required(true)))]
 pub struct IndexArgs {
     /// Articles as JSON Lines, plain or .gz.
-    #[arg(long, value_name = "FILE")]
-    pub articles: PathBuf,
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub articles: Option<PathBuf>,
+    /// A Chroma server whose collection is imported; its vectors are taken over where they are of the same model.
+    #[arg(long, value_name = "URL", group = "source")]
+    pub chroma: Option<url::Url>,
+    /// The collection to import.
+    #[arg(long, value_name = "NAME", default_value = "kb_chunks", requires = "chroma")]
+    pub collection: String,
+    /// What the articles are called in the index; without it `file:` and the file's name. A source replaces what it
+    /// gave before, and nothing of another.
+    #[arg(long, value_name = "NAME", requires = "articles")]
+    pub source_name: Option<String>,
     /// The index directory; made if it is not there.
     #[arg(long, value_name = "DIR")]
     pub index: PathBuf,
@@ -76,6 +90,24 @@ pub struct KnowledgeArgs {
     /// Articles as JSON Lines, plain or .gz; indexed for this one call.
     #[arg(long, value_name = "FILE", group = "knowledge")]
     pub articles: Option<PathBuf>,
+}
+
+/// `cuecard graph`
+#[derive(Debug, Subcommand)]
+enum GraphCommand {
+    /// Put a graph file into the Neo4j database that `NEO4J_URI`, `NEO4J_USER` and `NEO4J_PASSWORD` name.
+    Load(GraphLoadArgs),
+}
+
+/// `cuecard graph load`
+#[derive(Debug, Args)]
+pub struct GraphLoadArgs {
+    /// Queries, articles and relations as JSON Lines, plain or .gz.
+    #[arg(value_name = "FILE")]
+    pub graph: PathBuf,
+    /// How long one batch may take.
+    #[arg(long, default_value = "30s")]
+    pub timeout: humantime::Duration,
 }
 
 /// `cuecard ask`
@@ -144,6 +176,7 @@ impl Cli {
             Command::Index(arguments) => commands::index::run(&arguments),
             Command::Ask(arguments) => commands::ask::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments),
+            Command::Graph(GraphCommand::Load(arguments)) => commands::graph::load(&arguments),
             Command::Demo(arguments) => commands::demo::run(&arguments),
         }
     }

@@ -1,6 +1,7 @@
-//! The service around the actors: command line, settings, wiring, and the HTTP of the admin port.
+//! The service around the actors: command line, settings, wiring, the HTTP API, and the admin port.
 
 pub mod admin;
+pub mod api;
 pub mod cli;
 mod commands;
 pub mod logging;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::supervision::{Escalations, escalations};
+use cuecard_actors::supervision::{Escalation, Escalations, escalations};
 use cuecard_actors::telemetry::Metrics;
 
 use crate::admin::{self, AdminState};
+use crate::api::{Api, RunningApi};
 use crate::pipeline::{self, Knowledge, Pipeline};
 use crate::settings::Settings;
 
@@ -24,6 +25,15 @@ pub enum Ended {
     Escalated(String),
 }
 
+/// Where the service listens.
+#[derive(Debug, Clone, Copy)]
+pub enum Listening {
+    /// The admin port, open before the engine is loaded.
+    Admin(SocketAddr),
+    /// The API's port.
+    Api(SocketAddr),
+}
+
 /// Runs a future on a fresh system arbiter over a multi-thread runtime: actors, sockets and the CXone client live on
 /// the arbiter, whatever is spawned with tokio lands on the workers.
 pub fn on_system<F: Future>(future: F) -> anyhow::Result<F::Output> {
@@ -35,11 +45,10 @@ pub fn on_system<F: Future>(future: F) -> anyhow::Result<F::Output> {
     Ok(actix_rt::System::with_tokio_rt(|| runtime).block_on(future))
 }
 
-/// Serves until `stop` resolves or an actor gives up. `started` is told where the admin port is as soon as it is open,
-/// which is before the engine is loaded.
+/// Serves until `stop` resolves or an actor gives up. `listening` is told of each port as soon as it is open.
 pub async fn run(
     settings: Settings,
-    started: impl FnOnce(SocketAddr),
+    listening: impl Fn(Listening),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Ended> {
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
@@ -49,23 +58,68 @@ pub async fn run(
     let (admin_addr, admin_handle) = (admin.addr, admin.handle);
     let admin_task = actix_rt::spawn(admin.server);
     tracing::info!(%admin_addr, "the admin port is open");
-    started(admin_addr);
-    let (escalation, mut escalations) = escalations();
-    let settings = Arc::new(settings);
-    let loading = Arc::clone(&settings);
-    let knowledge = tokio::task::spawn_blocking(move || Knowledge::load(&loading)).await??;
-    let rankers: Vec<_> = settings.profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
-    metrics.set_build(env!("CARGO_PKG_VERSION"), knowledge.encoder.model().name, &rankers.join(","));
-    let pipeline = Pipeline::start(&settings, knowledge, metrics, escalation).await?;
-    state.loaded(pipeline.health());
-    let ended = until_ended(stop, &mut escalations).await;
-    state.stop();
-    tracing::info!(?ended, "shutting down");
-    pipeline.drain(settings.shutdown.grace).await;
+    listening(Listening::Admin(admin_addr));
+    let ended = serve(&settings, metrics, &state, listening, stop).await?;
     admin_handle.stop(true).await;
     // The server has stopped; how its task ended is of no use any more.
     let _ = admin_task.await;
     Ok(ended)
+}
+
+async fn serve(
+    settings: &Settings,
+    metrics: Metrics,
+    state: &AdminState,
+    listening: impl Fn(Listening),
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Ended> {
+    let mut stop = std::pin::pin!(stop);
+    let (escalation, mut escalations) = escalations();
+    let started = tokio::select! {
+        // Loading takes seconds; whoever stops the service meanwhile does not wait for it.
+        () = &mut stop => return Ok(Ended::Told),
+        started = start(settings, metrics, escalation) => started?,
+    };
+    let Started { pipeline, api } = started;
+    state.loaded(pipeline.health(), pipeline.refreshers());
+    let api_handle = api.map(|RunningApi { addr, handle, server }| {
+        tracing::info!(%addr, "the API is open");
+        listening(Listening::Api(addr));
+        actix_rt::spawn(server);
+        handle
+    });
+    let ended = until_ended(stop, &mut escalations).await;
+    state.stop();
+    tracing::info!(?ended, "shutting down");
+    pipeline.drain(settings.shutdown.grace).await;
+    if let Some(handle) = api_handle {
+        handle.stop(true).await;
+    }
+    Ok(ended)
+}
+
+struct Started {
+    pipeline: Pipeline,
+    api: Option<RunningApi>,
+}
+
+async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) -> anyhow::Result<Started> {
+    let loading = settings.clone();
+    let knowledge = tokio::task::spawn_blocking(move || Knowledge::load(&loading)).await??;
+    knowledge.open_collections().await?;
+    let profiles = &settings.profiles;
+    let rankers: Vec<_> = profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
+    let models: Vec<_> =
+        profiles.iter().map(|profile| knowledge.of(&profile.name).engine.encoder().model().name).collect();
+    metrics.set_build(env!("CARGO_PKG_VERSION"), models.first().copied().unwrap_or_default(), &rankers.join(","));
+    let pipeline = Pipeline::start(settings, &knowledge, metrics.clone(), escalation).await?;
+    let api = if Api::is_needed(profiles) {
+        let (admission, ledger) = (pipeline.admission().clone(), pipeline.ledger().clone());
+        Some(Api::new(&settings.api, profiles, admission, ledger, metrics)?.serve(&settings.api)?)
+    } else {
+        None
+    };
+    Ok(Started { pipeline, api })
 }
 
 async fn until_ended(stop: impl Future<Output = ()>, escalations: &mut Escalations) -> Ended {

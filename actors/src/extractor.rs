@@ -1,25 +1,27 @@
-//! Extractor: from an admitted utterance to a query with embedding and key phrases.
+//! Extractor: from an admitted question to a query with embedding and key phrases.
 //!
 //! Takes admitted work, gives [`Extracted`] to the Retriever. The encoding runs on the encoder's threads;
-//! each item waits for it in a task of its own. Without an encoding the query goes on without vectors.
+//! each item waits for it in a task of its own. Without an encoding the query goes on without vectors. A question that
+//! brought what is to be ordered goes straight to the Ranker.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use actix::{Actor, Context, StreamHandler, Supervised};
+use cuecard_engine::conversation::Utterance;
 use cuecard_engine::{Effort, Query};
 use tracing::Instrument;
 
 use crate::admission::Admission;
 use crate::inbox::NextStage;
-use crate::messages::{Admitted, Extracted, Stage, WorkItem};
+use crate::messages::{Admitted, Ask, Extracted, Rankable, Stage, Ticket, WorkItem};
 use crate::supervision::ActorCell;
 
 /// A query on its way out of the encoder.
 pub type PendingQuery = Pin<Box<dyn Future<Output = Query>>>;
 
 /// Extracts a query, in the profile's engine and by its plan.
-pub type Extract = Arc<dyn Fn(&WorkItem, Effort) -> PendingQuery>;
+pub type Extract = Arc<dyn Fn(&WorkItem, &Utterance, Effort) -> PendingQuery>;
 
 /// See the module.
 pub struct Extractor {
@@ -29,6 +31,8 @@ pub struct Extractor {
     pub extract: Extract,
     /// Where it goes.
     pub retriever: NextStage<Extracted>,
+    /// Where questions go that brought what is to be ordered.
+    pub ranker: NextStage<Rankable>,
     /// The actor's public state.
     pub cell: Arc<ActorCell>,
 }
@@ -45,11 +49,21 @@ impl Supervised for Extractor {}
 
 impl StreamHandler<Admitted> for Extractor {
     fn handle(&mut self, admitted: Admitted, _context: &mut Self::Context) {
-        let Admitted { item, mut ticket, effort } = admitted;
-        let query = (self.extract)(&item, effort);
-        let in_flight = self.cell.in_flight();
-        let retriever = self.retriever.clone();
-        let span = ticket.span().clone();
+        let Admitted { item, ticket, effort } = admitted;
+        match &item.ask {
+            Ask::Cards(utterance) => {
+                let query = (self.extract)(&item, utterance, effort);
+                self.hand_on(item, ticket, query);
+            }
+            Ask::Order(_) => self.ranker.hand_on(Rankable { item, ticket, found: None }, Stage::Extract),
+        }
+    }
+}
+
+impl Extractor {
+    /// Waits for the query in a task of its own.
+    fn hand_on(&self, item: WorkItem, mut ticket: Ticket, query: PendingQuery) {
+        let (in_flight, retriever, span) = (self.cell.in_flight(), self.retriever.clone(), ticket.span().clone());
         let work = async move {
             let query = query.await;
             ticket.leave(Stage::Extract);
@@ -70,7 +84,7 @@ mod tests {
     use crate::admission::{AdmissionSettings, GivingWay};
     use crate::inbox::{Inbox, stage};
     use crate::messages::{Failure, Outcome, OutcomeSink};
-    use crate::testing::{Bench, Gates, Recorder, item, query, take, until};
+    use crate::testing::{Bench, Gates, Recorder, item, query, ranking_item, take, until};
 
     struct Fixture {
         bench: Bench,
@@ -78,6 +92,7 @@ mod tests {
         admission: Admission,
         gates: Arc<Gates>,
         extracted: Inbox<Extracted>,
+        rankable: Inbox<Rankable>,
         address: actix::Addr<Extractor>,
     }
 
@@ -88,7 +103,7 @@ mod tests {
         let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GivingWay::default() };
         let admission = Admission::new(settings, Arc::clone(&recorder) as Arc<dyn OutcomeSink>, || Duration::ZERO);
         let waits = Arc::clone(&gates);
-        let extract: Extract = Arc::new(move |item, effort| {
+        let extract: Extract = Arc::new(move |item, _, effort| {
             let interaction = item.key.interaction.to_string();
             assert_ne!(interaction, "bad", "injected");
             let gate = waits.pass(&interaction);
@@ -98,16 +113,16 @@ mod tests {
                 Query { text: format!("{interaction} {effort:?}"), ..query() }
             })
         });
-        let (retriever, extracted) = stage(9);
+        let ((retriever, extracted), (ranker, rankable)) = (stage(9), stage(9));
         let (work, cell) = (admission.clone(), Arc::clone(&bench.cell));
-        let address = bench.supervise(Extractor { admission: work, extract, retriever, cell });
-        Fixture { bench, recorder, admission, gates, extracted, address }
+        let address = bench.supervise(Extractor { admission: work, extract, retriever, ranker, cell });
+        Fixture { bench, recorder, admission, gates, extracted, rankable, address }
     }
 
     /// The bad item's extraction panics; two items queue behind it and a third is being encoded.
     #[actix::test]
     async fn a_panic_costs_the_item_in_hand_and_no_other() {
-        let Fixture { bench, recorder, admission, gates, extracted, address } = fixture(1);
+        let Fixture { bench, recorder, admission, gates, extracted, address, .. } = fixture(1);
         admission.hear(item("acme", "encoding", 1));
         until("one is being encoded", || bench.cell.report().in_flight == 1).await;
         let bad = item("acme", "bad", 1);
@@ -149,5 +164,15 @@ mod tests {
         gates.open("late");
         until("it ends", || recorder.outcome_of(&late).is_some()).await;
         assert_eq!(recorder.outcome_of(&late), Some(Outcome::Expired(Stage::Extract)));
+    }
+
+    #[actix::test]
+    async fn what_is_given_to_be_ordered_goes_straight_to_the_ranker() {
+        let Fixture { bench: _bench, admission, rankable, .. } = fixture(0);
+        let given = ranking_item("acme", "s-1");
+        admission.hear(given.clone());
+        let mut reached = take(&rankable, 1).await;
+        let Rankable { item, found, .. } = reached.remove(0);
+        assert_eq!((item, found.is_none()), (given, true));
     }
 }

@@ -1,19 +1,26 @@
 //! What each profile can do, written by the actors that find out and read by `/readyz` and the metrics.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::messages::ProfileName;
 use crate::telemetry::{Metrics, ProfileChanged, ProfileState};
 
 /// A part that a profile needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// A token that CXone gave.
     Token,
     /// The stream's connection.
     Stream,
+    /// Articles to find: the index, or what the first poll brings.
+    Knowledge,
     /// The circuit of the pushes.
-    Circuit,
+    Pushes,
+    /// The circuit of CXone's search.
+    Search,
+    /// How much work a question is given.
+    Effort,
 }
 
 /// How a part is.
@@ -34,22 +41,25 @@ pub struct ProfileHealth {
     parts: Mutex<Parts>,
 }
 
+#[derive(Default)]
 struct Parts {
-    token: Condition,
-    stream: Condition,
-    circuit: Condition,
+    conditions: BTreeMap<Part, Condition>,
     announced: Option<(ProfileState, String)>,
 }
 
 impl ProfileHealth {
-    /// A profile that has done nothing yet.
-    pub fn new(profile: ProfileName, metrics: Metrics) -> Arc<Self> {
-        let parts = Parts {
-            token: Condition::Missing("no token yet".to_owned()),
-            stream: Condition::Missing("the stream is not connected yet".to_owned()),
-            circuit: Condition::Good,
-            announced: None,
+    /// A profile that has done nothing yet and cannot work without these parts.
+    pub fn new(profile: ProfileName, needed: &[Part], metrics: Metrics) -> Arc<Self> {
+        let not_yet = |part: &Part| {
+            let reason = match part {
+                Part::Token => "no token yet",
+                Part::Stream => "the stream is not connected yet",
+                Part::Knowledge => "no articles yet",
+                Part::Pushes | Part::Search | Part::Effort => "not tried yet",
+            };
+            (*part, Condition::Missing(reason.to_owned()))
         };
+        let parts = Parts { conditions: needed.iter().map(not_yet).collect(), announced: None };
         let health = Arc::new(Self { profile, metrics, parts: Mutex::new(parts) });
         health.announce(&mut health.lock());
         health
@@ -63,27 +73,17 @@ impl ProfileHealth {
     /// Says how a part is; a change of the whole is logged and measured.
     pub fn set(&self, part: Part, condition: Condition) {
         let mut parts = self.lock();
-        match part {
-            Part::Token => parts.token = condition,
-            Part::Stream => parts.stream = condition,
-            Part::Circuit => parts.circuit = condition,
+        if parts.conditions.get(&part) != Some(&condition) {
+            parts.conditions.insert(part, condition);
+            self.announce(&mut parts);
         }
-        self.announce(&mut parts);
     }
 
     /// Says that a part stopped working: missing if it never worked, failing if it did.
     pub fn lost(&self, part: Part, reason: &str) {
-        let worked = {
-            let parts = self.lock();
-            let condition = match part {
-                Part::Token => &parts.token,
-                Part::Stream => &parts.stream,
-                Part::Circuit => &parts.circuit,
-            };
-            !matches!(condition, Condition::Missing(_))
-        };
+        let never_worked = matches!(self.lock().conditions.get(&part), Some(Condition::Missing(_)));
         let reason = reason.to_owned();
-        self.set(part, if worked { Condition::Failing(reason) } else { Condition::Missing(reason) });
+        self.set(part, if never_worked { Condition::Missing(reason) } else { Condition::Failing(reason) });
     }
 
     /// What the profile can do, and why not more.
@@ -106,12 +106,11 @@ impl ProfileHealth {
 
 impl Parts {
     fn state(&self) -> (ProfileState, String) {
-        let all = [&self.token, &self.stream, &self.circuit];
-        let missing = all.iter().find_map(|part| match part {
+        let missing = self.conditions.values().find_map(|condition| match condition {
             Condition::Missing(reason) => Some(reason),
             _ => None,
         });
-        let failing = all.iter().find_map(|part| match part {
+        let failing = self.conditions.values().find_map(|condition| match condition {
             Condition::Failing(reason) => Some(reason),
             _ => None,
         });
@@ -133,7 +132,7 @@ mod tests {
     fn a_profile_waits_for_what_it_never_had_and_is_degraded_by_what_it_lost() {
         let profile = ProfileName::new("acme");
         let metrics = Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap();
-        let health = ProfileHealth::new(profile, metrics.clone());
+        let health = ProfileHealth::new(profile, &[Part::Token, Part::Stream], metrics.clone());
         assert_eq!(health.state(), (ProfileState::Waiting, "no token yet".to_owned()));
         health.set(Part::Token, Condition::Good);
         health.lost(Part::Stream, "connection refused");
@@ -143,7 +142,7 @@ mod tests {
         health.lost(Part::Stream, "closed by the peer");
         assert_eq!(health.state(), (ProfileState::Degraded, "closed by the peer".to_owned()));
         health.set(Part::Stream, Condition::Good);
-        health.lost(Part::Circuit, "open");
+        health.lost(Part::Pushes, "open");
         assert_eq!(health.state().0, ProfileState::Degraded);
         let text = metrics.render(0.0).unwrap();
         assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="degraded"} 1"#), "{text}");

@@ -4,7 +4,7 @@ use async_channel::{Receiver, Sender, TrySendError};
 use futures_util::Stream;
 use tokio::time::Instant;
 
-use crate::messages::{Delivery, Extracted, Failure, Outcome, Retrieved, Stage, Ticket, WorkItem};
+use crate::messages::{Delivery, Extracted, Failure, Outcome, Rankable, Stage, Ticket, WorkItem};
 
 /// Something on its way that carries the duty to end.
 pub trait Ticketed {
@@ -28,7 +28,7 @@ macro_rules! ticketed {
     )+};
 }
 
-ticketed!(Extracted, Retrieved, Delivery);
+ticketed!(Extracted, Rankable, Delivery);
 
 /// The way into a stage's inbox.
 pub struct NextStage<M> {

@@ -1,7 +1,7 @@
-//! The flow: eight supervised actors from a stream of speech to a card on the agent's screen.
+//! The flow: nine supervised actors from a stream of speech to a card on the agent's screen.
 //!
 //! `StreamListener` → Buffer → admission → Extractor → Retriever → Ranker → Injector; `FeedbackLogger` keeps what
-//! agents make of the cards, `TokenActor` gives whoever calls CXone a token. Data goes through bounded channels that
+//! agents make of the cards, `TokenActor` gives whoever calls CXone a token, `KnowledgeSync` keeps the articles up to date. Data goes through bounded channels that
 //! survive a panic, control through mailboxes. The service wires them.
 
 pub use cuecard_cxone as cxone;
@@ -16,6 +16,7 @@ pub mod feedback_logger;
 pub mod health;
 pub mod inbox;
 pub mod injector;
+pub mod knowledge_sync;
 pub mod messages;
 pub mod ranker;
 pub mod retriever;

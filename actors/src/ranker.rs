@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, StreamHandler, Supervised};
-use cuecard_engine::ranking::Shown;
+use cuecard_cxone::ranking::{RankingRequest, RankingSubmission};
+use cuecard_engine::ranking::{Shown, SilenceReason};
 use cuecard_engine::{Candidates, Ranking, Verdict};
 use tokio::time::Instant;
 
 use crate::inbox::{Inbox, NextStage};
-use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, Retrieved, Stage, WorkItem};
+use crate::messages::{Ask, Content, Delivery, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem};
 use crate::supervision::{Escalation, Keyed, Recovery};
 
 /// How often idle conversations are looked for.
@@ -20,6 +21,9 @@ const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Ranks by the profile's plan.
 pub type Rank = Arc<dyn Fn(&WorkItem, &Candidates, &Shown) -> Ranking>;
+
+/// Orders given snippets by the profile's settings.
+pub type Order = Arc<dyn Fn(&WorkItem, &RankingRequest) -> RankingSubmission>;
 
 /// See the module.
 pub struct Ranker {
@@ -30,9 +34,11 @@ pub struct Ranker {
 /// What a Ranker works with.
 pub struct RankerDeps {
     /// Where candidates come from.
-    pub inbox: Inbox<Retrieved>,
+    pub inbox: Inbox<Rankable>,
     /// What is done with them.
     pub rank: Rank,
+    /// What is done with snippets that the question brought.
+    pub order: Order,
     /// Where cards go.
     pub injector: NextStage<Delivery>,
     /// Conversations remembered at most.
@@ -47,6 +53,22 @@ impl Ranker {
     /// A Ranker that remembers nothing yet.
     pub fn new(deps: RankerDeps) -> Self {
         Self { shown: Keyed::new(deps.conversations), deps }
+    }
+
+    /// Ranks and notes what goes to the screen, in one step.
+    fn rank(&mut self, item: &WorkItem, found: &Candidates) -> Result<Content, SilenceReason> {
+        let rank = &self.deps.rank;
+        let (verdict, _) = self.shown.with(&item.key, Instant::now(), |shown| {
+            let verdict = rank(item, found, shown).verdict;
+            if let Verdict::Cards(cards) = &verdict {
+                shown.note(cards.iter().map(|card| card.article.id.as_str()), item.utterance_number);
+            }
+            verdict
+        });
+        match verdict {
+            Verdict::Cards(cards) => Ok(Content::Cards(cards)),
+            Verdict::Silent(reason) => Err(reason),
+        }
     }
 }
 
@@ -69,21 +91,18 @@ impl Supervised for Ranker {
     }
 }
 
-impl StreamHandler<Retrieved> for Ranker {
-    fn handle(&mut self, retrieved: Retrieved, _context: &mut Self::Context) {
-        let Retrieved { item, mut ticket, candidates } = retrieved;
-        let rank = &self.deps.rank;
-        let (verdict, _) = self.shown.with(&item.key, Instant::now(), |shown| {
-            let verdict = rank(&item, &candidates, shown).verdict;
-            if let Verdict::Cards(cards) = &verdict {
-                shown.note(cards.iter().map(|card| card.article.id.as_str()), item.utterance_number);
-            }
-            verdict
-        });
+impl StreamHandler<Rankable> for Ranker {
+    fn handle(&mut self, rankable: Rankable, _context: &mut Self::Context) {
+        let Rankable { item, mut ticket, found } = rankable;
+        let content = match (&item.ask, &found) {
+            (Ask::Order(request), _) => Ok(Content::Order((self.deps.order)(&item, request))),
+            (Ask::Cards(_), Some(found)) => self.rank(&item, found),
+            (Ask::Cards(_), None) => Err(SilenceReason::NothingFound),
+        };
         ticket.leave(Stage::Rank);
-        match verdict {
-            Verdict::Cards(cards) => self.deps.injector.hand_on(Delivery { item, ticket, cards }, Stage::Rank),
-            Verdict::Silent(reason) => ticket.finish(Outcome::Silent(reason)),
+        match content {
+            Ok(content) => self.deps.injector.hand_on(Delivery { item, ticket, content }, Stage::Rank),
+            Err(reason) => ticket.finish(Outcome::Silent(reason)),
         }
     }
 }
@@ -92,9 +111,13 @@ impl Handler<NotShown> for Ranker {
     type Result = ();
 
     fn handle(&mut self, not_shown: NotShown, _context: &mut Self::Context) {
+        // A conversation that is forgotten has nothing to take back, and shall make no room for itself.
+        if !self.shown.contains(&not_shown.key) {
+            return;
+        }
         self.shown.with(&not_shown.key, Instant::now(), |shown| {
             for id in &not_shown.article_ids {
-                shown.forget(id);
+                shown.forget(id, not_shown.utterance_number);
             }
         });
     }
@@ -104,18 +127,19 @@ impl Handler<NotShown> for Ranker {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use cuecard_engine::ranking::{Ranker as Formula, SilenceReason};
+    use cuecard_cxone::ranking;
+    use cuecard_engine::ranking::Ranker as Formula;
     use tokio::time::pause;
 
     use super::*;
     use crate::inbox::stage;
     use crate::messages::Failure;
-    use crate::testing::{Bench, Recorder, card, item, key, retrieved, until};
+    use crate::testing::{Bench, Recorder, card, item, key, rankable, ranking_item, take, until};
 
     struct Fixture {
         bench: Bench,
         recorder: Arc<Recorder>,
-        candidates: NextStage<Retrieved>,
+        candidates: NextStage<Rankable>,
         cards: Inbox<Delivery>,
         address: actix::Addr<Ranker>,
     }
@@ -139,6 +163,7 @@ mod tests {
         let deps = RankerDeps {
             inbox,
             rank: Arc::new(|item, _, shown| rank(item, shown)),
+            order: Arc::new(|_, request| ranking::order(request, false)),
             injector,
             conversations: 100,
             forget_after: Duration::from_mins(15),
@@ -151,7 +176,7 @@ mod tests {
     impl Fixture {
         fn ask(&self, interaction: &str, utterance: u64) -> WorkItem {
             let item = item("acme", interaction, utterance);
-            self.candidates.hand_on(retrieved(&item, &self.recorder), Stage::Retrieve);
+            self.candidates.hand_on(rankable(&item, &self.recorder), Stage::Retrieve);
             item
         }
 
@@ -182,7 +207,8 @@ mod tests {
         fixture.ask("two", 1);
         until("the bad one ends", || fixture.recorder.outcome_of(&bad).is_some()).await;
         // It waits for the restart.
-        let not_shown = NotShown { key: key("acme", "unseen"), article_ids: vec!["article".to_owned()] };
+        let article_ids = vec!["article".to_owned()];
+        let not_shown = NotShown { key: key("acme", "unseen"), utterance_number: 1, article_ids };
         fixture.address.do_send(not_shown);
         until("the two behind it are ranked", || fixture.waiting_cards() == 4).await;
         assert_eq!(fixture.recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
@@ -192,13 +218,28 @@ mod tests {
     }
 
     #[actix::test]
+    async fn given_snippets_are_ordered_whatever_was_shown() {
+        let fixture = fixture(0);
+        for _ in 0..2 {
+            let item = ranking_item("acme", "s-1");
+            fixture.candidates.hand_on(rankable(&item, &fixture.recorder), Stage::Extract);
+            let delivery = take(&fixture.cards, 1).await.remove(0);
+            let Content::Order(order) = &delivery.content else { panic!("no order") };
+            let ids: Vec<_> = order.snippets.iter().map(|snippet| snippet.snippet_id.as_str()).collect();
+            assert_eq!(ids, ["kb-2", "kb-1"], "the better one first");
+            delivery.ticket.finish(Outcome::Replaced);
+        }
+    }
+
+    #[actix::test]
     async fn a_card_that_reached_the_screen_comes_once_and_one_that_did_not_comes_again() {
         let fixture = fixture(0);
         fixture.ask("a", 1);
         let again = fixture.ask("a", 2);
         until("the repetition is silenced", || fixture.recorder.outcome_of(&again).is_some()).await;
         assert_eq!(fixture.recorder.outcome_of(&again), Some(Outcome::Silent(SilenceReason::AlreadyShown)));
-        let not_shown = NotShown { key: key("acme", "a"), article_ids: vec!["article".to_owned()] };
+        let article_ids = vec!["article".to_owned()];
+        let not_shown = NotShown { key: key("acme", "a"), utterance_number: 1, article_ids };
         fixture.address.send(not_shown.clone()).await.unwrap();
         assert!(!fixture.remembers("a").await);
         let elsewhere = NotShown { key: key("other", "a"), ..not_shown };

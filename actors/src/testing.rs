@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::Addr;
+use bytes::Bytes;
 use cuecard_cxone::token::Token;
 use cuecard_engine::conversation::Utterance;
 use cuecard_engine::knowledge::Article;
-use cuecard_engine::{Candidates, Query, Ranked, Scores};
+use cuecard_engine::{Backend, Candidate, Candidates, Query, Ranked, Scores};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -18,7 +19,8 @@ use uuid::Uuid;
 
 use crate::inbox::Inbox;
 use crate::messages::{
-    Delivery, Extracted, InteractionKey, Outcome, OutcomeSink, ProfileName, Retrieved, Ticket, TicketReport, WorkItem,
+    Ask, Content, Delivery, Extracted, InteractionKey, Outcome, OutcomeSink, ProfileName, Rankable, Refusal,
+    RefusalCause, Ticket, TicketReport, WorkItem,
 };
 use crate::supervision::{
     ActorCell, ActorState, Escalation, Escalations, RestartPolicy, Restartable, escalations, supervise,
@@ -133,11 +135,19 @@ pub fn item(profile: &str, interaction: &str, utterance_number: u64) -> WorkItem
         decision: Uuid::now_v7(),
         key: key(profile, interaction),
         utterance_number,
+        agent_id: None,
         heard_at: Timestamp::now(),
-        utterance: Utterance::question("where is my order"),
+        ask: Ask::Cards(Utterance::question("where is my order")),
         heard: now,
         deadline: now + Duration::from_secs(4),
     }
+}
+
+/// Two snippets to be ordered; `kb-2` is the better one.
+pub fn ranking_item(profile: &str, session: &str) -> WorkItem {
+    let request = r#"{"max_result_window": 10, "snippets": [
+        {"snippet_id": "kb-1", "relevance_score": 0.25}, {"snippet_id": "kb-2", "relevance_score": 0.75}]}"#;
+    WorkItem { ask: Ask::Order(serde_json::from_str(request).unwrap()), ..item(profile, session, 1) }
 }
 
 pub fn query() -> Query {
@@ -151,24 +161,44 @@ pub fn query() -> Query {
 }
 
 pub fn candidates() -> Candidates {
-    Candidates { query: query(), candidates: Vec::new(), newest_turn_cosine: None, generation: 1 }
+    Candidates { query: query(), candidates: Vec::new(), newest_turn_cosine: None, generation: Some(1) }
 }
 
 pub fn extracted(item: &WorkItem, recorder: &Arc<Recorder>) -> Extracted {
     Extracted { item: item.clone(), ticket: recorder.ticket(item), query: query() }
 }
 
-pub fn retrieved(item: &WorkItem, recorder: &Arc<Recorder>) -> Retrieved {
-    Retrieved { item: item.clone(), ticket: recorder.ticket(item), candidates: candidates() }
+/// A candidate whose article is called after the backend that found it.
+pub fn found_by(backend: Backend) -> Candidate {
+    let article = Article { id: backend.name().to_owned(), ..Article::default() };
+    let (article, scores) = (Arc::new(article), Scores::default());
+    Candidate { article, passage: String::new(), backend, matched_by: None, scores }
+}
+
+pub fn rankable(item: &WorkItem, recorder: &Arc<Recorder>) -> Rankable {
+    Rankable { item: item.clone(), ticket: recorder.ticket(item), found: Some(candidates()) }
 }
 
 pub fn delivery(item: &WorkItem, recorder: &Arc<Recorder>) -> Delivery {
-    Delivery { item: item.clone(), ticket: recorder.ticket(item), cards: vec![card("article")] }
+    Delivery { item: item.clone(), ticket: recorder.ticket(item), content: Content::Cards(vec![card("article")]) }
 }
 
 pub fn card(article_id: &str) -> Ranked {
     let article = Article { id: article_id.to_owned(), title: "Orders".to_owned(), ..Article::default() };
-    Ranked { article: Arc::new(article), passage: String::new(), score: 0.5, scores: Scores::default() }
+    Ranked {
+        article: Arc::new(article),
+        passage: String::new(),
+        backend: Backend::Index,
+        matched_by: None,
+        score: 0.5,
+        scores: Scores::default(),
+    }
+}
+
+/// What CXone says to a push that it refuses.
+pub fn refusal(reason: &str) -> Refusal {
+    let cause = RefusalCause::Status(400);
+    Refusal { cause, reason: reason.to_owned(), answer: Bytes::new(), retry_after: None }
 }
 
 /// A token that lives for `seconds` and is renewed `margin` before its end.

@@ -2,14 +2,18 @@
 
 mod routes;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use actix::Recipient;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use cuecard_actors::health::ProfileHealth;
+use cuecard_actors::knowledge_sync::Refresh;
+use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::ActorState;
 use cuecard_actors::telemetry::{Metrics, ProfileState};
 
@@ -21,6 +25,7 @@ pub struct AdminState {
     started: Instant,
     metrics: Metrics,
     profiles: OnceLock<Vec<Arc<ProfileHealth>>>,
+    refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     stopping: AtomicBool,
 }
 
@@ -35,14 +40,24 @@ pub struct AdminError {
 impl AdminState {
     /// The state of a service that is still loading.
     pub fn new(metrics: Metrics) -> Arc<Self> {
-        let (started, profiles, stopping) = (Instant::now(), OnceLock::new(), AtomicBool::new(false));
-        Arc::new(Self { started, metrics, profiles, stopping })
+        let (profiles, refreshers) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { started: Instant::now(), metrics, profiles, refreshers, stopping: AtomicBool::new(false) })
     }
 
-    /// Says that the engine is loaded and whose health to show.
-    pub fn loaded(&self, profiles: Vec<Arc<ProfileHealth>>) {
+    /// Says that the engine is loaded, whose health to show, and whom to ask for a poll of a profile's articles.
+    pub fn loaded(&self, profiles: Vec<Arc<ProfileHealth>>, refreshers: HashMap<ProfileName, Recipient<Refresh>>) {
         // Loading happens once.
         let _ = self.profiles.set(profiles);
+        let _ = self.refreshers.set(refreshers);
+    }
+
+    /// Asks for a poll of a profile's articles; `false` where it does not poll any.
+    fn refresh(&self, profile: &str) -> bool {
+        let refresher = self.refreshers.get().and_then(|refreshers| refreshers.get(&ProfileName::new(profile)));
+        if let Some(refresher) = refresher {
+            refresher.do_send(Refresh);
+        }
+        refresher.is_some()
     }
 
     /// Says that the service is going down: not ready any more, still alive.

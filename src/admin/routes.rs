@@ -1,6 +1,6 @@
 //! The routes of the admin port. Errors are `{"detail": "…"}`.
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get, post, web};
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -12,6 +12,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .service(readyz)
         .service(actors)
         .service(actor)
+        .service(refresh)
         .default_service(web::to(async || not_found("there is no such page")));
 }
 
@@ -70,6 +71,16 @@ async fn actor(state: web::Data<AdminState>, name: web::Path<String>) -> HttpRes
     match state.metrics.cells().iter().find(|cell| cell.name() == name.as_str()) {
         Some(cell) => HttpResponse::Ok().json(cell.report()),
         None => not_found(&format!("no actor is called `{name}`; /actors lists them")),
+    }
+}
+
+/// Polls the tenant's articles now; the answer does not wait for the poll, whose result `/readyz` and the metrics show.
+#[post("/profiles/{name}/refresh")]
+async fn refresh(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
+    if state.refresh(&name) {
+        HttpResponse::Accepted().json(json!({ "status": "asked" }))
+    } else {
+        not_found(&format!("no profile called `{name}` polls its articles; /readyz lists the profiles"))
     }
 }
 

@@ -22,7 +22,7 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
         anyhow::bail!("the question is empty");
     }
     let open = knowledge::engine(&arguments.knowledge)?;
-    let mut plan = ProfileSettings::of_environment()?.plan().answering();
+    let mut plan = ProfileSettings::of_environment()?.index_plan().answering();
     plan.cards = usize::from(arguments.k);
     plan.candidates = plan.candidates.max(plan.cards);
     let utterance = Utterance::question(arguments.text.as_str());

@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use cuecard_actors::cxone::Connection;
 use cuecard_actors::cxone::http::{HttpClient, Request};
+use cuecard_actors::cxone::stream::StreamKind;
 use cuecard_actors::cxone::token::Token;
 use cuecard_actors::cxone::websocket::{self, HandshakeError};
+use cuecard_actors::ledger::Ledger;
 use tokio::time::Instant;
 
 use crate::cli::CheckArgs;
@@ -18,50 +21,103 @@ use crate::settings::{Profile, Settings};
 pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     let settings = Settings::load(arguments.config.as_deref(), std::env::vars())?;
-    println!("settings  ok  {} profile(s)", settings.profiles.len());
-    Knowledge::load(&settings)?;
-    println!("knowledge ok  model and indexes fit");
-    if arguments.offline {
-        return Ok(ExitCode::SUCCESS);
-    }
+    println!("settings  ok  {}", described(&settings.profiles));
+    let knowledge = Knowledge::load(&settings)?;
+    println!("knowledge ok  models, indexes and graph files fit");
     let failed = service::on_system(async {
+        let ledger = Ledger::open(&settings.data.ledger_url()).await?;
+        ledger.close().await;
+        println!("ledger    ok  {}", settings.data.ledger_url());
+        if arguments.offline {
+            return Ok(false);
+        }
+        knowledge.open_collections().await?;
         let mut failed = false;
         for profile in &settings.profiles {
-            match reach(profile).await {
-                Ok(()) => println!("{:<9} ok  token and stream", profile.name.as_str()),
-                Err(error) => {
-                    failed = true;
-                    println!("{:<9} --  {error:#}", profile.name.as_str());
-                }
+            let reached = reach(profile, &knowledge).await;
+            match &reached {
+                Ok(what) => println!("{:<9} ok  {what}", profile.name.as_str()),
+                Err(error) => println!("{:<9} --  {error:#}", profile.name.as_str()),
             }
+            failed |= reached.is_err();
         }
-        failed
-    })?;
+        anyhow::Ok(failed)
+    })??;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Fetches a token, opens the stream, and closes it.
-async fn reach(profile: &Profile) -> anyhow::Result<()> {
+fn described(profiles: &[Profile]) -> String {
+    let named = profiles.iter().map(|profile| format!("{} ({})", profile.name, profile.contract));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// Fetches a token, opens the stream and closes it, asks the databases; says what was reached.
+async fn reach(profile: &Profile, knowledge: &Knowledge) -> anyhow::Result<String> {
     let connection = &profile.connection;
     let http = HttpClient::new(connection.limits().clone()).context("no TLS client can be made")?;
-    let asked = Instant::now();
-    let request = Request::form(connection.token_url().clone(), connection.token_form());
-    let answer =
-        http.send(&request, None).await.with_context(|| format!("no token from {}", connection.token_url()))?;
+    let mut reached = vec!["token"];
+    let (token, granted) = token(&http, connection).await?;
+    let missing: Vec<_> = profile.required_scopes.iter().filter(|scope| !granted.covers(scope)).cloned().collect();
     anyhow::ensure!(
-        (200..300).contains(&answer.status),
-        "{} answered {} to the client credentials",
-        connection.token_url(),
-        answer.status
+        missing.is_empty(),
+        "the token lacks the scope {}; CXone's administrator must allow it to this client",
+        missing.join(" ")
     );
+    if let (Some(stream), Some(url)) = (profile.stream, connection.stream_url()) {
+        open_and_close(&http, url, &token, stream).await?;
+        reached.push("stream");
+    }
+    let known = knowledge.of(&profile.name);
+    if let Some(graph) = &known.graph {
+        graph.keywords().await.context("the graph can't be asked")?;
+        reached.push("graph");
+    }
+    if let Some(collection) = &known.collection {
+        collection.open().await.context("the collection can't be asked")?;
+        reached.push("collection");
+    }
+    Ok(reached.join(", "))
+}
+
+/// The scopes that a token opens; an answer that does not say counts as all.
+struct Granted(Option<Vec<String>>);
+
+impl Granted {
+    fn of(answer: &[u8]) -> Self {
+        let answer: Option<serde_json::Value> = serde_json::from_slice(answer).ok();
+        let scopes = answer.as_ref().and_then(|answer| answer["scope"].as_str());
+        Self(scopes.map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()))
+    }
+
+    fn covers(&self, scope: &str) -> bool {
+        self.0.as_ref().is_none_or(|granted| granted.iter().any(|given| given == scope))
+    }
+}
+
+async fn token(http: &HttpClient, connection: &Connection) -> anyhow::Result<(Token, Granted)> {
+    let (url, asked) = (connection.token_url(), Instant::now());
+    let request = Request::form(url.clone(), connection.token_form());
+    let answer = http.send(&request, None).await.with_context(|| format!("no token from {url}"))?;
+    match answer.status {
+        200..=299 => {}
+        400 | 401 | 403 => anyhow::bail!(
+            "{url} refused the client credentials with {}; check client_id and client_secret (CXONE_CLIENT_ID, \
+             CXONE_CLIENT_SECRET) and the scopes that this client may ask for",
+            answer.status
+        ),
+        status => anyhow::bail!("{url} answered {status} instead of a token"),
+    }
     let token = Token::from_answer(&answer.body, asked, connection.refresh_margin())?;
-    let defaults = profile.contract.defaults();
-    match websocket::connect(&http, connection.stream_url(), token.secret(), defaults.stream_token).await {
-        Ok(stream) => stream.close().await,
+    Ok((token, Granted::of(&answer.body)))
+}
+
+async fn open_and_close(http: &HttpClient, url: &url::Url, token: &Token, stream: StreamKind) -> anyhow::Result<()> {
+    match websocket::connect(http, url, token.secret(), stream.token_placement()).await {
+        Ok(opened) => opened.close().await,
         Err(error @ (HandshakeError::Unauthorised | HandshakeError::Forbidden)) => {
-            anyhow::bail!("{error}; the client needs the scope {}", defaults.stream_scope);
+            anyhow::bail!("{error}; the client needs the scope {}", stream.scope());
         }
-        Err(error) => return Err(error).with_context(|| format!("no stream at {}", connection.stream_url())),
+        Err(error) => return Err(error).with_context(|| format!("no stream at {url}")),
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use super::knowledge;
 use super::serve::Signals;
 use crate::cli::DemoArgs;
 use crate::logging;
-use crate::service::{self, Ended};
+use crate::service::{self, Ended, Listening};
 use crate::settings::Settings;
 
 const ARTICLES: &[u8] = include_bytes!("../../demo/articles.jsonl");
@@ -26,6 +26,8 @@ const CONVERSATIONS: &[u8] = include_bytes!("../../demo/conversations.jsonl");
 
 /// How long the service may take to connect; it loads the model first.
 const CONNECT: Duration = Duration::from_mins(1);
+/// How often it is looked whether the service still runs.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long a card may come after the last turn.
 const LAST_CARD: Duration = Duration::from_secs(5);
 
@@ -42,7 +44,7 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         arguments.articles.as_ref().map_or("the demo's articles".into(), |file| file.display().to_string())
     );
     let index = directory.path().join("index");
-    let report = knowledge::update(&articles, &index, &knowledge::encoder()?)?;
+    let report = knowledge::update(&articles, None, &index, &knowledge::encoder()?)?;
     println!("{} articles in {:.1} s", report.articles, report.duration_seconds);
     let simulator = Simulator::start(SimulatorSettings {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
@@ -53,6 +55,7 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         let stop = Signals::listen().context("signals can't be listened for")?.stop();
         tokio::select! {
             played = play(&simulator, &conversations, arguments, service.admin_addr) => played,
+            () = service.gone() => Ok(()),
             () = stop => Ok(()),
         }
     })?;
@@ -100,11 +103,18 @@ impl Service {
         let (started, admin_addr) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("cuecard".to_owned()).spawn(move || {
             let until_stopped = async { drop(stopped.await) };
-            service::on_system(service::run(settings, |addr| tell(&started, addr), until_stopped))?
+            service::on_system(service::run(settings, |port| tell(&started, port), until_stopped))?
         })?;
         match admin_addr.recv() {
             Ok(admin_addr) => Ok(Self { admin_addr, stop, thread }),
             Err(_) => Err(ended(thread).err().unwrap_or_else(|| anyhow::anyhow!("the service ended at once"))),
+        }
+    }
+
+    /// Resolves when the service has ended by itself; stopping it then says why.
+    async fn gone(&self) {
+        while !self.thread.is_finished() {
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -115,9 +125,11 @@ impl Service {
     }
 }
 
-fn tell(started: &std::sync::mpsc::Sender<SocketAddr>, addr: SocketAddr) {
-    // Whoever started the service waits for this.
-    let _ = started.send(addr);
+fn tell(started: &std::sync::mpsc::Sender<SocketAddr>, port: Listening) {
+    if let Listening::Admin(addr) = port {
+        // Whoever started the service waits for this.
+        let _ = started.send(addr);
+    }
 }
 
 fn ended(thread: JoinHandle<anyhow::Result<Ended>>) -> anyhow::Result<()> {

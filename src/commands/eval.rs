@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use super::knowledge;
 use crate::cli::EvalArgs;
 use crate::logging;
-use crate::settings::ProfileSettings;
+use crate::settings::{Auto, ProfileSettings};
 
 /// Measures ranking and silence and prints the figures.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
@@ -17,9 +17,9 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let seeking = read_conversations(&arguments.conversations)?;
     let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
     let mut profile = ProfileSettings::of_environment()?;
-    profile.ranker = arguments.ranker.unwrap_or(profile.ranker);
+    profile.ranker = Auto(arguments.ranker.or(profile.ranker.0));
     profile.window = arguments.window.unwrap_or(profile.window);
-    let plan = profile.plan();
+    let plan = profile.index_plan();
     let open = knowledge::engine(&arguments.knowledge)?;
     let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
     let evaluation =

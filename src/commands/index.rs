@@ -10,7 +10,13 @@ use crate::logging;
 pub fn run(arguments: &IndexArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     let encoder = knowledge::encoder()?;
-    let report = knowledge::update(&arguments.articles, &arguments.index, &encoder)?;
+    let report = match (&arguments.articles, &arguments.chroma) {
+        (Some(articles), _) => {
+            knowledge::update(articles, arguments.source_name.as_deref(), &arguments.index, &encoder)?
+        }
+        (None, Some(server)) => knowledge::import(server, &arguments.collection, &arguments.index, &encoder)?,
+        (None, None) => anyhow::bail!("give --articles FILE or --chroma URL"),
+    };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(ExitCode::SUCCESS);

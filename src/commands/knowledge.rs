@@ -6,17 +6,26 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
+use cuecard_actors::engine::knowledge::chroma::{self, ChromaCollection, ChromaSettings};
 use cuecard_actors::engine::knowledge::{
-    BuildPhase, BuildProgress, BuildReport, Completeness, IndexHandle, ModelIdentity, Update, build, read_articles,
+    BuildPhase, BuildProgress, BuildReport, Completeness, IndexHandle, ModelIdentity, TextEncoder, Update, build,
+    read_articles,
 };
 use cuecard_actors::engine::{BulkEncoder, Engine};
 use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-use crate::cli::KnowledgeArgs;
+use url::Url;
 
+use crate::cli::KnowledgeArgs;
+use crate::service;
+use crate::settings::ProfileSettings;
+
+/// One page of a collection may take this long.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bad rows that are shown one by one; the rest is counted.
-const SHOWN_BAD_ROWS: usize = 20;
+pub const SHOWN_BAD_ROWS: usize = 20;
 
 /// An engine, and the directory that must live as long where it was made for this call only.
 pub struct OpenEngine {
@@ -36,7 +45,7 @@ pub fn engine(arguments: &KnowledgeArgs) -> anyhow::Result<OpenEngine> {
         (Some(index), _) => (index.clone(), None),
         (None, Some(articles)) => {
             let made = TempDir::with_prefix("cuecard-index-").context("no directory for the index can be made")?;
-            update(articles, made.path(), &encoder)?;
+            update(articles, None, made.path(), &encoder)?;
             (made.path().to_owned(), Some(made))
         }
         (None, None) => anyhow::bail!("give --index DIR or --articles FILE"),
@@ -53,18 +62,58 @@ pub fn open(encoder: &Encoder, directory: &Path) -> anyhow::Result<Engine> {
 }
 
 /// Brings an index up to date with a file; bad rows go to stderr.
-pub fn update(articles: &Path, directory: &Path, encoder: &Encoder) -> anyhow::Result<BuildReport> {
+pub fn update(
+    articles: &Path,
+    source_name: Option<&str>,
+    directory: &Path,
+    encoder: &Encoder,
+) -> anyhow::Result<BuildReport> {
     let file = read_articles(articles)?;
     for bad_row in file.bad_rows.iter().take(SHOWN_BAD_ROWS) {
         eprintln!("skipped {}", file.describe(bad_row));
     }
-    if file.bad_rows.len() > SHOWN_BAD_ROWS {
+    if !file.bad_rows.is_empty() {
         eprintln!("skipped {} bad rows in all", file.bad_rows.len());
     }
+    let source = source_name.map_or_else(|| source_of(articles), str::to_owned);
+    let update = Update { source, articles: file.articles, completeness: Completeness::Full };
+    publish(directory, update, &BulkEncoder::new(encoder.clone()))
+}
+
+/// A file is the same source whether it is compressed or not.
+fn source_of(articles: &Path) -> String {
     let name = articles.file_name().unwrap_or(articles.as_os_str()).to_string_lossy();
-    let update = Update { source: format!("file:{name}"), articles: file.articles, completeness: Completeness::Full };
+    format!("file:{}", name.strip_suffix(".gz").unwrap_or(&name))
+}
+
+/// Brings an index up to date with a collection of a Chroma server.
+pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encoder) -> anyhow::Result<BuildReport> {
+    let profile = ProfileSettings::of_environment()?;
+    let settings = ChromaSettings {
+        url: server.clone(),
+        tenant: profile.chroma_tenant,
+        database: profile.chroma_database,
+        collection: collection.to_owned(),
+        token: Some(profile.chroma_token).filter(|token| !token.expose_secret().is_empty()),
+        timeout: IMPORT_TIMEOUT,
+    };
+    let bulk = BulkEncoder::new(encoder.clone());
+    let read = service::on_system(async {
+        let opened = ChromaCollection::open_for_import(&settings).await?;
+        opened.read_all().await
+    })?;
+    let records = read.with_context(|| format!("the collection {collection} of {server} can't be read"))?;
+    let (update, taken_over, import) = chroma::update(records, &bulk)?;
+    eprintln!("{} of {} vectors are taken over", import.taken_over, import.records);
+    if let Some(reason) = &import.not_taken_over {
+        eprintln!("none is taken over: {reason}");
+    }
+    publish(directory, update, &taken_over)
+}
+
+fn publish(directory: &Path, update: Update, encoder: &dyn TextEncoder) -> anyhow::Result<BuildReport> {
     let bar = Bar::new();
-    let report = build(directory, update, &BulkEncoder::new(encoder.clone()), &bar)
+    let report = build(directory, update, encoder, &bar)
         .with_context(|| format!("the index {} can't be built", directory.display()));
     bar.bar.finish_and_clear();
     report

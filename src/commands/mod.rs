@@ -4,6 +4,7 @@ pub mod ask;
 pub mod check;
 pub mod demo;
 pub mod eval;
+pub mod graph;
 pub mod index;
 mod knowledge;
 pub mod serve;

@@ -11,7 +11,7 @@ use crate::service::{self, Ended};
 use crate::settings::Settings;
 
 /// Exit code after an actor gave up: `EX_SOFTWARE` of sysexits, so that a runtime can tell it from bad settings.
-const ESCALATED: u8 = 70;
+const ESCALATED: i32 = 70;
 /// Exit code of a second signal: what a shell reports for SIGINT.
 const KILLED: i32 = 130;
 
@@ -20,19 +20,26 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::SERVICE);
     let settings = Settings::load(arguments.config.as_deref(), std::env::vars())?;
     for profile in &settings.profiles {
-        tracing::info!(profile = %profile.name, contract = %profile.contract, base_url = %profile.connection.base_url(), index = %profile.index.display(), "profile");
+        tracing::info!(
+            profile = %profile.name,
+            contract = %profile.contract,
+            dialect = %profile.dialect,
+            base_url = %profile.connection.base_url(),
+            "profile"
+        );
     }
-    let ended = service::on_system(async {
+    service::on_system(async {
         let signals = Signals::listen().context("signals can't be listened for")?;
-        service::run(settings, |_| {}, signals.stop()).await
-    })??;
-    match ended {
-        Ended::Told => Ok(ExitCode::SUCCESS),
-        Ended::Escalated(reason) => {
-            eprintln!("cuecard: gave up: {reason}");
-            Ok(ExitCode::from(ESCALATED))
-        }
-    }
+        let ended = service::run(settings, |_| {}, signals.stop()).await?;
+        // Everything is drained and closed; an index build that still runs goes with the process and leaves no trace.
+        std::process::exit(match ended {
+            Ended::Told => 0,
+            Ended::Escalated(reason) => {
+                eprintln!("cuecard: gave up: {reason}");
+                ESCALATED
+            }
+        })
+    })?
 }
 
 /// SIGTERM and SIGINT.

@@ -1,28 +1,73 @@
-//! The encoder and the engines of the profiles' indexes.
+//! The encoders, indexes, graphs and collections of the profiles. What two profiles name alike is loaded once.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::hash::Hash;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use cuecard_actors::engine::encoder::{Encoder, EncoderError, EncoderSettings, default_model_dir};
-use cuecard_actors::engine::knowledge::{IndexError, IndexHandle, ModelIdentity};
-use cuecard_actors::engine::{BulkEncoder, Engine};
+use cuecard_actors::engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
+use cuecard_actors::engine::knowledge::graph::{EmbeddedGraph, GraphError, Neo4jGraph, Neo4jSettings};
+use cuecard_actors::engine::knowledge::{Completeness, IndexError, IndexHandle, ModelIdentity, Update, build};
+use cuecard_actors::engine::{BulkEncoder, Engine, GraphBackend, GraphStore, Sources};
+use cuecard_actors::messages::ProfileName;
 
-use crate::settings::Settings;
+use crate::settings::{ChromaPlace, GraphPlace, Profile, Settings};
 
-/// What is loaded before the first question: one encoder for all, one engine for each index.
+/// A database of a backend answers within this time or not at all.
+const BACKEND_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A collection that is asked as soon as it has been opened.
+#[derive(Clone)]
+pub struct Collection {
+    /// Where it is.
+    pub settings: ChromaSettings,
+    /// The collection once it is open.
+    pub opened: Arc<OnceLock<ChromaCollection>>,
+    /// Length of the vectors that it must hold.
+    pub dimensions: usize,
+}
+
+impl Collection {
+    /// Opens it, unless it is open.
+    pub async fn open(&self) -> Result<(), ChromaError> {
+        if self.opened.get().is_none() {
+            let opened = ChromaCollection::open(&self.settings, self.dimensions).await?;
+            // Another profile may have opened it meanwhile.
+            let _ = self.opened.set(opened);
+        }
+        Ok(())
+    }
+}
+
+/// What one profile answers from.
+#[derive(Clone)]
+pub struct ProfileKnowledge {
+    /// Everything that questions are put to.
+    pub engine: Engine,
+    /// The graph, for whoever keeps its keywords up to date.
+    pub graph: Option<Arc<GraphBackend>>,
+    /// The collection, for whoever opens it.
+    pub collection: Option<Collection>,
+}
+
+/// What is loaded before the first question.
 pub struct Knowledge {
-    /// The model, on its threads.
-    pub encoder: Encoder,
-    engines: HashMap<PathBuf, Engine>,
+    by_profile: HashMap<ProfileName, ProfileKnowledge>,
 }
 
 /// Why it can't be loaded; the message says what to run.
 #[derive(Debug, thiserror::Error)]
 pub enum KnowledgeError {
     /// The model.
-    #[error(transparent)]
-    Encoder(#[from] EncoderError),
+    #[error("profile `{profile}`: {source}")]
+    Encoder {
+        /// The first profile that names it.
+        profile: String,
+        /// Why.
+        source: EncoderError,
+    },
     /// A profile's index.
     #[error("profile `{profile}`: the index {} can't be used: {source}", path.display())]
     Index {
@@ -33,38 +78,190 @@ pub enum KnowledgeError {
         /// Why.
         source: Box<IndexError>,
     },
+    /// A profile's graph.
+    #[error("profile `{profile}`: the graph can't be used: {source}")]
+    Graph {
+        /// The first profile that names it.
+        profile: String,
+        /// Why.
+        source: Box<GraphError>,
+    },
+    /// A profile's collection.
+    #[error("profile `{profile}`: the collection can't be used: {source}")]
+    Collection {
+        /// The first profile that names it.
+        profile: String,
+        /// Why.
+        source: Box<ChromaError>,
+    },
 }
 
 impl Knowledge {
-    /// Loads model and indexes; blocks for a second or so.
+    /// Loads models, indexes and graph files; blocks for a second or so. Databases are reached later, by whoever asks
+    /// them first.
     pub fn load(settings: &Settings) -> Result<Self, KnowledgeError> {
-        let section = &settings.encoder;
-        let encoder = Encoder::load(&EncoderSettings {
-            model_dir: section.model_dir().map_or_else(default_model_dir, PathBuf::from),
-            // One core is left to the actors, the search, and CXone's sockets.
-            threads: section.threads.resolve(|cores| cores.saturating_sub(1)),
-            live_capacity: section.live_queue,
-            max_batch: section.max_batch,
-        })?;
-        let identity = ModelIdentity::of(&BulkEncoder::new(encoder.clone()));
-        let mut engines = HashMap::new();
-        for profile in &settings.profiles {
-            if engines.contains_key(&profile.index) {
-                continue;
-            }
-            let index =
-                IndexHandle::open(&profile.index, Some(identity.clone())).map_err(|source| KnowledgeError::Index {
-                    profile: profile.name.to_string(),
-                    path: profile.index.clone(),
-                    source: Box::new(source),
-                })?;
-            engines.insert(profile.index.clone(), Engine::new(encoder.clone(), Arc::new(index)));
-        }
-        Ok(Self { encoder, engines })
+        let mut loader = Loader {
+            settings,
+            encoders: Once::new(),
+            indexes: Once::new(),
+            graphs: Once::new(),
+            collections: Once::new(),
+        };
+        let by_profile = settings.profiles.iter().map(|profile| Ok((profile.name.clone(), loader.load(profile)?)));
+        Ok(Self { by_profile: by_profile.collect::<Result<_, _>>()? })
     }
 
-    /// The engine of an index that was loaded.
-    pub(super) fn engine(&self, index: &PathBuf) -> Engine {
-        self.engines[index].clone()
+    /// Opens the collections. A server that can't be reached may come later; a collection that is missing or does not
+    /// fit the model will not.
+    pub async fn open_collections(&self) -> Result<(), KnowledgeError> {
+        for (profile, knowledge) in &self.by_profile {
+            let Some(collection) = &knowledge.collection else { continue };
+            match collection.open().await {
+                Err(error) if error.is_transient() => tracing::warn!(%profile, %error, "asked again later"),
+                Err(source) => {
+                    let (profile, source) = (profile.to_string(), Box::new(source));
+                    return Err(KnowledgeError::Collection { profile, source });
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
+
+    /// What a profile answers from. Every profile of the settings has it.
+    pub fn of(&self, profile: &ProfileName) -> &ProfileKnowledge {
+        &self.by_profile[profile]
+    }
+}
+
+/// Makes a thing once for each place.
+struct Once<K, V> {
+    made: HashMap<K, V>,
+}
+
+impl<K: Hash + Eq, V: Clone> Once<K, V> {
+    fn new() -> Self {
+        Self { made: HashMap::new() }
+    }
+
+    fn get<E>(&mut self, place: K, make: impl FnOnce(&K) -> Result<V, E>) -> Result<V, E> {
+        if let Some(known) = self.made.get(&place) {
+            return Ok(known.clone());
+        }
+        let value = make(&place)?;
+        self.made.insert(place, value.clone());
+        Ok(value)
+    }
+}
+
+struct Loader<'a> {
+    settings: &'a Settings,
+    encoders: Once<PathBuf, Encoder>,
+    indexes: Once<(PathBuf, PathBuf), Arc<IndexHandle>>,
+    graphs: Once<(String, PathBuf), Arc<GraphBackend>>,
+    collections: Once<String, Collection>,
+}
+
+impl Loader<'_> {
+    fn load(&mut self, profile: &Profile) -> Result<ProfileKnowledge, KnowledgeError> {
+        let (name, known) = (profile.name.to_string(), &profile.knowledge);
+        let section = &self.settings.encoder;
+        let model_dir = known.model_dir.clone().or_else(|| section.model_dir().map(PathBuf::from));
+        let model_dir = model_dir.unwrap_or_else(default_model_dir);
+        let encoder = self
+            .encoders
+            .get(model_dir.clone(), |dir| load_encoder(self.settings, dir))
+            .map_err(|source| KnowledgeError::Encoder { profile: name.clone(), source })?;
+        let index = known.index.as_ref().map(|path| {
+            let opened = self.indexes.get((path.clone(), model_dir.clone()), |_| open_index(profile, path, &encoder));
+            opened.map_err(|source| {
+                let path = path.clone();
+                KnowledgeError::Index { profile: name.clone(), path, source: Box::new(source) }
+            })
+        });
+        let graph = known.graph.as_ref().map(|place| {
+            let opened = self.graphs.get((address(place), model_dir.clone()), |_| open_graph(place));
+            opened.map_err(|source| KnowledgeError::Graph { profile: name.clone(), source: Box::new(source) })
+        });
+        let dimensions = encoder.model().dimensions;
+        let collection = known.chroma.as_ref().map(|place| self.collection(place, dimensions));
+        let (index, graph) = (index.transpose()?, graph.transpose()?);
+        let chroma = collection.as_ref().map(|collection| Arc::clone(&collection.opened));
+        let sources = Sources { index, graph: graph.clone(), chroma };
+        Ok(ProfileKnowledge { engine: Engine::with_sources(encoder, sources), graph, collection })
+    }
+
+    fn collection(&mut self, place: &ChromaPlace, dimensions: usize) -> Collection {
+        let address = format!("{} {} {} {}", place.url, place.tenant, place.database, place.collection);
+        let made = self.collections.get(address, |_| {
+            let settings = ChromaSettings {
+                url: place.url.clone(),
+                tenant: place.tenant.clone(),
+                database: place.database.clone(),
+                collection: place.collection.clone(),
+                token: place.token.clone(),
+                timeout: BACKEND_TIMEOUT,
+            };
+            Ok::<_, std::convert::Infallible>(Collection { settings, opened: Arc::default(), dimensions })
+        });
+        match made {
+            Ok(collection) => collection,
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn load_encoder(settings: &Settings, model_dir: &Path) -> Result<Encoder, EncoderError> {
+    let section = &settings.encoder;
+    Encoder::load(&EncoderSettings {
+        model_dir: model_dir.to_owned(),
+        // One core is left to the actors, the search, and CXone's sockets.
+        threads: section.threads.resolve(|cores| cores.saturating_sub(1)),
+        live_capacity: section.live_queue,
+        max_batch: section.max_batch,
+    })
+}
+
+/// Opens an index. Where the tenant's articles are polled it may be empty at first.
+fn open_index(profile: &Profile, path: &Path, encoder: &Encoder) -> Result<Arc<IndexHandle>, IndexError> {
+    let bulk = BulkEncoder::new(encoder.clone());
+    let open = || IndexHandle::open(path, Some(ModelIdentity::of(&bulk)));
+    match open() {
+        Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() => {
+            let source = super::sync::source(&profile.name);
+            let nothing = Update { source, articles: Vec::new(), completeness: Completeness::Partial };
+            build(path, nothing, &bulk, &())?;
+            open().map(Arc::new)
+        }
+        opened => opened.map(Arc::new),
+    }
+}
+
+fn address(place: &GraphPlace) -> String {
+    match place {
+        GraphPlace::File(path) => format!("file {}", path.display()),
+        GraphPlace::Neo4j { uri, user, .. } => format!("neo4j {uri} {user}"),
+    }
+}
+
+/// Opens a graph without the embeddings of its keywords, which come behind.
+fn open_graph(place: &GraphPlace) -> Result<Arc<GraphBackend>, GraphError> {
+    let store = match place {
+        GraphPlace::File(path) => {
+            let (graph, report) = EmbeddedGraph::read(path)?;
+            for bad_row in &report.bad_rows {
+                tracing::warn!("skipped {}", report.describe(bad_row));
+            }
+            let (queries, articles, relations) = (report.queries, report.articles, report.relations);
+            tracing::info!(path = %path.display(), queries, articles, relations, "the graph is loaded");
+            GraphStore::Embedded(graph)
+        }
+        GraphPlace::Neo4j { uri, user, password } => GraphStore::Neo4j(Neo4jGraph::connect(&Neo4jSettings {
+            uri: uri.clone(),
+            user: user.clone(),
+            password: password.clone(),
+            timeout: BACKEND_TIMEOUT,
+        })?),
+    };
+    Ok(Arc::new(GraphBackend::new(store)))
 }

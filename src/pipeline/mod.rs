@@ -1,15 +1,25 @@
 //! Wires the actors from one list, which supervision, health, draining and the documentation all read.
 
+mod cards;
+mod delivered;
 mod knowledge;
 mod profiles;
 mod stages;
+mod sync;
+mod watch;
 mod wiring;
 
-use std::rc::Rc;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::Recipient;
+use cuecard_actors::admission::Admission;
+use cuecard_actors::cxone::http::TlsError;
+use cuecard_actors::engine::SearchPoolError;
 use cuecard_actors::health::ProfileHealth;
+use cuecard_actors::knowledge_sync::Refresh;
+use cuecard_actors::ledger::{Ledger, LedgerError};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
 use cuecard_actors::telemetry::Metrics;
@@ -17,61 +27,97 @@ use tokio::time::{sleep, timeout};
 
 pub use knowledge::{Knowledge, KnowledgeError};
 pub use stages::{STAGES, Scope, StageSpec};
-pub use wiring::StartError;
 use wiring::Wiring;
 
 use crate::settings::{Profile, Settings};
 
+/// How often a stage that is to stop is looked at.
+const DRAIN_PAUSE: Duration = Duration::from_millis(5);
+
+/// Why the actors can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The machine's certificates.
+    #[error("no TLS client can be made: {0}")]
+    Tls(TlsError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The search threads.
+    #[error(transparent)]
+    SearchPool(#[from] SearchPoolError),
+}
+
 /// The running actors.
 pub struct Pipeline {
     wiring: Wiring,
-    cells: Vec<Arc<ActorCell>>,
+    cells: HashMap<String, Arc<ActorCell>>,
 }
 
 /// One cell for each actor that the list makes of these profiles, in the order of the flow.
 pub fn cells(profiles: &[Profile]) -> Vec<Arc<ActorCell>> {
-    let names = STAGES.iter().flat_map(|stage| stage.actor_names(profiles.iter().map(|profile| &profile.name)));
-    names.map(ActorCell::new).collect()
+    STAGES.iter().flat_map(|stage| stage.actor_names(profiles)).map(ActorCell::new).collect()
 }
 
 impl Pipeline {
     /// Starts every actor on the current arbiter. Must be called on a system arbiter inside a tokio runtime.
     pub async fn start(
         settings: &Settings,
-        knowledge: Knowledge,
+        knowledge: &Knowledge,
         metrics: Metrics,
         escalation: Escalation,
     ) -> Result<Self, StartError> {
-        let cells = metrics.cells().to_vec();
+        let cells = metrics.cells().iter().map(|cell| (cell.name().to_owned(), Arc::clone(cell))).collect();
         let wiring = Wiring::new(settings, knowledge, metrics, escalation).await?;
-        let mut unused = cells.iter();
+        let pipeline = Self { wiring, cells };
         for stage in &STAGES {
-            match stage.scope {
-                Scope::Service => start(&wiring, None, stage, unused.next()),
-                Scope::Profile => wiring.profiles.iter().for_each(|(_, profile)| {
-                    start(&wiring, Some(profile), stage, unused.next());
-                }),
+            match stage.start {
+                stages::Start::Service(start) => start(&pipeline.wiring, pipeline.cell(stage.name)),
+                stages::Start::Profile(start) => {
+                    for profile in pipeline.wiring.profiles.iter().filter(|profile| stage.is_for(profile)) {
+                        start(&pipeline.wiring, profile, pipeline.cell(&actor_name(stage.name, &profile.name)));
+                    }
+                }
             }
         }
-        wiring.watch();
-        Ok(Self { wiring, cells })
+        pipeline.wiring.watch(knowledge);
+        Ok(pipeline)
+    }
+
+    /// The cell of that name; the names come from the list that the cells were made of.
+    fn cell(&self, name: &str) -> Arc<ActorCell> {
+        self.cells.get(name).map_or_else(|| ActorCell::new(name), Arc::clone)
     }
 
     /// What each profile can do.
     pub fn health(&self) -> Vec<Arc<ProfileHealth>> {
-        self.wiring.profiles.iter().map(|(_, profile)| Arc::clone(&profile.health)).collect()
+        self.wiring.profiles.iter().map(|profile| Arc::clone(&profile.health)).collect()
+    }
+
+    /// Whom to ask for a poll of a profile's articles.
+    pub fn refreshers(&self) -> HashMap<ProfileName, Recipient<Refresh>> {
+        self.wiring.refreshers.borrow().clone()
+    }
+
+    /// Where questions are let in.
+    pub fn admission(&self) -> &Admission {
+        &self.wiring.admission
+    }
+
+    /// What outlives the process.
+    pub fn ledger(&self) -> &Ledger {
+        &self.wiring.ledger
     }
 
     /// Stops the sources, lets what is under way finish in the order of the flow, and says who does not.
     pub async fn drain(self, grace: Duration) {
-        self.wiring.stop.cancel();
         let drained = async {
             for stage in &STAGES {
-                (stage.drain)(&self.wiring).await;
+                (stage.close)(&self.wiring).await;
+                while !self.is_idle(stage) {
+                    sleep(DRAIN_PAUSE).await;
+                }
                 tracing::debug!(stage = stage.name, "drained");
-            }
-            while self.busy().next().is_some() {
-                sleep(Duration::from_millis(10)).await;
             }
         };
         if timeout(grace, drained).await.is_err() {
@@ -81,22 +127,18 @@ impl Pipeline {
         self.wiring.ledger.close().await;
     }
 
-    /// Actors with work in flight.
-    fn busy(&self) -> impl Iterator<Item = String> {
-        let reports = self.cells.iter().map(|cell| cell.report());
-        reports.filter(|report| report.in_flight > 0).map(|report| report.name)
+    /// Whether nothing waits for the actors of a stage and nothing of theirs is under way.
+    fn is_idle(&self, stage: &StageSpec) -> bool {
+        let belongs = |name: &str| name == stage.name || name.starts_with(&format!("{}:", stage.name));
+        let mut reports = self.cells.values().filter(|cell| belongs(cell.name())).map(|cell| cell.report());
+        reports.all(|report| report.queue_depth == 0 && report.in_flight == 0)
     }
-}
 
-fn start(
-    wiring: &Wiring,
-    profile: Option<&Rc<profiles::ProfileWiring>>,
-    stage: &StageSpec,
-    cell: Option<&Arc<ActorCell>>,
-) {
-    // The cells come from the same list, so there is one for each.
-    let cell = cell.map_or_else(|| ActorCell::new(stage.name), Arc::clone);
-    (stage.start)(wiring, profile, cell);
+    /// Actors with work waiting or in flight.
+    fn busy(&self) -> impl Iterator<Item = String> {
+        let reports = self.cells.values().map(|cell| cell.report());
+        reports.filter(|report| report.in_flight + report.queue_depth > 0).map(|report| report.name)
+    }
 }
 
 /// An actor's name: a profile's own actor carries the profile's name.

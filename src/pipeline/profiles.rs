@@ -7,35 +7,57 @@ use std::sync::Arc;
 use cuecard_actors::cxone::answers::{CallOutcome, RetryPolicy};
 use cuecard_actors::cxone::feedback::FeedbackCall;
 use cuecard_actors::cxone::http::HttpClient;
+use cuecard_actors::cxone::knowledge::search::SearchHit;
+use cuecard_actors::cxone::stream::StreamKind;
 use cuecard_actors::cxone::websocket::{self, HandshakeError};
-use cuecard_actors::cxone::{Card, Contract};
-use cuecard_actors::cxone_calls::{CxoneCalls, CxoneCallsDeps, ForwardEnd};
-use cuecard_actors::engine::{Engine, Plan};
-use cuecard_actors::health::ProfileHealth;
+use cuecard_actors::cxone::{PushTarget, ranking};
+use cuecard_actors::cxone_calls::{ASKED_ATTEMPTS, CxoneCalls, CxoneCallsDeps, ForwardEnd, PushOrder};
+use cuecard_actors::engine::knowledge::Article;
+use cuecard_actors::engine::{Backend, BackendError, Candidate, Engine, Plan, Query, Scores};
+use cuecard_actors::health::{Condition, Part, ProfileHealth};
 use cuecard_actors::ledger::PendingFeedback;
-use cuecard_actors::messages::{Delivery, Outcome, ProfileName};
+use cuecard_actors::messages::{Delivery, Outcome, ProfileName, WorkItem};
+use cuecard_actors::retriever::Answer;
 use cuecard_actors::stream_listener::{Connect, ConnectFailure, FrameSource};
 use cuecard_actors::telemetry::{CxoneAnswered, Endpoint, Metrics};
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, join};
 use tokio::time::Instant;
 
-use super::wiring::StartError;
-use crate::settings::Profile;
+use super::StartError;
+use super::cards::push_content;
+use super::knowledge::Knowledge;
+use crate::settings::{Profile, SyncSettings};
 
 /// How a profile's questions are answered. Goes to every thread.
 #[derive(Clone)]
 pub(super) struct Answering {
     pub(super) engine: Engine,
     pub(super) plan: Plan,
+    pub(super) normalise: bool,
+}
+
+impl Answering {
+    pub(super) fn of(profile: &Profile, knowledge: &Knowledge) -> Self {
+        let engine = knowledge.of(&profile.name).engine.clone();
+        Self { engine, plan: profile.plan.clone(), normalise: profile.normalise }
+    }
+
+    /// Orders snippets that the question brought.
+    pub(super) fn order(&self, request: &ranking::RankingRequest) -> ranking::RankingSubmission {
+        ranking::order(request, self.normalise)
+    }
 }
 
 /// A profile's side towards CXone. Stays on the system arbiter, where the client lives.
 pub(super) struct ProfileWiring {
     pub(super) name: ProfileName,
-    pub(super) contract: Contract,
+    pub(super) stream: Option<StreamKind>,
+    pub(super) sync: Option<SyncSettings>,
     pub(super) calls: Rc<CxoneCalls>,
     pub(super) health: Arc<ProfileHealth>,
+    pub(super) answering: Answering,
+    agent_id: String,
     metrics: Metrics,
 }
 
@@ -46,16 +68,16 @@ pub(super) struct Profiles {
 }
 
 impl Profiles {
-    pub(super) fn new(profiles: &[Profile], metrics: &Metrics) -> Result<Self, StartError> {
+    pub(super) fn new(profiles: &[Profile], knowledge: &Knowledge, metrics: &Metrics) -> Result<Self, StartError> {
         let wired = profiles.iter().map(|profile| {
-            let wiring = ProfileWiring::new(profile, metrics)?;
+            let wiring = ProfileWiring::new(profile, knowledge, metrics)?;
             Ok((profile.name.clone(), Rc::new(wiring)))
         });
         Ok(Self { by_name: Rc::new(wired.collect::<Result<_, StartError>>()?) })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&ProfileName, &Rc<ProfileWiring>)> {
-        self.by_name.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Rc<ProfileWiring>> {
+        self.by_name.values()
     }
 
     /// The profile of an item; items only come from profiles, so it is there.
@@ -65,35 +87,44 @@ impl Profiles {
 }
 
 impl ProfileWiring {
-    fn new(profile: &Profile, metrics: &Metrics) -> Result<Self, StartError> {
-        let health = ProfileHealth::new(profile.name.clone(), metrics.clone());
+    fn new(profile: &Profile, knowledge: &Knowledge, metrics: &Metrics) -> Result<Self, StartError> {
+        let answering = Answering::of(profile, knowledge);
+        let health = ProfileHealth::new(profile.name.clone(), &needed_parts(profile), metrics.clone());
         let calls = CxoneCalls::new(CxoneCallsDeps {
             http: HttpClient::new(profile.connection.limits().clone()).map_err(StartError::Tls)?,
             connection: profile.connection.clone(),
-            dialect: profile.contract.defaults().dialect,
+            dialect: profile.dialect,
             policy: RetryPolicy { retry_ambiguous: profile.retry_ambiguous, ..RetryPolicy::default() },
+            rate_limit: profile.rate_limit,
             health: Arc::clone(&health),
             metrics: metrics.clone(),
         });
+        let has_articles = answering.engine.sources().index.as_ref().is_some_and(|index| !index.current().is_empty());
+        if has_articles {
+            health.set(Part::Knowledge, Condition::Good);
+        }
         Ok(Self {
             name: profile.name.clone(),
-            contract: profile.contract,
+            stream: profile.stream,
+            sync: profile.knowledge.sync,
             calls: Rc::new(calls),
             health,
+            answering,
+            agent_id: profile.agent_id.clone(),
             metrics: metrics.clone(),
         })
     }
 
     /// Opens the stream with the token that is valid now; a refused token is dropped and a fresh one tried at once.
-    pub(super) fn connect(&self) -> Connect {
-        let (calls, contract, metrics) = (Rc::clone(&self.calls), self.contract, self.metrics.clone());
+    pub(super) fn connect(&self, stream: StreamKind) -> Connect {
+        let (calls, metrics) = (Rc::clone(&self.calls), self.metrics.clone());
         Rc::new(move || {
             let (calls, metrics) = (Rc::clone(&calls), metrics.clone());
             async move {
-                let first = open(&calls, contract, &metrics).await;
+                let first = open(&calls, stream, &metrics).await;
                 match first {
                     Err(ConnectFailure::Handshake(HandshakeError::Unauthorised)) => {
-                        open(&calls, contract, &metrics).await
+                        open(&calls, stream, &metrics).await
                     }
                     other => other,
                 }
@@ -103,20 +134,16 @@ impl ProfileWiring {
     }
 
     pub(super) fn push(&self, delivery: &Delivery) -> LocalBoxFuture<'static, Outcome> {
-        let cards: Vec<_> = delivery
-            .cards
-            .iter()
-            .map(|ranked| Card {
-                article_id: ranked.article.id.clone(),
-                title: ranked.article.title.clone(),
-                url: ranked.article.url.clone(),
-                body: ranked.article.body.clone(),
-                score: ranked.score,
-            })
-            .collect();
         let (calls, item) = (Rc::clone(&self.calls), &delivery.item);
         let (interaction, key, deadline) = (item.key.interaction.clone(), item.decision.to_string(), item.deadline);
-        async move { calls.push(&interaction, &cards, &key, deadline).await }.boxed_local()
+        let agent_id = item.agent_id.clone().unwrap_or_else(|| self.agent_id.clone());
+        let content = push_content(&delivery.content);
+        let max_attempts = delivery.ticket.has_caller().then_some(ASKED_ATTEMPTS);
+        async move {
+            let target = PushTarget { interaction: &interaction, agent_id: &agent_id };
+            calls.push(PushOrder { target, content: &content, key: &key, deadline, max_attempts }).await
+        }
+        .boxed_local()
     }
 
     pub(super) fn forward(&self, event: &PendingFeedback) -> LocalBoxFuture<'static, ForwardEnd> {
@@ -135,16 +162,60 @@ impl ProfileWiring {
         }
         .boxed_local()
     }
+
+    /// Asks CXone's own search and the databases, side by side; `None` where the plan asks none of them.
+    pub(super) fn ask_others(&self, item: &WorkItem, query: &Query) -> Option<LocalBoxFuture<'static, Vec<Answer>>> {
+        let Answering { engine, plan, .. } = self.answering.clone();
+        if plan.backends.iter().all(|backend| *backend == Backend::Index) {
+            return None;
+        }
+        let (calls, query, deadline) = (Rc::clone(&self.calls), query.clone(), item.deadline);
+        let asking = async move {
+            let search = async {
+                let is_asked = plan.asks(Backend::Search);
+                if is_asked { Some(search(&calls, &query, plan.cards, deadline).await) } else { None }
+            };
+            let (search, mut answers) = join(search, engine.ask_beside_index(&query, &plan)).await;
+            answers.extend(search);
+            answers
+        };
+        Some(asking.boxed_local())
+    }
+}
+
+/// What a profile cannot work without.
+fn needed_parts(profile: &Profile) -> Vec<Part> {
+    let mut parts = vec![Part::Token];
+    parts.extend(profile.stream.map(|_| Part::Stream));
+    let answers_from_somewhere =
+        profile.plan.asks(Backend::Index) || profile.knowledge.graph.is_some() || profile.knowledge.chroma.is_some();
+    parts.extend(answers_from_somewhere.then_some(Part::Knowledge));
+    parts
+}
+
+async fn search(calls: &CxoneCalls, query: &Query, page_size: usize, deadline: Instant) -> Answer {
+    match calls.search(&query.text, page_size, deadline).await {
+        Ok(hits) => Ok(hits.into_iter().map(found_by_search).collect()),
+        Err(error) => Err(BackendError { backend: Backend::Search, reason: error.to_string() }),
+    }
+}
+
+fn found_by_search(hit: SearchHit) -> Candidate {
+    let url = Some(hit.url).filter(|url| !url.is_empty());
+    let article = Article { id: hit.id, title: hit.title, body: hit.body.clone(), url, ..Article::default() };
+    let scores = Scores { search: Some(hit.score), ..Scores::default() };
+    Candidate { article: Arc::new(article), passage: hit.body, backend: Backend::Search, matched_by: None, scores }
 }
 
 async fn open(
     calls: &CxoneCalls,
-    contract: Contract,
+    stream: StreamKind,
     metrics: &Metrics,
 ) -> Result<Box<dyn FrameSource>, ConnectFailure> {
     let token = calls.token().await.map_err(ConnectFailure::NoToken)?;
-    let (url, asked) = (calls.connection().stream_url(), Instant::now());
-    let opened = websocket::connect(calls.http(), url, token.secret(), contract.defaults().stream_token).await;
+    let Some(url) = calls.connection().stream_url() else { return Err(ConnectFailure::NoStream) };
+    let asked = Instant::now();
+    let opened = websocket::connect(calls.http(), url, token.secret(), stream.token_placement()).await;
     let (outcome, detail) = match &opened {
         // What 2xx is elsewhere is 101 here.
         Ok(_) => (CallOutcome::Answered(200), String::new()),

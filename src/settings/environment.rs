@@ -3,16 +3,26 @@
 use super::known_keys::{KnownKeys, UnknownKey};
 
 /// Short names and the keys that they stand for. An empty value counts as not set.
-const SHORT_NAMES: [(&str, &str); 11] = [
+const SHORT_NAMES: [(&str, &str); 21] = [
     ("CUECARD_ADMIN_ADDR", "admin.addr"),
+    ("CUECARD_API_ADDR", "api.addr"),
+    ("CUECARD_API_KEYS", "api.keys"),
     ("CUECARD_DATA_DIR", "data.dir"),
     ("DATABASE_URL", "data.database_url"),
     ("CUECARD_MODEL_DIR", "encoder.model_dir"),
     ("CXONE_CONTRACT", "profile.contract"),
     ("CXONE_BASE_URL", "profile.base_url"),
+    ("CXONE_ENV", "profile.env"),
+    ("CXONE_OAUTH_URL", "profile.oauth_url"),
     ("CXONE_CLIENT_ID", "profile.client_id"),
     ("CXONE_CLIENT_SECRET", "profile.client_secret"),
     ("CUECARD_INDEX", "profile.index"),
+    ("CUECARD_GRAPH", "profile.graph"),
+    ("NEO4J_URI", "profile.neo4j_uri"),
+    ("NEO4J_USER", "profile.neo4j_user"),
+    ("NEO4J_PASSWORD", "profile.neo4j_password"),
+    ("CHROMA_URL", "profile.chroma_url"),
+    ("FEEDBACK_CALLBACK_URL", "profile.callback_url"),
     ("CUECARD_RANKER", "profile.ranker"),
     ("CUECARD_SILENCE", "profile.silence"),
 ];
@@ -56,9 +66,13 @@ pub(super) fn overrides(
     Ok(short)
 }
 
-/// The variables that set a profile's key, for messages that name both ways.
-pub(super) fn short_name(key: &str) -> Option<&'static str> {
-    SHORT_NAMES.iter().find(|(_, known)| *known == key).map(|(name, _)| *name)
+/// How a key of a profile can be set, for messages: the file's way and the environment's.
+pub(super) fn both_ways(profile: &str, key: &str) -> String {
+    let in_file = format!("set `{key}` in [profiles.{profile}]");
+    let path = format!("profile.{key}");
+    let short = SHORT_NAMES.iter().find(|(_, known)| *known == path).map(|(name, _)| (*name).to_owned());
+    let variable = short.unwrap_or_else(|| format!("{PREFIX}PROFILE__{}", key.to_uppercase()));
+    format!("{in_file} or {variable} in the environment")
 }
 
 #[cfg(test)]

@@ -1,20 +1,21 @@
 //! Reads the layers and checks them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, File, FileFormat};
 use serde::Deserialize;
 use toml::Table;
 
+use super::check::check_name;
 use super::environment::{self, UnknownVariable};
 use super::known_keys::{KnownKeys, UnknownKey};
-use super::profile::{Profile, ProfileSettings, check_name};
+use super::profile::{Profile, ProfileSettings};
 use super::sections::{
-    AdminSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection, PipelineSettings,
-    SearchSettings, ShutdownSettings, SupervisionSettings,
+    AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
+    PipelineSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
 };
+use super::values::Words;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
@@ -22,6 +23,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub admin: AdminSettings,
+    pub api: ApiSettings,
     pub data: DataSettings,
     pub encoder: EncoderSection,
     pub search: SearchSettings,
@@ -39,6 +41,7 @@ pub struct Settings {
 #[derive(Debug, Deserialize)]
 struct Written {
     admin: AdminSettings,
+    api: ApiSettings,
     data: DataSettings,
     encoder: EncoderSection,
     search: SearchSettings,
@@ -74,6 +77,9 @@ pub enum SettingsError {
          environment, or a file with a section [profiles.NAME] by --config FILE"
     )]
     NoProfile,
+    /// A value out of its range.
+    #[error("{reason}")]
+    Section { reason: String },
     /// A profile that can't work.
     #[error("profile `{profile}`: {reason}")]
     Profile { profile: String, reason: String },
@@ -95,10 +101,26 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let layers = Layers::read(file, variables)?;
         let written = layers.written()?;
-        let profiles = layers.profiles(&written)?;
-        let Written { admin, data, encoder, search, pipeline, buffer, cxone, delivery, supervision, shutdown, .. } =
-            written;
-        Ok(Self { admin, data, encoder, search, pipeline, buffer, cxone, delivery, supervision, shutdown, profiles })
+        let profiles = profiles(&written)?;
+        let Written {
+            admin, api, data, encoder, search, pipeline, buffer, cxone, delivery, supervision, shutdown, ..
+        } = written;
+        let settings = Self {
+            admin,
+            api,
+            data,
+            encoder,
+            search,
+            pipeline,
+            buffer,
+            cxone,
+            delivery,
+            supervision,
+            shutdown,
+            profiles,
+        };
+        settings.check().map_err(|reason| SettingsError::Section { reason })?;
+        Ok(settings)
     }
 }
 
@@ -205,37 +227,29 @@ impl Layers {
         };
         variable.or_else(file).or_else(inherited)
     }
+}
 
-    fn profiles(&self, written: &Written) -> Result<Vec<Profile>, SettingsError> {
-        let checked = |name: &str, settings: &ProfileSettings| {
-            Profile::check(name, settings, &written.cxone)
-                .map_err(|reason| SettingsError::Profile { profile: name.to_owned(), reason })
-        };
-        if !written.profiles.is_empty() {
-            return written.profiles.iter().map(|(name, settings)| checked(name, settings)).collect();
-        }
-        let says_so = |key: &str| {
-            let in_file =
-                self.file.iter().any(|(_, table)| table.get("profile").and_then(|profile| profile.get(key)).is_some());
-            in_file || self.overrides.iter().any(|found| found.key == format!("profile.{key}"))
-        };
-        if !says_so("contract") {
-            return Err(SettingsError::NoProfile);
-        }
-        Ok(vec![checked(&written.profile.contract.to_string(), &written.profile)?])
+fn profiles(written: &Written) -> Result<Vec<Profile>, SettingsError> {
+    let checked = |name: &str, settings: &ProfileSettings| {
+        Profile::check(name, settings, &written.cxone)
+            .map_err(|reason| SettingsError::Profile { profile: name.to_owned(), reason })
+    };
+    if !written.profiles.is_empty() {
+        return written.profiles.iter().map(|(name, settings)| checked(name, settings)).collect();
     }
+    let contracts = &written.profile.contract.0;
+    if contracts.is_empty() {
+        return Err(SettingsError::NoProfile);
+    }
+    let alone = |contract: &String| {
+        let contract_alone = Words(vec![contract.clone()]);
+        (contract.clone(), ProfileSettings { contract: contract_alone, ..written.profile.clone() })
+    };
+    let profiles: BTreeMap<_, _> = contracts.iter().map(alone).collect();
+    profiles.iter().map(|(name, settings)| checked(name, settings)).collect()
 }
 
 /// `[profile]` as defaults and environment leave it.
 pub(super) fn environment_profile() -> Result<ProfileSettings, SettingsError> {
     Ok(Layers::read(None, std::env::vars())?.written()?.profile)
-}
-
-/// How a key of a profile can be set, for messages: the file's way and the environment's.
-pub(super) fn both_ways(profile: &str, key: &str) -> String {
-    let mut ways = format!("set `{key}` in [profiles.{profile}]");
-    if let Some(variable) = environment::short_name(&format!("profile.{key}")) {
-        let _ = write!(ways, " or {variable} in the environment");
-    }
-    ways
 }

@@ -3,18 +3,22 @@
 //! A key that nobody knows, a value of the wrong type and a profile that can't work are errors that say where
 //! they stand and what to write instead.
 
+mod check;
 mod environment;
 mod known_keys;
 mod load;
 mod profile;
+mod ranges;
 mod sections;
+mod values;
 
 pub use load::{Settings, SettingsError};
-pub use profile::{Profile, ProfileSettings, Switch};
+pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, ProfileSettings, SyncSettings};
 pub use sections::{
-    AdminSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection, PipelineSettings,
-    SearchSettings, ShutdownSettings, SupervisionSettings, Threads,
+    AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
+    PipelineSettings, SearchSettings, ShutdownSettings, SupervisionSettings, Threads,
 };
+pub use values::{Auto, Switch};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,14 @@
 //! The sections of the settings as they are written; `config/default.toml` explains each key.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::values::Words;
 
 /// A number of threads, or `"auto"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,32 @@ impl<'de> Deserialize<'de> for Threads {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AdminSettings {
     pub addr: SocketAddr,
+}
+
+/// `[api]`
+#[derive(Clone, Deserialize)]
+pub struct ApiSettings {
+    pub addr: SocketAddr,
+    pub keys: Words,
+    pub workers: usize,
+    pub max_body_bytes: usize,
+}
+
+impl fmt::Debug for ApiSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.accepted_keys().len();
+        formatter.debug_struct("ApiSettings").field("addr", &self.addr).field("keys", &keys).finish_non_exhaustive()
+    }
+}
+
+impl ApiSettings {
+    /// The keys that open the API; none where nobody is asked for one.
+    pub fn accepted_keys(&self) -> Vec<SecretString> {
+        match self.keys.0.as_slice() {
+            [off] if off == "off" => Vec::new(),
+            keys => keys.iter().map(|key| SecretString::from(key.as_str())).collect(),
+        }
+    }
 }
 
 /// `[data]`
@@ -144,6 +174,9 @@ pub struct CxoneSettings {
     pub pong_timeout: Duration,
     pub max_message_bytes: usize,
     pub max_answer_bytes: usize,
+    pub max_articles_bytes: usize,
+    #[serde(with = "humantime_serde")]
+    pub articles_idle_timeout: Duration,
     pub allow_plain_http: bool,
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cuecard_actors::engine::ranking::Ranker;
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use toml::{Table, Value};
 
@@ -15,15 +16,35 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 const TENANT: [(&str, &str); 3] =
     [("CXONE_CONTRACT", "insights"), ("CXONE_CLIENT_ID", "client"), ("CXONE_CLIENT_SECRET", "opensesame")];
 
-/// Keys whose value may be any text; what is wrong with it shows when it is used.
-const ANY_TEXT: [&str; 7] = [
+/// Keys whose value may be any text; what is wrong with it shows when the profile is checked, or when it is used.
+const ANY_TEXT: [&str; 27] = [
+    "api.keys",
     "data.dir",
     "data.database_url",
     "encoder.model_dir",
+    "profile.contract",
     "profile.base_url",
+    "profile.env",
+    "profile.token_path",
+    "profile.oauth_url",
+    "profile.scopes",
     "profile.client_id",
     "profile.client_secret",
+    "profile.agent_id",
+    "profile.backends",
     "profile.index",
+    "profile.graph",
+    "profile.neo4j_uri",
+    "profile.neo4j_user",
+    "profile.neo4j_password",
+    "profile.chroma_url",
+    "profile.chroma_collection",
+    "profile.chroma_tenant",
+    "profile.chroma_database",
+    "profile.chroma_token",
+    "profile.model_dir",
+    "profile.callback_url",
+    "profile.callback_hosts",
 ];
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -92,7 +113,7 @@ fn the_environment_beats_the_file_and_the_file_the_defaults() {
 fn an_empty_variable_counts_as_not_set() {
     let pairs = [("CUECARD_RANKER", ""), ("CUECARD_ADMIN_ADDR", ""), ("DATABASE_URL", ""), ("CUECARD_INDEX", "")];
     let settings = load(None, &[&TENANT[..], &pairs].concat()).unwrap();
-    assert_eq!(settings.profiles[0].index, PathBuf::from("./data/index"));
+    assert_eq!(settings.profiles[0].knowledge.index, Some(PathBuf::from("./data/index")));
     assert_eq!(settings.data.ledger_url(), "sqlite:./data/ledger.db");
 }
 
@@ -100,6 +121,7 @@ fn an_empty_variable_counts_as_not_set() {
 fn several_profiles_inherit_what_they_do_not_say() {
     let file = "
         [profile]
+        contract = 'insights'
         client_secret = 'shared'
         cards = 2
         [profiles.north]
@@ -139,6 +161,7 @@ fn profiles_can_be_made_by_the_environment_alone() {
         ("CUECARD__PROFILES__NORTH__CLIENT_ID", "n"),
         ("CUECARD__PROFILES__SOUTH__CLIENT_ID", "s"),
         ("CXONE_CLIENT_SECRET", "shared"),
+        ("CXONE_CONTRACT", "insights"),
     ];
     let settings = load(None, &pairs).unwrap();
     let names: Vec<_> = settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
@@ -157,13 +180,20 @@ fn without_a_profile_both_ways_are_named() {
 
 #[test]
 fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
-    let cases: [(&str, &str, &[&str]); 7] = [
+    let cases: [(&str, &str, &[&str]); 14] = [
         ("CXONE_CLIENT_ID", "", &["`insights`", "client_id", "CXONE_CLIENT_ID", "[profiles.insights]"]),
         ("CXONE_CLIENT_SECRET", " ", &["`insights`", "client_secret", "CXONE_CLIENT_SECRET"]),
         ("CXONE_BASE_URL", "cxone.example", &["`insights`", "base_url", "CXONE_BASE_URL", "https://"]),
         ("CXONE_BASE_URL", "http://cxone.example", &["`insights`", "allow_plain_http"]),
         ("CUECARD__PROFILE__CARDS", "0", &["`insights`", "`cards`"]),
         ("CUECARD__PROFILE__CANDIDATES", "0", &["`insights`", "`candidates`"]),
+        ("CUECARD__PROFILE__MIN_COSINE", "nan", &["`insights`", "`min_cosine`"]),
+        ("CUECARD__PROFILE__DEADLINE", "0s", &["`insights`", "`deadline`"]),
+        ("CUECARD__PROFILE__BACKENDS", "memory", &["`insights`", "`backends`", "memory", "index, search"]),
+        ("CUECARD__PROFILE__BACKENDS", "graph", &["`insights`", "`graph`", "CUECARD_GRAPH"]),
+        ("CUECARD__PROFILE__BACKENDS", "chroma", &["`insights`", "`chroma_url`", "CHROMA_URL"]),
+        ("CUECARD__PROFILE__DIALECT", "rag", &["`insights`", "`agent_id`"]),
+        ("CXONE_CONTRACT", "snippets", &["`snippets`", "`base_url`", "CXONE_BASE_URL"]),
         ("CXONE_CONTRACT", "telepathy", &["telepathy", "insights"]),
     ];
     for (name, value, expected) in cases {
@@ -179,12 +209,15 @@ fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
 
 #[test]
 fn a_profile_s_name_is_plain() {
-    for name in ["a b", "a.b", "", "a[0]", "caf\u{e9}"] {
+    for name in ["a b", "a.b", "", "a[0]", "caf\u{e9}", "North"] {
         let complaint = complaint(Some(&format!("[profiles.\"{name}\"]\ncards = 3\n")), &TENANT);
-        assert!(complaint.contains(&format!("`{name}`")) && complaint.contains("letters, digits"), "{complaint}");
+        assert!(
+            complaint.contains(&format!("`{name}`")) && complaint.contains("lower-case letters, digits"),
+            "{complaint}"
+        );
     }
-    let settings = load(Some("[profiles.North-1_a]\ncards = 3\n"), &TENANT).unwrap();
-    assert_eq!(settings.profiles[0].name.as_str(), "North-1_a");
+    let settings = load(Some("[profiles.north-1_a]\ncards = 3\n"), &TENANT).unwrap();
+    assert_eq!(settings.profiles[0].name.as_str(), "north-1_a");
 }
 
 #[test]
@@ -202,10 +235,10 @@ fn a_section_that_is_no_section_is_named() {
 #[test]
 fn an_inherited_value_is_named_where_it_stands() {
     let file = "[profile]\nranker = 'best'\n[profiles.acme]\ncards = 3\n";
-    let in_file = complaint(Some(file), &TENANT[1..]);
+    let in_file = complaint(Some(file), &TENANT);
     assert!(in_file.contains("cuecard.toml") && in_file.contains("ranker"), "{in_file}");
     let in_environment =
-        complaint(Some("[profiles.acme]\ncards = 3\n"), &[TENANT[1], TENANT[2], ("CUECARD_RANKER", "best")]);
+        complaint(Some("[profiles.acme]\ncards = 3\n"), &[&TENANT[..], &[("CUECARD_RANKER", "best")]].concat());
     assert!(in_environment.contains("CUECARD_RANKER"), "{in_environment}");
 }
 
@@ -248,8 +281,87 @@ fn a_duration_without_a_unit_in_the_file_is_named() {
 
 #[test]
 fn no_setting_is_printed_with_its_secret() {
-    let settings = load(None, &TENANT).unwrap();
-    assert!(!format!("{settings:?}").contains("opensesame"));
+    let secrets = [("CUECARD_API_KEYS", "opensesame"), ("NEO4J_PASSWORD", "opensesame")];
+    let settings = load(None, &[&TENANT[..], &secrets].concat()).unwrap();
+    assert!(!format!("{settings:?}").contains("opensesame"), "{settings:?}");
+}
+
+#[test]
+fn each_contract_has_the_documents_defaults() {
+    let base = ("CXONE_BASE_URL", "https://tenant.example");
+    let graph = ("CUECARD_GRAPH", "graph.jsonl");
+    let every = [("CXONE_CONTRACT", "rag,snippets,graph,insights,ranking"), TENANT[1], TENANT[2], base, graph];
+    let settings = load(None, &every).unwrap();
+    let seen: Vec<_> = settings
+        .profiles
+        .iter()
+        .map(|profile| {
+            let plan = &profile.plan;
+            let (name, deadline) = (profile.name.as_str(), plan.deadline.as_secs());
+            (name, plan.cards, plan.ranker.name(), deadline, plan.silence.is_some(), profile.knowledge.sync.is_some())
+        })
+        .collect();
+    // (profile, cards, ranker, deadline, silence, polls)
+    let expected = [
+        ("graph", 5, "priority", 15, false, false),
+        ("insights", 5, "cosine", 4, true, false),
+        ("rag", 3, "cosine", 15, false, false),
+        ("ranking", 10, "cosine", 15, false, false),
+        ("snippets", 3, "snippets", 4, true, true),
+    ];
+    assert_eq!(seen, expected);
+    let form = |name: &str| {
+        let profile = settings.profiles.iter().find(|profile| profile.name.as_str() == name).unwrap();
+        profile.connection.token_form().expose_secret().to_owned()
+    };
+    assert!(form("rag").ends_with("&scope=agentassists%3Awrite"), "{}", form("rag"));
+    assert!(!form("insights").contains("scope"), "{}", form("insights"));
+}
+
+#[test]
+fn a_stream_of_one_contract_goes_with_the_dialect_of_another() {
+    let mixed = [("CUECARD__PROFILE__DIALECT", "graph"), ("CUECARD__PROFILE__BACKENDS", "index, search")];
+    let settings = load(None, &[&TENANT[..], &mixed].concat()).unwrap();
+    let profile = &settings.profiles[0];
+    assert_eq!((profile.dialect.name(), profile.stream.unwrap().name()), ("graph", "insights"));
+    let form = profile.connection.token_form().expose_secret().to_owned();
+    let scopes = "agentassist%3Aread+ai%3Atraining%3Awrite+knowledge%3Aread+agentassist%3Ainteractions%3Awrite";
+    assert!(form.ends_with(&format!("&scope={scopes}")), "{form}");
+    let asked = [("CXONE_CONTRACT", "rag"), TENANT[1], TENANT[2], ("CUECARD__PROFILE__STREAM", "insights")];
+    assert!(complaint(None, &asked).contains("`stream`"));
+}
+
+#[test]
+fn an_api_that_other_machines_reach_wants_keys() {
+    let open = [("CUECARD_API_ADDR", "0.0.0.0:8000")];
+    let refused = complaint(None, &[&TENANT[..], &open].concat());
+    assert!(refused.contains("api.keys") && refused.contains("CUECARD_API_KEYS"), "{refused}");
+    let off = [open[0], ("CUECARD_API_KEYS", "off")];
+    assert!(load(None, &[&TENANT[..], &off].concat()).is_err(), "off is for loopback");
+    let keys = [open[0], ("CUECARD_API_KEYS", "one,two")];
+    assert_eq!(load(None, &[&TENANT[..], &keys].concat()).unwrap().api.accepted_keys().len(), 2);
+}
+
+#[test]
+fn a_number_out_of_its_range_is_named_with_the_range() {
+    // (key, value)
+    let table = [
+        ("pipeline.in_flight", "0"),
+        ("pipeline.in_flight", "10000000"),
+        ("pipeline.queue", "0"),
+        ("delivery.in_flight", "0"),
+        ("buffer.max_bytes", "0"),
+        ("buffer.conversations", "0"),
+        ("encoder.max_batch", "0"),
+        ("cxone.attempt_timeout", "0s"),
+        ("buffer.pause_after_last", "2days"),
+        ("pipeline.lexical_only_after", "100ms"),
+    ];
+    for (key, value) in table {
+        let set = variable(key);
+        let complaint = complaint(None, &[&TENANT[..], &[(set.as_str(), value)]].concat());
+        assert!(complaint.contains(&format!("`{key}`")), "{complaint}");
+    }
 }
 
 /// Keys that belong together may share the comment above the first of them.
@@ -267,6 +379,6 @@ fn every_default_is_explained() {
 
 #[test]
 fn every_default_can_be_written_into_a_file_as_it_stands() {
-    let settings = load(Some(DEFAULTS), &TENANT[1..]).unwrap();
+    let settings = load(Some(DEFAULTS), &TENANT).unwrap();
     assert_eq!(settings.profiles[0].name.as_str(), "insights");
 }

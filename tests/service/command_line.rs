@@ -160,9 +160,16 @@ fn check_looks_at_all_that_is_on_this_machine() {
     assert!(!ended.stdout.contains("opensesame"));
     let place = TempDir::new().unwrap();
     let file = place.path().join("cuecard.toml");
-    fs::write(&file, "[profiles.acme]\nclient_id = \"a\"\nclient_secret = \"b\"\n[profiles.beta]\nclient_id = \"c\"\nclient_secret = \"d\"\n").unwrap();
-    let ended = run(&["check", "--offline", "--config", text(&file)], &[("CUECARD_INDEX", text(index()))]);
-    assert!(ended.code == Some(0) && ended.stdout.contains("2 profile"), "{}{}", ended.stdout, ended.stderr);
+    fs::write(&file, "[profile]\ncontract = \"insights\"\n[profiles.acme]\nclient_id = \"a\"\nclient_secret = \"b\"\n[profiles.beta]\nclient_id = \"c\"\nclient_secret = \"d\"\n").unwrap();
+    let data = place.path().join("data");
+    let variables = [("CUECARD_INDEX", text(index())), ("CUECARD_DATA_DIR", text(&data))];
+    let ended = run(&["check", "--offline", "--config", text(&file)], &variables);
+    assert!(
+        ended.code == Some(0) && ended.stdout.contains("acme (insights), beta (insights)"),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
 }
 
 #[test]

@@ -4,8 +4,14 @@
 
 mod admin;
 mod answers;
+mod api;
 mod command_line;
 mod durability;
+mod graph;
 mod insights;
+mod rag;
+mod ranking;
+mod snippets;
 mod stream;
 mod support;
+mod tenants;

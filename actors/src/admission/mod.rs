@@ -6,6 +6,7 @@
 //! is behind, items get less effort, and at last the oldest are let go.
 
 mod giving_way;
+mod pace;
 mod queue;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +17,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 pub use giving_way::{GivingWay, Load, Pressure};
+use pace::Pace;
 use queue::{Queue, QueueKey, Queued};
 
-use crate::messages::{Admitted, Outcome, OutcomeSink, Stage, Ticket, WorkItem};
+use crate::messages::{Admitted, Failure, Outcome, OutcomeSink, Stage, Ticket, WorkItem};
 
 /// How much is let in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,6 +51,7 @@ struct Shared {
 struct State {
     queue: Queue,
     pressure: Pressure,
+    pace: Pace,
     closed: bool,
 }
 
@@ -61,7 +64,12 @@ impl Admission {
     ) -> Self {
         let shared = Shared {
             settings,
-            state: Mutex::new(State { queue: Queue::default(), pressure: Pressure::None, closed: false }),
+            state: Mutex::new(State {
+                queue: Queue::default(),
+                pressure: Pressure::None,
+                pace: Pace::default(),
+                closed: false,
+            }),
             arrived: Notify::new(),
             permits: Arc::new(Semaphore::new(settings.in_flight)),
             sink,
@@ -79,7 +87,7 @@ impl Admission {
     }
 
     /// Lets somebody's question in and gives them the outcome to wait for. It is never replaced; with a
-    /// full queue it ends as shed at once.
+    /// full queue, or one that would not let it in before its deadline, it ends as shed at once.
     pub fn ask(&self, item: WorkItem) -> oneshot::Receiver<Outcome> {
         let (reply, outcome) = oneshot::channel();
         let ticket = Ticket::new(&item, Arc::clone(&self.shared.sink), Some(reply));
@@ -91,8 +99,12 @@ impl Admission {
     fn enqueue(&self, key: QueueKey, item: WorkItem, ticket: Ticket, makes_room: bool) {
         let mut ends = Vec::new();
         let mut state = self.lock();
-        let is_full = state.queue.len() >= self.shared.settings.queue && !state.queue.contains(&key);
-        if state.closed || (is_full && !makes_room) {
+        let waiting = state.queue.len();
+        let is_full = waiting >= self.shared.settings.queue && !state.queue.contains(&key);
+        let would_be_late = || Instant::now() + state.pace.expected_wait(waiting) >= item.deadline;
+        if state.closed {
+            ends.push((ticket, Outcome::Failed(Failure::Stopping)));
+        } else if !makes_room && (is_full || would_be_late()) {
             ends.push((ticket, Outcome::Shed));
         } else {
             if is_full && let Some(oldest) = state.queue.pop() {
@@ -160,6 +172,10 @@ impl Admission {
                 next = Some((item, ticket));
                 break;
             }
+        }
+        if next.is_some() {
+            let still_waiting = state.queue.len();
+            state.pace.admitted(now, still_waiting);
         }
         drop(state);
         for (ticket, outcome) in late {

@@ -6,7 +6,7 @@ use cuecard_engine::Effort;
 use futures_util::StreamExt;
 
 use super::*;
-use crate::messages::{Failure, Outcome};
+use crate::messages::{Failure, Outcome, Receipt};
 use crate::testing::{Recorder, item};
 
 fn admission(queue: usize, in_flight: usize, recorder: &Arc<Recorder>) -> Admission {
@@ -50,7 +50,7 @@ async fn an_item_leaves_only_with_a_permit_and_the_ticket_gives_it_back() {
     assert_eq!((admission.in_flight(), admission.queued()), (1, 1));
     assert!(tokio::time::timeout(Duration::from_secs(1), admitted.next()).await.is_err(), "no permit is free");
     drop(first);
-    assert_eq!(recorder.outcomes(), [Outcome::Failed(Failure::Panicked)], "dropped unfinished");
+    assert_eq!(recorder.outcomes(), [Outcome::Failed(Failure::Stopping)], "dropped unfinished");
     assert_eq!(admitted.next().await.unwrap().item.key.interaction.to_string(), "b");
 }
 
@@ -79,10 +79,10 @@ async fn a_caller_is_never_replaced_and_told_at_once_when_the_queue_is_full() {
     let third = admission.ask(item("acme", "a", 3));
     assert_eq!(third.await.unwrap(), Outcome::Shed);
     let mut admitted = pin!(admission.admitted());
-    admitted.next().await.unwrap().ticket.finish(Outcome::Delivered { cxone_id: None });
-    assert_eq!(first.await.unwrap(), Outcome::Delivered { cxone_id: None });
+    admitted.next().await.unwrap().ticket.finish(Outcome::Delivered(Receipt::default()));
+    assert_eq!(first.await.unwrap(), Outcome::Delivered(Receipt::default()));
     drop(admitted.next().await.unwrap());
-    assert_eq!(second.await.unwrap(), Outcome::Failed(Failure::Panicked), "a dropped ticket answers its caller");
+    assert_eq!(second.await.unwrap(), Outcome::Failed(Failure::Stopping), "a dropped ticket answers its caller");
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +106,7 @@ async fn a_stream_dropped_between_items_loses_none_and_closing_drains() {
     admission.hear(item("acme", "a", 1));
     admission.close();
     admission.hear(item("acme", "b", 1));
-    assert_eq!(recorder.labels(), ["shed"], "closed");
+    assert_eq!(recorder.outcomes(), [Outcome::Failed(Failure::Stopping)], "closed");
     let mut admitted = pin!(admission.admitted());
     let last = admitted.next().await.unwrap();
     assert!(admitted.next().await.is_none());
@@ -137,7 +137,7 @@ async fn under_the_highest_pressure_only_the_old_items_are_let_go() {
     while admission.queued() > 0 {
         let next = admitted.next().await.unwrap();
         seen.push((next.item.key.interaction.to_string(), next.effort));
-        next.ticket.finish(Outcome::Delivered { cxone_id: None });
+        next.ticket.finish(Outcome::Delivered(Receipt::default()));
     }
     let names: Vec<_> = seen.iter().map(|(interaction, _)| interaction.as_str()).collect();
     assert_eq!(names, ["replaced", "asked", "new"]);

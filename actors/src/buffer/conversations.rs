@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use cuecard_engine::conversation::{FlushReason, Fragment, Pauses, Utterance, Window, WindowLimits};
+use cuecard_engine::conversation::{FlushReason, Fragment, Pauses, Speaker, Utterance, Window, WindowLimits};
 use tokio::time::Instant;
 
 use super::alarms::Alarms;
@@ -95,13 +95,27 @@ impl Conversations {
             }
             // Without an id it names no window; what the connection buffered waits for one that does.
             StreamWord::TurnEnded { interaction: None } => Vec::new(),
-            StreamWord::InteractionEnded { interaction } => {
+            StreamWord::Utterance { interaction, text } => {
                 let key = InteractionKey { profile, interaction };
-                self.alarms.set(&key, None);
-                self.named.remove(&key);
-                Vec::new()
+                let fragment = Fragment { speaker: Speaker::Customer, text, arrived: received };
+                let mut lost = self.hear_fragment(&key, fragment, emit);
+                lost.extend(self.flush(&key, FlushReason::State, Vec::new(), received, emit));
+                lost
             }
+            StreamWord::InteractionEnded { interaction } => self.end(&InteractionKey { profile, interaction }),
         }
+    }
+
+    /// Forgets a conversation; words that still waited for a pause would bring a card to nobody.
+    fn end(&mut self, key: &InteractionKey) -> Vec<Lost> {
+        self.alarms.set(key, None);
+        let ended = self.named.remove(key);
+        ended.map(|conversation| unfinished(key, &conversation)).into_iter().flatten().collect()
+    }
+
+    /// What still waits for a pause when the service ends.
+    pub(super) fn unfinished(&self) -> Vec<Lost> {
+        self.named.iter().filter_map(|(key, conversation)| unfinished(key, conversation)).collect()
     }
 
     fn hear_fragment(&mut self, key: &InteractionKey, fragment: Fragment, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
@@ -210,4 +224,11 @@ impl Conversations {
     pub(super) fn len(&self) -> usize {
         self.named.len()
     }
+}
+
+/// The words of a conversation that were never flushed.
+fn unfinished(key: &InteractionKey, conversation: &Conversation) -> Option<Lost> {
+    let detail = || format!("{}: {} ended before a pause", key.profile, key.interaction);
+    let count = conversation.window.num_unflushed() as u64;
+    (count > 0).then(|| Lost { reason: DropReason::Unfinished, count, detail: detail() })
 }

@@ -8,7 +8,7 @@ mod conversations;
 
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, StreamHandler, Supervised};
+use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler, Supervised};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ pub use conversations::BufferSettings;
 use conversations::{Conversations, Flushed, Lost};
 
 use crate::inbox::Inbox;
-use crate::messages::{Heard, ProfileName, WorkItem};
+use crate::messages::{Ask, Heard, ProfileName, WorkItem};
 use crate::supervision::{Escalation, Recovery, Timer};
 use crate::telemetry::{ActorDropped, DropReason, Metrics};
 
@@ -51,9 +51,8 @@ impl BufferDeps {
         let Flushed { key, utterance_number, utterance, heard, at } = flushed;
         let deadline = at + (self.deadline)(&key.profile);
         let decision = Uuid::now_v7();
-        let heard_at = Timestamp::now();
-        let key = key.clone();
-        (self.admit)(WorkItem { decision, key, utterance_number, heard_at, utterance, heard, deadline });
+        let (key, heard_at, ask) = (key.clone(), Timestamp::now(), Ask::Cards(utterance));
+        (self.admit)(WorkItem { decision, key, utterance_number, agent_id: None, heard_at, ask, heard, deadline });
     }
 }
 
@@ -128,6 +127,11 @@ impl StreamHandler<Heard> for Buffer {
         let lost = self.conversations.hear(heard, &|flushed| deps.admit(flushed));
         self.count(&lost);
         self.arm(context);
+    }
+
+    fn finished(&mut self, context: &mut Self::Context) {
+        self.count(&self.conversations.unfinished());
+        context.stop();
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use cuecard_cxone::answers::{Attempt, CallKind, CallOutcome};
 use cuecard_cxone::http::Answer;
 use cuecard_cxone::transport::TransportError;
 use tokio::time::Instant;
+
+use crate::messages::{Refusal, RefusalCause};
 
 /// Characters of an answer's body that are told to people.
 const SHOWN_OF_BODY: usize = 200;
@@ -31,10 +34,17 @@ pub(super) fn attempt(kind: CallKind, answer: &Answered, number: u32, deadline: 
         retry_after: answer.as_ref().ok().and_then(|answer| answer.retry_after.as_deref()),
         number,
         num_renewals: 0,
+        max_attempts: None,
         time_left: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
         wall_clock: SystemTime::now(),
         jitter: rand::random(),
     }
+}
+
+/// An answer that takes nothing, with what an operator is told of it.
+pub(super) fn refusal(answer: &Answered, reason: String) -> Refusal {
+    let (status, body) = answer.as_ref().map_or((0, Bytes::new()), |answer| (answer.status, answer.body.clone()));
+    Refusal { cause: RefusalCause::Status(status), reason, answer: body, retry_after: None }
 }
 
 /// What CXone said, for people: digits are masked, since a body may repeat what it was sent.
@@ -60,7 +70,7 @@ mod tests {
     #[test]
     fn a_body_is_cut_and_its_digits_are_masked() {
         let body = format!("card 4711 of\nca\u{301}ller {}", "x".repeat(300));
-        let answer = Ok(Answer { status: 400, retry_after: None, body: body.into() });
+        let answer = Ok(Answer { status: 400, retry_after: None, last_modified: None, body: body.into() });
         let said = describe(&answer);
         assert!(said.starts_with("status 400: card #### of#ca\u{301}ller xxx"), "{said}");
         assert_eq!(said.chars().count(), "status 400: ".len() + SHOWN_OF_BODY);

@@ -48,7 +48,7 @@ impl CxoneCalls {
             }
         };
         let now = Instant::now();
-        if let Some(until) = self.held(now) {
+        if let Some(until) = self.gate.held(now) {
             return ForwardEnd::Postponed { wait: until - now, reason: "CXone asked to wait".to_owned() };
         }
         let url = self.deps.connection.feedback_url();
@@ -68,11 +68,12 @@ impl CxoneCalls {
             }
             Decision::RetryAfter { wait, hold_profile, .. } => {
                 if hold_profile {
-                    self.hold(wait);
+                    self.gate.hold(wait);
                 }
                 ForwardEnd::Postponed { wait, reason }
             }
             Decision::GiveUp(given_up) => ForwardEnd::SetAside { reason: format!("{given_up}: {reason}") },
+            Decision::AwaitUnlock => ForwardEnd::SetAside { reason },
         }
     }
 }

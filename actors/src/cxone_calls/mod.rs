@@ -1,30 +1,34 @@
-//! How one profile calls CXone: with a token, within the answers table, held back by 429 and an open circuit.
+//! How one profile calls CXone: with a token, within the answers table, held back by 429, rate limit and open circuits.
 //!
 //! Shared by the profile's actors on the system arbiter; keeps no task and no queue of its own.
 
 mod answer;
 mod forward;
+mod gate;
 mod push;
+mod read;
+mod token;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::Recipient;
-use cuecard_cxone::answers::{CallKind, CallOutcome, Decision, RetryPolicy};
-use cuecard_cxone::circuit::{Circuit, CircuitSettings};
+use cuecard_cxone::answers::RetryPolicy;
 use cuecard_cxone::http::{HttpClient, Request};
 use cuecard_cxone::token::Token;
 use cuecard_cxone::{Connection, Dialect};
 use tokio::time::Instant;
 
-use answer::{Answered, attempt, describe, is_success, outcome};
+use answer::{Answered, describe, outcome};
 pub use forward::ForwardEnd;
+use gate::Gate;
+pub use gate::RateLimit;
+pub use push::{ASKED_ATTEMPTS, PushOrder};
+pub use read::{ArticlesRead, ReadError};
 
 use crate::health::ProfileHealth;
 use crate::messages::{GetToken, Invalidate, TokenError};
 use crate::telemetry::{CxoneAnswered, Endpoint, Metrics};
-use crate::token_actor::NoToken;
 
 /// What a profile's calls need.
 pub struct CxoneCallsDeps {
@@ -36,7 +40,9 @@ pub struct CxoneCallsDeps {
     pub dialect: Dialect,
     /// Waits and retries.
     pub policy: RetryPolicy,
-    /// Where it says whether the circuit is open.
+    /// Calls per second, where the tenant limits them.
+    pub rate_limit: Option<RateLimit>,
+    /// Where it says whether a circuit is open.
     pub health: Arc<ProfileHealth>,
     /// Where answers are counted.
     pub metrics: Metrics,
@@ -45,9 +51,7 @@ pub struct CxoneCallsDeps {
 /// See the module.
 pub struct CxoneCalls {
     deps: CxoneCallsDeps,
-    push_circuit: RefCell<Circuit>,
-    /// A 429 holds all sending of the profile until then.
-    held_until: Cell<Option<Instant>>,
+    gate: Gate,
     tokens: RefCell<Option<TokenActorAddress>>,
 }
 
@@ -63,12 +67,7 @@ pub struct TokenActorAddress {
 impl CxoneCalls {
     /// Calls for one profile; the `TokenActor` is introduced once it runs.
     pub fn new(deps: CxoneCallsDeps) -> Self {
-        Self {
-            deps,
-            push_circuit: RefCell::new(Circuit::new(CircuitSettings::default())),
-            held_until: Cell::new(None),
-            tokens: RefCell::new(None),
-        }
+        Self { gate: Gate::new(deps.rate_limit), deps, tokens: RefCell::new(None) }
     }
 
     /// Says whom to ask for tokens.
@@ -99,58 +98,18 @@ impl CxoneCalls {
         }
     }
 
-    /// Asks the token endpoint once; `number` counts the attempts since the last success.
-    pub async fn request_token(&self, number: u32) -> Result<Token, NoToken> {
-        let request = Request::form(self.deps.connection.token_url().clone(), self.deps.connection.token_form());
-        let asked = Instant::now();
-        let answer = self.send(Endpoint::Token, &request, None).await;
-        let token = answer
-            .as_ref()
-            .ok()
-            .filter(|answer| is_success(answer.status))
-            .map(|answer| Token::from_answer(&answer.body, asked, self.deps.connection.refresh_margin()));
-        let mut attempt = attempt(CallKind::Token, &answer, number, None);
-        let mut detail = describe(&answer);
-        match token {
-            Some(Ok(token)) => return Ok(token),
-            Some(Err(error)) => {
-                attempt.outcome = CallOutcome::Unusable;
-                detail = error.to_string();
-            }
-            None => {}
-        }
-        Err(match self.deps.policy.decide(&attempt) {
-            Decision::CredentialsRefused { wait } => {
-                let status = answer.as_ref().map_or(0, |answer| answer.status);
-                NoToken { error: TokenError::Refused { status }, ask_again_after: wait }
-            }
-            Decision::RetryAfter { wait, .. } | Decision::RenewToken { wait } => {
-                NoToken { error: TokenError::Unreachable { reason: detail }, ask_again_after: wait }
-            }
-            Decision::Done | Decision::GiveUp(_) => {
-                let ask_again_after = self.deps.policy.refused_credentials.step(number);
-                NoToken { error: TokenError::Unreachable { reason: detail }, ask_again_after }
-            }
-        })
-    }
-
+    /// One attempt, within the deadline.
     async fn send(&self, endpoint: Endpoint, request: &Request, deadline: Option<Instant>) -> Answered {
         let start = Instant::now();
         let time_left = deadline.map(|deadline| deadline.saturating_duration_since(start));
         let answer = self.deps.http.send(request, time_left).await;
-        let outcome = outcome(&answer);
-        CxoneAnswered { endpoint, outcome, detail: &describe(&answer), took: start.elapsed() }.emit(&self.deps.metrics);
+        self.count(endpoint, &answer, start);
         answer
     }
 
-    /// Until when a 429 holds the profile's sending back.
-    fn held(&self, now: Instant) -> Option<Instant> {
-        self.held_until.get().filter(|until| *until > now)
-    }
-
-    fn hold(&self, wait: Duration) {
-        let until = Instant::now() + wait;
-        self.held_until.set(Some(self.held_until.get().map_or(until, |held| held.max(until))));
+    fn count(&self, endpoint: Endpoint, answer: &Answered, since: Instant) {
+        let (outcome, detail) = (outcome(answer), describe(answer));
+        CxoneAnswered { endpoint, outcome, detail: &detail, took: since.elapsed() }.emit(&self.deps.metrics);
     }
 }
 

@@ -1,26 +1,43 @@
-//! Pushes cards until CXone takes them, refuses them, or they are too late.
+//! Pushes until CXone takes it, refuses it, or it is too late.
 
 use std::time::Duration;
 
-use cuecard_cxone::answers::{Attempt, CallKind, CallOutcome, Decision, GiveUpReason};
-use cuecard_cxone::circuit::{Admission, CircuitState, Permit};
+use bytes::Bytes;
+use cuecard_cxone::answers::{Attempt, CallOutcome, Decision, GiveUpReason, UNLOCK_POLL, session_is_locked};
+use cuecard_cxone::circuit::{CircuitState, Permit};
 use cuecard_cxone::http::Request;
 use cuecard_cxone::token::Token;
-use cuecard_cxone::{Card, InteractionId};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use cuecard_cxone::{InteractionId, PushContent, PushTarget};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::CxoneCalls;
-use super::answer::{Answered, attempt, describe};
+use super::answer::{Answered, attempt, describe, refusal};
+use super::gate::Held;
 use crate::health::{Condition, Part};
-use crate::messages::{Failure, Outcome, Stage, TokenError};
+use crate::messages::{Failure, Outcome, Receipt, Refusal, RefusalCause, Stage, TokenError};
 use crate::telemetry::Endpoint;
+
+/// Attempts in all where somebody waits for the answer; a card from a stream is tried until its deadline.
+pub const ASKED_ATTEMPTS: u32 = 3;
 
 /// How soon a push asks again for a token that can't be had at the moment.
 const TOKEN_PAUSE: Duration = Duration::from_millis(250);
-/// How often a push that waits for another one's probe of an open circuit looks how it went.
-const PROBE_PAUSE: Duration = Duration::from_millis(50);
 
 const LATE: Outcome = Outcome::Expired(Stage::Inject);
+
+/// What is to be pushed, where, and until when.
+pub struct PushOrder<'a> {
+    /// Whose desktop.
+    pub target: PushTarget<'a>,
+    /// What it shows.
+    pub content: &'a PushContent,
+    /// The same on every attempt.
+    pub key: &'a str,
+    /// No attempt starts after it.
+    pub deadline: Instant,
+    /// Attempts in all, where they are counted.
+    pub max_attempts: Option<u32>,
+}
 
 /// What a push went through so far.
 #[derive(Default)]
@@ -36,52 +53,74 @@ struct Tries {
 enum Step {
     End(Outcome),
     Again { wait: Duration },
+    AwaitUnlock(Refusal),
+}
+
+/// The request and its bounds, the same for every attempt.
+struct Push {
+    request: Request,
+    deadline: Instant,
+    max_attempts: Option<u32>,
+    count: usize,
 }
 
 impl CxoneCalls {
-    /// Pushes cards; every attempt carries `key`, and none starts after `deadline`.
-    pub async fn push(&self, interaction: &InteractionId, cards: &[Card], key: &str, deadline: Instant) -> Outcome {
-        let body = match self.deps.dialect.body(interaction, cards).to_json() {
+    /// Pushes.
+    pub async fn push(&self, order: PushOrder<'_>) -> Outcome {
+        let body = self.deps.dialect.body(&order.target, order.content);
+        let count = body.num_cards();
+        let body = match body.to_json() {
             Ok(body) => body,
-            Err(error) => return Outcome::Refused { reason: format!("the cards can't be written as json: {error}") },
+            Err(error) => return Outcome::Failed(Failure::Unwritable { reason: error.to_string() }),
         };
-        let url = self.deps.connection.push_url(self.deps.dialect, interaction);
-        let request = Request::json(self.deps.dialect.method(), url, body).with_idempotency_key(key);
+        let url = self.deps.connection.push_url(self.deps.dialect, order.target.interaction);
+        let request = Request::json(self.deps.dialect.method(), url, body).with_idempotency_key(order.key);
+        let headers = self.deps.dialect.extra_headers().iter();
+        let request = headers.fold(request, |request, (name, value)| request.with_header(name, *value));
+        let push = Push { request, deadline: order.deadline, max_attempts: order.max_attempts, count };
         let mut tries = Tries::default();
         loop {
-            match self.push_once(&request, &mut tries, deadline).await {
+            match self.push_once(&push, &mut tries).await {
                 Step::End(outcome) => return outcome,
                 Step::Again { wait } => sleep(wait).await,
+                Step::AwaitUnlock(refusal) => {
+                    if let Err(outcome) = self.unlocked(order.target.interaction, refusal, push.deadline).await {
+                        return outcome;
+                    }
+                }
             }
         }
     }
 
-    async fn push_once(&self, request: &Request, tries: &mut Tries, deadline: Instant) -> Step {
-        let token = match self.token_before(deadline).await {
+    async fn push_once(&self, push: &Push, tries: &mut Tries) -> Step {
+        let token = match self.token_before(push.deadline).await {
             Ok(token) => token,
             Err(outcome) => return Step::End(outcome),
         };
-        let permit = match self.pass_before(deadline).await {
+        let permit = match self.gate.pass(Endpoint::Push, push.deadline).await {
             Ok(permit) => permit,
-            Err(outcome) => return Step::End(outcome),
+            Err(Held::Late) => return Step::End(self.held_off(push.deadline)),
+            Err(Held::CircuitOpen) => return Step::End(Outcome::Failed(Failure::Unreachable)),
         };
         if std::mem::take(&mut tries.is_ambiguous) {
             self.deps.metrics.count_redelivered(self.deps.health.profile());
         }
-        let request = request.clone().with_bearer(token.secret().clone());
-        let answer = self.send(Endpoint::Push, &request, Some(deadline)).await;
+        let request = push.request.clone().with_bearer(token.secret().clone());
+        let answer = self.send(Endpoint::Push, &request, Some(push.deadline)).await;
         tries.number += 1;
-        let mut attempt = attempt(CallKind::Push, &answer, tries.number, Some(deadline));
+        let mut attempt = attempt(self.deps.dialect.call_kind(), &answer, tries.number, Some(push.deadline));
         attempt.num_renewals = tries.num_renewals;
+        attempt.max_attempts = push.max_attempts;
         self.record(permit, attempt.outcome);
-        self.judge(&attempt, &answer, token, tries)
+        self.judge(&attempt, &answer, token, tries, push.count)
     }
 
-    fn judge(&self, attempt: &Attempt<'_>, answer: &Answered, token: Token, tries: &mut Tries) -> Step {
+    fn judge(&self, attempt: &Attempt<'_>, answer: &Answered, token: Token, tries: &mut Tries, count: usize) -> Step {
         match self.deps.policy.decide(attempt) {
             Decision::Done => {
-                let cxone_id = answer.as_ref().ok().and_then(|answer| self.deps.dialect.returned_id(&answer.body));
-                Step::End(Outcome::Delivered { cxone_id })
+                let answer = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
+                let cxone_id = self.deps.dialect.returned_id(&answer);
+                Step::End(Outcome::Delivered(Receipt { cxone_id, count, answer }))
             }
             Decision::RenewToken { wait } => {
                 tries.num_renewals += 1;
@@ -91,16 +130,14 @@ impl CxoneCalls {
             }
             Decision::RetryAfter { wait, hold_profile, ambiguous } => {
                 if hold_profile {
-                    self.hold(wait);
+                    self.gate.hold(wait);
                 }
                 tries.is_ambiguous = ambiguous;
                 Step::Again { wait }
             }
-            Decision::GiveUp(GiveUpReason::Late) => Step::End(self.late(attempt)),
-            Decision::GiveUp(reason) => Step::End(self.given_up(reason, answer, tries)),
-            Decision::CredentialsRefused { .. } => {
-                Step::End(Outcome::Refused { reason: GiveUpReason::Unauthorised.to_string() })
-            }
+            Decision::AwaitUnlock => Step::AwaitUnlock(refusal(answer, describe(answer))),
+            Decision::GiveUp(reason) => Step::End(self.given_up(reason, attempt, answer, tries)),
+            Decision::CredentialsRefused { .. } => Step::End(Outcome::Refused(credentials_refused(describe(answer)))),
         }
     }
 
@@ -110,7 +147,7 @@ impl CxoneCalls {
             match timeout_at(deadline, self.token()).await {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(error @ TokenError::Refused { .. })) => {
-                    return Err(Outcome::Refused { reason: error.to_string() });
+                    return Err(Outcome::Refused(credentials_refused(error.to_string())));
                 }
                 Ok(Err(_)) if Instant::now() + TOKEN_PAUSE < deadline => sleep(TOKEN_PAUSE).await,
                 Ok(Err(_)) | Err(_) => return Err(Outcome::Failed(Failure::Unreachable)),
@@ -118,73 +155,75 @@ impl CxoneCalls {
         }
     }
 
-    /// Waits until neither a 429 nor the circuit holds pushes back, unless that is too late.
-    async fn pass_before(&self, deadline: Instant) -> Result<Permit, Outcome> {
+    /// Looks at the session until it is unlocked; one that was not locked refused for another reason.
+    async fn unlocked(&self, session: &InteractionId, refusal: Refusal, deadline: Instant) -> Result<(), Outcome> {
+        let mut was_locked = false;
         loop {
-            let now = Instant::now();
-            if now >= deadline {
-                return Err(LATE);
+            let session = self.read_session(session, deadline).await;
+            match session.map(|answer| session_is_locked(&answer.body)) {
+                Ok(true) if Instant::now() + UNLOCK_POLL < deadline => was_locked = true,
+                Ok(false) if was_locked => return Ok(()),
+                // Locked until the deadline, not locked at all, or nobody can say: the refusal stands.
+                Ok(_) | Err(_) => return Err(Outcome::Refused(refusal)),
             }
-            if let Some(until) = self.held(now) {
-                if until >= deadline {
-                    return Err(LATE);
-                }
-                sleep_until(until).await;
-                continue;
-            }
-            let admission = self.push_circuit.borrow_mut().admit(now);
-            match admission {
-                Admission::Pass(permit) => return Ok(permit),
-                // Another push finds out whether CXone is back, which may be any moment.
-                Admission::Refused { .. } if self.circuit_state() == CircuitState::Probing => sleep(PROBE_PAUSE).await,
-                Admission::Refused { retry_after } if now + retry_after >= deadline => {
-                    return Err(Outcome::Failed(Failure::Unreachable));
-                }
-                Admission::Refused { retry_after } => sleep(retry_after).await,
-            }
+            sleep(UNLOCK_POLL).await;
         }
     }
 
-    fn circuit_state(&self) -> CircuitState {
-        self.push_circuit.borrow().state()
-    }
-
     fn record(&self, permit: Permit, outcome: CallOutcome) {
-        self.push_circuit.borrow_mut().record(permit, outcome.into(), Instant::now());
-        let condition = match self.circuit_state() {
+        let condition = match self.gate.record(Endpoint::Push, permit, outcome) {
             CircuitState::Closed => Condition::Good,
             CircuitState::Open | CircuitState::Probing => {
                 Condition::Failing("the circuit is open: CXone fails to take pushes".to_owned())
             }
         };
-        self.deps.health.set(Part::Circuit, condition);
+        self.deps.health.set(Part::Pushes, condition);
     }
 
-    /// A 429 whose wait is too long for this card still holds the cards behind it; anything else that goes on until
-    /// the deadline is CXone's own failure.
-    fn late(&self, attempt: &Attempt<'_>) -> Outcome {
-        let without_deadline = Attempt { time_left: None, ..*attempt };
-        match self.deps.policy.decide(&without_deadline) {
-            Decision::RetryAfter { wait, hold_profile: true, .. } => {
-                self.hold(wait);
-                LATE
-            }
-            _ => Outcome::Failed(Failure::Unreachable),
+    /// What waits for longer than the push has time: a 429, or the profile's own rate limit.
+    fn held_off(&self, deadline: Instant) -> Outcome {
+        let now = Instant::now();
+        match self.gate.held(now) {
+            Some(until) if until >= deadline && now < deadline => Outcome::HeldOff(Refusal {
+                cause: RefusalCause::Status(429),
+                reason: "CXone asked to wait for longer than the push has time".to_owned(),
+                answer: Bytes::new(),
+                retry_after: Some(until - now),
+            }),
+            _ => LATE,
         }
     }
 
-    fn given_up(&self, reason: GiveUpReason, answer: &Answered, tries: &Tries) -> Outcome {
+    fn given_up(&self, reason: GiveUpReason, attempt: &Attempt<'_>, answer: &Answered, tries: &Tries) -> Outcome {
         let said = describe(answer);
-        match reason {
-            GiveUpReason::Ambiguous | GiveUpReason::NotSendable => Outcome::Failed(Failure::Unreachable),
-            GiveUpReason::Forbidden => {
-                Outcome::Refused { reason: format!("{}; {said}", self.deps.dialect.forbidden_reason()) }
-            }
+        let said = match reason {
+            GiveUpReason::Forbidden => format!("{}; {said}", self.deps.dialect.forbidden_reason()),
             GiveUpReason::Unauthorised => {
-                let before = tries.refused.as_deref().unwrap_or_default();
-                Outcome::Refused { reason: format!("{reason}; {before}; {said}") }
+                format!("{reason}; {}; {said}", tries.refused.as_deref().unwrap_or_default())
             }
-            _ => Outcome::Refused { reason: format!("{reason}; {said}") },
+            _ => format!("{reason}; {said}"),
+        };
+        match attempt.outcome {
+            CallOutcome::Answered(429) => self.given_up_waiting(attempt, refusal(answer, said)),
+            CallOutcome::Answered(500..=599) => Outcome::Failed(Failure::CxoneFailed(refusal(answer, said))),
+            CallOutcome::Answered(_) => Outcome::Refused(refusal(answer, said)),
+            CallOutcome::Failed(failure) if failure.is_ambiguous() => Outcome::Failed(Failure::TimedOut),
+            CallOutcome::Failed(_) | CallOutcome::Unusable => Outcome::Failed(Failure::Unreachable),
         }
     }
+
+    /// A 429 whose wait this push can't afford still holds the pushes behind it.
+    fn given_up_waiting(&self, attempt: &Attempt<'_>, refusal: Refusal) -> Outcome {
+        let unbounded = Attempt { time_left: None, max_attempts: None, ..*attempt };
+        let Decision::RetryAfter { wait, .. } = self.deps.policy.decide(&unbounded) else {
+            return Outcome::Refused(refusal);
+        };
+        self.gate.hold(wait);
+        let refusal = Refusal { retry_after: Some(wait), ..refusal };
+        if attempt.max_attempts.is_some() { Outcome::Refused(refusal) } else { Outcome::HeldOff(refusal) }
+    }
+}
+
+fn credentials_refused(reason: String) -> Refusal {
+    Refusal { cause: RefusalCause::Credentials, reason, answer: Bytes::new(), retry_after: None }
 }

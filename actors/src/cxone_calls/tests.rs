@@ -3,17 +3,19 @@
 mod loopback;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix::Addr;
+use bytes::Bytes;
 use cuecard_cxone::backoff::Backoff;
 use cuecard_cxone::feedback::FeedbackCall;
-use cuecard_cxone::{Card, ConnectionSettings, Contract, InteractionId};
+use cuecard_cxone::{Card, ConnectionSettings, Contract, InteractionId, PushContent, PushTarget};
 use jiff::Timestamp;
-use loopback::{FEEDBACK, Loopback, PUSH, Reply, TOKEN};
+use loopback::{FEEDBACK, Loopback, PUSH, RANKING, Reply, SEARCH, SESSION, TOKEN};
 
 use super::*;
 use crate::health::{Condition, Part};
-use crate::messages::{Failure, Outcome, ProfileName, Stage};
+use crate::messages::{Failure, Outcome, ProfileName, Receipt, RefusalCause, Stage};
 use crate::telemetry::ProfileState;
 use crate::testing::{Bench, until};
 use crate::token_actor::{TokenActor, TokenActorDeps};
@@ -38,16 +40,22 @@ async fn fixture() -> Fixture {
 }
 
 fn with_policy(cxone: Loopback, policy: RetryPolicy) -> Fixture {
+    speaking(Dialect::Insights, cxone, policy)
+}
+
+fn speaking(dialect: Dialect, cxone: Loopback, policy: RetryPolicy) -> Fixture {
     let bench = Bench::new("token_actor");
     let mut settings = ConnectionSettings::for_contract(Contract::Insights, "client", "s3cret".into());
     settings.base_url.clone_from(&cxone.base_url);
-    let health = ProfileHealth::new(ProfileName::new("acme"), bench.metrics.clone());
+    let needed = [Part::Token, Part::Stream];
+    let health = ProfileHealth::new(ProfileName::new("acme"), &needed, bench.metrics.clone());
     health.set(Part::Stream, Condition::Good);
     let calls = Rc::new(CxoneCalls::new(CxoneCallsDeps {
         http: HttpClient::new(settings.limits.clone()).unwrap(),
         connection: Connection::new(settings).unwrap(),
-        dialect: Dialect::Insights,
+        dialect,
         policy,
+        rate_limit: None,
         health: Arc::clone(&health),
         metrics: bench.metrics.clone(),
     }));
@@ -68,7 +76,7 @@ fn with_policy(cxone: Loopback, policy: RetryPolicy) -> Fixture {
 
 fn card() -> Card {
     let (title, body) = ("Returns".to_owned(), "Within 30 days.".to_owned());
-    Card { article_id: "kb-1".to_owned(), title, url: None, body, score: 0.75 }
+    Card { article_id: "kb-1".to_owned(), title, body, score: 0.75, ..Card::default() }
 }
 
 fn four_seconds() -> Instant {
@@ -81,8 +89,19 @@ impl Fixture {
     }
 
     async fn push_before(&self, key: &str, deadline: Instant) -> Outcome {
+        self.push_as(key, deadline, None).await
+    }
+
+    /// As somebody who waits for the answer.
+    async fn ask(&self, key: &str) -> Outcome {
+        self.push_as(key, four_seconds(), Some(ASKED_ATTEMPTS)).await
+    }
+
+    async fn push_as(&self, key: &str, deadline: Instant, max_attempts: Option<u32>) -> Outcome {
         let interaction: InteractionId = "c-1".parse().unwrap();
-        self.calls.push(&interaction, &[card()], key, deadline).await
+        let target = PushTarget { interaction: &interaction, agent_id: "agent-1" };
+        let content = PushContent::Cards(vec![card()]);
+        self.calls.push(PushOrder { target, content: &content, key, deadline, max_attempts }).await
     }
 
     async fn forward(&self, number: u32) -> ForwardEnd {
@@ -107,13 +126,30 @@ impl Fixture {
 }
 
 fn delivered() -> Outcome {
-    Outcome::Delivered { cxone_id: Some("cx-1".to_owned()) }
+    let answer = Bytes::from_static(br#"{"id":"cx-1"}"#);
+    Outcome::Delivered(Receipt { cxone_id: Some("cx-1".to_owned()), count: 1, answer })
 }
 
 fn refusal(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Refused { reason } => reason,
+        Outcome::Refused(refusal) => refusal.reason,
         other => panic!("not refused but {other:?}"),
+    }
+}
+
+/// How long CXone asked to wait, of a push that has no time for it.
+fn held_off(outcome: Outcome) -> Duration {
+    match outcome {
+        Outcome::HeldOff(refusal) => refusal.retry_after.unwrap(),
+        other => panic!("not held off but {other:?}"),
+    }
+}
+
+/// What CXone said when it failed until the end.
+fn cxone_failed(outcome: Outcome) -> RefusalCause {
+    match outcome {
+        Outcome::Failed(Failure::CxoneFailed(refusal)) => refusal.cause,
+        other => panic!("CXone did not fail but {other:?}"),
     }
 }
 
@@ -127,7 +163,8 @@ async fn a_push_carries_token_key_and_cards_and_keeps_the_id_that_comes_back() {
     let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
     assert_eq!((&body["insights"][0]["id"], &body["insights"][0]["interactionId"]), (&"kb-1".into(), &"c-1".into()));
     fixture.cxone.script(PUSH, [Reply::Status(204, "")]);
-    assert_eq!(fixture.push("d-2").await, Outcome::Delivered { cxone_id: None });
+    let empty = Receipt { cxone_id: None, count: 1, answer: Bytes::new() };
+    assert_eq!(fixture.push("d-2").await, Outcome::Delivered(empty));
     assert_eq!((fixture.answered("push", "2xx"), fixture.answered("token", "2xx")), (2, 1));
 }
 
@@ -166,7 +203,7 @@ async fn a_refusal_is_not_repeated_and_says_what_to_do() {
     let fixture = fixture().await;
     for (status, expected) in [
         (400, "bad; status 400: field 'x'"),
-        (403, "agentassist:write, or the interaction belongs to another client; status 403"),
+        (403, "agentassist:write scope, or the interaction belongs to another client; status 403"),
         (404, "does not know the interaction"),
         (422, "422"),
     ] {
@@ -201,9 +238,9 @@ async fn a_wait_beyond_the_deadline_is_not_begun() {
     let fixture = fixture().await;
     fixture.cxone.script(PUSH, [Reply::RetryAfter(429, "3600")]);
     let deadline = four_seconds();
-    assert_eq!(fixture.push_before("d-1", deadline).await, Outcome::Expired(Stage::Inject));
+    assert_eq!(held_off(fixture.push_before("d-1", deadline).await), Duration::from_hours(1));
     assert!(Instant::now() < deadline, "told at once");
-    assert_eq!(fixture.push_before("d-2", deadline).await, Outcome::Expired(Stage::Inject));
+    assert!(held_off(fixture.push_before("d-2", deadline).await) > Duration::from_secs(3500));
     assert!(Instant::now() < deadline);
     assert_eq!(fixture.cxone.asked(PUSH).len(), 1, "the profile stays held");
     let ForwardEnd::Postponed { wait, .. } = fixture.forward(1).await else { panic!("not postponed") };
@@ -225,7 +262,7 @@ async fn where_the_key_is_ignored_a_cut_push_is_not_repeated() {
     let policy = RetryPolicy { retry_ambiguous: false, ..quick() };
     let fixture = with_policy(Loopback::start().await, policy);
     fixture.cxone.script(PUSH, [Reply::Cut]);
-    assert_eq!(fixture.push("d-1").await, Outcome::Failed(Failure::Unreachable));
+    assert_eq!(fixture.push("d-1").await, Outcome::Failed(Failure::TimedOut));
     assert_eq!((fixture.cxone.asked(PUSH).len(), fixture.redelivered()), (1, 0));
 }
 
@@ -257,9 +294,9 @@ async fn five_failures_open_the_circuit_and_a_probe_lets_all_go_on() {
 async fn an_open_circuit_that_outlasts_the_deadline_ends_a_push_at_once() {
     let fixture = fixture().await;
     fixture.cxone.script(PUSH, (0..5).map(|_| Reply::Status(500, "oops")));
-    let deadline = Instant::now() + Duration::from_millis(900);
-    assert_eq!(fixture.push_before("d-1", deadline).await, Outcome::Failed(Failure::Unreachable));
-    assert!(Instant::now() < deadline);
+    let five = async { fixture.push_before("d-1", Instant::now() + Duration::from_millis(900)).await };
+    let outcome = five.await;
+    assert_eq!(outcome, Outcome::Failed(Failure::Unreachable));
     assert_eq!(fixture.cxone.asked(PUSH).len(), 5);
 }
 
@@ -269,7 +306,7 @@ async fn a_cxone_that_fails_until_the_deadline_is_a_failure_and_not_a_late_card(
     let fixture = with_policy(Loopback::start().await, slow);
     fixture.cxone.script(PUSH, [Reply::Status(500, "oops"), Reply::Status(500, "oops"), Reply::Status(500, "oops")]);
     let deadline = Instant::now() + Duration::from_millis(300);
-    assert_eq!(fixture.push_before("d-1", deadline).await, Outcome::Failed(Failure::Unreachable));
+    assert_eq!(cxone_failed(fixture.push_before("d-1", deadline).await), RefusalCause::Status(500));
     let nobody = with_policy(Loopback::nobody().await, quick());
     let deadline = Instant::now() + Duration::from_millis(300);
     assert_eq!(nobody.push_before("d-1", deadline).await, Outcome::Failed(Failure::Unreachable));
@@ -358,7 +395,78 @@ async fn feedback_is_sent_once_and_its_answer_says_how_to_go_on() {
     fixture.cxone.script(FEEDBACK, [Reply::RetryAfter(429, "60")]);
     let ForwardEnd::Postponed { wait, .. } = fixture.forward(1).await else { panic!("429") };
     assert!(wait >= Duration::from_mins(1));
-    assert_eq!(fixture.push("d-1").await, Outcome::Expired(Stage::Inject), "it holds the pushes too");
+    assert!(held_off(fixture.push("d-1").await) > Duration::from_secs(50), "it holds the pushes too");
+}
+
+#[actix::test]
+async fn somebody_who_waits_is_answered_after_three_attempts() {
+    let fixture = fixture().await;
+    fixture.cxone.script(PUSH, (0..3).map(|_| Reply::Status(503, "oops")));
+    assert_eq!(cxone_failed(fixture.ask("d-1").await), RefusalCause::Status(503));
+    assert_eq!(fixture.cxone.asked(PUSH).len(), 3);
+    assert_eq!(fixture.ask("d-2").await, delivered());
+    fixture.cxone.script(PUSH, (0..3).map(|_| Reply::RetryAfter(429, "1")));
+    let Outcome::Refused(refusal) = fixture.ask("d-3").await else { panic!("not refused") };
+    assert_eq!((refusal.cause, refusal.retry_after), (RefusalCause::Status(429), Some(Duration::from_secs(1))));
+    assert_eq!(refusal.answer, "busy", "the caller may be told what CXone said");
+    let asked = fixture.cxone.asked(PUSH);
+    assert_eq!(asked.len(), 7);
+    assert!(asked[5].at - asked[4].at >= Duration::from_secs(1), "never early");
+}
+
+#[actix::test]
+async fn a_ranking_waits_for_its_session_and_is_sent_again() {
+    let fixture = speaking(Dialect::Ranking, Loopback::start().await, quick());
+    let (locked, active) = (r#"{"state":"locked"}"#, r#"{"state":"active"}"#);
+    fixture.cxone.script(RANKING, [Reply::Status(409, "locked")]);
+    fixture.cxone.script(SESSION, [locked, locked, active].map(|state| Reply::Status(200, state)));
+    assert_eq!(fixture.ask("d-1").await, delivered());
+    assert_eq!((fixture.cxone.asked(RANKING).len(), fixture.cxone.asked(SESSION).len()), (2, 3));
+    let looks = fixture.cxone.asked(SESSION);
+    assert!(looks[1].at - looks[0].at >= Duration::from_millis(250));
+    assert!(fixture.cxone.asked(RANKING)[0].header("x-cxone-client-version").is_some());
+
+    fixture.cxone.script(RANKING, [Reply::Status(409, "duplicate")]);
+    fixture.cxone.script(SESSION, [Reply::Status(200, active)]);
+    let Outcome::Refused(refusal) = fixture.ask("d-2").await else { panic!("a duplicate is no lock") };
+    assert_eq!((refusal.cause, &refusal.answer[..]), (RefusalCause::Status(409), &b"duplicate"[..]));
+
+    fixture.cxone.script(RANKING, [Reply::Status(409, "locked")]);
+    fixture.cxone.script(SESSION, (0..20).map(|_| Reply::Status(200, locked)));
+    let deadline = Instant::now() + Duration::from_millis(700);
+    let Outcome::Refused(refusal) = fixture.push_as("d-3", deadline, Some(ASKED_ATTEMPTS)).await else {
+        panic!("locked until the deadline")
+    };
+    assert_eq!(refusal.cause, RefusalCause::Status(409));
+}
+
+#[actix::test]
+async fn a_search_is_asked_twice_at_most_and_its_circuit_shows() {
+    let fixture = fixture().await;
+    let hits = r#"{"entities":[{"id":"kb-1","title":"Returns","score":0.5,"body":"Within 30 days."}]}"#;
+    fixture.cxone.script(SEARCH, [Reply::Status(401, ""), Reply::Status(200, hits)]);
+    let found = fixture.calls.search("may I return it?", 5, four_seconds()).await.unwrap();
+    assert_eq!((found.len(), found[0].id.as_str(), found[0].score), (1, "kb-1", 0.5));
+    assert_eq!(fixture.bearers(SEARCH), ["Bearer t1", "Bearer t2"]);
+    fixture.cxone.script(SEARCH, (0..6).map(|_| Reply::Status(500, "oops")));
+    for _ in 0..2 {
+        let error = fixture.calls.search("x", 5, four_seconds()).await.unwrap_err().to_string();
+        assert!(error.contains("status ###") || error.contains("500"), "{error}");
+    }
+    assert_eq!(fixture.cxone.asked(SEARCH).len(), 6);
+    assert!(fixture.calls.search("x", 5, four_seconds()).await.is_err());
+    until("the circuit is open", || fixture.health.state().0 == ProfileState::Degraded).await;
+    assert!(fixture.health.state().1.contains("search"), "{:?}", fixture.health.state());
+    assert_eq!(fixture.push("d-1").await, delivered(), "pushes have a circuit of their own");
+}
+
+#[actix::test]
+async fn a_forbidden_search_names_the_scope() {
+    let fixture = fixture().await;
+    fixture.cxone.script(SEARCH, [Reply::Status(403, "no")]);
+    let error = fixture.calls.search("x", 5, four_seconds()).await.unwrap_err().to_string();
+    assert!(error.contains("knowledge:read"), "{error}");
+    assert_eq!(fixture.cxone.asked(SEARCH).len(), 1);
 }
 
 #[actix::test]

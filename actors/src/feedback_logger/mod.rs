@@ -10,12 +10,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, StreamHandler, Supervised};
 use cuecard_ledger::{FeedbackQueue, LedgerError, NewFeedback, PendingFeedback};
 use futures_util::future::LocalBoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use progress::Progress;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::sleep;
 
 use crate::cxone_calls::ForwardEnd;
@@ -28,6 +29,8 @@ use crate::telemetry::{ActorDropped, DropReason, FeedbackReached, FeedbackStage,
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Events forwarded at once per profile.
 const AT_ONCE: u32 = 16;
+/// Events on their way into the ledger at once; beyond that the stream waits.
+const STORES_AT_ONCE: usize = 64;
 /// The pause before a failed write to the ledger is tried again.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,8 @@ pub struct FeedbackLogger {
     in_hand: Option<PendingFeedback>,
     /// Fair, so that events are stored in the order in which they were heard, even where a write is tried again.
     storing: Rc<Mutex<()>>,
+    /// Bounds the events that wait for their turn.
+    room: Rc<Semaphore>,
 }
 
 /// What the ledger holds for a profile.
@@ -104,7 +109,8 @@ impl Drop for EndNotice {
 impl FeedbackLogger {
     /// A `FeedbackLogger` that forwards what earlier processes stored as well.
     pub fn new(deps: FeedbackLoggerDeps) -> Self {
-        Self { deps, progress: Progress::default(), in_hand: None, storing: Rc::default() }
+        let room = Rc::new(Semaphore::new(STORES_AT_ONCE));
+        Self { deps, progress: Progress::default(), in_hand: None, storing: Rc::default(), room }
     }
 
     /// Asks the ledger what is due; the answer comes back as a message.
@@ -231,14 +237,21 @@ impl Supervised for FeedbackLogger {
 }
 
 impl StreamHandler<HeardFeedback> for FeedbackLogger {
-    fn handle(&mut self, heard: HeardFeedback, _context: &mut Self::Context) {
+    fn handle(&mut self, heard: HeardFeedback, context: &mut Self::Context) {
         let in_flight = self.deps.cell.in_flight();
         let (queue, storing) = (self.deps.queue.clone(), Rc::clone(&self.storing));
+        let (room, full) = (Rc::clone(&self.room), Rc::clone(&self.room));
+        let is_full = room.available_permits() == 0;
         actix_rt::spawn(async move {
+            let place = room.acquire().await;
             let turn = storing.lock().await;
             store(queue, heard).await;
-            drop((turn, in_flight));
+            drop((turn, place, in_flight));
         });
+        // The ledger is behind: the stream waits, and in the end whoever sends to it.
+        if is_full {
+            context.wait(wrap_future::<_, Self>(async move { drop(full.acquire().await) }));
+        }
     }
 }
 

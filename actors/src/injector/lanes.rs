@@ -1,5 +1,5 @@
-//! Which delivery goes out next: one lane for each profile, one push and one place to wait for each interaction.
-//! No actor and no I/O in here.
+//! Which delivery goes out next: one lane for each profile, one push at a time for each interaction. Of what was heard
+//! only the newest waits; what a caller waits for is never replaced. No actor and no I/O in here.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ pub(super) struct Lanes {
     by_profile: HashMap<ProfileName, Lane>,
     /// Which utterance of an interaction was queued last. What is forgotten here costs no delivery.
     newest: Keyed<InteractionKey, Option<Place>>,
-    /// The one delivery of an interaction that waits; at most one for each permit of the admission.
-    waiting: HashMap<InteractionKey, Delivery>,
+    /// The deliveries of an interaction that wait, oldest first; at most one for each permit of the admission.
+    waiting: HashMap<InteractionKey, VecDeque<Delivery>>,
     /// Interactions with a push under way.
     pushing: HashSet<InteractionKey>,
 }
@@ -54,20 +54,39 @@ impl Lanes {
     /// Queues a delivery; returns the one that a newer one makes pointless, which may be itself.
     pub(super) fn queue(&mut self, delivery: Delivery, now: Instant) -> Option<Delivery> {
         let key = delivery.item.key.clone();
+        let is_heard = !delivery.ticket.has_caller();
+        if is_heard && !self.is_newest(&delivery, now) {
+            return Some(delivery);
+        }
+        let waiting = self.waiting.entry(key.clone()).or_default();
+        let is_first = waiting.is_empty();
+        let older = waiting.iter().position(|waits| is_heard && !waits.ticket.has_caller());
+        let older = older.and_then(|position| waiting.remove(position));
+        waiting.push_back(delivery);
+        if is_first && !self.pushing.contains(&key) {
+            self.lane(&key.profile).order.push_back(key);
+        }
+        older
+    }
+
+    fn is_newest(&mut self, delivery: &Delivery, now: Instant) -> bool {
         let place = (delivery.item.heard, delivery.item.utterance_number);
-        let (is_newest, _) = self.newest.with(&key, now, |newest| {
+        let (is_newest, _) = self.newest.with(&delivery.item.key, now, |newest| {
             let is_newest = newest.is_none_or(|newest| newest < place);
             *newest = (*newest).max(Some(place));
             is_newest
         });
-        if !is_newest {
-            return Some(delivery);
+        is_newest
+    }
+
+    /// The next delivery of an interaction.
+    fn take(&mut self, key: &InteractionKey) -> Option<Delivery> {
+        let waiting = self.waiting.get_mut(key)?;
+        let next = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(key);
         }
-        let older = self.waiting.insert(key.clone(), delivery);
-        if older.is_none() && !self.pushing.contains(&key) {
-            self.lane(&key.profile).order.push_back(key);
-        }
-        older
+        next
     }
 
     /// The next delivery of the profile, as long as its lane has room.
@@ -79,8 +98,13 @@ impl Lanes {
             if self.pushing.contains(&key) {
                 continue;
             }
-            match self.waiting.remove(&key) {
-                Some(delivery) if delivery.item.is_expired(now) => return Some(Next::Late(delivery)),
+            match self.take(&key) {
+                Some(delivery) if delivery.item.is_expired(now) => {
+                    if self.waiting.contains_key(&key) {
+                        self.lane(&key.profile).order.push_back(key);
+                    }
+                    return Some(Next::Late(delivery));
+                }
                 Some(delivery) => {
                     self.pushing.insert(key);
                     return Some(Next::Ready(delivery, permit));

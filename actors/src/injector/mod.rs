@@ -19,7 +19,7 @@ use tracing::Instrument;
 use lanes::{Lanes, Next};
 
 use crate::inbox::Inbox;
-use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, ProfileName, Stage};
+use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, ProfileName, Receipt, Stage};
 use crate::supervision::{ActorCell, Escalation, Recovery};
 
 /// How often idle conversations are looked for.
@@ -28,8 +28,8 @@ const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 /// Pushes cards to the profile's CXone, to the end.
 pub type Push = Rc<dyn Fn(&Delivery) -> LocalBoxFuture<'static, Outcome>>;
 
-/// Told of a push that CXone took, with the id that it gave.
-pub type TellDelivered = Rc<dyn Fn(&Delivery, Option<String>)>;
+/// Writes down a push that CXone took, with what it gave for it, behind the agent's back.
+pub type RecordDelivery = Rc<dyn Fn(&Delivery, &Receipt) -> LocalBoxFuture<'static, ()>>;
 
 /// What an Injector works with.
 pub struct InjectorDeps {
@@ -37,8 +37,8 @@ pub struct InjectorDeps {
     pub inbox: Inbox<Delivery>,
     /// Pushes them.
     pub push: Push,
-    /// Told of each push that CXone took.
-    pub delivered: TellDelivered,
+    /// Writes each push down that CXone took.
+    pub record: RecordDelivery,
     /// Told of cards that never reached the screen.
     pub not_shown: Rc<dyn Fn(NotShown)>,
     /// Pushes of one profile under way at once.
@@ -85,8 +85,11 @@ struct NotShownNotice {
 
 impl NotShownNotice {
     fn new(delivery: &Delivery, deps: &InjectorDeps) -> Self {
-        let article_ids = delivery.cards.iter().map(|card| card.article.id.clone()).collect();
-        let message = NotShown { key: delivery.item.key.clone(), article_ids };
+        let message = NotShown {
+            key: delivery.item.key.clone(),
+            utterance_number: delivery.item.utterance_number,
+            article_ids: delivery.content.article_ids(),
+        };
         Self { message: Some(message), tell: Rc::clone(&deps.not_shown) }
     }
 
@@ -125,20 +128,26 @@ impl Injector {
         let not_shown = NotShownNotice::new(&delivery, &self.deps);
         let push = self.lanes.in_hand(&delivery.item.key, Instant::now(), || (self.deps.push)(&delivery));
         let in_flight = self.deps.cell.in_flight();
-        let delivered = Rc::clone(&self.deps.delivered);
+        let record = Rc::clone(&self.deps.record);
         let span = delivery.ticket.span().clone();
         let work = async move {
             let outcome = push.await;
-            if let Outcome::Delivered { cxone_id } = &outcome {
+            let recording = if let Outcome::Delivered(receipt) = &outcome {
                 not_shown.were_shown();
-                delivered(&delivery, cxone_id.clone());
+                Some(record(&delivery, receipt))
             } else {
                 drop(not_shown);
-            }
+                None
+            };
             let mut ticket = delivery.ticket;
             ticket.leave(Stage::Inject);
             ticket.finish(outcome);
-            drop((permit, in_flight, ended));
+            drop((permit, ended));
+            // Nobody waits for the record but a shutdown.
+            if let Some(recording) = recording {
+                recording.await;
+            }
+            drop(in_flight);
         };
         actix_rt::spawn(work.instrument(span));
     }

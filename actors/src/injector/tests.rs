@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio::time::{advance, pause};
 
 use super::*;
 use crate::inbox::{NextStage, stage};
-use crate::messages::{Failure, WorkItem};
-use crate::testing::{Bench, Gates, Recorder, delivery, item, key, until};
+use crate::messages::{Content, Failure, OutcomeSink, Ticket, WorkItem};
+use crate::testing::{Bench, Gates, Recorder, card, delivery, item, key, refusal, until};
 
 struct Fixture {
     bench: Bench,
@@ -44,19 +45,20 @@ fn fixture(expected_panics: u64) -> Fixture {
             gate.await;
             assert!(!interaction.starts_with("worse"), "injected");
             if interaction.starts_with("refused") {
-                return Outcome::Refused { reason: "injected".to_owned() };
+                return Outcome::Refused(refusal("injected"));
             }
-            Outcome::Delivered { cxone_id: Some(interaction) }
+            Outcome::Delivered(Receipt { cxone_id: Some(interaction), ..Receipt::default() })
         }
         .boxed_local()
     });
     let deps = InjectorDeps {
         inbox,
         push,
-        delivered: Rc::new(move |delivery, cxone_id| {
-            assert!(cxone_id.is_some());
+        record: Rc::new(move |delivery, receipt| {
+            assert!(receipt.cxone_id.is_some());
             let id = delivery.item.key.interaction.to_string();
             taken.borrow_mut().push((id, delivery.item.utterance_number));
+            std::future::ready(()).boxed_local()
         }),
         not_shown: Rc::new(move |message| untold.borrow_mut().push(message)),
         in_flight: 2,
@@ -78,6 +80,15 @@ impl Fixture {
         let item = item(profile, interaction, utterance);
         self.deliver(&item);
         item
+    }
+
+    fn ask(&self, item: &WorkItem) -> oneshot::Receiver<Outcome> {
+        let (reply, answer) = oneshot::channel();
+        let sink = Arc::clone(&self.recorder) as Arc<dyn OutcomeSink>;
+        let (item, ticket) = (item.clone(), Ticket::new(item, sink, Some(reply)));
+        let content = Content::Cards(vec![card("article")]);
+        self.cards.hand_on(Delivery { item, ticket, content }, Stage::Rank);
+        answer
     }
 
     /// Lets everything happen that needs no further gate.
@@ -105,6 +116,10 @@ impl Fixture {
     }
 }
 
+fn delivered(interaction: &str) -> Outcome {
+    Outcome::Delivered(Receipt { cxone_id: Some(interaction.to_owned()), ..Receipt::default() })
+}
+
 fn pushed<const N: usize>(expected: [(&str, u64); N]) -> Vec<(String, u64)> {
     expected.map(|(interaction, utterance)| (interaction.to_owned(), utterance)).to_vec()
 }
@@ -124,7 +139,7 @@ async fn an_interaction_has_one_push_at_a_time_and_the_newest_that_waits_is_next
     fixture.ended(&items[2]).await;
     assert_eq!(*fixture.delivered.borrow(), pushed([("a", 1), ("a", 3)]));
     assert_eq!(fixture.not_shown(), [key("acme", "a")], "of the one that was replaced");
-    assert_eq!(fixture.recorder.outcome_of(&items[0]), Some(Outcome::Delivered { cxone_id: Some("a".to_owned()) }));
+    assert_eq!(fixture.recorder.outcome_of(&items[0]), Some(delivered("a")));
 }
 
 #[actix::test]
@@ -151,6 +166,26 @@ async fn an_utterance_that_was_heard_later_is_newer_whatever_its_number() {
         fixture.ended(&item).await;
         assert_eq!(fixture.outcome_of(&item), Some("delivered"), "utterance {utterance}");
     }
+}
+
+#[actix::test]
+async fn what_callers_wait_for_is_pushed_in_order_and_never_replaced() {
+    let fixture = fixture(0);
+    let heard = fixture.say("acme", "a", 1);
+    let asked: Vec<_> = (7..10).map(|number| item("acme", "a", number)).collect();
+    let answers: Vec<_> = asked.iter().map(|item| fixture.ask(item)).collect();
+    let newer = fixture.say("acme", "a", 2);
+    let newest = fixture.say("acme", "a", 3);
+    for _ in 0..5 {
+        fixture.settle().await;
+        fixture.gates.open("a");
+    }
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().label(), "delivered");
+    }
+    fixture.ended(&newest).await;
+    assert_eq!((fixture.outcome_of(&heard), fixture.outcome_of(&newer)), (Some("delivered"), Some("replaced")));
+    assert_eq!(fixture.pushed(), pushed([("a", 1), ("a", 7), ("a", 8), ("a", 9), ("a", 3)]));
 }
 
 #[actix::test]

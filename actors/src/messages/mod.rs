@@ -7,17 +7,18 @@ mod ticket;
 mod tokens;
 mod work;
 
-pub use outcome::{Failure, Outcome};
-pub use stages::{Admitted, Delivery, Extracted, NotShown, Retrieved};
+pub use outcome::{Failure, Outcome, Receipt, Refusal, RefusalCause};
+pub use stages::{Admitted, Content, Delivery, Extracted, NotShown, Rankable};
 pub use streams::{Heard, HeardFeedback, StreamWord};
 pub use ticket::{OutcomeSink, Stage, Ticket, TicketReport};
 pub use tokens::{GetToken, Invalidate, TokenError};
-pub use work::{InteractionKey, ProfileName, WorkItem};
+pub use work::{Ask, InteractionKey, ProfileName, WorkItem};
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use cuecard_engine::Ranked;
     use cuecard_engine::conversation::{Speaker, Utterance};
     use jiff::Timestamp;
     use tokio::time::Instant;
@@ -38,9 +39,9 @@ mod tests {
             text: SAID.to_owned(),
         };
         let heard = Heard { profile: profile.clone(), received: Instant::now(), word: fragment };
-        let question = WorkItem { utterance: Utterance::question(SAID), ..item("acme", "c-1", 1) };
+        let question = WorkItem { ask: Ask::Cards(Utterance::question(SAID)), ..item("acme", "c-1", 1) };
         let mut cards = delivery(&question, &Recorder::new());
-        cards.cards[0].passage = SAID.to_owned();
+        cards.content = Content::Cards(vec![Ranked { passage: SAID.to_owned(), ..card("kb-2") }]);
         let feedback = HeardFeedback {
             profile,
             interaction: interaction(),

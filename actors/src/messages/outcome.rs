@@ -1,5 +1,9 @@
-//! How a question can end. Metrics, explanations and the account "heard = sum of outcomes" come from it.
+//! How a question can end. Metrics, explanations and the account "heard = sum of outcomes" come from it, and so does
+//! what an HTTP caller is told.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use cuecard_engine::ranking::SilenceReason;
 
 use super::Stage;
@@ -7,39 +11,82 @@ use super::Stage;
 /// The end of a work item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// CXone took the cards.
-    Delivered {
-        /// The id that CXone gave them, where it gave one.
-        cxone_id: Option<String>,
-    },
+    /// CXone took what was pushed.
+    Delivered(Receipt),
     /// Nothing was worth showing.
     Silent(SilenceReason),
     /// A card would have come too late.
     Expired(Stage),
+    /// CXone asked to wait for longer than the card is worth showing.
+    HeldOff(Refusal),
     /// A newer utterance of the same interaction took its place.
     Replaced,
     /// The service had too much to do.
     Shed,
-    /// CXone would not take the cards.
-    Refused {
-        /// What CXone said, in words for an operator.
-        reason: String,
-    },
-    /// The service itself failed.
+    /// CXone would not take what was pushed.
+    Refused(Refusal),
+    /// The service itself failed, or CXone did.
     Failed(Failure),
 }
 
-/// What went wrong inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What CXone gave for a push.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The id that CXone gave, where it gave one.
+    pub cxone_id: Option<String>,
+    /// How many cards or snippets it took.
+    pub count: usize,
+    /// The whole answer as it came.
+    pub answer: Bytes,
+}
+
+/// What CXone said instead of taking a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Who refused what.
+    pub cause: RefusalCause,
+    /// In words for an operator.
+    pub reason: String,
+    /// The answer's body as it came.
+    pub answer: Bytes,
+    /// How long CXone asked to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// Who refused what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCause {
+    /// The token endpoint refused the client credentials.
+    Credentials,
+    /// The last attempt was answered with this status.
+    Status(u16),
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The item was dropped unfinished: a handler or a task panicked.
     Panicked,
     /// An inbox had no room although a permit guarantees it: a bug.
     InboxFull,
-    /// CXone could not be reached or answered with its own failure until the end.
-    Unreachable,
     /// The service is shutting down.
     Stopping,
+    /// CXone could not be reached until the end, or its circuit is open.
+    Unreachable,
+    /// CXone did not answer in time.
+    TimedOut,
+    /// CXone answered with its own failure until the end.
+    CxoneFailed(Refusal),
+    /// None of the profile's backends answered.
+    NoBackend {
+        /// What each of them said.
+        reason: String,
+    },
+    /// The push can't be written: a bug.
+    Unwritable {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Outcome {
@@ -49,12 +96,12 @@ impl Outcome {
     /// The outcome's name in metrics and on the admin pages.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Delivered { .. } => "delivered",
+            Self::Delivered(_) => "delivered",
             Self::Silent(_) => "silent",
-            Self::Expired(_) => "expired",
+            Self::Expired(_) | Self::HeldOff(_) => "expired",
             Self::Replaced => "replaced",
             Self::Shed => "shed",
-            Self::Refused { .. } => "refused",
+            Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
         }
     }
@@ -64,17 +111,23 @@ impl Outcome {
 mod tests {
     use super::*;
 
+    fn refusal() -> Refusal {
+        let cause = RefusalCause::Status(429);
+        Refusal { cause, reason: "why".to_owned(), answer: Bytes::new(), retry_after: None }
+    }
+
     #[test]
-    fn every_outcome_has_a_label_of_its_own_in_the_closed_set() {
+    fn every_outcome_has_a_label_of_the_closed_set() {
         let outcomes = [
-            Outcome::Delivered { cxone_id: None },
+            Outcome::Delivered(Receipt::default()),
             Outcome::Silent(SilenceReason::Unsure),
             Outcome::Expired(Stage::Rank),
             Outcome::Replaced,
             Outcome::Shed,
-            Outcome::Refused { reason: "why".to_owned() },
+            Outcome::Refused(refusal()),
             Outcome::Failed(Failure::Panicked),
         ];
         assert_eq!(outcomes.each_ref().map(Outcome::label), Outcome::LABELS);
+        assert_eq!(Outcome::HeldOff(refusal()).label(), "expired");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cuecard_cxone::ranking::RankingSubmission;
 use cuecard_engine::{Candidates, Effort, Query, Ranked};
 
 use super::{InteractionKey, Ticket, WorkItem};
@@ -26,14 +27,14 @@ pub struct Extracted {
     pub query: Query,
 }
 
-/// Retriever to Ranker.
-pub struct Retrieved {
+/// Retriever to Ranker; from the Extractor where the question brought what is to be ordered.
+pub struct Rankable {
     /// The question.
     pub item: WorkItem,
     /// Its ticket.
     pub ticket: Ticket,
-    /// What was found.
-    pub candidates: Candidates,
+    /// What was found; `None` where the question brought it.
+    pub found: Option<Candidates>,
 }
 
 /// Ranker to Injector.
@@ -42,8 +43,26 @@ pub struct Delivery {
     pub item: WorkItem,
     /// Its ticket.
     pub ticket: Ticket,
-    /// What to show, best first; never empty.
-    pub cards: Vec<Ranked>,
+    /// What to push.
+    pub content: Content,
+}
+
+/// What is pushed.
+pub enum Content {
+    /// Cards to show, best first; never empty.
+    Cards(Vec<Ranked>),
+    /// The order of the snippets that a caller gave.
+    Order(RankingSubmission),
+}
+
+impl Content {
+    /// The articles that the agent gets to see; given snippets are none of ours.
+    pub fn article_ids(&self) -> Vec<String> {
+        match self {
+            Self::Cards(cards) => cards.iter().map(|card| card.article.id.clone()).collect(),
+            Self::Order(_) => Vec::new(),
+        }
+    }
 }
 
 /// Injector to Ranker: these cards never reached the screen, they may be shown again.
@@ -52,12 +71,19 @@ pub struct Delivery {
 pub struct NotShown {
     /// Whose agent did not see them.
     pub key: InteractionKey,
+    /// The utterance that brought them.
+    pub utterance_number: u64,
     /// The articles.
     pub article_ids: Vec<String>,
 }
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Delivery({}, {} cards)", self.item.decision, self.cards.len())
+        match &self.content {
+            Content::Cards(cards) => write!(formatter, "Delivery({}, {} cards)", self.item.decision, cards.len()),
+            Content::Order(order) => {
+                write!(formatter, "Delivery({}, {} snippets)", self.item.decision, order.snippets.len())
+            }
+        }
     }
 }

@@ -31,6 +31,13 @@ pub enum StreamWord {
         /// The words.
         text: String,
     },
+    /// A whole utterance of the customer; it asks at once.
+    Utterance {
+        /// The interaction.
+        interaction: InteractionId,
+        /// The words.
+        text: String,
+    },
     /// A turn ended or somebody fell silent.
     TurnEnded {
         /// The interaction, where the frame named one.
@@ -48,6 +55,9 @@ impl fmt::Debug for StreamWord {
         match self {
             Self::Fragment { interaction, speaker, text } => {
                 write!(formatter, "Fragment({interaction:?}, {speaker:?}, {} bytes)", text.len())
+            }
+            Self::Utterance { interaction, text } => {
+                write!(formatter, "Utterance({interaction}, {} bytes)", text.len())
             }
             Self::TurnEnded { interaction } => write!(formatter, "TurnEnded({interaction:?})"),
             Self::InteractionEnded { interaction } => write!(formatter, "InteractionEnded({interaction})"),

@@ -63,7 +63,7 @@ pub struct TicketReport {
 }
 
 /// Travels with a [`WorkItem`] through the stages. It must be finished; one that is dropped unfinished
-/// counts as a panic, and whoever waits for the answer is told so.
+/// counts as failed, and whoever waits for the answer is told so.
 pub struct Ticket {
     decision: Uuid,
     profile: ProfileName,
@@ -149,7 +149,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.finished {
-            self.end(Outcome::Failed(Failure::Panicked));
+            // What nobody panicked over was on its way when the runtime ended.
+            let failure = if std::thread::panicking() { Failure::Panicked } else { Failure::Stopping };
+            self.end(Outcome::Failed(failure));
         }
     }
 }
@@ -218,13 +220,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ticket_that_is_dropped_unfinished_counts_as_a_panic_and_answers_too() {
-        let recorder = Recorder::new();
-        let (reply, answer) = oneshot::channel();
-        let sink = Arc::clone(&recorder) as Arc<dyn OutcomeSink>;
-        drop(Ticket::new(&item("acme", "a", 1), sink, Some(reply)));
-        let panicked = Outcome::Failed(Failure::Panicked);
-        assert_eq!((answer.await.unwrap(), recorder.outcomes()), (panicked.clone(), vec![panicked]));
+    async fn a_ticket_that_is_dropped_unfinished_says_why_and_answers_too() {
+        for (panics, failure) in [(true, Failure::Panicked), (false, Failure::Stopping)] {
+            let recorder = Recorder::new();
+            let (reply, answer) = oneshot::channel();
+            let sink = Arc::clone(&recorder) as Arc<dyn OutcomeSink>;
+            let ticket = Ticket::new(&item("acme", "a", 1), sink, Some(reply));
+            let dropping = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let _in_hand = ticket;
+                assert!(!panics, "injected");
+            }));
+            assert_eq!(dropping.is_err(), panics);
+            let failed = Outcome::Failed(failure);
+            assert_eq!((answer.await.unwrap(), recorder.outcomes()), (failed.clone(), vec![failed]));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuecard_cxone::InteractionId;
+use cuecard_cxone::ranking::RankingRequest;
 use cuecard_engine::conversation::Utterance;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,17 @@ pub struct InteractionKey {
     pub interaction: InteractionId,
 }
 
-/// An utterance with its identity and its times. Inside a process times are instants of the monotonic clock;
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Cards for what was said.
+    Cards(Utterance),
+    /// An order of these snippets; they enter at the Ranker.
+    Order(RankingRequest),
+}
+
+/// A question with its identity and its times. Inside a process times are instants of the monotonic clock;
 /// on the wire they are an age and a budget, so that no two clocks need to agree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "WireWorkItem", from = "WireWorkItem")]
@@ -54,10 +65,12 @@ pub struct WorkItem {
     pub key: InteractionKey,
     /// Counts the utterances of the interaction from 1.
     pub utterance_number: u64,
+    /// The agent on whose desktop the cards go, where a caller named one; else the profile's.
+    pub agent_id: Option<String>,
     /// When the last word was heard, for people; nothing is decided by it.
     pub heard_at: Timestamp,
-    /// What was said.
-    pub utterance: Utterance,
+    /// What is asked for.
+    pub ask: Ask,
     /// When the frame with the last word was received.
     pub heard: Instant,
     /// When a card stops being worth showing.
@@ -77,8 +90,10 @@ struct WireWorkItem {
     #[serde(flatten)]
     key: InteractionKey,
     utterance_number: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent_id: Option<String>,
     heard_at: Timestamp,
-    utterance: Utterance,
+    ask: Ask,
     age_ms: u64,
     budget_ms: u64,
 }
@@ -90,8 +105,9 @@ impl From<WorkItem> for WireWorkItem {
             decision: item.decision,
             key: item.key,
             utterance_number: item.utterance_number,
+            agent_id: item.agent_id,
             heard_at: item.heard_at,
-            utterance: item.utterance,
+            ask: item.ask,
             age_ms: milliseconds(now.saturating_duration_since(item.heard)),
             budget_ms: milliseconds(item.deadline.saturating_duration_since(now)),
         }
@@ -107,8 +123,9 @@ impl From<WireWorkItem> for WorkItem {
             decision: wire.decision,
             key: wire.key,
             utterance_number: wire.utterance_number,
+            agent_id: wire.agent_id,
             heard_at: wire.heard_at,
-            utterance: wire.utterance,
+            ask: wire.ask,
             heard: now.checked_sub(at_most_a_day(wire.age_ms)).unwrap_or(now),
             deadline: now + at_most_a_day(wire.budget_ms),
         }

@@ -9,6 +9,7 @@ use async_channel::Sender;
 use cuecard_cxone::websocket::{ClosedReason, Frame, HandshakeError, WebSocketConnection};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +54,9 @@ pub enum ConnectFailure {
     /// There is no token to connect with.
     #[error(transparent)]
     NoToken(TokenError),
+    /// The profile listens to none.
+    #[error("the profile has no stream")]
+    NoStream,
     /// The stream would not have us.
     #[error(transparent)]
     Handshake(HandshakeError),
@@ -78,7 +82,7 @@ pub struct Listening {
 }
 
 /// Starts the task; it ends when told to stop, after a goodbye to the peer, and lets go of the inbox then.
-pub fn listen(listening: Listening) {
+pub fn listen(listening: Listening) -> JoinHandle<()> {
     actix_rt::spawn(async move {
         let mut reconnect = Reconnect::new();
         while !listening.stop.is_cancelled() {
@@ -90,7 +94,7 @@ pub fn listen(listening: Listening) {
             });
             listening.stop.run_until_cancelled(sleep(wait)).await;
         }
-    });
+    })
 }
 
 impl Listening {

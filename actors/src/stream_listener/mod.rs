@@ -7,8 +7,6 @@
 mod connection;
 mod reconnect;
 
-use std::sync::Arc;
-
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, StreamHandler, Supervised};
 use async_channel::{Sender, TrySendError};
@@ -28,8 +26,8 @@ use crate::telemetry::{FeedbackReached, FeedbackStage, FrameCounted, FrameFate, 
 pub struct StreamListenerDeps {
     /// The stream's profile.
     pub profile: ProfileName,
-    /// Reads the contract's frames.
-    pub codec: Arc<dyn StreamCodec>,
+    /// Reads the contract's frames; remembers what it has to of those before.
+    pub codec: Box<dyn StreamCodec>,
     /// Frames from the socket's task.
     pub inbox: Inbox<Received>,
     /// Where fragments and states go.
@@ -51,7 +49,7 @@ impl StreamListener {
         Self { deps }
     }
 
-    fn read(&self, text: &str, received: Instant, context: &mut Context<Self>) {
+    fn read(&mut self, text: &str, received: Instant, context: &mut Context<Self>) {
         match self.deps.codec.decode(text) {
             Ok(Decoded::Event(event)) => {
                 self.count(FrameFate::Used, "");
@@ -69,7 +67,9 @@ impl StreamListener {
             StreamEvent::Fragment { interaction, participant, text, .. } => {
                 StreamWord::Fragment { interaction, speaker: speaker(participant), text }
             }
+            StreamEvent::Utterance { interaction, text } => StreamWord::Utterance { interaction, text },
             StreamEvent::DialogState { interaction, .. } => StreamWord::TurnEnded { interaction },
+            StreamEvent::InteractionEnded { interaction } => StreamWord::InteractionEnded { interaction },
             StreamEvent::Feedback { interaction, insight, action, accepted } => {
                 let stage = FeedbackStage::Heard;
                 FeedbackReached { profile: profile.as_str(), accepted, stage, detail: "" }.emit(&self.deps.metrics);

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::Receiver;
@@ -24,7 +25,7 @@ use crate::testing::{Bench, soon, take, until};
 struct FragileCodec;
 
 impl StreamCodec for FragileCodec {
-    fn decode(&self, text: &str) -> Result<Decoded, FrameError> {
+    fn decode(&mut self, text: &str) -> Result<Decoded, FrameError> {
         assert_ne!(text, "bad", "injected");
         InsightsCodec.decode(text)
     }
@@ -46,7 +47,7 @@ fn fixture(expected_panics: u64, buffer_room: usize) -> Fixture {
     let (to_feedback, feedback) = bounded(64);
     let deps = StreamListenerDeps {
         profile: ProfileName::new("acme"),
-        codec: Arc::new(FragileCodec),
+        codec: Box::new(FragileCodec),
         inbox,
         buffer,
         feedback: to_feedback,
@@ -247,7 +248,7 @@ impl Listened {
             }
             .boxed_local()
         });
-        let health = ProfileHealth::new(ProfileName::new("acme"), bench.metrics.clone());
+        let health = ProfileHealth::new(ProfileName::new("acme"), &[Part::Token, Part::Stream], bench.metrics.clone());
         health.set(Part::Token, Condition::Good);
         let stop = CancellationToken::new();
         listen(Listening {

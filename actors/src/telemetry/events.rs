@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cuecard_cxone::answers::CallOutcome;
+use cuecard_engine::BackendError;
 
 use super::Metrics;
 use crate::messages::ProfileName;
@@ -72,13 +73,24 @@ pub enum DropReason {
     WindowLost,
     /// Buffer: more conversations than there is room for; the one idle longest went.
     WindowEvicted,
+    /// Buffer: words that waited for a pause when their conversation or the service ended.
+    Unfinished,
     /// `FeedbackLogger`: CXone will never take this event.
     FeedbackSetAside,
+    /// Injector: the record of a delivery that the ledger would not take.
+    DeliveryUnrecorded,
 }
 
 impl DropReason {
     /// Every reason; metrics start each at 0.
-    pub const ALL: [Self; 4] = [Self::NoInteraction, Self::WindowLost, Self::WindowEvicted, Self::FeedbackSetAside];
+    pub const ALL: [Self; 6] = [
+        Self::NoInteraction,
+        Self::WindowLost,
+        Self::WindowEvicted,
+        Self::Unfinished,
+        Self::FeedbackSetAside,
+        Self::DeliveryUnrecorded,
+    ];
 
     /// The reason's name in metrics.
     pub fn name(self) -> &'static str {
@@ -86,15 +98,18 @@ impl DropReason {
             Self::NoInteraction => "no_interaction",
             Self::WindowLost => "window_lost",
             Self::WindowEvicted => "window_evicted",
+            Self::Unfinished => "unfinished",
             Self::FeedbackSetAside => "set_aside",
+            Self::DeliveryUnrecorded => "unrecorded",
         }
     }
 
     /// The actor that lets go for this reason.
     pub fn actor(self) -> &'static str {
         match self {
-            Self::NoInteraction | Self::WindowLost | Self::WindowEvicted => "buffer",
+            Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
             Self::FeedbackSetAside => "feedback_logger",
+            Self::DeliveryUnrecorded => "injector",
         }
     }
 }
@@ -129,11 +144,18 @@ pub enum Endpoint {
     Push,
     /// Takes accepts and rejects.
     Feedback,
+    /// Searches the tenant's knowledge.
+    Search,
+    /// Lists the tenant's articles.
+    Articles,
+    /// Tells whether a session is locked.
+    Session,
 }
 
 impl Endpoint {
     /// Every endpoint; metrics start each at 0.
-    pub const ALL: [Self; 4] = [Self::Token, Self::Stream, Self::Push, Self::Feedback];
+    pub const ALL: [Self; 7] =
+        [Self::Token, Self::Stream, Self::Push, Self::Feedback, Self::Search, Self::Articles, Self::Session];
 
     /// The endpoint's name in metrics.
     pub fn name(self) -> &'static str {
@@ -142,7 +164,27 @@ impl Endpoint {
             Self::Stream => "stream",
             Self::Push => "push",
             Self::Feedback => "feedback",
+            Self::Search => "search",
+            Self::Articles => "articles",
+            Self::Session => "session",
         }
+    }
+}
+
+/// A backend of a question did not answer; the others go on without it.
+pub struct BackendFailed<'a> {
+    /// The profile.
+    pub profile: &'a ProfileName,
+    /// Which, and why.
+    pub error: &'a BackendError,
+}
+
+impl BackendFailed<'_> {
+    /// Logs and counts.
+    pub fn emit(&self, metrics: &Metrics) {
+        let (profile, backend) = (self.profile.as_str(), self.error.backend.name());
+        metrics.backend_failures.with_label_values(&[profile, backend]).inc();
+        tracing::warn!(profile, backend, reason = self.error.reason, "a backend did not answer");
     }
 }
 
@@ -164,7 +206,7 @@ impl CxoneAnswered<'_> {
         let (endpoint, status) = (self.endpoint.name(), self.outcome.label());
         metrics.requests.with_label_values(&[endpoint, status]).inc();
         let took_ms = self.took.as_secs_f64() * 1000.0;
-        if let CallOutcome::Answered(200..=299) = self.outcome {
+        if let CallOutcome::Answered(200..=299 | 304) = self.outcome {
             tracing::debug!(endpoint, status, took_ms, "cxone answered");
         } else {
             tracing::warn!(endpoint, status, took_ms, detail = self.detail, "a call to cxone failed");
@@ -222,6 +264,118 @@ impl FeedbackReached<'_> {
             _ => metrics.feedback_forwarding.with_label_values(&[self.profile, stage]).inc(),
         }
         tracing::info!(profile = self.profile, action, stage, detail = self.detail, "feedback");
+    }
+}
+
+/// A route of the HTTP API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ApiRoute {
+    /// Contract 000.
+    Push,
+    /// Contract 002.
+    Query,
+    /// Contract 004.
+    Ranking,
+    /// A click of contract 004.
+    Click,
+    /// The figures of contract 004.
+    Metrics,
+    /// None of these.
+    Unknown,
+}
+
+impl ApiRoute {
+    /// Every route; metrics start each at 0.
+    pub const ALL: [Self; 6] = [Self::Push, Self::Query, Self::Ranking, Self::Click, Self::Metrics, Self::Unknown];
+    /// The classes of statuses that are told apart.
+    pub const STATUSES: [&'static str; 4] = ["2xx", "4xx", "5xx", "other"];
+
+    /// The route's name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Query => "query",
+            Self::Ranking => "ranking",
+            Self::Click => "click",
+            Self::Metrics => "metrics",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The result of a ranking was sent to whoever wanted it, or could not be.
+pub struct CallbackEnded<'a> {
+    /// The profile.
+    pub profile: &'a ProfileName,
+    /// Why it was not taken.
+    pub error: Option<&'a str>,
+}
+
+impl CallbackEnded<'_> {
+    /// The results that are told apart.
+    pub const RESULTS: [&'static str; 2] = ["sent", "failed"];
+
+    /// Logs and counts.
+    pub fn emit(&self, metrics: &Metrics) {
+        let [sent, failed] = Self::RESULTS;
+        let (profile, result) = (self.profile.as_str(), if self.error.is_some() { failed } else { sent });
+        metrics.callbacks.with_label_values(&[profile, result]).inc();
+        if let Some(error) = self.error {
+            tracing::warn!(profile, error, "a callback failed");
+        } else {
+            tracing::debug!(profile, "a callback was taken");
+        }
+    }
+}
+
+/// How a poll of the tenant's articles ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PollResult {
+    /// Nothing changed.
+    Unchanged,
+    /// A new generation is in service.
+    Updated,
+    /// It would have wiped out what is known.
+    Refused,
+    /// No answer, or none that can be used.
+    Failed,
+}
+
+impl PollResult {
+    /// Every result; metrics start each at 0.
+    pub const ALL: [Self; 4] = [Self::Unchanged, Self::Updated, Self::Refused, Self::Failed];
+
+    /// The result's name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Updated => "updated",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The tenant's articles were polled.
+pub struct KnowledgePolled<'a> {
+    /// The profile.
+    pub profile: &'a ProfileName,
+    /// How it ended.
+    pub result: PollResult,
+    /// Why, where it came to nothing.
+    pub detail: &'a str,
+}
+
+impl KnowledgePolled<'_> {
+    /// Logs and counts.
+    pub fn emit(&self, metrics: &Metrics) {
+        let (profile, result) = (self.profile.as_str(), self.result.name());
+        metrics.knowledge_polls.with_label_values(&[profile, result]).inc();
+        match self.result {
+            PollResult::Unchanged | PollResult::Updated => tracing::info!(profile, result, "articles polled"),
+            PollResult::Refused => tracing::error!(profile, result, detail = self.detail, "articles polled"),
+            PollResult::Failed => tracing::warn!(profile, result, detail = self.detail, "articles polled"),
+        }
     }
 }
 

@@ -6,13 +6,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cuecard_cxone::answers::CallOutcome;
+use cuecard_engine::Backend;
 use cuecard_engine::ranking::SilenceReason;
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
-use super::events::{DropReason, Endpoint, FeedbackStage, FrameFate, ProfileState};
+use super::events::{
+    ApiRoute, CallbackEnded, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState,
+};
 use crate::messages::{Outcome, ProfileName, Stage};
 use crate::supervision::{ActorCell, ActorState};
 
@@ -39,7 +42,11 @@ pub struct Metrics {
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
+    pub(super) backend_failures: IntCounterVec,
     pub(super) redelivered: IntCounterVec,
+    pub(super) knowledge_polls: IntCounterVec,
+    pub(super) callbacks: IntCounterVec,
+    api_requests: IntCounterVec,
     pub(super) profile_state: IntGaugeVec,
     index_articles: IntGaugeVec,
     index_age: GaugeVec,
@@ -56,6 +63,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers all metrics and starts every series of the closed sets at 0.
+    #[allow(clippy::too_many_lines, reason = "a list, one entry for each metric")]
     pub fn new(profiles: &[ProfileName], cells: Vec<Arc<ActorCell>>) -> Result<Self, prometheus::Error> {
         let register = Registrar { registry: Registry::new() };
         let metrics = Self {
@@ -103,10 +111,30 @@ impl Metrics {
                 "Calls to CXone; status is the answer's class or why there is none",
                 &["endpoint", "status"],
             )?,
+            backend_failures: register.counters(
+                "backend_failures_total",
+                "Questions that a backend did not answer",
+                &["profile", "backend"],
+            )?,
             redelivered: register.counters(
                 "redelivered_total",
                 "Pushes repeated although the first may have arrived",
                 &["profile"],
+            )?,
+            knowledge_polls: register.counters(
+                "knowledge_polls_total",
+                "Polls of the tenant's articles, by result",
+                &["profile", "result"],
+            )?,
+            callbacks: register.counters(
+                "callbacks_total",
+                "Results of rankings sent to those who wanted them",
+                &["profile", "result"],
+            )?,
+            api_requests: register.counters(
+                "api_requests_total",
+                "Requests that the HTTP API answered, by the class of the status",
+                &["route", "status"],
             )?,
             profile_state: register.gauges(
                 "profile_state",
@@ -153,6 +181,9 @@ impl Metrics {
             for outcome in Outcome::LABELS {
                 self.cards.with_label_values(&[profile, outcome]);
             }
+            for backend in Backend::ALL {
+                self.backend_failures.with_label_values(&[profile, backend.name()]);
+            }
             for reason in SilenceReason::ALL {
                 self.silences.with_label_values(&[profile, reason.name()]);
             }
@@ -162,11 +193,22 @@ impl Metrics {
             for state in ProfileState::ALL {
                 self.profile_state.with_label_values(&[profile, state.name()]);
             }
+            for result in CallbackEnded::RESULTS {
+                self.callbacks.with_label_values(&[profile, result]);
+            }
+            for result in PollResult::ALL {
+                self.knowledge_polls.with_label_values(&[profile, result.name()]);
+            }
             for action in ["accepted", "rejected"] {
                 self.feedback.with_label_values(&[profile, action]);
             }
             for stage in FeedbackStage::FORWARDING {
                 self.feedback_forwarding.with_label_values(&[profile, stage.name()]);
+            }
+        }
+        for route in ApiRoute::ALL {
+            for status in ApiRoute::STATUSES {
+                self.api_requests.with_label_values(&[route.name(), status]);
             }
         }
         for stage in Stage::ALL {
@@ -193,6 +235,18 @@ impl Metrics {
         let articles = i64::try_from(articles).unwrap_or(i64::MAX);
         self.index_articles.with_label_values(&[profile.as_str()]).set(articles);
         self.index_age.with_label_values(&[profile.as_str()]).set(age_seconds);
+    }
+
+    /// Counts an answer of the HTTP API.
+    pub fn count_api(&self, route: ApiRoute, status: u16) {
+        let [success, refused, failed, other] = ApiRoute::STATUSES;
+        let class = match status {
+            200..=299 => success,
+            400..=499 => refused,
+            500..=599 => failed,
+            _ => other,
+        };
+        self.api_requests.with_label_values(&[route.name(), class]).inc();
     }
 
     /// Says how much waits and how much is on its way.

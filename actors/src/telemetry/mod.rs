@@ -6,8 +6,8 @@ mod metrics;
 mod outcomes;
 
 pub use events::{
-    ActorDropped, CxoneAnswered, DropReason, Endpoint, FeedbackReached, FeedbackStage, FrameCounted, FrameFate,
-    ProfileChanged, ProfileState,
+    ActorDropped, ApiRoute, BackendFailed, CallbackEnded, CxoneAnswered, DropReason, Endpoint, FeedbackReached,
+    FeedbackStage, FrameCounted, FrameFate, KnowledgePolled, PollResult, ProfileChanged, ProfileState,
 };
 pub use metrics::Metrics;
 pub use outcomes::Telemetry;

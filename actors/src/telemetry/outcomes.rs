@@ -36,7 +36,7 @@ impl OutcomeSink for Telemetry {
         if let Outcome::Silent(reason) = outcome {
             self.metrics.silences.with_label_values(&[profile, reason.name()]).inc();
         }
-        if let Outcome::Delivered { .. } = outcome {
+        if let Outcome::Delivered(_) = outcome {
             self.metrics.card_latency.with_label_values(&[profile]).observe(report.latency.as_secs_f64());
         }
         log(report, outcome);
@@ -47,10 +47,11 @@ fn log(report: &TicketReport, outcome: &Outcome) {
     let latency_ms = report.latency.as_secs_f64() * 1000.0;
     match outcome {
         Outcome::Failed(failure) => tracing::error!(latency_ms, ?failure, "question failed"),
-        Outcome::Refused { reason } => tracing::warn!(latency_ms, reason, "cards refused"),
+        Outcome::Refused(refusal) => tracing::warn!(latency_ms, reason = refusal.reason, "push refused"),
         Outcome::Silent(reason) => tracing::info!(latency_ms, reason = reason.name(), "silent"),
         Outcome::Expired(stage) => tracing::info!(latency_ms, stage = stage.name(), "expired"),
-        Outcome::Delivered { .. } | Outcome::Replaced | Outcome::Shed => {
+        Outcome::HeldOff(refusal) => tracing::info!(latency_ms, reason = refusal.reason, "expired"),
+        Outcome::Delivered(_) | Outcome::Replaced | Outcome::Shed => {
             tracing::info!(latency_ms, outcome = outcome.label(), "question ended");
         }
     }

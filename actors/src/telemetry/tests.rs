@@ -8,14 +8,14 @@ use cuecard_cxone::answers::CallOutcome;
 use cuecard_engine::ranking::SilenceReason;
 
 use super::*;
-use crate::messages::{Failure, Outcome, OutcomeSink, ProfileName, Stage, Ticket, TicketReport};
+use crate::messages::{Failure, Outcome, OutcomeSink, ProfileName, Receipt, Stage, Ticket, TicketReport};
 use crate::supervision::ActorCell;
-use crate::testing::item;
+use crate::testing::{item, refusal};
 
 /// Label sets that metrics may have; ids and addresses are in none.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 16] = [
     "profile", "actor", "stage", "outcome", "reason", "action", "fate", "result", "endpoint", "status", "state",
-    "version", "model", "ranker",
+    "version", "model", "ranker", "backend", "route",
 ];
 
 fn metrics() -> Metrics {
@@ -107,7 +107,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     };
     let (with_type, with_help) = (names("# TYPE "), names("# HELP "));
     assert_eq!(with_type, with_help);
-    assert_eq!(with_type.len(), 25, "one line for each metric: {with_type:?}");
+    assert_eq!(with_type.len(), 29, "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());
@@ -128,12 +128,12 @@ fn the_ends_of_all_questions_add_up_to_what_was_heard() {
     let metrics = metrics();
     let sink: Arc<dyn OutcomeSink> = Arc::new(Telemetry::new(metrics.clone()));
     let outcomes = [
-        Outcome::Delivered { cxone_id: None },
+        Outcome::Delivered(Receipt::default()),
         Outcome::Silent(SilenceReason::Unsure),
         Outcome::Expired(Stage::Rank),
         Outcome::Replaced,
         Outcome::Shed,
-        Outcome::Refused { reason: "why".to_owned() },
+        Outcome::Refused(refusal("why")),
         Outcome::Failed(Failure::InboxFull),
     ];
     for outcome in outcomes {
@@ -160,7 +160,7 @@ fn a_stage_is_measured_by_what_the_report_says_of_it() {
         latency: Duration::from_secs(3),
         stages: vec![(Stage::Extract, Duration::from_millis(500)), (Stage::Rank, Duration::from_millis(250))],
     };
-    Telemetry::new(metrics.clone()).record(&report, &Outcome::Delivered { cxone_id: None });
+    Telemetry::new(metrics.clone()).record(&report, &Outcome::Delivered(Receipt::default()));
     let series = series(&metrics);
     assert_eq!(series[r#"cuecard_stage_seconds_sum{stage="extract"}"#], "0.5");
     assert_eq!(series[r#"cuecard_stage_seconds_sum{stage="rank"}"#], "0.25");

@@ -60,7 +60,7 @@ struct Fixture {
 fn fixture(expected_panics: u64, answers: Vec<Answer>) -> Fixture {
     pause();
     let (bench, gates) = (Bench::expecting("token_actor", expected_panics), Gates::new());
-    let health = ProfileHealth::new(ProfileName::new("acme"), bench.metrics.clone());
+    let health = ProfileHealth::new(ProfileName::new("acme"), &[Part::Token, Part::Stream], bench.metrics.clone());
     health.set(Part::Stream, Condition::Good);
     let asked = Rc::<RefCell<Vec<(u32, Instant)>>>::default();
     let (answers, noted, gate) = (RefCell::new(VecDeque::from(answers)), Rc::clone(&asked), Arc::clone(&gates));

@@ -1,139 +1,188 @@
 //! The wire contracts and what each of them means by default.
 //!
-//! Input: a contract's name. Output: its defaults, its stream's codec and its dialect; an unknown name gives an error
-//! that lists the served ones.
+//! Input: a contract's name. Output: its defaults; an unknown name gives an error that lists the served ones.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
-use crate::stream::{InsightsCodec, StreamCodec};
-use crate::websocket::TokenPlacement;
+use crate::names::written_by_name;
+use crate::stream::StreamKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Contract {
+    /// 000: an agent asks, passages are pushed as context.
+    Rag,
+    /// 001: finished utterances in, message cards out, articles polled.
+    Snippets,
+    /// 002: an agent asks, the knowledge graph answers.
+    Graph,
     /// 003: transcript fragments in, insight cards out.
     Insights,
+    /// 004: the snippets of a session are put in order.
+    Ranking,
 }
 
 /// What a contract implies where the settings say nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContractDefaults {
-    pub base_url: &'static str,
+    /// None where every tenant has a host of its own, or where `env` names it.
+    pub base_url: Option<&'static str>,
+    /// Stands for a base URL, see [`env_base_url`].
+    pub env: Option<&'static str>,
     pub token_path: &'static str,
+    /// Asked instead of the base URL's `token_path`.
+    pub token_url: Option<&'static str>,
     /// Sent with the token request; empty sends no `scope` at all.
     pub scopes: &'static [&'static str],
     /// What CXone's administrator must have allowed the client, named when a call is refused.
     pub required_scopes: &'static [&'static str],
     /// A token is renewed this long before it expires.
     pub refresh_margin: Duration,
-    pub stream_path: &'static str,
-    pub stream_token: TokenPlacement,
-    /// Named when a handshake is refused.
-    pub stream_scope: &'static str,
+    /// None for a contract that is asked over HTTP.
+    pub stream: Option<StreamKind>,
     pub dialect: Dialect,
     pub num_cards: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown contract '{name}', the served ones are: {}", served())]
-pub struct UnknownContract {
-    pub name: String,
-}
+const RAG_SCOPES: &[&str] = &["agentassists:write"];
+const SNIPPETS_SCOPES: &[&str] = &["interactions:read", "assist:write", "knowledge:read"];
+const GRAPH_SCOPES: &[&str] = &["agentassist:interactions:write", "agentassist:read"];
+const RANKING_SCOPES: &[&str] = &["agentassist:session:write", "agentassist:snippet:write"];
+
+const RAG: ContractDefaults = ContractDefaults {
+    base_url: Some("https://platform.niceincontact.com"),
+    env: None,
+    token_path: "/oauth/token",
+    token_url: None,
+    scopes: RAG_SCOPES,
+    required_scopes: RAG_SCOPES,
+    refresh_margin: Duration::from_mins(1),
+    stream: None,
+    dialect: Dialect::Rag,
+    num_cards: 3,
+};
+
+const SNIPPETS: ContractDefaults = ContractDefaults {
+    base_url: None,
+    env: None,
+    token_path: "/oauth/token",
+    token_url: None,
+    scopes: SNIPPETS_SCOPES,
+    required_scopes: SNIPPETS_SCOPES,
+    refresh_margin: Duration::from_mins(5),
+    stream: Some(StreamKind::Snippets),
+    dialect: Dialect::Snippets,
+    num_cards: 3,
+};
+
+const GRAPH: ContractDefaults = ContractDefaults {
+    base_url: None,
+    env: None,
+    token_path: "/oauth2/token",
+    token_url: None,
+    scopes: GRAPH_SCOPES,
+    required_scopes: GRAPH_SCOPES,
+    refresh_margin: Duration::from_mins(1),
+    stream: None,
+    dialect: Dialect::Graph,
+    num_cards: 5,
+};
 
 const INSIGHTS: ContractDefaults = ContractDefaults {
-    base_url: "https://api.niceincontact.com",
+    base_url: Some("https://api.niceincontact.com"),
+    env: None,
     token_path: "/oauth/token",
+    token_url: None,
     scopes: &[],
     required_scopes: &["agentassist:read", "knowledge:read", "agentassist:write", "ai:training:write"],
     refresh_margin: Duration::from_mins(5),
-    stream_path: "/cxoneapi/v2/agentassist/stream",
-    stream_token: TokenPlacement::Query,
-    stream_scope: "agentassist:read",
+    stream: Some(StreamKind::Insights),
     dialect: Dialect::Insights,
     num_cards: 5,
 };
 
+const RANKING: ContractDefaults = ContractDefaults {
+    base_url: None,
+    env: Some("mypurecloud.janus"),
+    token_path: "/api/v2/oauth/token",
+    token_url: Some("https://api.mypurecloud.com/api/v2/oauth/token"),
+    scopes: RANKING_SCOPES,
+    required_scopes: RANKING_SCOPES,
+    refresh_margin: Duration::from_mins(1),
+    stream: None,
+    dialect: Dialect::Ranking,
+    num_cards: 10,
+};
+
+/// Where a tenant's environment is served.
+pub fn env_base_url(env: &str) -> String {
+    format!("https://{env}.api.cxone.com")
+}
+
 impl Contract {
-    pub const ALL: [Self; 1] = [Self::Insights];
+    pub const ALL: [Self; 5] = [Self::Rag, Self::Snippets, Self::Graph, Self::Insights, Self::Ranking];
 
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Rag => "rag",
+            Self::Snippets => "snippets",
+            Self::Graph => "graph",
             Self::Insights => "insights",
+            Self::Ranking => "ranking",
         }
     }
 
     pub const fn defaults(self) -> &'static ContractDefaults {
         match self {
+            Self::Rag => &RAG,
+            Self::Snippets => &SNIPPETS,
+            Self::Graph => &GRAPH,
             Self::Insights => &INSIGHTS,
-        }
-    }
-
-    pub fn stream_codec(self) -> &'static dyn StreamCodec {
-        match self {
-            Self::Insights => &InsightsCodec,
+            Self::Ranking => &RANKING,
         }
     }
 }
 
-fn served() -> String {
-    Contract::ALL.map(Contract::name).join(", ")
-}
-
-impl fmt::Display for Contract {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-impl FromStr for Contract {
-    type Err = UnknownContract;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|contract| contract.name() == name);
-        known.ok_or_else(|| UnknownContract { name: name.to_owned() })
-    }
-}
-
-impl TryFrom<String> for Contract {
-    type Error = UnknownContract;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        name.parse()
-    }
-}
-
-impl From<Contract> for &'static str {
-    fn from(contract: Contract) -> Self {
-        contract.name()
-    }
-}
+written_by_name!(Contract, "contract");
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]
-    fn names_are_read_back_as_written() {
-        for contract in Contract::ALL {
-            assert_eq!(contract.to_string().parse::<Contract>().unwrap(), contract);
-            let json = serde_json::to_string(&contract).unwrap();
-            assert_eq!(json, format!("\"{contract}\""));
-            assert_eq!(serde_json::from_str::<Contract>(&json).unwrap(), contract);
+    fn defaults_are_those_of_the_documents() {
+        let table = [
+            (Contract::Rag, "/oauth/token", "agentassists:write", 60, 3),
+            (Contract::Snippets, "/oauth/token", "interactions:read assist:write knowledge:read", 300, 3),
+            (Contract::Graph, "/oauth2/token", "agentassist:interactions:write agentassist:read", 60, 5),
+            (Contract::Insights, "/oauth/token", "", 300, 5),
+            (Contract::Ranking, "/api/v2/oauth/token", "agentassist:session:write agentassist:snippet:write", 60, 10),
+        ];
+        for (contract, token_path, scopes, margin_seconds, num_cards) in table {
+            let defaults = contract.defaults();
+            assert_eq!((defaults.token_path, defaults.num_cards), (token_path, num_cards), "{contract}");
+            assert_eq!(defaults.scopes.join(" "), scopes, "{contract}");
+            assert_eq!(defaults.refresh_margin, Duration::from_secs(margin_seconds), "{contract}");
+            assert_eq!(defaults.dialect.name(), contract.name());
+            assert_eq!(defaults.stream.map_or(contract.name(), StreamKind::name), contract.name());
+            assert!(contract == Contract::Insights || defaults.scopes == defaults.required_scopes, "{contract}");
         }
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_served_ones() {
-        let expected = "unknown contract 'insight', the served ones are: insights";
-        assert_eq!("insight".parse::<Contract>().unwrap_err().to_string(), expected);
-        let error = serde_json::from_str::<Contract>("\"insight\"").unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{error}");
+    fn the_token_url_of_a_contract_ends_with_its_path() {
+        for contract in Contract::ALL {
+            let defaults = contract.defaults();
+            assert!(defaults.token_url.is_none_or(|url| url.ends_with(defaults.token_path)), "{contract}");
+        }
+    }
+
+    #[test]
+    fn an_environment_names_a_host() {
+        let env = Contract::Ranking.defaults().env.unwrap_or_default();
+        assert_eq!(env_base_url(env), "https://mypurecloud.janus.api.cxone.com");
     }
 }

@@ -7,9 +7,12 @@
 //! | module | input | output |
 //! |---|---|---|
 //! | [`contract`] | a contract's name | its defaults |
+//! | [`scopes`] | a contract, a stream, a dialect | the scopes that such a profile asks for |
 //! | [`connection`] | settings of one tenant | checked URLs and the token request |
 //! | [`stream`] | a frame's text | a [`stream::StreamEvent`], or why there is none |
-//! | [`dialect`] | an interaction and its cards | the push: path, scope, body |
+//! | [`dialect`] | an interaction and its cards | the push: path, scopes, headers, body |
+//! | [`ranking`] | a caller's snippets | their new order, or what is wrong with them |
+//! | [`knowledge`] | the answers of the knowledge endpoints | articles, and hits |
 //! | [`feedback`] | what an agent thought of a card | the body for the training endpoint |
 //! | [`token`] | the token endpoint's answer | a [`token::Token`] |
 //! | [`answers`] | how one attempt of a call ended | done, renew the token, retry after, give up |
@@ -27,8 +30,13 @@ pub mod dialect;
 pub mod feedback;
 pub mod http;
 pub mod interaction_id;
+pub mod knowledge;
 pub mod limits;
+pub mod names;
+pub mod ranking;
 pub mod retry_after;
+mod rounding;
+pub mod scopes;
 pub mod stream;
 mod tls;
 pub mod token;
@@ -36,7 +44,9 @@ pub mod transport;
 pub mod websocket;
 
 pub use connection::{Connection, ConnectionError, ConnectionSettings};
-pub use contract::Contract;
-pub use dialect::{Card, Dialect};
+pub use contract::{Contract, env_base_url};
+pub use dialect::{Card, Dialect, MatchedBy, PushContent, PushTarget};
 pub use interaction_id::InteractionId;
 pub use limits::Limits;
+pub use scopes::{required_scopes_for, scopes_for};
+pub use stream::StreamKind;

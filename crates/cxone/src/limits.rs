@@ -17,6 +17,10 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// The body of an answer. Default 1 MiB.
     pub body_limit_bytes: usize,
+    /// The listing of all articles, which is read as a stream. Default 256 MiB.
+    pub articles_limit_bytes: usize,
+    /// Without a byte of that listing for this long, its reading is given up. Default 60 s.
+    pub articles_idle_timeout: Duration,
     /// A WebSocket message after its continuation frames are joined. Default 1 MiB.
     pub message_limit_bytes: usize,
     /// Between two pings on a WebSocket. Default 20 s.
@@ -33,6 +37,8 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(55),
             body_limit_bytes: 1 << 20,
+            articles_limit_bytes: 256 << 20,
+            articles_idle_timeout: Duration::from_mins(1),
             message_limit_bytes: 1 << 20,
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),

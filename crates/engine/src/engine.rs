@@ -1,28 +1,50 @@
-//! The engine of one knowledge: an encoder, shared by all, and an index that may be swapped under it.
+//! The engine of one profile: an encoder and the backends that its questions are put to, each shared by all profiles
+//! that name it.
 
 use std::error::Error;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cuecard_encoder::Encoder;
+use cuecard_knowledge::chroma::ChromaCollection;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
 
+use crate::backends::{self, BackendError, GraphBackend};
+use crate::candidates::{Candidate, Candidates};
+use crate::complete::{Embeddings, complete};
 use crate::conversation::Utterance;
 use crate::extract::{self, Query};
-use crate::plan::{Effort, Plan};
-use crate::retrieve::{self, Candidates};
+use crate::plan::{Backend, Effort, Plan};
+use crate::retrieve;
 
-/// Answers the questions of the profiles that name its index. Cheap to clone.
+/// Answers questions. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     encoder: Encoder,
-    index: Arc<IndexHandle>,
+    sources: Sources,
+    embeddings: Arc<Embeddings>,
+}
+
+/// The backends of this process that an engine can ask; CXone's own search is asked by whoever holds the connection.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The embedded index; it may be swapped under the engine.
+    pub index: Option<Arc<IndexHandle>>,
+    /// A knowledge graph.
+    pub graph: Option<Arc<GraphBackend>>,
+    /// A Chroma collection, from the moment on at which it is open.
+    pub chroma: Option<Arc<OnceLock<ChromaCollection>>>,
 }
 
 impl Engine {
     /// Puts an encoder and an index together.
     pub fn new(encoder: Encoder, index: Arc<IndexHandle>) -> Self {
-        Self { encoder, index }
+        Self::with_sources(encoder, Sources { index: Some(index), ..Sources::default() })
+    }
+
+    /// Puts an encoder and any backends together.
+    pub fn with_sources(encoder: Encoder, sources: Sources) -> Self {
+        Self { encoder, sources, embeddings: Arc::default() }
     }
 
     /// Extracts on the calling thread, which waits for the encoder.
@@ -35,14 +57,35 @@ impl Engine {
         extract::live(&self.encoder, utterance, plan, effort).await
     }
 
-    /// Finds candidates in the index generation that is in service; takes milliseconds of CPU.
+    /// Finds candidates in the index generation that is in service; takes milliseconds of CPU. None where the plan
+    /// does not ask the index.
     pub fn retrieve(&self, query: Query, plan: &Plan) -> Candidates {
-        retrieve::retrieve(&self.index.current(), query, plan)
+        match &self.sources.index {
+            Some(index) if plan.asks(Backend::Index) => retrieve::retrieve(&index.current(), query, plan),
+            _ => Candidates::none(query),
+        }
     }
 
-    /// The index, for whoever refreshes or describes it.
-    pub fn index(&self) -> &IndexHandle {
-        &self.index
+    /// Asks the graph and the collection where the plan does; one result for each that was asked.
+    pub async fn ask_beside_index(&self, query: &Query, plan: &Plan) -> Vec<Result<Vec<Candidate>, BackendError>> {
+        let mut answers = Vec::new();
+        if let Some(graph) = self.sources.graph.as_ref().filter(|_| plan.asks(Backend::Graph)) {
+            answers.push(graph.find(query, plan).await);
+        }
+        if let Some(chroma) = self.sources.chroma.as_ref().filter(|_| plan.asks(Backend::Chroma)) {
+            answers.push(backends::nearest_in_chroma(chroma.get(), query, plan).await);
+        }
+        answers
+    }
+
+    /// Gives candidates that came without a cosine theirs, where the plan reads it.
+    pub async fn complete(&self, found: &mut Candidates, plan: &Plan) {
+        complete(&self.encoder, &self.embeddings, found, plan).await;
+    }
+
+    /// The backends, for whoever refreshes or describes them.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The encoder, for whoever watches its queue.

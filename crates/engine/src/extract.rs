@@ -28,6 +28,8 @@ pub struct Query {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithoutVectors {
+    /// Nothing in the plan reads them.
+    NotNeeded,
     /// The service is behind and gives this question less work.
     Overload,
     /// The encoder's live queue was full.
@@ -94,6 +96,9 @@ impl Query {
 pub(crate) fn blocking(encoder: &Encoder, utterance: &Utterance, plan: &Plan) -> Query {
     let encode = |text: &str| encoder.encode_blocking(text).map_err(|error| reason(&error));
     let texts = Texts::of(utterance, plan, Effort::Full);
+    if !plan.reads_embeddings() {
+        return Query::without_vectors(texts.window, WithoutVectors::NotNeeded);
+    }
     let window = encode(&texts.window);
     let newest = texts.newest.as_deref().map(encode);
     texts.into_query(window, newest)
@@ -102,6 +107,9 @@ pub(crate) fn blocking(encoder: &Encoder, utterance: &Utterance, plan: &Plan) ->
 /// Extracts on the encoder's live lane; a full queue or a failed encoding leaves the query without vectors.
 pub(crate) async fn live(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
     let texts = Texts::of(utterance, plan, effort);
+    if !plan.reads_embeddings() {
+        return Query::without_vectors(texts.window, WithoutVectors::NotNeeded);
+    }
     if effort == Effort::LexicalOnly {
         return Query::without_vectors(texts.window, WithoutVectors::Overload);
     }

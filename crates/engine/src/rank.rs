@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cuecard_knowledge::Article;
+use cuecard_knowledge::{Article, MatchedBy};
 use cuecard_ranking::{Passage, Question, Ranker, Shown, SilenceReason};
 
-use crate::plan::Plan;
-use crate::retrieve::{Candidate, Candidates, Scores};
+use crate::candidates::{Candidate, Candidates, Scores};
+use crate::plan::{Backend, Plan};
 
 /// All candidates in order and what the agent gets to see of them.
 #[derive(Debug, Clone)]
@@ -26,6 +26,10 @@ pub struct Ranked {
     pub article: Arc<Article>,
     /// The passage that matched.
     pub passage: String,
+    /// Who found it first.
+    pub backend: Backend,
+    /// How the question matched a keyword of the graph.
+    pub matched_by: Option<MatchedBy>,
     /// The ranker's score.
     pub score: f64,
     /// What the backends said.
@@ -62,17 +66,29 @@ fn order(candidates: &Candidates, ranker: Ranker) -> Vec<Ranked> {
         .map(|(score, candidate)| Ranked {
             article: Arc::clone(&candidate.article),
             passage: candidate.passage.clone(),
+            backend: candidate.backend,
+            matched_by: candidate.matched_by,
             score,
             scores: candidate.scores,
         })
         .collect();
-    // The id breaks ties, so that two replicas show the same card.
-    order.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.article.id.cmp(&b.article.id)));
+    // Title and id break ties, so that two replicas show the same card.
+    order.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| name(a).cmp(&name(b))));
     order
 }
 
+fn name(ranked: &Ranked) -> (&str, &str) {
+    (&ranked.article.title, &ranked.article.id)
+}
+
 fn passage<'a>((candidate, text): (&Candidate, &'a String)) -> Passage<'a> {
-    Passage { text, cosine: candidate.scores.cosine.map(f64::from), bm25: candidate.scores.bm25.map(f64::from) }
+    Passage {
+        text,
+        cosine: candidate.scores.cosine.map(f64::from),
+        bm25: candidate.scores.bm25.map(f64::from),
+        priority: candidate.article.priority,
+        search: candidate.scores.search,
+    }
 }
 
 fn judge(order: &[Ranked], newest_turn_cosine: Option<f64>, shown: &Shown, utterance: u64, plan: &Plan) -> Verdict {

@@ -26,6 +26,11 @@ impl IndexHandle {
         Ok(Self { directory: directory.to_owned(), expected, current: RwLock::new(Arc::new(index)) })
     }
 
+    /// Where its generations are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The index to work with; it stays valid for as long as it is held.
     pub fn current(&self) -> Arc<Index> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -21,7 +21,7 @@ use crate::article::Article;
 pub const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// More than one bad row in this many stops the build: the file is then something else than it should be.
-const ROWS_PER_TOLERATED_BAD_ROW: u64 = 10;
+pub(crate) const ROWS_PER_TOLERATED_BAD_ROW: u64 = 10;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const READ_BUFFER_BYTES: usize = 128 * 1024;
@@ -91,15 +91,17 @@ pub enum ReadError {
 
 /// Reads the article file at `path`.
 pub fn read_articles(path: &Path) -> Result<ArticleFile, ReadError> {
-    let open_error = |source| ReadError::Open { path: path.to_owned(), source };
-    let file = File::open(path).map_err(open_error)?;
-    let mut plain = BufReader::with_capacity(READ_BUFFER_BYTES, file);
-    let start = plain.fill_buf().map_err(open_error)?;
-    if start.starts_with(&GZIP_MAGIC) {
-        read_rows(path, BufReader::with_capacity(READ_BUFFER_BYTES, MultiGzDecoder::new(plain)), MAX_LINE_BYTES)
-    } else {
-        read_rows(path, plain, MAX_LINE_BYTES)
+    let input = open_rows(path).map_err(|source| ReadError::Open { path: path.to_owned(), source })?;
+    read_rows(path, input, MAX_LINE_BYTES)
+}
+
+/// Opens a file of rows and unpacks it when it is compressed.
+pub(crate) fn open_rows(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    let mut plain = BufReader::with_capacity(READ_BUFFER_BYTES, File::open(path)?);
+    if plain.fill_buf()?.starts_with(&GZIP_MAGIC) {
+        return Ok(Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, MultiGzDecoder::new(plain))));
     }
+    Ok(Box::new(plain))
 }
 
 fn read_rows(path: &Path, mut input: impl BufRead, limit: usize) -> Result<ArticleFile, ReadError> {
@@ -116,14 +118,14 @@ fn read_rows(path: &Path, mut input: impl BufRead, limit: usize) -> Result<Artic
     reading.finish(path)
 }
 
-enum Line {
+pub(crate) enum Line {
     Whole,
     TooLong,
     End,
 }
 
 /// Reads up to the next line break and leaves at most `limit` bytes in `line`.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, limit: usize) -> io::Result<Line> {
+pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, limit: usize) -> io::Result<Line> {
     line.clear();
     let mut too_long = false;
     let mut started = false;

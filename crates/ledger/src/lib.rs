@@ -6,7 +6,8 @@
 //! interaction ids coincide stay apart.
 //!
 //! All writes pass through the one connection of [`writer`], reads through a small pool of read-only ones.
-//! Each kind of record has a module and a handle of its own ([`FeedbackQueue`], [`Deliveries`]).
+//! Each kind of record has a module and a handle of its own ([`FeedbackQueue`], [`Deliveries`],
+//! [`Rankings`]).
 //! On failure every call answers a [`LedgerError`]; nothing is half written.
 
 mod deliveries;
@@ -14,11 +15,13 @@ mod error;
 mod feedback;
 mod microseconds;
 mod opening;
+mod rankings;
 mod writer;
 
 pub use deliveries::{Acceptance, DeliveredCard, Deliveries, Delivery};
 pub use error::LedgerError;
 pub use feedback::{FeedbackCount, FeedbackId, FeedbackQueue, NewFeedback, PendingFeedback};
+pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus, Rankings, RecordedRanking};
 
 use sqlx::SqlitePool;
 use writer::Writer;
@@ -48,6 +51,11 @@ impl Ledger {
     /// The record of what was shown.
     pub fn deliveries(&self) -> Deliveries {
         Deliveries::new(self.clone())
+    }
+
+    /// The record of rankings and of clicks on their snippets.
+    pub fn rankings(&self) -> Rankings {
+        Rankings::new(self.clone())
     }
 
     /// Finishes the writes that wait and folds the log into the file; every handle answers

@@ -48,7 +48,9 @@ fn connect_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         // With a write-ahead log, only FULL syncs each commit before it is acknowledged.
-        .synchronous(SqliteSynchronous::Full))
+        .synchronous(SqliteSynchronous::Full)
+        // A statement with many rows notes how to take itself back: in memory, or a file is made for each commit.
+        .pragma("temp_store", "memory"))
 }
 
 async fn create_directory(file: &Path) -> Result<(), String> {

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::LedgerError;
 use crate::deliveries::Delivery;
 use crate::feedback::FeedbackWrite;
+use crate::rankings::{RankingBatch, RankingWrite};
 
 /// Holds several commits' worth, so that the writer never waits for its callers to be scheduled.
 const QUEUE_CAPACITY: usize = 1024;
@@ -24,16 +25,7 @@ const MAX_WRITES_PER_COMMIT: usize = 256;
 pub(crate) enum Write {
     Feedback(FeedbackWrite),
     Delivery(Delivery),
-}
-
-impl Write {
-    /// The row that was written, or 0 where no caller asks for it.
-    async fn apply(&self, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-        match self {
-            Self::Feedback(write) => write.apply(connection).await,
-            Self::Delivery(delivery) => delivery.insert(connection).await.map(|()| 0),
-        }
-    }
+    Ranking(RankingWrite),
 }
 
 #[derive(Debug)]
@@ -132,11 +124,21 @@ async fn commit(connection: &mut SqliteConnection, jobs: &[Job]) -> sqlx::Result
     result
 }
 
+/// The row of each job, or 0 where no caller asks for it. Rankings, which come by the thousand, are gathered
+/// and written together; the order between the kinds means nothing.
 async fn apply_all(connection: &mut SqliteConnection, jobs: &[Job]) -> sqlx::Result<Vec<i64>> {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    let mut rows = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        rows.push(job.write.apply(connection).await?);
+    let mut rows = vec![0; jobs.len()];
+    let mut rankings = RankingBatch::default();
+    for (place, job) in jobs.iter().enumerate() {
+        match &job.write {
+            Write::Feedback(write) => rows[place] = write.apply(connection).await?,
+            Write::Delivery(delivery) => delivery.insert(connection).await?,
+            Write::Ranking(write) => rankings.add(place, write),
+        }
+    }
+    for (place, id) in rankings.apply(connection).await? {
+        rows[place] = id;
     }
     sqlx::query("COMMIT").execute(connection).await?;
     Ok(rows)

@@ -12,18 +12,18 @@ const COSINE_WEIGHT: f64 = 0.6;
 /// Weight of BM25, divided by the best BM25 among the passages.
 const WORDS_WEIGHT: f64 = 0.4;
 
-/// Where candidates come from.
+/// What an index is searched by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Backend {
+pub enum Lookup {
     /// Nearest passages by embedding.
     Vector,
     /// Articles by BM25 over the whole index.
     Lexical,
 }
 
-impl Backend {
-    /// The backend's name in metrics and explanations.
+impl Lookup {
+    /// The lookup's name in explanations.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vector => "vector",
@@ -44,11 +44,16 @@ pub enum Ranker {
     Cosine,
     /// BM25 over the whole index alone.
     Bm25,
+    /// Contract 002: the priority that an editor gave the article; one without a priority comes last.
+    Priority,
+    /// Contract 003: the score of CXone's own search; what only other backends found comes last.
+    Search,
 }
 
 impl Ranker {
     /// Every ranker, in the order in which help texts list them.
-    pub const ALL: [Self; 4] = [Self::Snippets, Self::SnippetsWords, Self::Cosine, Self::Bm25];
+    pub const ALL: [Self; 6] =
+        [Self::Snippets, Self::SnippetsWords, Self::Cosine, Self::Bm25, Self::Priority, Self::Search];
 
     /// The name on command lines, in settings and in metrics.
     pub fn name(self) -> &'static str {
@@ -57,22 +62,36 @@ impl Ranker {
             Self::SnippetsWords => "snippets-words",
             Self::Cosine => "cosine",
             Self::Bm25 => "bm25",
+            Self::Priority => "priority",
+            Self::Search => "search",
         }
     }
 
-    /// The backends whose passages this ranker orders.
-    pub fn backends(self) -> &'static [Backend] {
+    /// What an index is searched by for this ranker's candidates.
+    pub fn lookups(self) -> &'static [Lookup] {
         match self {
-            Self::Snippets | Self::SnippetsWords | Self::Cosine => &[Backend::Vector],
-            Self::Bm25 => &[Backend::Lexical],
+            Self::Bm25 => &[Lookup::Lexical],
+            Self::Snippets | Self::SnippetsWords | Self::Cosine | Self::Priority | Self::Search => &[Lookup::Vector],
         }
     }
 
-    /// One score per passage, higher is better. Where no passage has a cosine (the question went on
-    /// without vectors) every ranker orders by BM25, scaled so that the best is 1.
+    /// Whether it orders by closeness in meaning, for which question and passages need embeddings.
+    pub fn reads_cosines(self) -> bool {
+        matches!(self, Self::Snippets | Self::SnippetsWords | Self::Cosine)
+    }
+
+    /// One score per passage, higher is better; minus infinity for one that has nothing to be ordered by. Where no
+    /// passage has a cosine (the question went on without vectors) every ranker of meaning orders by BM25, scaled
+    /// so that the best is 1.
     pub fn scores(self, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {
-        if self == Self::Bm25 {
-            return passages.iter().map(|passage| passage.bm25.unwrap_or(0.0)).collect();
+        let by = |score: fn(&Passage<'_>) -> Option<f64>, missing: f64| {
+            passages.iter().map(|passage| score(passage).unwrap_or(missing)).collect()
+        };
+        match self {
+            Self::Bm25 => return by(|passage| passage.bm25, 0.0),
+            Self::Priority => return by(|passage| passage.priority, f64::NEG_INFINITY),
+            Self::Search => return by(|passage| passage.search, f64::NEG_INFINITY),
+            Self::Snippets | Self::SnippetsWords | Self::Cosine => {}
         }
         if passages.iter().all(|passage| passage.cosine.is_none()) {
             return scaled(passages.iter().map(|passage| passage.bm25.unwrap_or(0.0)).collect());
@@ -81,7 +100,7 @@ impl Ranker {
         let query = match self {
             Self::Snippets => question.key_phrases.iter().flat_map(|phrase| crate::words(phrase)).collect(),
             Self::SnippetsWords => crate::words(question.text).collect::<Vec<_>>(),
-            Self::Cosine | Self::Bm25 => return cosines.collect(),
+            Self::Cosine | Self::Bm25 | Self::Priority | Self::Search => return cosines.collect(),
         };
         let okapi = Okapi::new(passages.iter().map(|passage| passage.text));
         cosines
@@ -138,6 +157,10 @@ pub struct Passage<'a> {
     pub cosine: Option<f64>,
     /// BM25 over the whole index, where the lexical backend found it.
     pub bm25: Option<f64>,
+    /// What an editor gave the article.
+    pub priority: Option<f64>,
+    /// The score of CXone's own search, where that found it.
+    pub search: Option<f64>,
 }
 
 #[cfg(test)]
@@ -147,7 +170,7 @@ mod tests {
     use super::*;
 
     fn passage(text: &str, cosine: Option<f64>, bm25: Option<f64>) -> Passage<'_> {
-        Passage { text, cosine, bm25 }
+        Passage { text, cosine, bm25, priority: None, search: None }
     }
 
     fn question<'a>(text: &'a str, key_phrases: &[&'a str]) -> Question<'a> {
@@ -184,7 +207,7 @@ mod tests {
     #[test]
     fn without_vectors_every_ranker_orders_by_bm25() {
         let passages = [passage("a", None, Some(2.0)), passage("b", None, Some(8.0))];
-        for ranker in Ranker::ALL {
+        for ranker in [Ranker::Snippets, Ranker::SnippetsWords, Ranker::Cosine, Ranker::Bm25] {
             let scores = ranker.scores(&question("a", &["a"]), &passages);
             assert!(scores[1] > scores[0], "{ranker}");
         }
@@ -198,7 +221,21 @@ mod tests {
             assert_eq!(serde_json_name(ranker), ranker.name());
         }
         let error = "bm52".parse::<Ranker>().unwrap_err().to_string();
-        assert_eq!(error, "no ranker is called `bm52`; there are snippets, snippets-words, cosine, bm25");
+        assert_eq!(
+            error,
+            "no ranker is called `bm52`; there are snippets, snippets-words, cosine, bm25, priority, search"
+        );
+    }
+
+    #[test]
+    fn what_has_nothing_to_be_ordered_by_comes_last() {
+        let passages = [
+            Passage { priority: Some(-1.0), search: None, ..passage("a", Some(0.9), None) },
+            Passage { priority: None, search: Some(0.0), ..passage("b", Some(0.1), None) },
+        ];
+        let scores = |ranker: Ranker| ranker.scores(&question("a", &[]), &passages);
+        assert_eq!(scores(Ranker::Priority), [-1.0, f64::NEG_INFINITY]);
+        assert_eq!(scores(Ranker::Search), [f64::NEG_INFINITY, 0.0]);
     }
 
     fn serde_json_name(ranker: Ranker) -> String {
@@ -212,7 +249,7 @@ mod tests {
             query in ".{0,60}",
         ) {
             let passages: Vec<_> = texts.iter().map(|text| passage(text, Some(0.3), Some(1.0))).collect();
-            for ranker in Ranker::ALL {
+            for ranker in [Ranker::Snippets, Ranker::SnippetsWords, Ranker::Cosine, Ranker::Bm25] {
                 let scores = ranker.scores(&question(&query, &[&query]), &passages);
                 proptest::prop_assert_eq!(scores.len(), passages.len());
                 proptest::prop_assert!(scores.iter().all(|score| score.is_finite() && *score >= 0.0));

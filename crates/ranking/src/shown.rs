@@ -9,9 +9,11 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Whether the article was shown less than `repeat_after` utterances ago.
+    /// Whether the article was shown less than `repeat_after` utterances ago. One that a later utterance brought was
+    /// shown in a conversation that has been forgotten and counts from 1 again: it is none of this one's.
     pub fn recently(&self, article_id: &str, utterance: u64, repeat_after: u64) -> bool {
-        self.last_shown.get(article_id).is_some_and(|last| utterance.saturating_sub(*last) < repeat_after)
+        let ago = self.last_shown.get(article_id).and_then(|last| utterance.checked_sub(*last));
+        ago.is_some_and(|ago| ago < repeat_after)
     }
 
     /// Notes that the articles go to the agent's screen.
@@ -21,9 +23,11 @@ impl Shown {
         }
     }
 
-    /// Takes back what never reached the screen.
-    pub fn forget(&mut self, article_id: &str) {
-        self.last_shown.remove(article_id);
+    /// Takes back what this utterance brought and never reached the screen; a later showing stands.
+    pub fn forget(&mut self, article_id: &str, utterance: u64) {
+        if self.last_shown.get(article_id) == Some(&utterance) {
+            self.last_shown.remove(article_id);
+        }
     }
 }
 
@@ -40,8 +44,11 @@ mod tests {
         assert!(!shown.recently("a", 9, 6));
         assert!(!shown.recently("c", 4, 6));
         assert!(!shown.recently("a", 4, 0), "0 switches it off");
-        shown.forget("a");
+        assert!(!shown.recently("a", 2, 6), "the conversation began anew");
+        shown.note(["b"], 5);
+        shown.forget("a", 3);
+        shown.forget("b", 3);
         assert!(!shown.recently("a", 4, 6));
-        assert!(shown.recently("b", 4, 6));
+        assert!(shown.recently("b", 6, 6), "it was shown again since");
     }
 }

@@ -1,13 +1,17 @@
 //! Tokens: who gets one, and what a presented one is worth.
 //!
-//! Input: checked form fields, presented tokens, the current instant. Output: grants or a [`Denial`]. Pure, so that
-//! expiry is tested without waiting.
+//! Input: the scope that was asked for, presented tokens, the current instant. Output: grants or a [`Denial`]. Pure, so
+//! that expiry is tested without waiting. Bounded: the oldest token is forgotten when there are very many.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::record::Verdict;
 use crate::settings::Client;
+
+/// A client needs one token an hour; so many are only issued by one that asks for each call.
+const MAX_TOKENS: usize = 100_000;
 
 /// Why a token does not open a route.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +48,7 @@ impl Denial {
 
 #[derive(Clone, Debug)]
 struct Grant {
+    client: Arc<str>,
     scopes: Vec<String>,
     expires_at: Instant,
     revoked: bool,
@@ -52,18 +57,26 @@ struct Grant {
 /// Every token issued so far.
 #[derive(Default)]
 pub(crate) struct Tokens {
-    grants: HashMap<String, Grant>,
+    grants: HashMap<Arc<str>, Grant>,
+    order: VecDeque<Arc<str>>,
 }
 
 impl Tokens {
-    /// Registers `token` for `client` until `lifetime` has passed.
-    pub(crate) fn issue(&mut self, token: String, client: &Client, lifetime: Duration, now: Instant) {
-        let grant = Grant { scopes: client.scopes.clone(), expires_at: now + lifetime, revoked: false };
+    /// Registers `token` for a client until `lifetime` has passed.
+    pub(crate) fn issue(&mut self, token: &str, client: &str, scopes: Vec<String>, lifetime: Duration, now: Instant) {
+        let token: Arc<str> = token.into();
+        if self.order.len() == MAX_TOKENS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.grants.remove(&oldest);
+        }
+        self.order.push_back(Arc::clone(&token));
+        let grant = Grant { client: client.into(), scopes, expires_at: now + lifetime, revoked: false };
         self.grants.insert(token, grant);
     }
 
-    /// Whether `token` opens a route that demands `scope`.
-    pub(crate) fn check(&self, token: &str, scope: &'static str, now: Instant) -> Result<(), Denial> {
+    /// The client whose `token` opens a route that demands all of `scopes`.
+    pub(crate) fn check(&self, token: &str, scopes: &[&'static str], now: Instant) -> Result<Arc<str>, Denial> {
         let grant = self.grants.get(token).ok_or(Denial::Unknown)?;
         if grant.revoked {
             return Err(Denial::Revoked);
@@ -71,10 +84,16 @@ impl Tokens {
         if now >= grant.expires_at {
             return Err(Denial::Expired);
         }
-        if !grant.scopes.iter().any(|granted| granted == scope) {
-            return Err(Denial::Scope(scope));
+        let lacks = |scope: &&&'static str| !grant.scopes.iter().any(|granted| granted == *scope);
+        match scopes.iter().find(lacks) {
+            Some(missing) => Err(Denial::Scope(missing)),
+            None => Ok(Arc::clone(&grant.client)),
         }
-        Ok(())
+    }
+
+    /// To whom `token` was issued, whatever it is worth now.
+    pub(crate) fn owner(&self, token: &str) -> Option<Arc<str>> {
+        self.grants.get(token).map(|grant| Arc::clone(&grant.client))
     }
 
     /// Makes every token issued so far worthless.
@@ -90,32 +109,82 @@ pub(crate) fn bearer(header: Option<&str>) -> Result<&str, Denial> {
     header.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty()).ok_or(Denial::Missing)
 }
 
+/// What a token is granted: the scopes asked for, all that the client may have when none is, or why not.
+pub(crate) fn granted(client: &Client, asked: Option<&str>) -> Result<Vec<String>, String> {
+    let Some(asked) = asked else {
+        return Ok(client.scopes.clone());
+    };
+    let scopes: Vec<String> = asked.split(' ').map(str::to_owned).collect();
+    if scopes.iter().any(String::is_empty) {
+        return Err(format!("the scope '{asked}' is no list of scopes with one space between them"));
+    }
+    for (index, scope) in scopes.iter().enumerate() {
+        if !client.scopes.contains(scope) {
+            return Err(format!("the client may not have the scope {scope}"));
+        }
+        if scopes[..index].contains(scope) {
+            return Err(format!("the scope {scope} is asked for twice"));
+        }
+    }
+    Ok(scopes)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn scopes(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    type Case = (&'static str, &'static [&'static str], Instant, Result<(), Denial>);
+
     #[test]
     fn a_token_opens_only_what_and_while_it_may() {
         let start = Instant::now();
-        let client = Client { id: "a".into(), secret: "b".into(), scopes: vec!["agentassist:read".into()] };
         let mut tokens = Tokens::default();
-        tokens.issue("t".into(), &client, Duration::from_secs(10), start);
+        let lifetime = Duration::from_secs(10);
+        tokens.issue("t", "a", scopes(&["agentassist:read", "more"]), lifetime, start);
         let after = |seconds| start + Duration::from_secs(seconds);
-        let cases = [
-            ("t", "agentassist:read", after(0), Ok(())),
-            ("t", "agentassist:read", after(9), Ok(())),
-            ("t", "agentassist:read", after(10), Err(Denial::Expired)),
-            ("t", "agentassist:write", after(0), Err(Denial::Scope("agentassist:write"))),
-            ("u", "agentassist:read", after(0), Err(Denial::Unknown)),
+        let cases: &[Case] = &[
+            ("t", &["agentassist:read"], after(0), Ok(())),
+            ("t", &["agentassist:read", "more"], after(0), Ok(())),
+            ("t", &["agentassist:read"], after(9), Ok(())),
+            ("t", &["agentassist:read"], after(10), Err(Denial::Expired)),
+            ("t", &["agentassist:write"], after(0), Err(Denial::Scope("agentassist:write"))),
+            ("t", &["more", "most"], after(0), Err(Denial::Scope("most"))),
+            ("u", &["agentassist:read"], after(0), Err(Denial::Unknown)),
         ];
-        for (token, scope, now, expected) in cases {
-            assert_eq!(tokens.check(token, scope, now), expected, "{token} {scope}");
+        for (token, wanted, now, expected) in cases {
+            let found = tokens.check(token, wanted, *now).map(|client| assert_eq!(&*client, "a"));
+            assert_eq!(found, *expected, "{token} {wanted:?}");
         }
         tokens.revoke_all();
-        assert_eq!(tokens.check("t", "agentassist:read", start), Err(Denial::Revoked));
-        tokens.issue("new".into(), &client, Duration::from_secs(10), start);
-        assert_eq!(tokens.check("new", "agentassist:read", start), Ok(()));
+        assert_eq!(tokens.check("t", &["more"], start), Err(Denial::Revoked));
+        tokens.issue("new", "a", scopes(&["more"]), lifetime, start);
+        assert!(tokens.check("new", &["more"], start).is_ok());
+        assert_eq!(tokens.owner("t").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn very_many_tokens_are_not_kept() {
+        let mut tokens = Tokens::default();
+        for number in 0..=MAX_TOKENS {
+            tokens.issue(&number.to_string(), "a", Vec::new(), Duration::from_secs(1), Instant::now());
+        }
+        assert_eq!((tokens.grants.len(), tokens.owner("0"), tokens.owner("1").is_some()), (MAX_TOKENS, None, true));
+    }
+
+    #[test]
+    fn a_token_is_granted_what_was_asked_for_or_all() {
+        let client = Client { id: "a".into(), secret: "b".into(), scopes: scopes(&["x:read", "y:write"]) };
+        assert_eq!(granted(&client, None).unwrap(), ["x:read", "y:write"]);
+        assert_eq!(granted(&client, Some("y:write")).unwrap(), ["y:write"]);
+        assert_eq!(granted(&client, Some("y:write x:read")).unwrap(), ["y:write", "x:read"]);
+        for wrong in ["", " ", "x:read  y:write", "x:read,y:write", "z:read", "x:read z:read", "x:read x:read"] {
+            assert!(granted(&client, Some(wrong)).is_err(), "'{wrong}'");
+        }
     }
 
     #[test]

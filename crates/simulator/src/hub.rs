@@ -1,25 +1,26 @@
 //! The state that all routes, the player and the library's caller share, behind one lock.
 //!
 //! Input: what routes and players do. Output: consistent changes, told to waiting callers and open pages in the order
-//! in which they happened. The lock is never held across an await; a panic under it leaves the state readable.
+//! in which they happened. The lock is never held across an await; a panic under it leaves the state readable. Articles
+//! stand beside it, because a list of them takes long to write.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use actix_ws::Message;
 use futures_util::SinkExt;
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
+use tokio::time::timeout;
 
-use crate::auth::Tokens;
-use crate::desk::{Counts, Desk};
-use crate::faults::FaultScript;
-use crate::idempotency::IdempotencyKeys;
-use crate::ledger::Ledger;
+use crate::articles::Library;
+use crate::desk::Of;
 use crate::player;
-use crate::record::Record;
 use crate::schema::Schemas;
 use crate::settings::SimulatorSettings;
-use crate::streams::{self, Frame, StreamEnd, Streams};
+use crate::state::State;
+use crate::streams::{self, Audience, Frame, Listener, StreamEnd, StreamKind};
 
 /// Events that a slow page may lag behind before it gets a new snapshot instead.
 const FEED_CAPACITY: usize = 1024;
@@ -27,47 +28,31 @@ const FEED_CAPACITY: usize = 1024;
 const LONG_WAIT: Duration = Duration::from_hours(1);
 /// A broken connection is taken off the list well within this time.
 const READER_NOTICES: Duration = Duration::from_millis(10);
+/// A connection that takes nothing for so long is cut: one stuck client must not silence the others.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// No client was connected, or the connection ended under the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no client is connected to the stream")]
 pub struct NotConnected;
 
-pub(crate) struct State {
-    pub(crate) tokens: Tokens,
-    pub(crate) faults: FaultScript,
-    pub(crate) record: Record,
-    pub(crate) ledger: Ledger,
-    pub(crate) keys: IdempotencyKeys,
-    pub(crate) streams: Streams,
-    pub(crate) desk: Desk,
-}
-
 pub(crate) struct Hub {
     pub(crate) settings: SimulatorSettings,
     pub(crate) schemas: Schemas,
-    pub(crate) started_at: Instant,
     state: Mutex<State>,
+    articles: Mutex<Arc<Library>>,
     changed: watch::Sender<()>,
     feed: broadcast::Sender<Arc<str>>,
 }
 
 impl Hub {
-    pub(crate) fn new(settings: SimulatorSettings, schemas: Schemas) -> Self {
-        let state = State {
-            tokens: Tokens::default(),
-            faults: FaultScript::default(),
-            record: Record::new(settings.record_limit),
-            ledger: Ledger::default(),
-            keys: IdempotencyKeys::default(),
-            streams: Streams::default(),
-            desk: Desk::default(),
-        };
+    pub(crate) fn new(mut settings: SimulatorSettings, schemas: Schemas) -> Self {
+        let articles = Library::new(std::mem::take(&mut settings.articles), seconds_since_1970());
         Self {
+            state: Mutex::new(State::new(&settings, Instant::now())),
+            articles: Mutex::new(Arc::new(articles)),
             settings,
             schemas,
-            started_at: Instant::now(),
-            state: Mutex::new(state),
             changed: watch::Sender::new(()),
             feed: broadcast::Sender::new(FEED_CAPACITY),
         }
@@ -85,35 +70,57 @@ impl Hub {
     /// two changes in the wrong order or one twice.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
+        let is_watched = self.feed.receiver_count() > 0;
+        state.desk.set_watched(is_watched);
         let result = change(&mut state);
-        let counts = Counts {
-            streams: state.streams.len(),
-            turns: state.ledger.num_turns(),
-            cards: state.ledger.num_cards(),
-            duplicates: state.ledger.num_duplicates(),
-            violations: state.record.num_violations(),
-        };
-        state.desk.set_counts(counts);
-        let events = state.desk.take_events();
-        if self.feed.receiver_count() > 0 {
-            for event in events {
-                // Every page may close between the count and here.
-                let _ = self.feed.send(event.to_string().into());
-            }
+        if is_watched {
+            self.tell_pages(&mut state);
         }
         drop(state);
         self.changed.send_replace(());
         result
     }
 
+    /// A change that nobody waits for and no page shows.
+    pub(crate) fn change_quietly<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.lock())
+    }
+
+    fn tell_pages(&self, state: &mut State) {
+        let counts = state.counts();
+        state.desk.set_counts(counts);
+        for event in state.desk.take_events() {
+            // Every page may close between the count and here.
+            let _ = self.feed.send(event.to_string().into());
+        }
+    }
+
     /// The desk as it is, and every change after that.
     pub(crate) fn subscribe(&self) -> (Arc<str>, broadcast::Receiver<Arc<str>>) {
-        let state = self.lock();
+        let mut state = self.lock();
+        let counts = state.counts();
+        state.desk.set_counts(counts);
         (state.desk.snapshot().to_string().into(), self.feed.subscribe())
     }
 
+    /// The articles as they are now.
+    pub(crate) fn articles(&self) -> Arc<Library> {
+        Arc::clone(&self.articles.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the articles by what `change` makes of them; false when it makes nothing.
+    pub(crate) fn change_articles(&self, change: impl FnOnce(&Library, u64) -> Option<Library>) -> bool {
+        let mut articles = self.articles.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&articles, seconds_since_1970());
+        let is_changed = changed.is_some();
+        if let Some(changed) = changed {
+            *articles = Arc::new(changed);
+        }
+        is_changed
+    }
+
     /// Waits until `reached` holds, looking again after every change; false when `timeout` came first.
-    pub(crate) async fn until(&self, timeout: Duration, mut reached: impl FnMut() -> bool) -> bool {
+    pub(crate) async fn until(&self, limit: Duration, mut reached: impl FnMut() -> bool) -> bool {
         let mut changes = self.changed.subscribe();
         let wait = async {
             while !reached() {
@@ -122,42 +129,56 @@ impl Hub {
                 }
             }
         };
-        tokio::time::timeout(timeout, wait).await.is_ok()
+        timeout(limit, wait).await.is_ok()
     }
 
-    /// Hands `frame` to the newest connection and returns the moment of it. Text that is a JSON object is noted in
-    /// ledger and desk in the same instant, before its effect can come back.
-    pub(crate) async fn send(&self, frame: Frame) -> Result<Instant, NotConnected> {
-        let mut session = self.read(|state| state.streams.newest()).ok_or(NotConnected)?;
-        let noted = match &frame {
-            Frame::Text(text) => serde_json::from_str::<Value>(text).ok(),
-            Frame::Fragmented(parts) => serde_json::from_str(&parts.concat()).ok(),
-            Frame::Binary(_) => None,
-        };
-        let mut messages = frame.into_messages();
-        let last = messages.pop().ok_or(NotConnected)?;
-        for message in messages {
-            session.feed(message).await.map_err(|_| NotConnected)?;
-        }
-        if !streams::reserve(&mut session).await {
-            return Err(NotConnected);
-        }
+    /// Hands `frame` to every connection in `audience` and returns the moment of it. Text that is a JSON object is noted
+    /// in ledger and desk of their clients in the same instant, before its effect can come back.
+    pub(crate) async fn send(&self, audience: &Audience, frame: Frame) -> Result<Instant, NotConnected> {
+        let noted = frame.json();
+        let audience = audience.for_frame(noted.as_ref());
+        let listeners = self.read(|state| state.streams.listeners(&audience));
+        let ready = join_all(listeners.into_iter().map(|listener| self.make_ready(listener, &frame))).await;
         self.update(|state| {
             let now = Instant::now();
-            session.start_send_unpin(last).map_err(|_| NotConnected)?;
-            if let Some(frame) = noted {
-                let ended_turn = state.ledger.note_frame(&frame, now);
-                state.desk.note_frame(&frame, ended_turn);
+            let mut reached: Vec<Arc<str>> = Vec::new();
+            for (mut listener, last) in ready.into_iter().flatten() {
+                if listener.session.start_send_unpin(last).is_ok() && !reached.contains(&listener.client) {
+                    reached.push(listener.client);
+                }
             }
-            Ok(now)
+            for client in &reached {
+                if let Some(frame) = &noted {
+                    state.note_frame(client, frame, now);
+                }
+            }
+            if reached.is_empty() { Err(NotConnected) } else { Ok(now) }
         })
     }
 
-    /// The same, waiting for a client when none is connected.
-    pub(crate) async fn send_when_connected(&self, frame: Frame) -> Instant {
+    /// Sends all of `frame` but its last message, for which a place is kept; nothing when the connection is gone or
+    /// stuck.
+    async fn make_ready(&self, mut listener: Listener, frame: &Frame) -> Option<(Listener, Message)> {
+        let mut messages = frame.clone().into_messages();
+        let last = messages.pop()?;
+        let handing_over = async {
+            for message in messages {
+                listener.session.feed(message).await.ok()?;
+            }
+            streams::reserve(&mut listener.session).await.then_some(())
+        };
+        if let Ok(done) = timeout(STUCK_AFTER, handing_over).await {
+            return done.map(|()| (listener, last));
+        }
+        self.update(|state| state.streams.cut(listener.id));
+        None
+    }
+
+    /// The same, waiting for a client in `audience` when none is connected.
+    pub(crate) async fn send_when_connected(&self, audience: &Audience, frame: Frame) -> Instant {
         loop {
-            self.until(LONG_WAIT, || self.read(|state| state.streams.len()) > 0).await;
-            match self.send(frame.clone()).await {
+            self.wait_for_client(audience).await;
+            match self.send(audience, frame.clone()).await {
                 Ok(at) => return at,
                 // The connection broke and its reader has not noticed yet.
                 Err(NotConnected) => tokio::time::sleep(READER_NOTICES).await,
@@ -165,26 +186,45 @@ impl Hub {
         }
     }
 
-    /// Tells the client what the agent thought of a card, and marks it on the desk.
-    pub(crate) async fn judge_card(&self, id: &str, insight_id: &str, accepted: bool) -> Result<(), NotConnected> {
-        let frame = player::verdict_frame(id, insight_id, accepted);
-        self.send(Frame::Text(frame.to_string())).await?;
-        self.update(|state| state.desk.note_verdict(id, insight_id, accepted));
-        Ok(())
+    /// Waits until somebody in `audience` is connected.
+    pub(crate) async fn wait_for_client(&self, audience: &Audience) {
+        let connected = || self.num_listening(audience) > 0;
+        while !self.until(LONG_WAIT, connected).await {}
     }
 
-    pub(crate) async fn end_streams(&self, how: StreamEnd) {
-        let sessions = self.update(|state| state.streams.end_all(how));
+    pub(crate) fn num_listening(&self, audience: &Audience) -> usize {
+        self.read(|state| state.streams.num_listening(audience))
+    }
+
+    /// Tells the clients that know the interaction what the agent thought of a card, and marks it on the desk.
+    pub(crate) async fn judge_card(
+        &self,
+        audience: &Audience,
+        id: &str,
+        insight_id: &str,
+        accepted: bool,
+    ) -> Result<(), NotConnected> {
+        let frame: Value = player::verdict_frame(id, insight_id, accepted);
+        let mut reached = Err(NotConnected);
+        for client in self.read(|state| state.knowing(audience, id)) {
+            let audience = Audience { kind: Some(StreamKind::Insights), client_id: Some(client.to_string()) };
+            if self.send(&audience, Frame::Text(frame.to_string())).await.is_ok() {
+                self.update(|state| state.desk.note_verdict(Of { client: &client, id }, insight_id, accepted));
+                reached = Ok(());
+            }
+        }
+        reached
+    }
+
+    pub(crate) async fn end_streams(&self, audience: &Audience, how: StreamEnd) {
+        let sessions = self.update(|state| state.streams.end(audience, how));
         for session in sessions {
             streams::close(session).await;
         }
     }
+}
 
-    /// Refuses further pushes for an interaction; false when it was not live.
-    pub(crate) fn end_interaction(&self, id: &str) -> bool {
-        self.update(|state| {
-            state.desk.end(id);
-            state.ledger.end(id)
-        })
-    }
+/// Of now.
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,53 +1,24 @@
 //! The memory of a simulator: every request that arrived, when, and what became of it.
 //!
-//! Input: one [`Received`] per request or stray frame. Output: the newest of them with bodies, and counts over all.
-//! When the limit is reached the oldest entry goes; counts stay.
+//! Input: one [`Entry`] per request or stray frame. Output: the newest of them as [`Received`], and counts over all.
+//! When the limit is reached the oldest entry goes; counts stay. Bodies are kept as they came and read as JSON only for
+//! whoever looks, because most are never looked at.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use actix_web::web::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-/// The places where a client can knock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Route {
-    /// `POST /oauth/token`
-    Token,
-    /// `GET /cxoneapi/v2/agentassist/stream`
-    Stream,
-    /// `POST /api/v2/agentassist/insights`
-    Insights,
-    /// `POST /api/v2/ai/training/feedback`
-    Feedback,
-    /// `GET /api/v2/knowledge/articles/search`
-    Knowledge,
-    /// Everything that the contract does not have.
-    Unknown,
-}
+use crate::routes::Route;
 
-pub(crate) const TOKEN_PATH: &str = "/oauth/token";
-pub(crate) const STREAM_PATH: &str = "/cxoneapi/v2/agentassist/stream";
-pub(crate) const INSIGHTS_PATH: &str = "/api/v2/agentassist/insights";
-pub(crate) const FEEDBACK_PATH: &str = "/api/v2/ai/training/feedback";
-pub(crate) const KNOWLEDGE_PATH: &str = "/api/v2/knowledge/articles/search";
+/// Characters kept of a body that is no JSON.
+const MAX_TEXT_KEPT: usize = 2000;
 
-impl Route {
-    /// The route of a path; nothing for the simulator's own pages and control calls.
-    pub(crate) fn of(path: &str) -> Option<Self> {
-        match path {
-            "/" => None,
-            own if own.starts_with("/_sim/") => None,
-            TOKEN_PATH => Some(Self::Token),
-            STREAM_PATH => Some(Self::Stream),
-            INSIGHTS_PATH => Some(Self::Insights),
-            FEEDBACK_PATH => Some(Self::Feedback),
-            KNOWLEDGE_PATH => Some(Self::Knowledge),
-            _ => Some(Self::Unknown),
-        }
-    }
-}
+/// Violations that get a log line each; a client that breaks the contract once breaks it thousands of times a second.
+const MAX_LOGGED: u64 = 50;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,7 +30,8 @@ pub enum Verdict {
     Repeated,
     /// A push that no turn waits for.
     Duplicate,
-    /// Turned away for something that the client could not know (token revoked, interaction ended meanwhile).
+    /// Turned away for something that the client could not know (token revoked, interaction ended meanwhile, session
+    /// locked).
     Refused {
         /// What the answer said.
         reason: String,
@@ -71,6 +43,13 @@ pub enum Verdict {
     },
     /// A scripted fault answered in place of the route.
     Scripted,
+}
+
+impl Verdict {
+    /// Whether the client was turned away.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Violation { .. })
+    }
 }
 
 /// One request, or one frame that a client should not have sent.
@@ -85,23 +64,96 @@ pub struct Received {
     pub since_start_ms: f64,
     /// Where it knocked.
     pub route: Route,
-    /// HTTP method.
+    /// HTTP method; `FRAME` for a frame.
     pub method: String,
-    /// Path without the query, which may hold a token.
+    /// Path without the query.
     pub path: String,
+    /// What follows the path; never a token.
+    pub query: Option<String>,
+    /// The client whose token it carried, or that asked for one.
+    pub client_id: Option<String>,
     /// Answered status; `None` when the connection was cut instead, or for a frame.
     pub status: Option<u16>,
     /// What became of it.
     pub verdict: Verdict,
     /// The header of that name.
     pub idempotency_key: Option<String>,
+    /// The header of that name.
+    pub if_modified_since: Option<String>,
     /// The body as JSON, a form as an object with the secret masked, anything else as text; `None` when empty.
     pub body: Option<Value>,
 }
 
+/// A body as it is kept.
+#[derive(Clone, Debug)]
+pub(crate) enum KeptBody {
+    /// As it came.
+    Raw(Bytes),
+    /// Read already, because what came must not be shown.
+    Shown(Value),
+}
+
+/// A [`Received`] as it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) at: Instant,
+    pub(crate) route: Route,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) client: Option<Arc<str>>,
+    pub(crate) status: Option<u16>,
+    pub(crate) verdict: Verdict,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) if_modified_since: Option<String>,
+    pub(crate) body: KeptBody,
+}
+
+impl Entry {
+    fn received(&self, sequence: u64, started_at: Instant) -> Received {
+        Received {
+            sequence,
+            at: self.at,
+            since_start_ms: self.at.saturating_duration_since(started_at).as_secs_f64() * 1000.0,
+            route: self.route,
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            client_id: self.client.as_deref().map(str::to_owned),
+            status: self.status,
+            verdict: self.verdict.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+            if_modified_since: self.if_modified_since.clone(),
+            body: match &self.body {
+                KeptBody::Raw(bytes) => read(bytes),
+                KeptBody::Shown(value) => Some(value.clone()),
+            },
+        }
+    }
+}
+
+fn read(body: &[u8]) -> Option<Value> {
+    if body.is_empty() {
+        return None;
+    }
+    let text = || json!(String::from_utf8_lossy(body).chars().take(MAX_TEXT_KEPT).collect::<String>());
+    Some(serde_json::from_slice(body).unwrap_or_else(|_| text()))
+}
+
+fn log_violation(number: u64, entry: &Entry, reason: &str) {
+    if number <= MAX_LOGGED {
+        let Entry { route, method, path, .. } = entry;
+        tracing::warn!(?route, %method, %path, %reason, "contract violated");
+    }
+    if number == MAX_LOGGED {
+        tracing::warn!("further violations are not logged, see /_sim/faults or /_sim/received?refused=true");
+    }
+}
+
 /// All that arrived.
 pub(crate) struct Record {
-    entries: VecDeque<Received>,
+    started_at: Instant,
+    entries: VecDeque<Entry>,
     limit: usize,
     next_sequence: u64,
     num_violations: u64,
@@ -109,16 +161,16 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { entries: VecDeque::new(), limit: limit.max(1), next_sequence: 0, num_violations: 0 }
+        let started_at = Instant::now();
+        Self { started_at, entries: VecDeque::new(), limit: limit.max(1), next_sequence: 0, num_violations: 0 }
     }
 
     /// Keeps `entry` under the next sequence number.
-    pub(crate) fn push(&mut self, mut entry: Received) {
-        entry.sequence = self.next_sequence;
+    pub(crate) fn push(&mut self, entry: Entry) {
         self.next_sequence += 1;
         if let Verdict::Violation { reason } = &entry.verdict {
             self.num_violations += 1;
-            tracing::warn!(route = ?entry.route, method = %entry.method, path = %entry.path, %reason, "contract violated");
+            log_violation(self.num_violations, &entry, reason);
         }
         if self.entries.len() == self.limit {
             self.entries.pop_front();
@@ -126,8 +178,18 @@ impl Record {
         self.entries.push_back(entry);
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Received> {
-        self.entries.iter()
+    /// What `wanted` holds for, oldest first, from sequence number `from` on.
+    pub(crate) fn received<'a>(
+        &'a self,
+        from: u64,
+        wanted: impl Fn(&Entry) -> bool + 'a,
+    ) -> impl DoubleEndedIterator<Item = Received> + 'a {
+        let first = self.next_sequence - self.entries.len() as u64;
+        let skipped = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX).min(self.entries.len());
+        let first = first + skipped as u64;
+        let kept = self.entries.range(skipped..).enumerate();
+        kept.filter(move |(_, entry)| wanted(entry))
+            .map(move |(index, entry)| entry.received(first + index as u64, self.started_at))
     }
 
     pub(crate) fn num_violations(&self) -> u64 {
@@ -137,46 +199,48 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn entry(verdict: Verdict) -> Received {
-        Received {
-            sequence: 0,
+    fn entry(verdict: Verdict, body: &'static [u8]) -> Entry {
+        Entry {
             at: Instant::now(),
-            since_start_ms: 0.0,
             route: Route::Unknown,
             method: "GET".into(),
             path: "/x".into(),
+            query: None,
+            client: None,
             status: Some(404),
             verdict,
             idempotency_key: None,
-            body: None,
+            if_modified_since: None,
+            body: KeptBody::Raw(Bytes::from_static(body)),
         }
     }
 
     #[test]
     fn the_oldest_entry_goes_and_the_counts_stay() {
         let mut record = Record::new(2);
-        record.push(entry(Verdict::Violation { reason: "x".into() }));
-        record.push(entry(Verdict::Accepted));
-        record.push(entry(Verdict::Refused { reason: "y".into() }));
-        let kept: Vec<u64> = record.entries().map(|entry| entry.sequence).collect();
-        assert_eq!(kept, [1, 2]);
+        record.push(entry(Verdict::Violation { reason: "x".into() }, b""));
+        record.push(entry(Verdict::Accepted, b""));
+        record.push(entry(Verdict::Refused { reason: "y".into() }, b""));
+        let sequences = |from| -> Vec<u64> { record.received(from, |_| true).map(|entry| entry.sequence).collect() };
+        assert_eq!((sequences(0), sequences(2), sequences(9)), (vec![1, 2], vec![2], vec![]));
+        let refused: Vec<u64> =
+            record.received(0, |entry| entry.verdict.is_refusal()).map(|entry| entry.sequence).collect();
+        assert_eq!(refused, [2]);
         assert_eq!(record.num_violations(), 1);
     }
 
     #[test]
-    fn routes_by_path() {
-        let cases = [
-            ("/", None),
-            ("/_sim/feed", None),
-            ("/oauth/token", Some(Route::Token)),
-            ("/oauth/token/", Some(Route::Unknown)),
-            ("/api/v2/agentassist/insights", Some(Route::Insights)),
-            ("/api/v2/agentassist/insight", Some(Route::Unknown)),
-        ];
-        for (path, route) in cases {
-            assert_eq!(Route::of(path), route, "{path}");
-        }
+    fn bodies_are_shown_as_what_they_are() {
+        let shown = |body| {
+            let mut record = Record::new(1);
+            record.push(entry(Verdict::Accepted, body));
+            record.received(0, |_| true).next().unwrap().body
+        };
+        assert_eq!(shown(b""), None);
+        assert_eq!(shown(br#"{"a":1}"#), Some(json!({"a": 1})));
+        assert_eq!(shown(b"{\xff"), Some(json!("{\u{fffd}")));
     }
 }

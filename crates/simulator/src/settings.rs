@@ -1,12 +1,15 @@
-//! What a simulator is started with: address, the clients it knows, token lifetime, articles for its search.
+//! What a simulator is started with: address, the clients it knows, token lifetime, knowledge, strictness.
 //!
-//! [`SimulatorSettings::default`] is what tests want: a free loopback port, one client with every scope of
-//! contract 003, tokens that last an hour.
+//! [`SimulatorSettings::default`] is what tests want: a free loopback port, one client with every scope of the five
+//! contracts, tokens that last an hour.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::articles::Article;
+use crate::routes::SCOPES;
 
 /// The client that a simulator knows unless the settings say otherwise.
 pub const DEFAULT_CLIENT_ID: &str = "cxone-sim-client";
@@ -14,34 +17,49 @@ pub const DEFAULT_CLIENT_ID: &str = "cxone-sim-client";
 pub const DEFAULT_CLIENT_SECRET: &str = "cxone-sim-secret";
 /// Port of the command line when none is given.
 pub const DEFAULT_PORT: u16 = 9200;
+/// The session that exists from the start, by the name that contract 004 gives it.
+pub const DEFAULT_SESSION_ID: &str = "default-agent-session-001";
 
-/// Everything that contract 003 calls for.
-pub const SCOPES: [&str; 4] = [SCOPE_STREAM, SCOPE_KNOWLEDGE, SCOPE_INSIGHTS, SCOPE_TRAINING];
-/// Opens the stream.
-pub const SCOPE_STREAM: &str = "agentassist:read";
-/// Searches articles.
-pub const SCOPE_KNOWLEDGE: &str = "knowledge:read";
-/// Pushes insights.
-pub const SCOPE_INSIGHTS: &str = "agentassist:write";
-/// Sends training feedback.
-pub const SCOPE_TRAINING: &str = "ai:training:write";
-
-/// One OAuth client and what it may do.
+/// One OAuth client and what it may do. Each client is a tenant of its own: what one is told or pushes, no other sees.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// `client_id` of the token request.
     pub id: String,
     /// `client_secret` of the token request.
     pub secret: String,
-    /// Granted to every token of this client.
+    /// What its tokens may be granted.
     pub scopes: Vec<String>,
 }
 
 impl Client {
-    /// A client that may do everything in contract 003.
+    /// A client that may do everything in all five contracts.
     pub fn with_all_scopes(id: &str, secret: &str) -> Self {
         Self { id: id.to_owned(), secret: secret.to_owned(), scopes: SCOPES.map(str::to_owned).to_vec() }
     }
+}
+
+/// What one event of contract 001 carries when a conversation is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Transcripts {
+    /// Everything that the customer has said so far.
+    #[default]
+    Whole,
+    /// Only what was said since the last event.
+    New,
+}
+
+/// How the list of articles is cut into pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Paging {
+    /// One answer holds all.
+    #[default]
+    Whole,
+    /// So many items a page, and the address of the next one in `nextPage`.
+    NextLink(usize),
+    /// So many items a page, told as `page` and `pageSize`, which the next request repeats with the next number.
+    PageNumber(usize),
 }
 
 /// How a simulator behaves.
@@ -53,8 +71,17 @@ pub struct SimulatorSettings {
     pub clients: Vec<Client>,
     /// From the answer to a token request until the token is refused.
     pub token_lifetime: Duration,
-    /// What the article search answers from.
+    /// What the knowledge endpoints answer from at first.
     pub articles: Vec<Article>,
+    /// How the list of articles is cut.
+    pub paging: Paging,
+    /// What an event of contract 001 carries.
+    pub transcripts: Transcripts,
+    /// Contracts 000, 002 and 004: a push for an interaction that nobody has named is answered 404 instead of bringing
+    /// the interaction into being.
+    pub known_interactions_only: bool,
+    /// Interactions and sessions that every client has from the start.
+    pub interactions: Vec<String>,
     /// Requests kept with their bodies, oldest dropped first; counts are never dropped.
     pub record_limit: usize,
 }
@@ -66,7 +93,11 @@ impl Default for SimulatorSettings {
             clients: vec![Client::with_all_scopes(DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET)],
             token_lifetime: Duration::from_hours(1),
             articles: Vec::new(),
-            // About 60 MB of five-card pushes.
+            paging: Paging::Whole,
+            transcripts: Transcripts::Whole,
+            known_interactions_only: false,
+            interactions: Vec::new(),
+            // About 30 MB of five-card pushes.
             record_limit: 20_000,
         }
     }

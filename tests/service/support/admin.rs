@@ -74,6 +74,13 @@ impl Admin {
         }
     }
 
+    /// Asks for something to be done.
+    pub async fn post(&self, path: &str) -> Page {
+        let request = self.client.post(format!("http://{}{path}", self.addr)).force_close();
+        let answer = request.send().await.unwrap();
+        Page { status: answer.status().as_u16(), content_type: String::new(), text: String::new() }
+    }
+
     /// All metrics.
     pub async fn metrics(&self) -> Scrape {
         Scrape(self.get("/metrics").await.text)

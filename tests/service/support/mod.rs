@@ -1,6 +1,7 @@
 //! What the tests stand on: an index, a simulator, the service on a thread or in a process, and its admin port.
 
 mod admin;
+mod caller;
 mod command;
 mod knowledge;
 mod service;
@@ -9,6 +10,7 @@ mod speech;
 use std::time::Duration;
 
 pub use admin::Admin;
+pub use caller::{Answered, Caller};
 pub use command::{Ended, Process, run};
 pub use knowledge::{ARTICLES, CONVERSATIONS, QUIET, body_of, build_index, index, questions};
 pub use service::{Service, environment, refuse_all, simulator};

@@ -1,9 +1,10 @@
 //! The service on a thread of its own, connected to a simulator.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use cuecard::service::{self, Ended};
+use cuecard::service::{self, Ended, Listening};
 use cuecard::settings::Settings;
 use cuecard_simulator::{
     DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Fault, FaultKind, Route, RunningSimulator, Simulator, SimulatorSettings,
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Admin, PATIENCE, index, until};
+use super::{Admin, Caller, PATIENCE, index, until};
 
 /// A simulator on a free port.
 pub fn simulator() -> RunningSimulator {
@@ -46,6 +47,7 @@ pub fn environment(base_url: &str, data: &Path, overrides: &[(&str, &str)]) -> V
 /// A running service.
 pub struct Service {
     pub admin: Admin,
+    api: std::sync::mpsc::Receiver<SocketAddr>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<anyhow::Result<Ended>>,
     _data: TempDir,
@@ -61,6 +63,20 @@ impl Service {
         service
     }
 
+    /// Starts a service that is asked over HTTP and waits until it can answer.
+    pub async fn asked(contract: &str, simulator: &RunningSimulator, overrides: &[(&str, &str)]) -> (Self, Caller) {
+        let variables = [&[("CXONE_CONTRACT", contract), ("CUECARD_API_ADDR", "127.0.0.1:0")], overrides].concat();
+        let service = Self::launch(&simulator.base_url(), &variables);
+        service.admin.until_profile("ready", |_, profile| profile["state"] == "ready").await;
+        let caller = service.caller();
+        (service, caller)
+    }
+
+    /// Somebody who asks the API, which is open once the engine is loaded.
+    pub fn caller(&self) -> Caller {
+        Caller::new(self.api.recv_timeout(PATIENCE).unwrap())
+    }
+
     /// Starts a service for one tenant, whether there is one or not.
     pub fn launch(base_url: &str, overrides: &[(&str, &str)]) -> Self {
         let data = TempDir::new().unwrap();
@@ -72,12 +88,18 @@ impl Service {
     pub fn with(settings: Settings, data: TempDir) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (started, admin_addr) = std::sync::mpsc::channel();
+        let (opened, api) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let until_stopped = async { drop(stopped.await) };
-            service::on_system(service::run(settings, |addr| started.send(addr).unwrap(), until_stopped))?
+            let listening = |port| match port {
+                Listening::Admin(addr) => started.send(addr).unwrap(),
+                // A test that asks nothing over HTTP has no ear for it.
+                Listening::Api(addr) => drop(opened.send(addr)),
+            };
+            service::on_system(service::run(settings, listening, until_stopped))?
         });
         let admin = Admin::new(admin_addr.recv().unwrap());
-        Self { admin, stop, thread, _data: data }
+        Self { admin, api, stop, thread, _data: data }
     }
 
     /// Checks that nothing was lost, doubled or broken on either side, and stops the service in order.

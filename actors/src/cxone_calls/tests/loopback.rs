@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep};
 pub const TOKEN: &str = "/oauth/token";
 pub const PUSH: &str = "/api/v2/agentassist/insights";
 pub const FEEDBACK: &str = "/api/v2/ai/training/feedback";
+pub const RANKING: &str = "/api/v2/agentassist/sessions/c-1/snippets/ranking";
+pub const SESSION: &str = "/api/v2/agentassist/sessions/c-1";
+pub const SEARCH: &str = "/api/v2/knowledge/articles/search";
 
 /// One answer of an endpoint.
 #[derive(Clone)]
@@ -129,7 +132,8 @@ async fn read(socket: &mut TcpStream) -> Option<Asked> {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let path = head.split(' ').nth(1).unwrap().to_owned();
+            let target = head.split(' ').nth(1).unwrap();
+            let path = target.split('?').next().unwrap().to_owned();
             let asked = Asked { path, head: head.to_owned(), body: body.to_owned(), at: Instant::now() };
             let length: usize = asked.header("content-length").map_or(0, |length| length.parse().unwrap());
             if asked.body.len() >= length {

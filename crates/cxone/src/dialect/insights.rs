@@ -1,13 +1,11 @@
 //! Contract 003's push.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 
-use super::Card;
+use super::{Card, first_of_each};
 use crate::interaction_id::InteractionId;
+use crate::rounding::or_zero;
 
-pub(super) const PATH: &str = "/api/v2/agentassist/insights";
 const SNIPPET_CHARACTERS: usize = 150;
 
 #[derive(Clone, PartialEq, Serialize)]
@@ -32,10 +30,8 @@ struct Insight {
 
 impl InsightsPush {
     pub(super) fn new(interaction: &InteractionId, cards: &[Card]) -> Self {
-        let mut seen = HashSet::new();
-        let first_of_each = cards.iter().filter(|card| seen.insert(card.article_id.as_str()));
         let insights =
-            first_of_each.zip(1..).map(|(card, priority)| Insight::new(interaction, card, priority)).collect();
+            first_of_each(cards).zip(1..).map(|(card, priority)| Insight::new(interaction, card, priority)).collect();
         Self { insights, display_type: "CARD", auto_dismiss: true }
     }
 
@@ -50,10 +46,9 @@ impl Insight {
             id: card.article_id.clone(),
             title: card.title.clone(),
             priority,
-            // JSON has no word for a score that is no number.
-            score: if card.score.is_finite() { card.score } else { 0.0 },
+            score: or_zero(card.score),
             citation: card.url.clone().unwrap_or_default(),
-            snippet: card.body.chars().take(SNIPPET_CHARACTERS).collect(),
+            snippet: card.start_of_body(SNIPPET_CHARACTERS),
             interaction_id: interaction.clone(),
         }
     }
@@ -65,14 +60,15 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::{Card, Dialect};
+    use super::super::{Card, Dialect, PushContent, PushTarget};
 
     fn card(id: &str, body: &str, score: f64) -> Card {
-        Card { article_id: id.into(), title: format!("About {id}"), url: None, body: body.into(), score }
+        Card { article_id: id.into(), title: format!("About {id}"), body: body.into(), score, ..Card::default() }
     }
 
     fn push(cards: &[Card]) -> String {
-        Dialect::Insights.body(&"c-1".parse().unwrap(), cards).to_json().unwrap()
+        let to = PushTarget { interaction: &"c-1".parse().unwrap(), agent_id: "a-9" };
+        Dialect::Insights.body(&to, &PushContent::Cards(cards.to_vec())).to_json().unwrap()
     }
 
     fn insight(body: &str, index: usize) -> Value {
@@ -129,39 +125,5 @@ mod tests {
         for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(insight(&push(&[card("a", "a", score)]), 0)["score"], json!(0.0));
         }
-    }
-
-    #[test]
-    fn without_cards_there_is_nothing_to_push() {
-        assert_eq!(Dialect::Insights.body(&"c-1".parse().unwrap(), &[]).num_cards(), 0);
-    }
-
-    #[test]
-    fn a_returned_id_is_read_where_there_is_one() {
-        for (answer, expected) in [
-            (r#"{"id":"p-7","status":"delivered"}"#, Some("p-7")),
-            (r#"{"id":7}"#, Some("7")),
-            (r#"{"id":""}"#, None),
-            (r#"{"id":null}"#, None),
-            (r#"["id"]"#, None),
-            ("{}", None),
-            ("accepted", None),
-            ("", None),
-        ] {
-            assert_eq!(Dialect::Insights.returned_id(answer.as_bytes()).as_deref(), expected, "{answer}");
-        }
-    }
-
-    #[test]
-    fn a_refused_push_names_the_scope_and_the_other_client() {
-        let reason = Dialect::Insights.forbidden_reason();
-        assert!(reason.contains("agentassist:write") && reason.contains("another client"), "{reason}");
-    }
-
-    #[test]
-    fn debug_shows_ids_and_sizes_only() {
-        let cards = [card("refund", "private words", 0.5)];
-        let shown = format!("{cards:?} {:?}", Dialect::Insights.body(&"c-1".parse().unwrap(), &cards));
-        assert!(shown.contains("refund") && !shown.contains("private"), "{shown}");
     }
 }

@@ -1,126 +1,166 @@
 //! From cards to the push that shows them, for every dialect.
 //!
-//! Input: an interaction and its cards in order. Output: path, method, scope and body of one call. Pure; text of any
-//! kind reaches CXone as JSON text, and a score that is no number as 0.
+//! Input: an interaction and its cards in order, or a caller's ranking. Output: path, method, scopes, headers and body of
+//! one call. Pure and total; text of any kind reaches CXone as JSON text, and a score that is no number as 0.
+//!
+//! | dialect | one card for each | score | what it lacks |
+//! |---|---|---|---|
+//! | rag | passage | none | source: the URL, else the id, else `unknown` |
+//! | snippets | article | to 4 places | title: `Unknown` |
+//! | graph | article | none | URL: empty; summary: the body's first 200 characters |
+//! | insights | article | as it is | URL: empty |
+//! | ranking | article | 0 to 1, to 4 places | boost: 1; metadata: none |
 
+mod card;
+mod graph;
 mod insights;
+mod push_body;
+mod rag;
+mod ranking;
+mod snippets;
 
-use std::fmt;
+use std::collections::HashSet;
 
 use actix_http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+pub use card::{Card, MatchedBy, PushContent, PushTarget};
+pub use push_body::PushBody;
+
+use crate::answers::CallKind;
 use crate::interaction_id::InteractionId;
+use crate::names::written_by_name;
+use crate::ranking::session_path;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Dialect {
+    /// 000: passages as one text of context.
+    Rag,
+    /// 001: a list of messages, shown as cards.
+    Snippets,
+    /// 002: a list of articles, shown as cards.
+    Graph,
     /// 003: a list of insights, shown as cards.
     Insights,
-}
-
-/// One article as the agent shall see it.
-#[derive(Clone, PartialEq)]
-pub struct Card {
-    pub article_id: String,
-    pub title: String,
-    pub url: Option<String>,
-    pub body: String,
-    /// The score that ordered the cards.
-    pub score: f64,
-}
-
-/// The body of a push, ready for serde.
-#[derive(Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum PushBody {
-    Insights(insights::InsightsPush),
+    /// 004: the order of a session's snippets.
+    Ranking,
 }
 
 impl Dialect {
+    pub const ALL: [Self; 5] = [Self::Rag, Self::Snippets, Self::Graph, Self::Insights, Self::Ranking];
+
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Rag => "rag",
+            Self::Snippets => "snippets",
+            Self::Graph => "graph",
             Self::Insights => "insights",
+            Self::Ranking => "ranking",
         }
     }
 
     pub const fn method(self) -> Method {
         match self {
-            Self::Insights => Method::POST,
+            Self::Rag | Self::Snippets | Self::Graph | Self::Insights | Self::Ranking => Method::POST,
         }
     }
 
     /// Below the base URL; the id needs no escape.
-    pub fn path(self, _interaction: &InteractionId) -> String {
+    pub fn path(self, interaction: &InteractionId) -> String {
         match self {
-            Self::Insights => insights::PATH.to_owned(),
+            Self::Rag => "/api/v2/assist/agentassists".to_owned(),
+            Self::Snippets => format!("/api/v2/interactions/{interaction}/assist"),
+            Self::Graph => format!("/api/v2/agentassist/interactions/{interaction}/content"),
+            Self::Insights => "/api/v2/agentassist/insights".to_owned(),
+            Self::Ranking => format!("{}/snippets/ranking", session_path(interaction)),
         }
     }
 
+    /// All that the documents ask for.
+    pub const fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Self::Rag => &["agentassists:write"],
+            Self::Snippets => &["assist:write"],
+            Self::Graph => &["agentassist:interactions:write", "agentassist:read"],
+            Self::Insights => &["agentassist:write"],
+            Self::Ranking => &["agentassist:session:write", "agentassist:snippet:write"],
+        }
+    }
+
+    /// The one that a push can't do without.
     pub const fn required_scope(self) -> &'static str {
         match self {
+            Self::Rag => "agentassists:write",
+            Self::Snippets => "assist:write",
+            Self::Graph => "agentassist:interactions:write",
             Self::Insights => "agentassist:write",
+            Self::Ranking => "agentassist:snippet:write",
         }
     }
 
     /// What a 403 means, for people.
-    pub fn forbidden_reason(self) -> String {
-        let scope = self.required_scope();
+    pub const fn forbidden_reason(self) -> &'static str {
         match self {
-            Self::Insights => {
-                format!("the client lacks the scope {scope}, or the interaction belongs to another client")
-            }
+            Self::Rag => "Missing agentassists:write scope",
+            Self::Snippets => "Missing assist:write scope",
+            Self::Graph => "Missing agentassist:interactions:write scope",
+            Self::Insights => "Missing agentassist:write scope, or the interaction belongs to another client",
+            Self::Ranking => "Missing agentassist:session:write or agentassist:snippet:write scope",
         }
     }
 
-    /// Each article once, where it stands first; priority is the place in that order.
-    pub fn body(self, interaction: &InteractionId, cards: &[Card]) -> PushBody {
+    /// By which rules its answers are read.
+    pub const fn call_kind(self) -> CallKind {
         match self {
-            Self::Insights => PushBody::Insights(insights::InsightsPush::new(interaction, cards)),
+            Self::Rag | Self::Snippets | Self::Graph | Self::Insights => CallKind::Push,
+            Self::Ranking => CallKind::Ranking,
+        }
+    }
+
+    /// What its calls carry beside the headers that every call has.
+    pub const fn extra_headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Rag | Self::Snippets | Self::Graph | Self::Insights => &[],
+            Self::Ranking => &[("X-CXone-Client-Version", env!("CARGO_PKG_VERSION"))],
+        }
+    }
+
+    pub fn body(self, to: &PushTarget<'_>, content: &PushContent) -> PushBody {
+        match (self, content) {
+            (Self::Rag, _) => PushBody::Rag(rag::RagPush::new(to, &content.to_cards())),
+            (Self::Snippets, _) => PushBody::Snippets(snippets::SnippetsPush::new(&content.to_cards())),
+            (Self::Graph, _) => PushBody::Graph(graph::GraphPush::new(&content.to_cards())),
+            (Self::Insights, _) => PushBody::Insights(insights::InsightsPush::new(to.interaction, &content.to_cards())),
+            (Self::Ranking, PushContent::Ranking(submission)) => {
+                PushBody::Ranking(ranking::RankingPush::new(to.interaction, submission))
+            }
+            (Self::Ranking, PushContent::Cards(cards)) => {
+                PushBody::Ranking(ranking::RankingPush::of_cards(to.interaction, cards))
+            }
         }
     }
 
     /// The id that CXone gave the push; no JSON, or no id in it, is none.
     pub fn returned_id(self, answer: &[u8]) -> Option<String> {
-        let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
-        match self {
-            Self::Insights => match answer.get("id")? {
-                serde_json::Value::String(id) if !id.is_empty() => Some(id.clone()),
-                serde_json::Value::Number(id) => Some(id.to_string()),
-                _ => None,
-            },
+        let answer: Value = serde_json::from_slice(answer).ok()?;
+        let field = if self == Self::Graph { "contentId" } else { "id" };
+        match answer.get(field)? {
+            Value::String(id) if !id.is_empty() => Some(id.clone()),
+            Value::Number(id) => Some(id.to_string()),
+            _ => None,
         }
     }
 }
 
-impl PushBody {
-    /// How many cards it shows; none is nothing to push.
-    pub fn num_cards(&self) -> usize {
-        match self {
-            Self::Insights(push) => push.num_insights(),
-        }
-    }
+written_by_name!(Dialect, "dialect");
 
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
+/// Each article once, where it stands first.
+fn first_of_each(cards: &[Card]) -> impl Iterator<Item = &Card> {
+    let mut seen = HashSet::new();
+    cards.iter().filter(move |card| seen.insert(card.article_id.as_str()))
 }
 
-impl fmt::Debug for Card {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Card")
-            .field("article_id", &self.article_id)
-            .field("score", &self.score)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for PushBody {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Insights(_) => formatter.debug_tuple("Insights").field(&self.num_cards()).finish(),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

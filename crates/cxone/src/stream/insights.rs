@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::fields::{object, optional, required};
 use super::{Decoded, DialogState, FrameError, IgnoredFrame, Participant, StreamCodec, StreamEvent};
 use crate::interaction_id::InteractionId;
 
@@ -13,15 +14,13 @@ const MAX_INSIGHT_ID_BYTES: usize = 1024;
 /// An action is a word; the bound keeps a broken sender from filling the ledger.
 const MAX_ACTION_BYTES: usize = 200;
 
+/// Remembers nothing: each frame says all by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct InsightsCodec;
 
 impl StreamCodec for InsightsCodec {
-    fn decode(&self, text: &str) -> Result<Decoded, FrameError> {
-        let value: Value = serde_json::from_str(text).map_err(|_| FrameError::NotJson)?;
-        let Value::Object(frame) = value else {
-            return Err(FrameError::NotObject);
-        };
+    fn decode(&mut self, text: &str) -> Result<Decoded, FrameError> {
+        let frame = object(text)?;
         match required(&frame, "type")? {
             "TRANSCRIPT_FRAGMENT" => fragment(&frame).map(Decoded::Event),
             "DIALOG_STATE" => dialog_state(&frame),
@@ -83,18 +82,6 @@ fn feedback(frame: &Map<String, Value>, accepted: bool) -> Result<StreamEvent, F
 /// An empty id is a bad one: read as missing, it would put one customer's words into another's buffer.
 fn interaction(frame: &Map<String, Value>) -> Result<Option<InteractionId>, FrameError> {
     optional(frame, "interactionId")?.map(|id| id.parse().map_err(FrameError::BadId)).transpose()
-}
-
-fn required<'a>(frame: &'a Map<String, Value>, field: &'static str) -> Result<&'a str, FrameError> {
-    optional(frame, field)?.ok_or(FrameError::MissingField(field))
-}
-
-fn optional<'a>(frame: &'a Map<String, Value>, field: &'static str) -> Result<Option<&'a str>, FrameError> {
-    match frame.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(FrameError::MistypedField(field)),
-    }
 }
 
 #[cfg(test)]

@@ -57,6 +57,47 @@ async fn a_form_goes_out_as_a_form_without_token_or_key() {
 }
 
 #[actix_web::test]
+async fn a_question_goes_out_without_a_body_and_with_its_own_headers() {
+    let listing = "HTTP/1.1 200 OK\r\nLast-Modified: Wed, 21 Oct 2026 07:28:00 GMT\r\nContent-Length: 2\r\n\r\n{}";
+    let peer = Peer::answering(listing, Then::Stay).await;
+    let request = Request::get(peer.url("http"))
+        .with_bearer("s3cret".into())
+        .with_if_modified_since("Tue, 20 Oct 2026 07:28:00 GMT")
+        .with_header("X-CXone-Client-Version", "1.2.3");
+    let answer = HttpClient::new(Limits::default()).unwrap().send(&request, None).await.unwrap();
+    assert_eq!(answer.last_modified.as_deref(), Some("Wed, 21 Oct 2026 07:28:00 GMT"));
+    let request = &peer.received()[0];
+    assert!(request.starts_with("GET /path HTTP/1.1\r\n") && request.ends_with("\r\n\r\n"), "{request}");
+    for (name, expected) in [
+        ("authorization", Some("Bearer s3cret")),
+        ("if-modified-since", Some("Tue, 20 Oct 2026 07:28:00 GMT")),
+        ("x-cxone-client-version", Some("1.2.3")),
+        ("accept", Some("application/json")),
+        ("content-type", None),
+        ("content-length", None),
+        ("transfer-encoding", None),
+        ("idempotency-key", None),
+    ] {
+        assert_eq!(header(request, name).as_deref(), expected, "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn what_has_not_changed_is_an_answer_without_a_body() {
+    // The length is that of the body which is left out, so the connection can't be told from one that stalls.
+    for (head, num_connections) in [("304 Not Modified", 1), ("304 Not Modified\r\nContent-Length: 5000", 2)] {
+        let peer = Peer::answering(format!("HTTP/1.1 {head}\r\n\r\n"), Then::Stay).await;
+        let client = HttpClient::new(Limits::default()).unwrap();
+        let request = Request::get(peer.url("http"));
+        for _ in 0..2 {
+            let answer = client.send(&request, None).await.unwrap();
+            assert_eq!((answer.status, answer.body.len()), (304, 0), "{head}");
+        }
+        assert_eq!(peer.num_connections(), num_connections, "{head}");
+    }
+}
+
+#[actix_web::test]
 async fn calls_share_one_connection() {
     let peer = Peer::answering(OK, Then::Stay).await;
     let client = HttpClient::new(Limits::default()).unwrap();
@@ -190,8 +231,12 @@ async fn a_body_over_the_limit_keeps_its_status() {
 async fn a_header_that_cannot_be_written_is_not_sent() {
     let peer = Peer::answering(OK, Then::Stay).await;
     let client = HttpClient::new(Limits::default()).unwrap();
-    let request = push(peer.url("http")).with_idempotency_key("a\r\nX-Evil: 1");
-    assert_eq!(client.send(&request, None).await.unwrap_err().failure, TransportFailure::NotSendable);
+    for request in [
+        push(peer.url("http")).with_idempotency_key("a\r\nX-Evil: 1"),
+        Request::get(peer.url("http")).with_if_modified_since("a\r\nX-Evil: 1"),
+    ] {
+        assert_eq!(client.send(&request, None).await.unwrap_err().failure, TransportFailure::NotSendable);
+    }
     assert!(peer.received().is_empty());
 }
 
@@ -201,7 +246,7 @@ async fn debug_and_errors_hold_no_secret_and_no_body() {
         .with_bearer("s3cret".into());
     let client = HttpClient::new(Limits::default()).unwrap();
     let error = client.send(&request, None).await.unwrap_err();
-    let answer = Answer { status: 200, retry_after: None, body: "s3cret".into() };
+    let answer = Answer { status: 200, body: "s3cret".into(), ..Answer::default() };
     let shown = format!("{request:?} {error:?} {error} {answer:?} {client:?}");
     assert!(!shown.contains("s3cret"), "{shown}");
 }
@@ -217,6 +262,7 @@ async fn an_answers_retry_after_reaches_the_decision() {
         retry_after: answer.retry_after.as_deref(),
         number: 1,
         num_renewals: 0,
+        max_attempts: None,
         time_left: Some(Duration::from_secs(4)),
         wall_clock: SystemTime::now(),
         jitter: 0.0,

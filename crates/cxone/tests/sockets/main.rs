@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod http_client;
+mod large_answers;
 mod loopback;
 mod web_socket;

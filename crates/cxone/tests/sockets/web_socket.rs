@@ -11,9 +11,12 @@ use crate::loopback::{
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use cuecard_cxone::http::HttpClient;
 use cuecard_cxone::limits::Limits;
+use cuecard_cxone::stream::{Decoded, StreamEvent};
 use cuecard_cxone::transport::TransportFailure;
 use cuecard_cxone::websocket::{ClosedReason, Frame, HandshakeError, TokenPlacement, WebSocketConnection, connect};
+use cuecard_cxone::{Connection, ConnectionSettings, Contract, StreamKind};
 use futures_util::StreamExt;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use url::Url;
@@ -71,6 +74,52 @@ async fn the_token_travels_where_the_contract_wants_it() {
     for request in &requests {
         assert_eq!(header(request, "accept").as_deref(), Some("application/json"));
     }
+}
+
+#[actix_web::test]
+async fn each_stream_is_opened_at_its_own_path_with_its_token_in_its_place() {
+    for stream in StreamKind::ALL {
+        let peer = Peer::streaming(vec![frame(TEXT, b"hello")], Then::Close).await;
+        let mut settings = ConnectionSettings::for_contract(Contract::Rag, "client", "secret".into());
+        settings.base_url = format!("http://{}/tenant", peer.address);
+        settings.stream = Some(stream);
+        let connection = Connection::new(settings).unwrap();
+        let client = HttpClient::new(connection.limits().clone()).unwrap();
+        let url = connection.stream_url().unwrap();
+        let mut socket = connect(&client, url, &"tok.en".into(), stream.token_placement()).await.unwrap();
+        assert_eq!(socket.next().await, Ok(text("hello")));
+        let request = &peer.received()[0];
+        let (line, authorization) = match stream {
+            StreamKind::Snippets => ("GET /tenant/api/v2/interactions/events HTTP/1.1\r\n", Some("Bearer tok.en")),
+            StreamKind::Insights => {
+                ("GET /tenant/cxoneapi/v2/agentassist/stream?access_token=tok.en HTTP/1.1\r\n", None)
+            }
+        };
+        assert!(request.starts_with(line), "{request}");
+        assert_eq!(header(request, "authorization").as_deref(), authorization);
+        assert_eq!(header(request, "accept").as_deref(), Some("application/json"));
+    }
+}
+
+/// Two thirds of a mebibyte: more than a client takes that leaves frames as they come.
+#[actix_web::test]
+async fn a_message_in_five_frames_is_read_as_one_event() {
+    let words = "my bill is wrong ".repeat(40_000);
+    let event = json!({"type": "interaction", "data": {
+        "id": "c-1", "state": "active", "channels": [{"transcript": words.as_str()}],
+    }});
+    let message = event.to_string().into_bytes();
+    let parts: Vec<&[u8]> = message.chunks(message.len().div_ceil(5)).collect();
+    let opcodes = [TEXT_TO_BE_CONTINUED, CONTINUED, CONTINUED, CONTINUED, LAST];
+    assert_eq!(parts.len(), opcodes.len());
+    let frames = opcodes.iter().zip(parts).map(|(opcode, part)| frame(*opcode, part)).collect();
+    let (messages, _) = everything(frames).await;
+    let [Frame::Text(joined)] = &messages[..] else { panic!("{messages:?}") };
+    let Ok(Decoded::Event(StreamEvent::Utterance { interaction, text })) = StreamKind::Snippets.codec().decode(joined)
+    else {
+        panic!("no utterance");
+    };
+    assert!(interaction.as_str() == "c-1" && text == words.trim());
 }
 
 #[actix_web::test]

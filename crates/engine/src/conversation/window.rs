@@ -100,6 +100,11 @@ impl Window {
         std::mem::take(&mut self.unflushed)
     }
 
+    /// Fragments that wait for a flush.
+    pub fn num_unflushed(&self) -> usize {
+        self.unflushed.len()
+    }
+
     /// When the newest unflushed fragment arrived.
     pub fn last_heard(&self) -> Option<Instant> {
         self.unflushed.last().map(|fragment| fragment.arrived)

@@ -116,7 +116,7 @@ impl Calls<'_> {
         let mut unwritten: Vec<(ContentHash, Vec<f32>)> = Vec::new();
         let (keys, texts): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
         for (keys, texts) in keys.chunks(TEXTS_PER_CALL).zip(texts.chunks(TEXTS_PER_CALL)) {
-            let vectors = match self.call(texts) {
+            let vectors = match embed_checked(self.encoder, texts) {
                 Ok(vectors) => vectors,
                 Err(error) => {
                     self.keep(&mut unwritten)?;
@@ -144,18 +144,19 @@ impl Calls<'_> {
         unwritten.clear();
         Ok(())
     }
+}
 
-    fn call(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, IndexError> {
-        let vectors = self.encoder.embed(texts).map_err(IndexError::Encoder)?;
-        let what = if vectors.len() == texts.len() {
-            vectors.iter().find_map(|vector| flaw(vector, self.encoder.dimensions()))
-        } else {
-            Some(format!("{} vectors for {} texts", vectors.len(), texts.len()))
-        };
-        match what {
-            None => Ok(vectors),
-            Some(what) => Err(IndexError::EncoderAnswer { model: self.encoder.model().to_owned(), what }),
-        }
+/// One call of the encoder, its answer checked.
+pub fn embed_checked(encoder: &dyn TextEncoder, texts: &[String]) -> Result<Vec<Vec<f32>>, IndexError> {
+    let vectors = encoder.embed(texts).map_err(IndexError::Encoder)?;
+    let what = if vectors.len() == texts.len() {
+        vectors.iter().find_map(|vector| flaw(vector, encoder.dimensions()))
+    } else {
+        Some(format!("{} vectors for {} texts", vectors.len(), texts.len()))
+    };
+    match what {
+        None => Ok(vectors),
+        Some(what) => Err(IndexError::EncoderAnswer { model: encoder.model().to_owned(), what }),
     }
 }
 

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::thread::available_parallelism;
 use std::time::Instant;
 
+pub(crate) use embed::embed_checked;
 pub use report::{BuildPhase, BuildProgress, BuildReport};
 
 use crate::article::Article;

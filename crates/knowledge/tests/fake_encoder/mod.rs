@@ -1,6 +1,7 @@
 //! A test double of the encoder: the vector of a text is the sum of the vectors of its words, each drawn from the
 //! word's hash, so that texts with words in common are near each other and equal texts are equal. It counts what it was
 //! asked for and can be told to fail.
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::error::Error;
 use std::ops::Range;

@@ -7,6 +7,9 @@ mod feedback_model;
 mod feedback_order;
 mod kill;
 mod opening;
+mod ranking_metrics;
+mod ranking_model;
+mod rankings;
 
 use cuecard_ledger::{Ledger, NewFeedback};
 use jiff::Timestamp;

@@ -33,17 +33,12 @@ impl Outcomes {
             failed: grown(self.failed, before.failed),
         }
     }
-
-    /// Turns that the service chose to leave without a card.
-    pub(super) fn chosen(&self) -> u64 {
-        self.silent + self.replaced + self.expired + self.shed
-    }
 }
 
 /// Reads a service's metrics.
 pub(super) struct Admin {
     client: awc::Client,
-    url: String,
+    base: String,
 }
 
 impl Admin {
@@ -54,17 +49,23 @@ impl Admin {
         let base = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         Self {
             client: awc::Client::builder().timeout(SCRAPE_TIMEOUT).finish(),
-            url: format!("{}/metrics", base.trim_end_matches('/')),
+            base: base.trim_end_matches('/').to_owned(),
         }
     }
 
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    pub(super) fn url(&self) -> String {
+        format!("{}/metrics", self.base)
+    }
+
+    /// Whether the service says that it is not ready; a port that says nothing says nothing against it.
+    pub(super) async fn is_unready(&self) -> bool {
+        let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
+        answer.is_ok_and(|response| response.status().as_u16() == 503)
     }
 
     /// The counters now, or why they can't be had.
     pub(super) async fn outcomes(&self) -> Result<Outcomes, String> {
-        let mut response = self.client.get(&self.url).send().await.map_err(|error| error.to_string())?;
+        let mut response = self.client.get(self.url()).send().await.map_err(|error| error.to_string())?;
         if !response.status().is_success() {
             return Err(format!("answered {}", response.status()));
         }
@@ -123,7 +124,6 @@ cuecard_other_total{outcome="failed"} 9
     fn counters_are_summed_over_profiles() {
         let expected = Outcomes { silent: 5, replaced: 4, shed: 1, ..Outcomes::default() };
         assert_eq!(parse(TEXT), Some(expected));
-        assert_eq!(expected.chosen(), 10);
         assert_eq!(parse("up 1\n"), None);
     }
 

@@ -1,7 +1,7 @@
 //! When which customer turn is spoken.
 //!
-//! Input: conversations, a rate over all of them, the least time between two customer turns of one conversation. Output:
-//! a timetable. The conversation that has waited longest speaks next; when none has waited long enough a new one begins,
+//! Input: conversations as their customer turns, a rate over all of them, the least time between two customer turns of one
+//! conversation. Output: a timetable. The conversation that has waited longest speaks next; when none has waited long enough a new one begins,
 //! and when none is left to begin the timetable waits. Pure.
 
 use std::collections::VecDeque;
@@ -18,6 +18,8 @@ pub(super) struct PlannedTurn {
     pub(super) conversation: usize,
     /// The turns to be spoken without pause: those of the agent since the customer last spoke, then the customer's.
     pub(super) turns: std::ops::RangeInclusive<usize>,
+    /// Nothing follows in its conversation.
+    pub(super) is_last: bool,
 }
 
 /// How customer turns follow each other.
@@ -38,10 +40,10 @@ struct Speaker {
 }
 
 /// The timetable.
-pub(super) fn plan(conversations: &[Conversation], tempo: Tempo) -> Vec<PlannedTurn> {
-    let mut fresh = conversations.iter().enumerate().map(|(index, conversation)| Speaker {
+pub(super) fn plan(conversations: &[Vec<std::ops::RangeInclusive<usize>>], tempo: Tempo) -> Vec<PlannedTurn> {
+    let mut fresh = conversations.iter().enumerate().map(|(index, customer_turns)| Speaker {
         conversation: index,
-        customer_turns: customer_turns(conversation),
+        customer_turns: customer_turns.iter().cloned().collect(),
         spoke_at: Duration::ZERO,
     });
     let mut speaking: VecDeque<Speaker> = VecDeque::new();
@@ -63,7 +65,8 @@ pub(super) fn plan(conversations: &[Conversation], tempo: Tempo) -> Vec<PlannedT
             return planned;
         }
         if let Some(turns) = speaker.customer_turns.pop_front() {
-            planned.push(PlannedTurn { due, conversation: speaker.conversation, turns });
+            let is_last = speaker.customer_turns.is_empty();
+            planned.push(PlannedTurn { due, conversation: speaker.conversation, turns, is_last });
         }
         if !speaker.customer_turns.is_empty() {
             speaker.spoke_at = due;
@@ -75,12 +78,12 @@ pub(super) fn plan(conversations: &[Conversation], tempo: Tempo) -> Vec<PlannedT
 
 /// The customer turns that have words, each with the agent turns before it. What the agent says last waits for nothing
 /// and is not spoken.
-fn customer_turns(conversation: &Conversation) -> VecDeque<std::ops::RangeInclusive<usize>> {
-    let mut found = VecDeque::new();
+pub(super) fn customer_turns(conversation: &Conversation) -> Vec<std::ops::RangeInclusive<usize>> {
+    let mut found = Vec::new();
     let mut first = 0;
     for (index, turn) in conversation.turns.iter().enumerate() {
         if turn.is_customer() && turn.has_words() {
-            found.push_back(first..=index);
+            found.push(first..=index);
             first = index + 1;
         }
     }
@@ -102,7 +105,7 @@ mod tests {
     }
 
     fn timetable(patterns: &[&str], interval_millis: u64, duration: Option<u64>) -> Vec<(u128, usize)> {
-        let conversations: Vec<_> = patterns.iter().map(|pattern| conversation(pattern)).collect();
+        let conversations: Vec<_> = patterns.iter().map(|pattern| customer_turns(&conversation(pattern))).collect();
         let tempo = Tempo {
             interval: Duration::from_millis(interval_millis),
             spacing: Duration::from_secs(1),
@@ -130,8 +133,7 @@ mod tests {
 
     #[test]
     fn agents_speak_before_the_customer_and_not_after() {
-        let ranges: Vec<_> = customer_turns(&conversation("aacaeca")).into_iter().collect();
-        assert_eq!(ranges, [0..=2, 3..=5]);
+        assert_eq!(customer_turns(&conversation("aacaeca")), [0..=2, 3..=5]);
     }
 
     #[test]

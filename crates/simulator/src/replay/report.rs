@@ -3,12 +3,8 @@
 //! Input: the turns with their cards' times, and what the service says of itself. Output: the printed figures. Pure.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
-
-use super::admin::Outcomes;
-use crate::ledger::TurnOutcome;
 
 /// The figures of a replay, in the order in which they are printed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,27 +31,66 @@ pub struct Report {
     pub p95_ms: Option<f64>,
     /// 99th percentile of the same.
     pub p99_ms: Option<f64>,
+    /// What a closed loop reached.
+    #[serde(flatten)]
+    pub throughput: Option<Throughput>,
+}
+
+/// Cards over time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Throughput {
+    /// Median over the seconds of the run without the first two; none when there are no others.
+    pub cards_per_second: Option<f64>,
+}
+
+/// What the simulator saw of the turns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Times {
+    pub(super) num_turns: u64,
+    pub(super) num_cards: u64,
+    /// 50, 95 and 99.
+    pub(super) percentiles_ms: [Option<f64>; 3],
+}
+
+/// Turns without a card, by what explains them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Explained {
+    pub(super) silent: u64,
+    pub(super) replaced: u64,
+    pub(super) expired: u64,
+    pub(super) shed: u64,
+}
+
+impl Explained {
+    /// Turns that the service chose to leave without a card.
+    pub(super) fn chosen(&self) -> u64 {
+        self.silent + self.replaced + self.expired + self.shed
+    }
+}
+
+/// What was counted beside the turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub(super) duplicates: u64,
+    pub(super) violations: u64,
 }
 
 impl Report {
-    /// `chosen` is what the service counted between first and last turn; without it every turn without a card is lost.
-    pub(super) fn new(turns: &[TurnOutcome], chosen: Option<&Outcomes>, duplicates: u64, violations: u64) -> Self {
-        let mut times: Vec<Duration> = turns.iter().filter_map(|turn| turn.card_after).collect();
-        times.sort_unstable();
-        let outcomes = chosen.copied().unwrap_or_default();
-        let (num_turns, num_cards) = (turns.len() as u64, times.len() as u64);
+    pub(super) fn new(times: &Times, explained: &Explained, counted: Counted, throughput: Option<Throughput>) -> Self {
+        let Times { num_turns, num_cards, percentiles_ms: [p50_ms, p95_ms, p99_ms] } = *times;
         Self {
             turns: num_turns,
             cards: num_cards,
-            silent: outcomes.silent,
-            replaced: outcomes.replaced,
-            expired: outcomes.expired,
-            lost: num_turns.saturating_sub(num_cards).saturating_sub(outcomes.chosen()),
-            duplicates,
-            violations,
-            p50_ms: percentile_ms(&times, 50),
-            p95_ms: percentile_ms(&times, 95),
-            p99_ms: percentile_ms(&times, 99),
+            silent: explained.silent,
+            replaced: explained.replaced,
+            expired: explained.expired,
+            lost: num_turns.saturating_sub(num_cards).saturating_sub(explained.chosen()),
+            duplicates: counted.duplicates,
+            violations: counted.violations,
+            p50_ms,
+            p95_ms,
+            p99_ms,
+            throughput,
         }
     }
 }
@@ -80,70 +115,66 @@ impl fmt::Display for Report {
             let shown = time.map_or_else(|| "-".to_owned(), |millis| format!("{millis:.1}"));
             writeln!(formatter, "{:<12}{shown:>10}", format!("{name} ms"))?;
         }
+        if let Some(throughput) = &self.throughput {
+            let shown = throughput.cards_per_second.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
+            writeln!(formatter, "{:<12}{shown:>10}", "cards/s")?;
+        }
         Ok(())
     }
-}
-
-/// The nearest-rank percentile of sorted times, in milliseconds to 2 places.
-fn percentile_ms(sorted: &[Duration], percent: usize) -> Option<f64> {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    let time = sorted.get(rank - 1)?;
-    Some((time.as_secs_f64() * 100_000.0).round() / 100.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn turns(with_card: u64, without: usize) -> Vec<TurnOutcome> {
-        let turn = |card_after| TurnOutcome { interaction_id: "i".into(), number: 1, card_after };
-        let with = (1..=with_card).map(|millis| turn(Some(Duration::from_millis(millis))));
-        with.chain(std::iter::repeat_n(turn(None), without)).collect()
+    fn report(num_turns: u64, num_cards: u64, explained: &Explained) -> Report {
+        let times = Times { num_turns, num_cards, percentiles_ms: [Some(1.0); 3] };
+        Report::new(&times, explained, Counted { duplicates: 2, violations: 3 }, None)
     }
 
     #[test]
     fn lost_turns_are_those_that_nothing_explains() {
-        let outcomes = |silent, replaced, expired, shed, failed| Outcomes {
-            silent,
-            replaced,
-            expired,
-            shed,
-            failed,
-            refused: failed,
-        };
-        // (turns with, turns without a card, the service's account, lost)
+        let explained = |silent, replaced, expired, shed| Explained { silent, replaced, expired, shed };
+        // (turns, cards, what is explained, lost)
         let table = [
-            (4, 0, None, 0),
-            (4, 3, None, 3),
-            (4, 3, Some(outcomes(0, 0, 0, 0, 0)), 3),
-            (4, 3, Some(outcomes(1, 1, 1, 0, 0)), 0),
-            (4, 4, Some(outcomes(1, 1, 1, 1, 0)), 0),
-            (4, 3, Some(outcomes(1, 0, 0, 0, 2)), 2),
-            (4, 3, Some(outcomes(9, 0, 0, 0, 0)), 0),
+            (4, 4, explained(0, 0, 0, 0), 0),
+            (7, 4, explained(0, 0, 0, 0), 3),
+            (7, 4, explained(1, 1, 1, 0), 0),
+            (8, 4, explained(1, 1, 1, 1), 0),
+            (7, 4, explained(1, 0, 0, 0), 2),
+            (7, 4, explained(9, 0, 0, 0), 0),
         ];
-        for (with, without, chosen, lost) in table {
-            let report = Report::new(&turns(with, without), chosen.as_ref(), 0, 0);
-            assert_eq!((report.cards, report.lost), (with, lost), "{without} without, {chosen:?}");
+        for (turns, cards, explained, lost) in table {
+            assert_eq!(report(turns, cards, &explained).lost, lost, "{turns} {cards} {explained:?}");
         }
     }
 
     #[test]
-    fn percentiles_by_nearest_rank() {
-        let report = Report::new(&turns(100, 5), None, 0, 0);
-        assert_eq!((report.p50_ms, report.p95_ms, report.p99_ms), (Some(50.0), Some(95.0), Some(99.0)));
-        let one = Report::new(&turns(1, 0), None, 0, 0);
-        assert_eq!((one.p50_ms, one.p99_ms), (Some(1.0), Some(1.0)));
-        assert_eq!(Report::new(&turns(0, 1), None, 0, 0).p50_ms, None);
-    }
-
-    #[test]
     fn printed_names_are_the_command_line_s() {
-        let report = Report::new(&turns(1, 1), None, 2, 3);
+        let report = report(2, 1, &Explained::default());
         let json = serde_json::to_string(&report).unwrap_or_default();
         let expected = r#"{"turns":2,"cards":1,"silent":0,"replaced":0,"expired":0,"lost":1,"duplicates":2,"violations":3,"p50_ms":1.0,"p95_ms":1.0,"p99_ms":1.0}"#;
         assert_eq!(json, expected);
         let table = report.to_string();
         assert_eq!(table.lines().count(), 11);
         assert!(table.contains("lost                 1"), "{table}");
+    }
+
+    #[test]
+    fn a_closed_loop_tells_its_rate() {
+        for (rate, json, line) in
+            [(Some(80.5), "80.5", "cards/s           80.5"), (None, "null", "cards/s              -")]
+        {
+            let counted = Counted { duplicates: 0, violations: 0 };
+            let report = Report::new(
+                &Times::default(),
+                &Explained::default(),
+                counted,
+                Some(Throughput { cards_per_second: rate }),
+            );
+            let text = serde_json::to_string(&report).unwrap_or_default();
+            assert!(text.ends_with(&format!(",\"p99_ms\":null,\"cards_per_second\":{json}}}")), "{text}");
+            assert!(report.to_string().contains(line), "{report}");
+        }
     }
 }

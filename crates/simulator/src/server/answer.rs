@@ -2,14 +2,21 @@
 //!
 //! Input: what a handler found. Output: a JSON answer that carries its [`Verdict`] as an extension.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::auth::{self, Denial};
 use crate::hub::Hub;
 use crate::record::Verdict;
+use crate::routes::Route;
+
+/// Longest interaction or session id.
+const MAX_ID_LENGTH: usize = 200;
 
 /// Why a request is turned away.
 #[derive(Debug)]
@@ -36,7 +43,7 @@ impl Refusal {
             Verdict::Violation { reason } | Verdict::Refused { reason } => error_body(self.status, reason),
             _ => error_body(self.status, ""),
         };
-        respond(self.status, &body, self.verdict)
+        respond(self.status, body.to_string(), self.verdict)
     }
 }
 
@@ -47,10 +54,18 @@ impl From<Denial> for Refusal {
 }
 
 /// A JSON answer with its verdict.
-pub(super) fn respond(status: u16, body: &Value, verdict: Verdict) -> HttpResponse {
+pub(super) fn respond(status: u16, json: impl Into<web::Bytes>, verdict: Verdict) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = HttpResponse::build(status).json(body);
+    let mut response = HttpResponse::build(status).content_type("application/json").body(json.into());
     response.extensions_mut().insert(verdict);
+    response
+}
+
+/// An answer without a body.
+pub(super) fn empty(status: u16) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::new(status);
+    response.extensions_mut().insert(Verdict::Accepted);
     response
 }
 
@@ -61,22 +76,27 @@ pub(super) fn error_body(status: u16, message: &str) -> Value {
         401 => "unauthorized",
         403 => "insufficient_scope",
         404 => "not_found",
+        409 => "conflict",
         429 => "too_many_requests",
         _ => "error",
     };
     json!({"error": error, "message": message})
 }
 
-/// Demands a bearer token that opens `scope`.
-pub(super) fn authorise(
-    hub: &Hub,
-    request: &HttpRequest,
-    scope: &'static str,
-    now: std::time::Instant,
-) -> Result<(), Refusal> {
-    let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-    let token = auth::bearer(header)?;
-    Ok(hub.read(|state| state.tokens.check(token, scope, now))?)
+/// A header as text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Demands a bearer token that opens `route`; whose it is.
+pub(super) fn authorise(hub: &Hub, request: &HttpRequest, route: Route) -> Result<Arc<str>, Refusal> {
+    let sent = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    admit(hub, auth::bearer(sent)?, route)
+}
+
+/// Demands that `token` opens `route`; whose it is. A fault may have delayed the request: the token must be good now.
+pub(super) fn admit(hub: &Hub, token: &str, route: Route) -> Result<Arc<str>, Refusal> {
+    Ok(hub.read(|state| state.tokens.check(token, route.scopes(), Instant::now()))?)
 }
 
 /// Demands `Content-Type: <expected>`, parameters aside.
@@ -97,6 +117,17 @@ pub(super) fn demand_accept_json(headers: &HeaderMap) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(Refusal::violation(406, format!("accept header '{sent}' is not application/json")))
+    }
+}
+
+/// The `{id}` of the path, which must be safe.
+pub(super) fn path_id(request: &HttpRequest) -> Result<String, Refusal> {
+    let id = request.match_info().query("id");
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._~:@-".contains(&byte);
+    if !id.is_empty() && id.len() <= MAX_ID_LENGTH && id.bytes().all(is_safe) {
+        Ok(id.to_owned())
+    } else {
+        Err(Refusal::violation(400, format!("the id '{id}' in the path is not 1 to 200 of A-Z a-z 0-9 . _ ~ : @ -")))
     }
 }
 

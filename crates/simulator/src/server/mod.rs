@@ -1,29 +1,35 @@
 //! The HTTP side: which path leads where.
 //!
-//! Input: requests. Output: answers by the contract, each judged and recorded by `observe`, which wraps every route.
-//! A path that the contract does not have, or another method than the contract's, is a violation.
+//! Input: requests. Output: answers by the contracts, each judged and recorded by `observe`, which wraps every route.
+//! A path that no contract has, or another method than the contract's, is a violation.
 
 mod answer;
+mod articles;
 mod control;
+mod faulty;
 mod feedback;
-mod insights;
-mod knowledge;
 mod observe;
-mod page;
+mod pages;
+mod push;
+mod search;
+mod session;
 mod stream;
 mod token;
 
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, Resource, dev::Server, web};
-use std::net::TcpListener;
 
 use crate::hub::Hub;
-use crate::record;
+use crate::routes::{ROUTES, Route, RouteSpec};
 
-/// Largest body read; the contract's limit for anything but articles.
+/// Largest body read; the contracts' limit for anything but articles.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Idle connections are kept so long for a client's next call.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A server on `listener`, to be awaited inside an actix system.
 pub(crate) fn serve(hub: Arc<Hub>, listener: TcpListener) -> std::io::Result<Server> {
@@ -32,23 +38,40 @@ pub(crate) fn serve(hub: Arc<Hub>, listener: TcpListener) -> std::io::Result<Ser
             .app_data(web::Data::from(Arc::clone(&hub)))
             .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
             .wrap(from_fn(observe::observe))
-            .service(strict(record::TOKEN_PATH).route(web::post().to(token::issue)))
-            .service(strict(record::STREAM_PATH).route(web::get().to(stream::open)))
-            .service(strict(record::INSIGHTS_PATH).route(web::post().to(insights::push)))
-            .service(strict(record::FEEDBACK_PATH).route(web::post().to(feedback::take)))
-            .service(strict(record::KNOWLEDGE_PATH).route(web::get().to(knowledge::search)))
-            .route("/", web::get().to(page::desktop))
+            .configure(|service| {
+                for spec in &ROUTES {
+                    service.service(resource(spec));
+                }
+            })
+            .route("/", web::get().to(pages::desktop))
             .service(control::scope())
             .default_service(web::to(answer::unknown_route))
     })
     .workers(1)
+    .keep_alive(KEEP_ALIVE)
     .disable_signals()
     // A test that stops its simulator does not wait for idle connections.
     .shutdown_timeout(0);
     Ok(server.listen(listener)?.run())
 }
 
-/// A resource that takes any method but its own for a violation.
-fn strict(path: &str) -> Resource {
-    web::resource(path.to_owned()).default_service(web::to(answer::wrong_method))
+/// A path of the contracts, which takes any method but its own for a violation.
+fn resource(spec: &RouteSpec) -> Resource {
+    let method = if spec.method == "GET" { web::get() } else { web::post() };
+    let route = match spec.route {
+        Route::Token => method.to(token::issue),
+        Route::Stream => method.to(stream::fragments),
+        Route::Events => method.to(stream::events),
+        Route::Rag => method.to(push::push::<push::Rag>),
+        Route::Snippets => method.to(push::push::<push::Snippets>),
+        Route::Graph => method.to(push::push::<push::Graph>),
+        Route::Insights => method.to(push::push::<push::Insights>),
+        Route::Ranking => method.to(push::push::<push::Ranking>),
+        Route::Session => method.to(session::look),
+        Route::Feedback => method.to(feedback::take),
+        Route::Articles => method.to(articles::list),
+        Route::Search => method.to(search::search),
+        Route::Unknown => method.to(answer::unknown_route),
+    };
+    web::resource(spec.path).route(route).default_service(web::to(answer::wrong_method))
 }

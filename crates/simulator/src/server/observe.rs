@@ -1,30 +1,35 @@
 //! Around every route: the moment of arrival, the scripted fault if one is due, the entry in the record.
 //!
-//! Input: each request to a route of the contract, or to none. Output: its answer, or a broken connection. This is the
-//! only place where faults act, so that a new kind of fault is one more arm here.
+//! Input: each request to a route of the contracts, or to none. Output: its answer, or a broken connection. This is the
+//! only place where faults act; what they look like stands in `faulty`.
 
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use actix_web::body::{BodyStream, BoxBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HttpDate, RETRY_AFTER};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, IF_MODIFIED_SINCE};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
-use futures_util::stream;
+use actix_web::{Error, HttpMessage, web};
 use serde_json::{Value, json};
 
-use super::answer;
-use crate::faults::{CutMoment, FaultKind, RetryAfter};
+use super::{answer, faulty, token};
+use crate::auth;
+use crate::faults::{CutMoment, FaultKind};
 use crate::hub::Hub;
-use crate::record::{Received, Route, Verdict};
+use crate::record::{Entry, KeptBody, Verdict};
+use crate::routes::Route;
 
-/// Characters kept of a body that is no JSON.
-const MAX_TEXT_KEPT: usize = 2000;
+/// Longer than any client waits, and an end to what a client that never gives up would hold.
+const NEVER: Duration = Duration::from_mins(10);
 
 /// When a request's head was read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival(pub(super) Instant);
+
+/// A request's body.
+#[derive(Clone, Debug)]
+pub(super) struct Body(pub(super) web::Bytes);
 
 pub(super) async fn observe(
     hub: web::Data<Hub>,
@@ -39,76 +44,110 @@ pub(super) async fn observe(
     let body = match read_body(&mut request, route).await {
         Ok(body) => body,
         Err(refusal) => {
-            let entry = entry(&hub, &request, route, now, &[]);
+            let entry = entry(&hub, &request, route, now, web::Bytes::new());
             let response = request.into_response(refusal.into_response());
             return Ok(file(&hub, entry, response));
         }
     };
-    let entry = entry(&hub, &request, route, now, &body);
-    match hub.update(|state| state.faults.take(route)) {
-        Some(FaultKind::Answer { status, retry_after, body }) => {
-            let response = request.into_response(scripted(status, retry_after, body));
-            Ok(file(&hub, entry, response))
-        }
-        Some(FaultKind::Cut { moment: CutMoment::BeforeHandling }) => {
-            file_cut(&hub, entry, Verdict::Scripted);
-            Ok(request.into_response(cut()))
-        }
-        Some(FaultKind::Cut { moment: CutMoment::AfterHandling }) => {
-            let response = next.call(request).await?;
-            file_cut(&hub, entry, verdict_of(&response));
-            Ok(response.into_response(cut()))
-        }
-        Some(FaultKind::Delay { by }) => {
-            tokio::time::sleep(by).await;
-            Ok(file(&hub, entry, next.call(request).await?))
-        }
+    let entry = entry(&hub, &request, route, now, body);
+    match hub.change_quietly(|state| state.faults.take(route)) {
         None => Ok(file(&hub, entry, next.call(request).await?)),
+        Some(fault) => meet(fault, &hub, entry, request, next).await,
     }
 }
 
-/// Reads the body and puts it back for the handler; a stream's payload is left alone.
+/// What a request meets for which a fault is scripted.
+async fn meet(
+    fault: FaultKind,
+    hub: &Hub,
+    entry: Entry,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match fault {
+        FaultKind::Answer { status, retry_after, body } => {
+            let response = request.into_response(faulty::answer(status, retry_after, body));
+            Ok(file(hub, entry, response))
+        }
+        FaultKind::Delay { by } => {
+            tokio::time::sleep(by).await;
+            Ok(file(hub, entry, next.call(request).await?))
+        }
+        FaultKind::NoAnswer => {
+            file_unanswered(hub, entry, Verdict::Scripted);
+            tokio::time::sleep(NEVER).await;
+            Ok(request.into_response(faulty::cut()))
+        }
+        FaultKind::Cut { moment: CutMoment::BeforeHandling } => {
+            file_unanswered(hub, entry, Verdict::Scripted);
+            Ok(request.into_response(faulty::cut()))
+        }
+        FaultKind::Cut { moment: CutMoment::AfterHandling } => {
+            let response = next.call(request).await?;
+            file_unanswered(hub, entry, verdict_of(&response));
+            Ok(response.into_response(faulty::cut()))
+        }
+        FaultKind::Cut { moment: CutMoment::InBody } => {
+            let response = next.call(request).await?;
+            file_unanswered(hub, entry, verdict_of(&response));
+            if matches!(response.response().body().size(), BodySize::None | BodySize::Sized(0)) {
+                return Ok(response.into_response(faulty::cut()));
+            }
+            Ok(response.map_body(|_, body| faulty::cut_in_body(body)))
+        }
+    }
+}
+
+/// Reads the body once for record and handler; a stream's payload is left alone.
 async fn read_body(request: &mut ServiceRequest, route: Route) -> Result<web::Bytes, answer::Refusal> {
-    if route == Route::Stream {
+    if route.is_stream() {
         return Ok(web::Bytes::new());
     }
     let body = request
         .extract::<web::Bytes>()
         .await
         .map_err(|error| answer::Refusal::violation(413, format!("the body can't be read: {error}")))?;
-    request.set_payload(Payload::from(body.clone()));
+    // What was read into holds 8 KiB at least, and the record keeps twenty thousand of them.
+    let body = web::Bytes::copy_from_slice(&body);
+    request.extensions_mut().insert(Body(body.clone()));
     Ok(body)
 }
 
-fn entry(hub: &Hub, request: &ServiceRequest, route: Route, at: Instant, body: &[u8]) -> Received {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    Received {
-        sequence: 0,
+fn entry(hub: &Hub, request: &ServiceRequest, route: Route, at: Instant, body: web::Bytes) -> Entry {
+    let header = |name: &str| answer::header(request.headers(), name);
+    let in_query;
+    let presented = if route == Route::Stream {
+        in_query = token::fields(request.query_string().as_bytes());
+        in_query.iter().find(|(name, _)| name == "access_token").map(|(_, token)| token.as_str())
+    } else {
+        auth::bearer(header(AUTHORIZATION.as_str())).ok()
+    };
+    // The only parameter of the stream is a token.
+    let query = Some(request.query_string()).filter(|query| route != Route::Stream && !query.is_empty());
+    let form = (route == Route::Token).then(|| form(&body));
+    let asked = form.as_ref().and_then(|form| form["client_id"].as_str()).map(Arc::from);
+    Entry {
         at,
-        since_start_ms: at.saturating_duration_since(hub.started_at).as_secs_f64() * 1000.0,
         route,
         method: request.method().to_string(),
         path: request.path().to_owned(),
+        query: query.map(str::to_owned),
+        client: asked.or_else(|| hub.read(|state| state.tokens.owner(presented?))),
         status: None,
         verdict: Verdict::Accepted,
         idempotency_key: header("idempotency-key").map(str::to_owned),
-        body: body_value(route, body),
+        if_modified_since: header(IF_MODIFIED_SINCE.as_str()).map(str::to_owned),
+        body: form.map_or(KeptBody::Raw(body), KeptBody::Shown),
     }
 }
 
-fn body_value(route: Route, body: &[u8]) -> Option<Value> {
-    if body.is_empty() {
-        return None;
-    }
-    if route == Route::Token {
-        let fields = super::token::fields(body).into_iter().map(|(name, value)| {
-            let shown = if name == "client_secret" { "***".to_owned() } else { value };
-            (name, json!(shown))
-        });
-        return Some(Value::Object(fields.collect()));
-    }
-    let text = || json!(String::from_utf8_lossy(body).chars().take(MAX_TEXT_KEPT).collect::<String>());
-    Some(serde_json::from_slice(body).unwrap_or_else(|_| text()))
+/// The form as an object with the secret masked.
+fn form(body: &[u8]) -> Value {
+    let fields = token::fields(body).into_iter().map(|(name, value)| {
+        let shown = if name == "client_secret" { "***".to_owned() } else { value };
+        (name, json!(shown))
+    });
+    Value::Object(fields.collect())
 }
 
 fn verdict_of(response: &ServiceResponse<BoxBody>) -> Verdict {
@@ -116,44 +155,14 @@ fn verdict_of(response: &ServiceResponse<BoxBody>) -> Verdict {
     found.unwrap_or_else(|| Verdict::Violation { reason: format!("answered {} before any handler", response.status()) })
 }
 
-fn file(hub: &Hub, mut entry: Received, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+fn file(hub: &Hub, mut entry: Entry, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     entry.status = Some(response.status().as_u16());
     entry.verdict = verdict_of(&response);
     hub.update(|state| state.record.push(entry));
     response
 }
 
-fn file_cut(hub: &Hub, mut entry: Received, verdict: Verdict) {
+fn file_unanswered(hub: &Hub, mut entry: Entry, verdict: Verdict) {
     entry.verdict = verdict;
     hub.update(|state| state.record.push(entry));
-}
-
-fn scripted(status: u16, retry_after: Option<RetryAfter>, body: Option<String>) -> HttpResponse {
-    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut builder = HttpResponse::build(code);
-    match retry_after {
-        Some(RetryAfter::Seconds(seconds)) => {
-            builder.insert_header((RETRY_AFTER, seconds));
-        }
-        Some(RetryAfter::DateIn(later)) => {
-            builder.insert_header((RETRY_AFTER, HttpDate::from(SystemTime::now() + later)));
-        }
-        Some(RetryAfter::Literal(text)) => {
-            builder.insert_header((RETRY_AFTER, text));
-        }
-        None => {}
-    }
-    let mut response = match body {
-        Some(body) => builder.content_type("application/json").body(body),
-        None => builder.json(answer::error_body(status, "scripted fault")),
-    };
-    response.extensions_mut().insert(Verdict::Scripted);
-    response
-}
-
-/// An answer whose body fails before its first byte: the server drops the connection with the head unsent.
-fn cut() -> HttpResponse {
-    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
-    let body = stream::iter([Err::<web::Bytes, _>(broken)]);
-    HttpResponse::Ok().body(BodyStream::new(body))
 }

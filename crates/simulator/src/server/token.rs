@@ -1,13 +1,15 @@
-//! `POST /oauth/token`: client credentials for a token.
+//! `POST /oauth/token`, `/oauth2/token` and `/api/v2/oauth/token`: client credentials for a token.
 //!
-//! Input: a form with exactly `grant_type`, `client_id` and `client_secret`. Output: a token that lasts as long as the
-//! settings say. 401 for a client that is not known, 400 for anything else that is wrong.
+//! Input: a form of `grant_type`, `client_id`, `client_secret` and at most a `scope`. Output: a token that lasts as long
+//! as the settings say and grants what was asked for, or all that the client may have. 401 for a client that is not
+//! known, 400 for anything else that is wrong.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::answer::{self, Refusal};
-use super::observe::Arrival;
+use super::observe::{Arrival, Body};
+use crate::auth;
 use crate::hub::Hub;
 use crate::record::Verdict;
 use crate::schema;
@@ -16,10 +18,10 @@ pub(super) async fn issue(
     hub: web::Data<Hub>,
     request: HttpRequest,
     arrival: web::ReqData<Arrival>,
-    body: web::Bytes,
+    body: web::ReqData<Body>,
 ) -> HttpResponse {
-    match grant(&hub, &request, arrival.into_inner(), &body) {
-        Ok(token) => answer::respond(200, &token, Verdict::Accepted),
+    match grant(&hub, &request, arrival.into_inner(), &body.0) {
+        Ok(token) => answer::respond(200, token.to_string(), Verdict::Accepted),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -34,14 +36,16 @@ fn grant(hub: &Hub, request: &HttpRequest, arrival: Arrival, body: &[u8]) -> Res
         .iter()
         .find(|client| form["client_id"] == client.id.as_str() && form["client_secret"] == client.secret.as_str())
         .ok_or_else(|| Refusal::violation(401, "unknown client, or a wrong secret"))?;
+    let scopes = auth::granted(client, form["scope"].as_str()).map_err(|reason| Refusal::violation(400, reason))?;
     let token = format!("sim-{}", uuid::Uuid::new_v4().simple());
     let lifetime = hub.settings.token_lifetime;
-    hub.update(|state| state.tokens.issue(token.clone(), client, lifetime, arrival.0));
+    let scope = scopes.join(" ");
+    hub.update(|state| state.tokens.issue(&token, &client.id, scopes, lifetime, arrival.0));
     Ok(json!({
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": lifetime.as_secs(),
-        "scope": client.scopes.join(" "),
+        "scope": scope,
     }))
 }
 

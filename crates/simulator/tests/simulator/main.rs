@@ -1,10 +1,21 @@
-//! The simulator from outside: what a client of contract 003 meets.
+//! The simulator from outside: what a client of the five contracts meets.
 
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod command_line;
+mod control;
 mod deliveries;
 mod desktop;
+mod dialects;
+mod events;
+mod faults;
+mod knowledge;
+mod mutations;
 mod replay;
+mod replay_http;
+mod sessions;
 mod stream;
 mod strictness;
+mod tenants;
+mod tokens;

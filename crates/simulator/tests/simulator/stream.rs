@@ -1,13 +1,13 @@
-//! What a client hears: frames, raw messages, pings, ends; and what it meets when faults are scripted.
+//! What a client hears on the stream of contract 003: frames, raw messages, pings, ends.
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, PATIENCE, answer, feedback_body, next_frame, next_json, push_body, start, with_one_turn};
+use crate::client::{
+    Client, PATIENCE, insights_body, next_frame, next_json, say, start, until_connected, with_one_turn,
+};
 use actix_ws::Item;
 use awc::ws::{Frame as WsFrame, Message};
-use cuecard_simulator::{
-    Conversation, CutMoment, Fault, FaultKind, Frame, NotConnected, Pace, RetryAfter, Route, StreamEnd, Verdict,
-};
+use cuecard_simulator::{Conversation, Frame, NotConnected, Pace, Route, StreamEnd};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 
@@ -60,7 +60,7 @@ async fn an_interaction_ends_some_time_after_its_last_turn() {
     let mut status = 200;
     let started = Instant::now();
     for number in 0.. {
-        status = client.push(&token, &number.to_string(), &push_body("demo-1", &["a"])).await.0;
+        status = client.push_insights(&token, &number.to_string(), &insights_body("demo-1", &["a"])).await.0;
         if status != 200 || started.elapsed() > PATIENCE {
             break;
         }
@@ -121,7 +121,7 @@ async fn streams_end_with_and_without_a_word() {
     let token = client.token().await;
     for (how, with_close) in [(StreamEnd::Close, true), (StreamEnd::Cut, false)] {
         let mut socket = client.connect(&token).await.unwrap();
-        assert!(simulator.until(PATIENCE, |simulator| simulator.num_streams() == 1).await);
+        until_connected(&simulator, 1).await;
         simulator.end_streams(how).await;
         let last = next_frame(&mut socket).await;
         assert_eq!(matches!(last, Some(WsFrame::Close(_))), with_close, "{how:?}: {last:?}");
@@ -129,12 +129,34 @@ async fn streams_end_with_and_without_a_word() {
         assert_eq!(simulator.send(Frame::Text("{}".into())).await, Err(NotConnected));
     }
     let mut leaving = client.connect(&token).await.unwrap();
-    assert!(simulator.until(PATIENCE, |simulator| simulator.num_streams() == 1).await);
+    until_connected(&simulator, 1).await;
     leaving.send(Message::Close(None)).await.unwrap();
     assert!(
         simulator.until(PATIENCE, |simulator| simulator.num_streams() == 0).await,
         "a client that leaves is forgotten"
     );
+}
+
+#[actix_web::test]
+async fn a_silent_stream_stays_open_and_says_nothing() {
+    let simulator = start();
+    let (client, token, mut socket) = with_one_turn(&simulator).await;
+    for _ in 0..2 {
+        next_json(&mut socket).await.unwrap();
+    }
+    simulator.end_streams(StreamEnd::Silence).await;
+    assert_eq!(simulator.num_streams(), 0, "it hears nothing");
+    assert_eq!(simulator.send(Frame::Text("{}".into())).await, Err(NotConnected));
+    socket.send(Message::Ping("anybody?".into())).await.unwrap();
+    let mut fresh = client.connect(&token).await.unwrap();
+    until_connected(&simulator, 1).await;
+    say(&simulator, "i", "and now").await;
+    assert_eq!(next_json(&mut fresh).await.unwrap()["text"], "and now");
+    // What the hub wrote by now would have arrived: the frame on the other connection is younger.
+    let silence = tokio::time::timeout(Duration::from_millis(50), socket.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    drop(socket);
+    assert_eq!(simulator.num_violations(), 0);
 }
 
 #[actix_web::test]
@@ -156,7 +178,7 @@ async fn handshakes_are_checked_before_the_upgrade() {
 async fn the_agent_s_verdict_reaches_the_client() {
     let simulator = start();
     let (client, token, mut socket) = with_one_turn(&simulator).await;
-    client.push(&token, "k", &push_body("i", &["a"])).await;
+    client.push_insights(&token, "k", &insights_body("i", &["a"])).await;
     simulator.judge_card("i", "a", false).await.unwrap();
     let heard = loop {
         let frame = next_json(&mut socket).await.unwrap();
@@ -168,123 +190,4 @@ async fn the_agent_s_verdict_reaches_the_client() {
         heard,
         json!({"type": "INSIGHT_REJECTED", "interactionId": "i", "insightId": "a", "action": "REJECTED"})
     );
-}
-
-fn fault(route: Route, times: u32, fault: FaultKind) -> Fault {
-    Fault { route, times, fault }
-}
-
-#[actix_web::test]
-async fn scripted_answers_come_first_and_run_out() {
-    let simulator = start();
-    let (client, token, _socket) = with_one_turn(&simulator).await;
-    simulator.inject(fault(Route::Insights, 2, FaultKind::status(503)));
-    simulator.inject(fault(
-        Route::Insights,
-        1,
-        FaultKind::Answer { status: 200, retry_after: None, body: Some("ok".into()) },
-    ));
-    simulator.inject(fault(Route::Stream, 1, FaultKind::status(429)));
-    let body = push_body("i", &["a"]);
-    let mut statuses = Vec::new();
-    for _ in 0..4 {
-        statuses.push(client.push(&token, "k", &body).await.0);
-    }
-    assert_eq!(statuses, [503, 503, 200, 200]);
-    let received = simulator.received_on(Route::Insights);
-    let scripted = received.iter().filter(|entry| entry.verdict == Verdict::Scripted).count();
-    assert_eq!((scripted, received[3].verdict.clone()), (3, Verdict::Accepted));
-    assert!(received.iter().all(|entry| entry.body == Some(body.clone())), "bodies of refused attempts are kept");
-    assert_eq!(client.connect(&token).await.err(), Some(429));
-    assert!(client.connect(&token).await.is_ok());
-    assert_eq!(simulator.num_violations(), 0);
-}
-
-#[actix_web::test]
-async fn retry_after_in_seconds_as_a_date_and_as_it_stands() {
-    let simulator = start();
-    let client = Client::of(&simulator);
-    let forms =
-        [RetryAfter::Seconds(7), RetryAfter::DateIn(Duration::from_mins(1)), RetryAfter::Literal("soon".into())];
-    let mut seen = Vec::new();
-    for form in forms {
-        simulator.inject(fault(
-            Route::Token,
-            1,
-            FaultKind::Answer { status: 429, retry_after: Some(form), body: None },
-        ));
-        let response = client.http.post(format!("{}/oauth/token", client.base)).send().await.unwrap();
-        seen.push(response.headers().get("retry-after").unwrap().to_str().unwrap().to_owned());
-    }
-    assert_eq!((seen[0].as_str(), seen[2].as_str()), ("7", "soon"));
-    assert!(seen[1].ends_with(" GMT"), "{}", seen[1]);
-}
-
-#[actix_web::test]
-async fn a_cut_before_has_no_effect_and_a_cut_after_has() {
-    let simulator = start();
-    let (client, token, _socket) = with_one_turn(&simulator).await;
-    let body = push_body("i", &["a"]);
-    for (moment, cards, then) in
-        [(CutMoment::BeforeHandling, 0, Verdict::Scripted), (CutMoment::AfterHandling, 1, Verdict::Accepted)]
-    {
-        simulator.inject(fault(Route::Insights, 1, FaultKind::Cut { moment }));
-        let request = client
-            .http
-            .post(format!("{}/api/v2/agentassist/insights", client.base))
-            .bearer_auth(&token)
-            .insert_header(("accept", "application/json"))
-            .insert_header(("idempotency-key", "k"));
-        assert!(request.send_json(&body).await.is_err(), "{moment:?}: no answer comes");
-        assert_eq!(simulator.num_cards(), cards, "{moment:?}");
-        let last = simulator.received_on(Route::Insights).pop().unwrap();
-        assert_eq!((last.verdict, last.status), (then, None));
-    }
-    assert_eq!(client.push(&token, "k", &body).await.0, 200);
-    assert_eq!((simulator.num_cards(), simulator.num_duplicates()), (1, 0), "the repetition is not shown again");
-}
-
-#[actix_web::test]
-async fn a_delayed_request_is_handled_later() {
-    let simulator = start();
-    let (client, token, _socket) = with_one_turn(&simulator).await;
-    let by = Duration::from_millis(120);
-    simulator.inject(fault(Route::Feedback, 1, FaultKind::Delay { by }));
-    let started = Instant::now();
-    assert_eq!(client.feedback(&token, &feedback_body("i")).await.0, 204);
-    assert!(started.elapsed() >= by);
-}
-
-#[actix_web::test]
-async fn the_control_calls_steer_the_simulator() {
-    let simulator = start();
-    let (client, token, mut socket) = with_one_turn(&simulator).await;
-    let post = async |path: &str, body: serde_json::Value| {
-        let request = client.http.post(format!("{}/_sim/{path}", client.base));
-        request.send_json(&body).await.unwrap().status().as_u16()
-    };
-    let status = json!({"route": "insights", "fault": {"kind": "answer", "status": 500}});
-    assert_eq!(post("faults", status.clone()).await, 204);
-    assert_eq!(client.push(&token, "k", &push_body("i", &["a"])).await.0, 500);
-    assert_eq!(post("faults", status).await, 204);
-    client.http.delete(format!("{}/_sim/faults", client.base)).send().await.unwrap();
-    assert_eq!(client.push(&token, "k", &push_body("i", &["a"])).await.0, 200);
-    assert_eq!(post("faults", json!({"route": "insights"})).await, 400);
-    assert_eq!(post("streams/send", json!({"parts": ["{", "}"]})).await, 204);
-    assert_eq!(post("streams/send", json!({"oversized": 200_000})).await, 204);
-    while !matches!(next_frame(&mut socket).await, Some(WsFrame::Text(text)) if text.len() == 200_000) {}
-    assert_eq!(post("verdict", json!({"interactionId": "i", "insightId": "a", "accepted": true})).await, 204);
-    assert_eq!(next_json(&mut socket).await.unwrap()["type"], "INSIGHT_ACCEPTED");
-    assert_eq!(post("verdict", json!({"interactionId": "nobody", "insightId": "a", "accepted": true})).await, 404);
-    assert_eq!(post("interactions/i/end", json!({})).await, 204);
-    assert_eq!(client.push(&token, "k2", &push_body("i", &["a"])).await.0, 404);
-    assert_eq!(post("tokens/expire", json!({})).await, 204);
-    assert_eq!(client.connect(&token).await.err(), Some(401));
-    assert_eq!(post("streams/end", json!({"how": "cut"})).await, 204);
-    assert_eq!(post("streams/send", json!({"text": "x"})).await, 409);
-    let summary = answer(client.http.get(format!("{}/_sim/summary", client.base)).send().await.unwrap()).await;
-    assert_eq!(summary.1, json!({"streams": 0, "turns": 1, "cards": 1, "duplicates": 0, "violations": 0}));
-    let received = answer(client.http.get(format!("{}/_sim/received", client.base)).send().await.unwrap()).await;
-    assert_eq!(received.1.as_array().unwrap().len(), simulator.received().len());
-    assert_eq!(post("nothing", json!({})).await, 404);
 }

@@ -1,88 +1,157 @@
 //! Every body, header, token and route that is not exactly the contract's is refused and recorded.
 
-use crate::client::{Client, FEEDBACK, INSIGHTS, answer, feedback_body, push_body, start, with_one_turn};
-use cuecard_simulator::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Route, RunningSimulator, Verdict};
+use crate::client::{Client, Dialect, FEEDBACK, answer, feedback_body, start, with_one_turn};
+use crate::mutations::{Kind, Mutation, mutations};
+use cuecard_simulator::{Received, Route, RunningSimulator, Simulator, SimulatorSettings, Verdict};
 use serde_json::{Value, json};
-
-/// Names and values of a form.
-type Form<'a> = &'a [(&'a str, &'a str)];
-
-/// Copies of `body`, each with one field renamed, dropped, mistyped, or added.
-fn mutations(body: &Value) -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    collect(body, "", &mut |name, change| {
-        let mut copy = body.clone();
-        change(&mut copy);
-        found.push((name, copy));
-    });
-    found
-}
-
-type Change<'a> = &'a dyn Fn(&mut Value);
-
-fn collect(part: &Value, path: &str, keep: &mut dyn FnMut(String, Change<'_>)) {
-    match part {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let at = |body: &mut Value| -> Value {
-                    body.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(name).unwrap()
-                };
-                keep(format!("{path}/{name} renamed"), &|body| {
-                    let value = at(body);
-                    body.pointer_mut(path).unwrap()[format!("{name}X")] = value;
-                });
-                keep(format!("{path}/{name} dropped"), &|body| drop(at(body)));
-                keep(format!("{path}/{name} mistyped"), &|body| {
-                    body.pointer_mut(path).unwrap()[name.as_str()] = mistyped(value);
-                });
-                keep(format!("{path}/{name} null"), &|body| {
-                    body.pointer_mut(path).unwrap()[name.as_str()] = Value::Null;
-                });
-                collect(value, &format!("{path}/{name}"), keep);
-            }
-            keep(format!("{path} with one more"), &|body| {
-                body.pointer_mut(path).unwrap()["extra"] = json!(1);
-            });
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                collect(item, &format!("{path}/{index}"), keep);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn mistyped(value: &Value) -> Value {
-    match value {
-        Value::String(_) => json!(7),
-        other => json!(other.to_string()),
-    }
-}
 
 fn last_verdict(simulator: &RunningSimulator, route: Route) -> Verdict {
     simulator.received_on(route).pop().unwrap().verdict
 }
 
+fn is_violation(entry: &Received) -> bool {
+    matches!(entry.verdict, Verdict::Violation { .. })
+}
+
+/// Whether the contract allows the changed body.
+fn is_allowed(dialect: Dialect, mutation: &Mutation) -> bool {
+    let parent = mutation.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    match mutation.kind {
+        Kind::Dropped => Dialect::is_optional(&mutation.path),
+        Kind::Renamed => dialect.is_free(parent),
+        Kind::Mistyped | Kind::Nulled | Kind::OneMore => false,
+    }
+}
+
 #[actix_web::test]
 async fn one_changed_field_in_a_push_is_refused() {
+    // Fields and objects of a push of two articles: four ways each for a field, one for an object.
+    let table = [
+        (Dialect::Rag, 7, 3),
+        (Dialect::Snippets, 1 + 2 * 5, 1 + 2 * 2),
+        (Dialect::Graph, 1 + 2 * 10, 1 + 2 * 2),
+        (Dialect::Insights, 3 + 2 * 7, 1 + 2),
+        (Dialect::Ranking, 3 + 2 * 5, 1 + 2 * 2),
+    ];
+    for (dialect, num_fields, num_objects) in table {
+        let simulator = start();
+        let (client, token, _socket) = with_one_turn(&simulator).await;
+        let good = dialect.body("i", &["a", "b"]);
+        let changed = mutations(&good);
+        assert_eq!(changed.len(), num_fields * 4 + num_objects, "{dialect:?}");
+        let mut refused = 0;
+        for mutation in changed.iter().filter(|mutation| !is_allowed(dialect, mutation)) {
+            let name = format!("{dialect:?} {} {:?}", mutation.path, mutation.kind);
+            let (status, body) = client.push(dialect, &token, &name.replace(' ', "-"), "i", &mutation.body).await;
+            assert_eq!(status, 400, "{name}: {body}");
+            assert!(body["message"].as_str().unwrap().contains("at '"), "{name}: {body}");
+            assert!(is_violation(&simulator.received_on(dialect.route()).pop().unwrap()), "{name}");
+            refused += 1;
+        }
+        assert_eq!((simulator.num_violations(), simulator.num_cards()), (refused, 0), "{dialect:?}");
+        let (status, body) = client.push(dialect, &token, "good", "i", &good).await;
+        assert_eq!(status, 200, "{dialect:?}: {body}");
+        assert_eq!(last_verdict(&simulator, dialect.route()), Verdict::Accepted);
+        assert_eq!(simulator.received_on(dialect.route()).pop().unwrap().body, Some(good));
+        assert_eq!(simulator.num_cards(), 1, "{dialect:?}: the card of the turn, whatever the dialect");
+    }
+}
+
+#[actix_web::test]
+async fn what_the_contracts_allow_is_taken() {
+    let simulator = start();
+    let client = Client::of(&simulator);
+    let token = client.token().await;
+    for dialect in [Dialect::Graph, Dialect::Ranking] {
+        let good = dialect.body("i", &["a", "b"]);
+        let allowed: Vec<_> = mutations(&good).into_iter().filter(|mutation| is_allowed(dialect, mutation)).collect();
+        assert!(!allowed.is_empty());
+        for mutation in allowed {
+            let key = format!("{dialect:?}{}{:?}", mutation.path, mutation.kind);
+            let (status, body) = client.push(dialect, &token, &key, "i", &mutation.body).await;
+            assert_eq!(status, 200, "{key}: {body}");
+        }
+    }
+    assert_eq!(simulator.num_violations(), 0);
+}
+
+#[actix_web::test]
+async fn values_that_no_contract_sends_are_refused() {
+    let set = |dialect: Dialect, path: &str, value: Value| {
+        let mut body = dialect.body("i", &["a", "b"]);
+        *body.pointer_mut(path).unwrap() = value;
+        (dialect, body)
+    };
+    let six = Dialect::Graph.body("i", &["a", "b", "c", "d", "e", "f"]);
+    let table = [
+        set(Dialect::Rag, "/conversationId", json!("a/b")),
+        set(Dialect::Rag, "/agentId", json!(" ")),
+        set(Dialect::Rag, "/title", json!("Suggestion")),
+        set(Dialect::Rag, "/content/0/type", json!("html")),
+        set(Dialect::Rag, "/content/0/data/text", json!("[a] no heading")),
+        set(Dialect::Rag, "/content/0/data/text", json!("Reference Context:\nno source")),
+        set(Dialect::Rag, "/content", json!([])),
+        set(Dialect::Snippets, "/messages", json!([])),
+        set(Dialect::Snippets, "/messages/1/content/title", json!("KB Result 1")),
+        set(Dialect::Snippets, "/messages/0/content/body", json!("About a\nwords...")),
+        set(Dialect::Snippets, "/messages/0/content/body", json!("**About a**\nwords")),
+        set(Dialect::Snippets, "/messages/0/content/body", json!(format!("**a**\n{}...", "x".repeat(201)))),
+        set(Dialect::Snippets, "/messages/0/content/score", json!(0.81234)),
+        set(Dialect::Graph, "/content", json!([])),
+        (Dialect::Graph, six),
+        set(Dialect::Graph, "/content/1", Dialect::Graph.body("i", &["a"])["content"][0].clone()),
+        set(Dialect::Graph, "/content/0/metadata/source", json!("wiki")),
+        set(Dialect::Graph, "/content/0/metadata/priority", json!(1.5)),
+        set(Dialect::Graph, "/content/0/metadata/matchedBy", json!("guess")),
+        set(Dialect::Graph, "/content/0/displayType", json!("text")),
+        set(Dialect::Insights, "/displayType", json!("TEXT")),
+        set(Dialect::Insights, "/autoDismiss", json!(false)),
+        set(Dialect::Insights, "/insights/0/snippet", json!("x".repeat(151))),
+        set(Dialect::Insights, "/insights/1/priority", json!(1)),
+        set(Dialect::Insights, "/insights/1/id", json!("a")),
+        set(Dialect::Insights, "/insights/1/interactionId", json!("j")),
+        set(Dialect::Ranking, "/session_id", json!("j")),
+        set(Dialect::Ranking, "/max_result_window", json!(0)),
+        set(Dialect::Ranking, "/max_result_window", json!(51)),
+        set(Dialect::Ranking, "/max_result_window", json!(1)),
+        set(Dialect::Ranking, "/snippets", json!([])),
+        set(Dialect::Ranking, "/snippets/0/relevance_score", json!(1.0001)),
+        set(Dialect::Ranking, "/snippets/0/relevance_score", json!(0.12345)),
+        set(Dialect::Ranking, "/snippets/0/relevance_score", json!(0.1)),
+        set(Dialect::Ranking, "/snippets/1/relevance_score", json!(-0.1)),
+        set(Dialect::Ranking, "/snippets/0/boost_factor", json!(-1.0)),
+        set(Dialect::Ranking, "/snippets/0/snippet_id", json!(" ")),
+        set(Dialect::Ranking, "/snippets/0/metadata", json!({"a": 1})),
+    ];
     let simulator = start();
     let (client, token, _socket) = with_one_turn(&simulator).await;
-    let good = push_body("i", &["a", "b"]);
-    let changed = mutations(&good);
-    // 3 fields around, 7 in each of 2 insights, 4 ways each, and one more in each of 3 objects.
-    assert_eq!(changed.len(), (3 + 2 * 7) * 4 + 3);
-    for (name, body) in &changed {
-        let (status, body) = client.push(&token, name, body).await;
-        assert_eq!(status, 400, "{name}");
-        assert!(body["message"].as_str().unwrap().contains("at '"), "{name}: {body}");
-        assert!(matches!(last_verdict(&simulator, Route::Insights), Verdict::Violation { .. }), "{name}");
+    let count = table.len() as u64;
+    for (dialect, body) in table {
+        let (status, answered) = client.push(dialect, &token, "k", "i", &body).await;
+        assert_eq!(status, 400, "{dialect:?} {body}: {answered}");
     }
-    assert_eq!(simulator.num_violations(), changed.len() as u64);
-    assert_eq!(simulator.num_cards(), 0);
-    let (status, body) = client.push(&token, "good", &good).await;
-    assert_eq!((status, body["status"].as_str()), (200, Some("delivered")));
-    assert_eq!(simulator.num_cards(), 1);
+    assert_eq!((simulator.num_violations(), simulator.num_cards()), (count, 0));
+    let twice = Dialect::Ranking.body("i", &["a", "a"]);
+    assert_eq!(client.push(Dialect::Ranking, &token, "k", "i", &twice).await.0, 409, "a repeated snippet");
+    assert!(matches!(last_verdict(&simulator, Route::Ranking), Verdict::Violation { .. }));
+}
+
+#[actix_web::test]
+async fn ids_in_the_path_must_be_safe() {
+    let simulator = start();
+    let client = Client::of(&simulator);
+    let token = client.token().await;
+    for id in ["a%20b", "a%2Fb", "%C3%BC", "a+b", &"x".repeat(201)] {
+        for dialect in [Dialect::Snippets, Dialect::Graph, Dialect::Ranking] {
+            let status = client.push(dialect, &token, "k", id, &dialect.body("i", &["a"])).await.0;
+            assert_eq!(status, 400, "{dialect:?} {id}");
+        }
+        assert_eq!(client.get(&token, &format!("/api/v2/agentassist/sessions/{id}")).await.0, 400, "{id}");
+    }
+    assert_eq!(simulator.num_violations(), 5 * 4);
+    let good = "A.b_c~d:e@f-1";
+    let status = client.push(Dialect::Graph, &token, "k", good, &Dialect::Graph.body(good, &["a"])).await.0;
+    assert_eq!(status, 200);
 }
 
 #[actix_web::test]
@@ -90,8 +159,8 @@ async fn one_changed_field_in_feedback_is_refused() {
     let simulator = start();
     let (client, token, _socket) = with_one_turn(&simulator).await;
     let good = feedback_body("i");
-    for (name, body) in mutations(&good) {
-        assert_eq!(client.feedback(&token, &body).await.0, 400, "{name}");
+    for Mutation { path, kind, body } in mutations(&good) {
+        assert_eq!(client.feedback(&token, &body).await.0, 400, "{path} {kind:?}");
     }
     assert_eq!(simulator.num_violations(), 4 * 4 + 1);
     assert_eq!(client.feedback(&token, &good).await.0, 204);
@@ -100,112 +169,82 @@ async fn one_changed_field_in_feedback_is_refused() {
 }
 
 #[actix_web::test]
-async fn token_requests() {
-    let simulator = start();
-    let client = Client::of(&simulator);
-    let grant = ("grant_type", "client_credentials");
-    let (id, secret) = (("client_id", DEFAULT_CLIENT_ID), ("client_secret", DEFAULT_CLIENT_SECRET));
-    let table: &[(&str, Form<'_>, u16)] = &[
-        ("good", &[grant, id, secret], 200),
-        ("a scope", &[grant, id, secret, ("scope", "agentassist:read")], 400),
-        ("another grant", &[("grant_type", "password"), id, secret], 400),
-        ("no grant", &[id, secret], 400),
-        ("no secret", &[grant, id], 400),
-        ("a field twice", &[grant, id, secret, secret], 400),
-        ("a renamed field", &[grant, id, ("clientSecret", DEFAULT_CLIENT_SECRET)], 400),
-        ("a wrong secret", &[grant, id, ("client_secret", "guess")], 401),
-        ("an unknown client", &[grant, ("client_id", "nobody"), secret], 401),
-    ];
-    for (name, form, expected) in table {
-        let (status, body) = client.ask_token(form).await;
-        assert_eq!(status, *expected, "{name}: {body}");
-        assert_eq!(body["error"].is_string(), status != 200, "{name}: {body}");
-    }
-    assert_eq!(simulator.num_violations(), 8);
-    let json = client.http.post(format!("{}/oauth/token", client.base)).send_json(&json!({})).await.unwrap();
-    assert_eq!(json.status().as_u16(), 415);
-    let kept = simulator.received_on(Route::Token)[0].body.clone().unwrap();
-    assert_eq!(
-        kept,
-        json!({"grant_type": "client_credentials", "client_id": DEFAULT_CLIENT_ID, "client_secret": "***"})
-    );
-}
-
-#[actix_web::test]
-async fn a_token_answer_has_the_document_s_fields() {
-    let simulator = start();
-    let client = Client::of(&simulator);
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", DEFAULT_CLIENT_ID),
-        ("client_secret", DEFAULT_CLIENT_SECRET),
-    ];
-    let (_, body) = client.ask_token(&form).await;
-    assert_eq!(body["token_type"], "Bearer");
-    assert_eq!(body["expires_in"], 3600);
-    assert_eq!(body["scope"], "agentassist:read knowledge:read agentassist:write ai:training:write");
-}
-
-#[actix_web::test]
 async fn headers_of_a_push() {
-    let simulator = start();
-    let (client, token, _socket) = with_one_turn(&simulator).await;
-    let bearer = format!("Bearer {token}");
-    let good = [
-        ("authorization", bearer.as_str()),
-        ("content-type", "application/json"),
-        ("accept", "application/json"),
-        ("idempotency-key", "k"),
-    ];
-    let table: &[(&str, &str, u16)] = &[
+    let wrong: &[(&str, &str, u16)] = &[
         ("authorization", "Basic abc", 401),
         ("authorization", "Bearer forged", 401),
         ("authorization", "", 401),
         ("content-type", "text/plain", 415),
+        ("content-type", "", 415),
         ("accept", "*/*", 406),
+        ("accept", "", 406),
         ("idempotency-key", "", 400),
+        ("idempotency-key", &"k".repeat(256), 400),
+        ("x-cxone-client-version", "", 400),
+        ("x-cxone-client-version", "latest", 400),
         ("content-type", "application/json; charset=utf-8", 200),
     ];
-    let body = push_body("i", &["a"]).to_string();
-    for (changed, value, expected) in table {
-        let mut request = client.http.post(format!("{}{INSIGHTS}", client.base));
-        for (name, usual) in good {
-            let value = if name == *changed { value } else { usual };
-            request = request.insert_header((name, value));
+    for dialect in Dialect::ALL {
+        let simulator = start();
+        let (client, token, _socket) = with_one_turn(&simulator).await;
+        let good = dialect.headers(&token, "k");
+        let body = dialect.body("i", &["a"]).to_string();
+        let mut refused = 0;
+        for (changed, value, expected) in wrong.iter().filter(|(name, ..)| good.iter().any(|(own, _)| own == name)) {
+            let mut request = client.http.post(client.url(&dialect.path("i")));
+            for (name, usual) in &good {
+                let value = if name == changed { value } else { usual.as_str() };
+                // An empty value stands for a header that is not there.
+                if !value.is_empty() {
+                    request = request.insert_header((*name, value));
+                }
+            }
+            let (status, answered) = answer(request.send_body(body.clone()).await.unwrap()).await;
+            assert_eq!(status, *expected, "{dialect:?} {changed}: '{value}': {answered}");
+            refused += u64::from(*expected != 200);
         }
-        let (status, answered) = answer(request.send_body(body.clone()).await.unwrap()).await;
-        assert_eq!(status, *expected, "{changed}: '{value}': {answered}");
+        assert_eq!(simulator.num_violations(), refused, "{dialect:?}");
     }
-    assert_eq!(simulator.num_violations(), 6);
 }
 
 #[actix_web::test]
 async fn bodies_that_are_no_json_or_too_long() {
     let simulator = start();
     let (client, token, _socket) = with_one_turn(&simulator).await;
-    for (body, expected) in [("{".to_owned(), 400), (String::new(), 400), (" ".repeat(1024 * 1024 + 1), 413)] {
-        let request = client
-            .http
-            .post(format!("{}{FEEDBACK}", client.base))
-            .bearer_auth(&token)
-            .insert_header(("content-type", "application/json"));
-        let response = request.send_body(body).await.unwrap();
-        assert_eq!(response.status().as_u16(), expected);
+    let paths = Dialect::ALL.map(|dialect| (dialect.path("i"), dialect.headers(&token, "k")));
+    let feedback = (FEEDBACK.to_owned(), Dialect::Insights.headers(&token, "k"));
+    for (path, headers) in paths.into_iter().chain([feedback]) {
+        for (body, expected) in [("{".to_owned(), 400), (String::new(), 400), (" ".repeat(1024 * 1024 + 1), 413)] {
+            let mut request = client.http.post(client.url(&path));
+            for (name, value) in &headers {
+                request = request.insert_header((*name, value.as_str()));
+            }
+            assert_eq!(request.send_body(body).await.unwrap().status().as_u16(), expected, "{path}");
+        }
     }
-    assert_eq!(simulator.num_violations(), 3);
+    assert_eq!(simulator.num_violations(), 6 * 3);
 }
 
 #[actix_web::test]
 async fn other_routes_and_methods_are_violations() {
     let simulator = start();
     let client = Client::of(&simulator);
-    let url = |path: &str| format!("{}{path}", client.base);
+    let get = |path: &str| client.http.get(client.url(path));
     let requests = [
-        (client.http.get(url("/api/v2/agentassist/insight")), 404, Route::Unknown),
-        (client.http.post(url("/oauth2/token")), 404, Route::Unknown),
-        (client.http.get(url(INSIGHTS)), 405, Route::Insights),
-        (client.http.put(url(FEEDBACK)), 405, Route::Feedback),
-        (client.http.get(url("/oauth/token")), 405, Route::Token),
+        (get("/api/v2/agentassist/insight"), 404, Route::Unknown),
+        (client.http.post(client.url("/oauth/tokens")), 404, Route::Unknown),
+        (get("/api/v2/agentassist/interactions/i"), 404, Route::Unknown),
+        (get(&Dialect::Rag.path("i")), 405, Route::Rag),
+        (get(&Dialect::Snippets.path("i")), 405, Route::Snippets),
+        (get(&Dialect::Graph.path("i")), 405, Route::Graph),
+        (get(&Dialect::Insights.path("i")), 405, Route::Insights),
+        (get(&Dialect::Ranking.path("i")), 405, Route::Ranking),
+        (client.http.put(client.url(FEEDBACK)), 405, Route::Feedback),
+        (get("/oauth/token"), 405, Route::Token),
+        (client.http.post(client.url("/api/v2/agentassist/sessions/i")), 405, Route::Session),
+        (client.http.post(client.url("/api/v2/knowledge/articles")), 405, Route::Articles),
+        (client.http.post(client.url("/api/v2/knowledge/articles/search")), 405, Route::Search),
+        (client.http.post(client.url("/api/v2/interactions/events")), 405, Route::Events),
     ];
     let mut seen = 0;
     for (request, expected, route) in requests {
@@ -219,14 +258,44 @@ async fn other_routes_and_methods_are_violations() {
 
 #[actix_web::test]
 async fn interactions_must_be_known_and_live() {
-    let simulator = start();
-    let (client, token, _socket) = with_one_turn(&simulator).await;
-    assert_eq!(client.push(&token, "1", &push_body("nobody", &["a"])).await.0, 404);
+    let settings = SimulatorSettings {
+        known_interactions_only: true,
+        interactions: vec!["known".to_owned()],
+        ..SimulatorSettings::default()
+    };
+    let simulator = Simulator::start(settings).unwrap();
+    let client = Client::of(&simulator);
+    let token = client.token().await;
+    for dialect in Dialect::ALL {
+        let statuses =
+            async |id: &str, key: &str| client.push(dialect, &token, key, id, &dialect.body(id, &["a"])).await.0;
+        let key = |name: &str| format!("{name}{dialect:?}");
+        assert_eq!(statuses("nobody", &key("u")).await, 404, "{dialect:?}");
+        assert_eq!(statuses("known", &key("k")).await, 200, "{dialect:?}");
+    }
+    simulator.open_interaction("later");
     assert_eq!(client.feedback(&token, &feedback_body("nobody")).await.0, 404);
-    assert_eq!(simulator.num_violations(), 2);
-    assert!(simulator.end_interaction("i"));
-    assert_eq!(client.push(&token, "2", &push_body("i", &["a"])).await.0, 404);
-    assert!(matches!(last_verdict(&simulator, Route::Insights), Verdict::Refused { .. }));
-    assert_eq!(client.feedback(&token, &feedback_body("i")).await.0, 204, "feedback may come late");
-    assert_eq!(simulator.num_violations(), 2);
+    assert_eq!(simulator.num_violations(), 6);
+    assert!(simulator.end_interaction("later"));
+    for dialect in Dialect::ALL {
+        let key = format!("e{dialect:?}");
+        assert_eq!(client.push(dialect, &token, &key, "later", &dialect.body("later", &["a"])).await.0, 404);
+        assert!(matches!(last_verdict(&simulator, dialect.route()), Verdict::Refused { .. }), "{dialect:?}");
+    }
+    assert_eq!(client.feedback(&token, &feedback_body("later")).await.0, 204, "feedback may come late");
+    assert_eq!(simulator.num_violations(), 6);
+}
+
+#[actix_web::test]
+async fn an_interaction_of_rag_graph_and_ranking_comes_into_being_by_the_first_push() {
+    for dialect in Dialect::ALL {
+        let simulator = start();
+        let client = Client::of(&simulator);
+        let token = client.token().await;
+        let (status, body) = client.push(dialect, &token, "k", "new", &dialect.body("new", &["a"])).await;
+        let expected = if dialect.brings_into_being() { 200 } else { 404 };
+        assert_eq!(status, expected, "{dialect:?}: {body}");
+        let unprompted = u64::from(dialect.brings_into_being());
+        assert_eq!((simulator.num_unprompted(), simulator.num_duplicates()), (unprompted, 0), "{dialect:?}");
+    }
 }

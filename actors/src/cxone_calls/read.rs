@@ -1,0 +1,160 @@
+//! Reads of the tenant: its knowledge search, its list of articles, the state of a session.
+
+use std::time::Duration;
+
+use cuecard_cxone::InteractionId;
+use cuecard_cxone::answers::{CallKind, CallOutcome, Decision, GiveUpReason};
+use cuecard_cxone::circuit::CircuitState;
+use cuecard_cxone::http::{Answer, Request};
+use cuecard_cxone::knowledge::search::{self, SearchHit};
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+use super::CxoneCalls;
+use super::answer::{Answered, attempt, describe};
+use super::gate::Held;
+use crate::health::{Condition, Part};
+use crate::messages::TokenError;
+use crate::telemetry::Endpoint;
+
+/// Attempts of a read that a question waits for: the others of its backends wait as well.
+const SEARCH_ATTEMPTS: u32 = 2;
+/// Named when a knowledge call is forbidden.
+const KNOWLEDGE_SCOPE: &str = "knowledge:read";
+
+/// Why there is nothing to read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// There is no token.
+    #[error(transparent)]
+    NoToken(#[from] TokenError),
+    /// A 429, the rate limit or an open circuit holds it back for too long.
+    #[error("{0}")]
+    HeldBack(&'static str),
+    /// CXone refused, failed, or did not answer.
+    #[error("{0}")]
+    Failed(String),
+    /// The answer is not what the contract says.
+    #[error("CXone's answer can't be read: {0}")]
+    Unreadable(String),
+}
+
+/// What a poll of the articles asks for.
+#[derive(Debug, Clone)]
+pub struct ArticlesRead {
+    /// The first page or a later one.
+    pub url: Url,
+    /// Sent as `If-Modified-Since`.
+    pub last_modified: Option<String>,
+}
+
+/// One read and its bounds.
+struct Read<'a> {
+    endpoint: Endpoint,
+    request: Request,
+    deadline: Instant,
+    max_attempts: Option<u32>,
+    scope: &'a str,
+    /// Read as a stream of any length up to the limit for articles.
+    is_large: bool,
+}
+
+impl CxoneCalls {
+    /// Asks the tenant's own knowledge search.
+    pub async fn search(&self, query: &str, page_size: usize, deadline: Instant) -> Result<Vec<SearchHit>, ReadError> {
+        let url = self.deps.connection.search_url(query, page_size);
+        let read = Read {
+            endpoint: Endpoint::Search,
+            request: Request::get(url),
+            deadline,
+            max_attempts: Some(SEARCH_ATTEMPTS),
+            scope: KNOWLEDGE_SCOPE,
+            is_large: false,
+        };
+        let answer = self.read(read).await?;
+        search::parse(&answer.body).map_err(|error| ReadError::Unreadable(error.to_string()))
+    }
+
+    /// Asks for a page of the tenant's articles; 304 is an answer like another.
+    pub async fn read_articles(&self, asked: &ArticlesRead, patience: Duration) -> Result<Answer, ReadError> {
+        let mut request = Request::get(asked.url.clone());
+        if let Some(last_modified) = &asked.last_modified {
+            request = request.with_if_modified_since(last_modified.as_str());
+        }
+        let deadline = Instant::now() + patience;
+        let endpoint = Endpoint::Articles;
+        self.read(Read { endpoint, request, deadline, max_attempts: None, scope: KNOWLEDGE_SCOPE, is_large: true })
+            .await
+    }
+
+    /// Asks for a session's state.
+    pub(super) async fn read_session(&self, session: &InteractionId, deadline: Instant) -> Result<Answer, ReadError> {
+        let request = Request::get(self.deps.connection.session_url(session));
+        let (endpoint, scope) = (Endpoint::Session, self.deps.dialect.required_scope());
+        self.read(Read { endpoint, request, deadline, max_attempts: None, scope, is_large: false }).await
+    }
+
+    async fn read(&self, read: Read<'_>) -> Result<Answer, ReadError> {
+        let (mut number, mut num_renewals) = (0, 0);
+        loop {
+            let token = self.token().await?;
+            let permit = self.gate.pass(read.endpoint, read.deadline).await.map_err(|held| match held {
+                Held::Late => ReadError::HeldBack("CXone asked to wait for longer than there is time"),
+                Held::CircuitOpen => ReadError::HeldBack("the circuit is open: CXone failed five times in a row"),
+            })?;
+            let request = read.request.clone().with_bearer(token.secret().clone());
+            let answer = self.read_once(&read, &request).await;
+            number += 1;
+            let mut attempt = attempt(CallKind::Read, &answer, number, Some(read.deadline));
+            attempt.num_renewals = num_renewals;
+            attempt.max_attempts = read.max_attempts;
+            let circuit = self.gate.record(read.endpoint, permit, attempt.outcome);
+            self.tell_search(read.endpoint, circuit);
+            let wait = match self.deps.policy.decide(&attempt) {
+                Decision::Done => return answer.map_err(|error| ReadError::Failed(error.to_string())),
+                Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {
+                    num_renewals += 1;
+                    self.invalidate(token);
+                    wait
+                }
+                Decision::RetryAfter { wait, hold_profile, .. } => {
+                    if hold_profile {
+                        self.gate.hold(wait);
+                    }
+                    wait
+                }
+                Decision::AwaitUnlock => return Err(failed(GiveUpReason::Unexpected(409), &answer, read.scope)),
+                Decision::GiveUp(reason) => return Err(failed(reason, &answer, read.scope)),
+            };
+            sleep(wait).await;
+        }
+    }
+
+    async fn read_once(&self, read: &Read<'_>, request: &Request) -> Answered {
+        if !read.is_large {
+            return self.send(read.endpoint, request, Some(read.deadline)).await;
+        }
+        let (limits, start) = (self.deps.http.limits(), Instant::now());
+        let answer =
+            self.deps.http.read_large(request, limits.articles_limit_bytes, limits.articles_idle_timeout).await;
+        self.count(read.endpoint, &answer, start);
+        answer
+    }
+
+    fn tell_search(&self, endpoint: Endpoint, circuit: CircuitState) {
+        if endpoint == Endpoint::Search {
+            let is_open = circuit != CircuitState::Closed;
+            let open = || Condition::Failing("the circuit is open: CXone's search fails".to_owned());
+            self.deps.health.set(Part::Search, if is_open { open() } else { Condition::Good });
+        }
+    }
+}
+
+fn failed(reason: GiveUpReason, answer: &Answered, scope: &str) -> ReadError {
+    let said = describe(answer);
+    let outcome = super::answer::outcome(answer);
+    ReadError::Failed(match outcome {
+        CallOutcome::Answered(401 | 403) => format!("{reason}, the client needs the scope {scope}; {said}"),
+        _ => format!("{reason}; {said}"),
+    })
+}

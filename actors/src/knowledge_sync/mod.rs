@@ -1,0 +1,161 @@
+//! `KnowledgeSync`, one per profile that takes its articles from CXone: polls, and puts what changed in service.
+//!
+//! A poll and the build after it run in a task of their own and report back by message, so that a panic of either costs
+//! one poll. Until a new generation stands the old one answers; when a poll fails or is refused it goes on answering.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use futures_util::future::LocalBoxFuture;
+
+use crate::health::{Condition, Part, ProfileHealth};
+use crate::supervision::{ActorCell, Timer};
+use crate::telemetry::{KnowledgePolled, Metrics, PollResult};
+
+/// How a poll ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synced {
+    /// CXone says that nothing changed, or the articles are those in service.
+    Unchanged,
+    /// A new generation is in service.
+    Updated,
+}
+
+/// Why a poll came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SyncError {
+    /// The answer would have wiped out what is known.
+    #[error("{0}")]
+    Refused(String),
+    /// No answer, no readable one, or the index can't be written.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// One poll and the build after it.
+pub type Sync = Rc<dyn Fn() -> LocalBoxFuture<'static, Result<Synced, SyncError>>>;
+
+/// Asks for a poll now.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Refresh;
+
+/// What a `KnowledgeSync` works with.
+pub struct KnowledgeSyncDeps {
+    /// Polls once and puts what changed in service.
+    pub sync: Sync,
+    /// From the end of one poll to the next.
+    pub interval: Duration,
+    /// Where it says whether there are articles.
+    pub health: Arc<ProfileHealth>,
+    /// Where polls are counted.
+    pub metrics: Metrics,
+    /// The actor's public state.
+    pub cell: Arc<ActorCell>,
+}
+
+/// See the module.
+pub struct KnowledgeSync {
+    deps: KnowledgeSyncDeps,
+    /// A poll is under way; its task reports its end even after a restart of this actor.
+    is_polling: bool,
+    /// Somebody asked for another poll meanwhile.
+    again: bool,
+    timer: Option<Timer>,
+}
+
+/// A poll came to an end, or its task did.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Polled(Result<Synced, SyncError>);
+
+/// Says how a poll ended when it is dropped, so that a panic of its task can't end the polling.
+struct EndNotice {
+    actor: Addr<KnowledgeSync>,
+    result: Result<Synced, SyncError>,
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        self.actor.do_send(Polled(self.result.clone()));
+    }
+}
+
+impl KnowledgeSync {
+    /// A `KnowledgeSync` that polls as soon as it starts.
+    pub fn new(deps: KnowledgeSyncDeps) -> Self {
+        Self { deps, is_polling: false, again: false, timer: None }
+    }
+
+    fn poll(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.is_polling, true) {
+            return;
+        }
+        self.timer = None;
+        let panicked = Err(SyncError::Failed("the poll panicked".to_owned()));
+        let mut notice = EndNotice { actor: context.address(), result: panicked };
+        let (polling, in_flight) = ((self.deps.sync)(), self.deps.cell.in_flight());
+        actix_rt::spawn(async move {
+            notice.result = polling.await;
+            drop((notice, in_flight));
+        });
+    }
+
+    fn tell(&self, result: &Result<Synced, SyncError>) {
+        let (result, detail) = match result {
+            Ok(Synced::Unchanged) => (PollResult::Unchanged, String::new()),
+            Ok(Synced::Updated) => (PollResult::Updated, String::new()),
+            Err(error @ SyncError::Refused(_)) => (PollResult::Refused, error.to_string()),
+            Err(error @ SyncError::Failed(_)) => (PollResult::Failed, error.to_string()),
+        };
+        let profile = self.deps.health.profile();
+        KnowledgePolled { profile, result, detail: &detail }.emit(&self.deps.metrics);
+        if detail.is_empty() {
+            self.deps.health.set(Part::Knowledge, Condition::Good);
+        } else {
+            self.deps.health.lost(Part::Knowledge, &format!("the articles can't be brought up to date: {detail}"));
+        }
+    }
+}
+
+impl Actor for KnowledgeSync {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if !self.is_polling {
+            // By a timer even at once: a poll that panics must not keep the actor from starting.
+            self.timer = Some(Timer::start(Duration::ZERO, context, Self::poll));
+        }
+    }
+}
+
+impl Supervised for KnowledgeSync {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        self.timer = None;
+    }
+}
+
+impl Handler<Refresh> for KnowledgeSync {
+    type Result = ();
+
+    fn handle(&mut self, _: Refresh, context: &mut Self::Context) {
+        self.again = self.is_polling;
+        self.poll(context);
+    }
+}
+
+impl Handler<Polled> for KnowledgeSync {
+    type Result = ();
+
+    fn handle(&mut self, Polled(result): Polled, context: &mut Self::Context) {
+        self.is_polling = false;
+        self.tell(&result);
+        let wait = if std::mem::take(&mut self.again) { Duration::ZERO } else { self.deps.interval };
+        self.timer = Some(Timer::start(wait, context, Self::poll));
+    }
+}
+
+#[cfg(test)]
+mod tests;

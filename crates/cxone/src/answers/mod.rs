@@ -1,0 +1,150 @@
+//! What an answer of CXone means: one policy for every call.
+//!
+//! Input: how one attempt ended ([`Attempt`]), with the clock, the time left and a random fraction given. Output: a
+//! [`Decision`]. Pure; it neither waits nor counts. The rules are the table "What every call to CXone does" of the wire
+//! contracts, and those of the reading, feedback and token endpoints where they differ:
+//!
+//! | outcome | push, ranking | read | feedback | token |
+//! |---|---|---|---|---|
+//! | 2xx | done | done | done | done |
+//! | 304 | give up | done | give up | retry |
+//! | 401 | fresh token, once more, then give up | as a push | fresh token, without end | credentials refused |
+//! | 400 | give up | give up | give up | credentials refused |
+//! | 403 | give up | give up | retry | credentials refused |
+//! | 409 | ranking: await the unlocked session; push: give up | give up | give up | retry |
+//! | 429 | retry, hold the profile | retry, hold the profile | retry, hold the profile | retry |
+//! | other 4xx | give up | give up | give up | retry |
+//! | 5xx | retry; a ranking's last one names the setting `normalise` | retry | retry | retry |
+//! | no answer | retry; ambiguous ones only where `retry_ambiguous` allows it | retry | retry | retry |
+//! | 2xx, body too large | done | give up | done | retry |
+//!
+//! A retry that would come after the deadline gives up as late, one beyond `max_attempts` as exhausted. A feedback given
+//! up is set aside by the caller, not lost.
+
+mod labels;
+mod meanings;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+pub use policy::RetryPolicy;
+
+use crate::transport::{TransportError, TransportFailure};
+
+/// How often a locked session is asked for its state, as the contract has it.
+pub const UNLOCK_POLL: Duration = Duration::from_millis(250);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallKind {
+    /// A card for the agent's desktop.
+    Push,
+    /// The new order of a session's snippets.
+    Ranking,
+    /// Articles, a search, or the state of a session.
+    Read,
+    /// An agent's verdict for the training endpoint.
+    Feedback,
+    /// A request for a token.
+    Token,
+}
+
+/// How one attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    Answered(u16),
+    /// A 2xx whose body is not what the call needs.
+    Unusable,
+    Failed(TransportFailure),
+}
+
+/// Everything a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    pub kind: CallKind,
+    pub outcome: CallOutcome,
+    /// The header as it came.
+    pub retry_after: Option<&'a str>,
+    /// How many attempts there were, this one included.
+    pub number: u32,
+    /// How many fresh tokens this call was already given because of a 401.
+    pub num_renewals: u32,
+    /// How many attempts the call may have in all, those that only cost a token not counted; none for a call that goes
+    /// on until its deadline.
+    pub max_attempts: Option<u32>,
+    /// Until the call's deadline; none for a call without one.
+    pub time_left: Option<Duration>,
+    /// Only for reading a `Retry-After` that is a date.
+    pub wall_clock: SystemTime,
+    /// Drawn from 0 to 1 by the caller.
+    pub jitter: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Done,
+    /// Drop the token that was used, and try again with a fresh one after `wait`.
+    RenewToken {
+        wait: Duration,
+    },
+    RetryAfter {
+        wait: Duration,
+        /// Nothing else of this profile may be sent before that either.
+        hold_profile: bool,
+        /// The peer may have acted already: the repetition is counted as redelivered.
+        ambiguous: bool,
+    },
+    /// Ask for the session every [`UNLOCK_POLL`] while [`session_is_locked`], then try again. A session that is not
+    /// locked has refused the ranking itself, as one with a repeated snippet: the 409 is then the end.
+    AwaitUnlock,
+    /// Tell everyone who waits for a token; ask again after `wait`.
+    CredentialsRefused {
+        wait: Duration,
+    },
+    GiveUp(GiveUpReason),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum GiveUpReason {
+    #[error("the next attempt would come after the deadline")]
+    Late,
+    #[error("CXone did not take the call in as many attempts as it may have")]
+    Exhausted,
+    #[error("CXone refused a fresh token too")]
+    Unauthorised,
+    #[error("CXone forbids the call")]
+    Forbidden,
+    #[error("CXone does not know the interaction, or it has ended")]
+    NotFound,
+    #[error("CXone calls the request bad")]
+    BadRequest,
+    #[error("CXone rejected the request with {0}")]
+    Rejected(u16),
+    #[error("CXone answered {0}, which no contract knows")]
+    Unexpected(u16),
+    #[error(
+        "CXone answered the ranking with {0} to the end; a 500 may mean that boosts put the scores too far apart: \
+         lower them, or switch the setting normalise on"
+    )]
+    RankingFailed(u16),
+    #[error("the answer is larger than its limit")]
+    TooLarge,
+    #[error("the call may have succeeded, and retry_ambiguous is off")]
+    Ambiguous,
+    #[error("the request can't be sent")]
+    NotSendable,
+}
+
+impl From<&TransportError> for CallOutcome {
+    fn from(error: &TransportError) -> Self {
+        Self::Failed(error.failure)
+    }
+}
+
+/// Reads the answer of the session endpoint. Anything but `{"state":"locked"}` is not locked.
+pub fn session_is_locked(answer: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(answer).is_ok_and(|session| session["state"] == "locked")
+}

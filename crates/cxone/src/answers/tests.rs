@@ -1,0 +1,269 @@
+#![allow(clippy::unwrap_used)]
+
+use super::CallKind::{Feedback, Push, Ranking, Read, Token};
+use super::CallOutcome::{Answered, Failed, Unusable};
+use super::meanings::reason_of;
+use super::*;
+
+const FOUR_SECONDS: Option<Duration> = Some(Duration::from_secs(4));
+
+/// Jitter of one half, a push's deadline, the first attempt.
+fn attempt(kind: CallKind, outcome: CallOutcome) -> Attempt<'static> {
+    Attempt {
+        kind,
+        outcome,
+        retry_after: None,
+        number: 1,
+        num_renewals: 0,
+        max_attempts: None,
+        time_left: if matches!(kind, Feedback | Token) { None } else { FOUR_SECONDS },
+        wall_clock: httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").unwrap(),
+        jitter: 0.5,
+    }
+}
+
+fn decide(attempt: Attempt<'_>) -> Decision {
+    RetryPolicy::default().decide(&attempt)
+}
+
+fn retry(milliseconds: u64) -> Decision {
+    Decision::RetryAfter { wait: Duration::from_millis(milliseconds), hold_profile: false, ambiguous: false }
+}
+
+fn hold(milliseconds: u64) -> Decision {
+    Decision::RetryAfter { wait: Duration::from_millis(milliseconds), hold_profile: true, ambiguous: false }
+}
+
+fn repeat(milliseconds: u64) -> Decision {
+    Decision::RetryAfter { wait: Duration::from_millis(milliseconds), hold_profile: false, ambiguous: true }
+}
+
+fn refused(milliseconds: u64) -> Decision {
+    Decision::CredentialsRefused { wait: Duration::from_millis(milliseconds) }
+}
+
+const RENEW_AT_ONCE: Decision = Decision::RenewToken { wait: Duration::ZERO };
+const LATE: Decision = Decision::GiveUp(GiveUpReason::Late);
+
+/// What every outcome means at the first attempt, for every kind of call.
+#[test]
+fn the_table_of_answers() {
+    use GiveUpReason as R;
+    let give_up = Decision::GiveUp;
+    let too_large = |status| Failed(TransportFailure::BodyTooLarge { status });
+    let done = Decision::Done;
+    let not_sendable = give_up(R::NotSendable);
+    let table = [
+        // outcome, push, read, feedback, token
+        (Answered(200), done, done, done, done),
+        (Answered(201), done, done, done, done),
+        (Answered(202), done, done, done, done),
+        (Answered(204), done, done, done, done),
+        (Answered(206), done, done, done, done),
+        (
+            Answered(302),
+            give_up(R::Unexpected(302)),
+            give_up(R::Unexpected(302)),
+            give_up(R::Unexpected(302)),
+            retry(500),
+        ),
+        (Answered(304), give_up(R::Unexpected(304)), done, give_up(R::Unexpected(304)), retry(500)),
+        (Answered(400), give_up(R::BadRequest), give_up(R::BadRequest), give_up(R::BadRequest), refused(1000)),
+        (Answered(401), RENEW_AT_ONCE, RENEW_AT_ONCE, RENEW_AT_ONCE, refused(1000)),
+        (Answered(403), give_up(R::Forbidden), give_up(R::Forbidden), retry(250), refused(1000)),
+        (Answered(404), give_up(R::NotFound), give_up(R::NotFound), give_up(R::NotFound), retry(500)),
+        (Answered(408), give_up(R::Rejected(408)), give_up(R::Rejected(408)), give_up(R::Rejected(408)), retry(500)),
+        (Answered(409), give_up(R::Rejected(409)), give_up(R::Rejected(409)), give_up(R::Rejected(409)), retry(500)),
+        (Answered(422), give_up(R::Rejected(422)), give_up(R::Rejected(422)), give_up(R::Rejected(422)), retry(500)),
+        (Answered(429), hold(500), hold(500), hold(250), retry(500)),
+        (Answered(500), retry(500), retry(500), retry(250), retry(500)),
+        (Answered(503), retry(500), retry(500), retry(250), retry(500)),
+        (Answered(599), retry(500), retry(500), retry(250), retry(500)),
+        (
+            Answered(999),
+            give_up(R::Unexpected(999)),
+            give_up(R::Unexpected(999)),
+            give_up(R::Unexpected(999)),
+            retry(500),
+        ),
+        (Unusable, retry(500), retry(500), retry(250), retry(500)),
+        (Failed(TransportFailure::Refused), retry(500), retry(500), retry(250), retry(500)),
+        (Failed(TransportFailure::Tls), retry(500), retry(500), retry(250), retry(500)),
+        (Failed(TransportFailure::Cut), repeat(500), retry(500), repeat(250), repeat(500)),
+        (Failed(TransportFailure::TimedOut), repeat(500), retry(500), repeat(250), repeat(500)),
+        (Failed(TransportFailure::Garbled), repeat(500), retry(500), repeat(250), repeat(500)),
+        (Failed(TransportFailure::NotSendable), not_sendable, not_sendable, not_sendable, not_sendable),
+        (too_large(200), done, give_up(R::TooLarge), done, retry(500)),
+        (too_large(404), give_up(R::NotFound), give_up(R::NotFound), give_up(R::NotFound), retry(500)),
+        (too_large(500), retry(500), retry(500), retry(250), retry(500)),
+    ];
+    for (outcome, push, read, feedback, token) in table {
+        // A ranking is a push in all but this.
+        let ranking = if outcome == Answered(409) { Decision::AwaitUnlock } else { push };
+        for (kind, expected) in [(Push, push), (Ranking, ranking), (Read, read), (Feedback, feedback), (Token, token)] {
+            assert_eq!(decide(attempt(kind, outcome)), expected, "{kind:?} {outcome:?}");
+        }
+        assert!(CallOutcome::LABELS.contains(&outcome.label()), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_second_401_ends_a_call_and_slows_a_feedback_down() {
+    let second = |kind| Attempt { num_renewals: 1, number: 2, ..attempt(kind, Answered(401)) };
+    for kind in [Push, Ranking, Read] {
+        assert_eq!(decide(second(kind)), Decision::GiveUp(GiveUpReason::Unauthorised), "{kind:?}");
+    }
+    assert_eq!(decide(second(Feedback)), Decision::RenewToken { wait: Duration::from_millis(500) });
+    let tenth = Attempt { num_renewals: 9, number: 10, jitter: 1.0, ..attempt(Feedback, Answered(401)) };
+    assert_eq!(decide(tenth), Decision::RenewToken { wait: Duration::from_secs(30) });
+}
+
+#[test]
+fn waits_double_with_full_jitter() {
+    let push = |number, jitter| decide(Attempt { number, jitter, time_left: None, ..attempt(Push, Answered(500)) });
+    assert_eq!([push(1, 1.0), push(2, 1.0), push(3, 1.0)], [retry(1000), retry(2000), retry(4000)]);
+    assert_eq!([push(1, 0.0), push(2, 0.25), push(9, 1.0)], [retry(0), retry(500), retry(10_000)]);
+    let feedback = |number| decide(Attempt { number, jitter: 1.0, ..attempt(Feedback, Answered(500)) });
+    assert_eq!(
+        [feedback(1), feedback(2), feedback(7), feedback(99)],
+        [retry(500), retry(1000), retry(30_000), retry(30_000)]
+    );
+    let credentials = |number| decide(Attempt { number, ..attempt(Token, Answered(401)) });
+    assert_eq!(
+        [credentials(1), credentials(2), credentials(7), credentials(99)],
+        [refused(1000), refused(2000), refused(60_000), refused(60_000)]
+    );
+}
+
+#[test]
+fn retry_after_is_kept_to_the_millisecond_and_never_shortened() {
+    let asked = |kind, status, header| {
+        decide(Attempt { retry_after: Some(header), jitter: 0.0, ..attempt(kind, Answered(status)) })
+    };
+    let date = "Wed, 21 Oct 2026 07:28:03 GMT";
+    for (header, milliseconds) in [("2", 2000), (date, 3000), ("soon", 0), ("0", 0), ("-5", 0)] {
+        assert_eq!(asked(Push, 429, header), hold(milliseconds), "{header}");
+        assert_eq!(asked(Push, 503, header), retry(milliseconds), "{header}");
+        assert_eq!(asked(Feedback, 429, header), hold(milliseconds), "{header}");
+        assert_eq!(asked(Token, 429, header), retry(milliseconds), "{header}");
+    }
+    assert_eq!(asked(Feedback, 429, "7200"), hold(7_200_000));
+    assert_eq!(asked(Token, 403, "90"), refused(90_000));
+    assert_eq!(asked(Token, 403, "0"), refused(1000));
+    let zero = Attempt { retry_after: Some("0"), ..attempt(Push, Answered(429)) };
+    assert_eq!(decide(zero), hold(500), "no wait asked for still backs off");
+}
+
+#[test]
+fn a_wait_that_reaches_the_deadline_is_not_begun() {
+    let left = |milliseconds| Some(Duration::from_millis(milliseconds));
+    let base = Attempt { retry_after: Some("4"), ..attempt(Push, Answered(429)) };
+    assert_eq!(decide(Attempt { time_left: left(4000), ..base }), LATE);
+    assert_eq!(decide(Attempt { time_left: left(4001), ..base }), hold(4000));
+    assert_eq!(decide(Attempt { time_left: None, ..base }), hold(4000));
+    let base = attempt(Push, Failed(TransportFailure::Refused));
+    assert_eq!(decide(Attempt { time_left: left(500), ..base }), LATE);
+    assert_eq!(decide(Attempt { time_left: left(501), ..base }), retry(500));
+    let base = attempt(Push, Answered(401));
+    assert_eq!(decide(Attempt { time_left: left(0), ..base }), LATE);
+    let base = attempt(Push, Answered(200));
+    assert_eq!(decide(Attempt { time_left: left(0), ..base }), Decision::Done);
+}
+
+#[test]
+fn what_may_have_succeeded_is_repeated_only_where_that_is_allowed() {
+    let strict = RetryPolicy { retry_ambiguous: false, ..RetryPolicy::default() };
+    for failure in [TransportFailure::Cut, TransportFailure::TimedOut, TransportFailure::Garbled] {
+        for kind in [Push, Ranking] {
+            let push = attempt(kind, Failed(failure));
+            assert_eq!(strict.decide(&push), Decision::GiveUp(GiveUpReason::Ambiguous), "{kind:?} {failure:?}");
+        }
+        let read = attempt(Read, Failed(failure));
+        assert_eq!(strict.decide(&read), retry(500), "asking again changes nothing: {failure:?}");
+        let feedback = attempt(Feedback, Failed(failure));
+        assert_eq!(strict.decide(&feedback), repeat(250), "a verdict is never lost: {failure:?}");
+    }
+    for outcome in [Failed(TransportFailure::Refused), Answered(500)] {
+        assert_eq!(strict.decide(&attempt(Push, outcome)), retry(500), "{outcome:?}");
+    }
+}
+
+#[test]
+fn labels_are_a_closed_set_for_every_status() {
+    for status in 0..=1000 {
+        assert!(CallOutcome::LABELS.contains(&Answered(status).label()), "{status}");
+        assert!(GiveUpReason::LABELS.contains(&reason_of(status).label()), "{status}");
+    }
+}
+
+#[test]
+fn a_caller_over_http_has_three_attempts_in_all() {
+    let third = |outcome| Attempt { number: 3, max_attempts: Some(3), time_left: None, ..attempt(Push, outcome) };
+    let exhausted = Decision::GiveUp(GiveUpReason::Exhausted);
+    for outcome in [Answered(429), Answered(500), Unusable, Failed(TransportFailure::Cut)] {
+        assert_eq!(decide(third(outcome)), exhausted, "{outcome:?}");
+        let second = Attempt { number: 2, ..third(outcome) };
+        assert!(matches!(decide(second), Decision::RetryAfter { .. }), "{outcome:?}");
+        let renewed = Attempt { num_renewals: 1, ..third(outcome) };
+        assert!(matches!(decide(renewed), Decision::RetryAfter { .. }), "one attempt only cost a token: {outcome:?}");
+        let unbounded = Attempt { number: 99, max_attempts: None, ..third(outcome) };
+        assert!(matches!(decide(unbounded), Decision::RetryAfter { .. }), "{outcome:?}");
+    }
+    assert_eq!(decide(third(Answered(200))), Decision::Done);
+    assert_eq!(decide(third(Answered(401))), RENEW_AT_ONCE);
+    assert_eq!(decide(third(Answered(403))), Decision::GiveUp(GiveUpReason::Forbidden));
+}
+
+#[test]
+fn a_ranking_that_ends_on_a_5xx_names_the_setting_that_may_help() {
+    let last = |status| Attempt { number: 3, max_attempts: Some(3), ..attempt(Ranking, Answered(status)) };
+    for status in [500, 503] {
+        assert_eq!(decide(last(status)), Decision::GiveUp(GiveUpReason::RankingFailed(status)));
+        let late = Attempt { time_left: Some(Duration::ZERO), ..attempt(Ranking, Answered(status)) };
+        assert_eq!(decide(late), Decision::GiveUp(GiveUpReason::RankingFailed(status)));
+    }
+    assert_eq!(decide(last(429)), Decision::GiveUp(GiveUpReason::Exhausted));
+    let text = GiveUpReason::RankingFailed(500).to_string();
+    assert!(text.contains("500") && text.contains("normalise") && text.contains("boosts"), "{text}");
+}
+
+#[test]
+fn a_locked_session_is_awaited_until_the_deadline() {
+    let conflict = Attempt { number: 3, max_attempts: Some(3), ..attempt(Ranking, Answered(409)) };
+    assert_eq!(decide(conflict), Decision::AwaitUnlock);
+    assert_eq!(decide(Attempt { time_left: None, ..conflict }), Decision::AwaitUnlock);
+    assert_eq!(decide(Attempt { time_left: Some(Duration::ZERO), ..conflict }), LATE);
+    for (answer, locked) in [
+        (r#"{"state":"locked"}"#, true),
+        (r#"{"id":"s-1","state":"locked","since":1}"#, true),
+        (r#"{"state":"active"}"#, false),
+        (r#"{"state":"LOCKED"}"#, false),
+        (r#"{"state":true}"#, false),
+        (r#"{"session":{"state":"locked"}}"#, false),
+        (r#"["locked"]"#, false),
+        ("locked", false),
+        ("", false),
+    ] {
+        assert_eq!(session_is_locked(answer.as_bytes()), locked, "{answer}");
+    }
+}
+
+#[test]
+fn every_reason_has_a_label_of_its_own() {
+    use GiveUpReason as R;
+    let reasons = [
+        R::Late,
+        R::Exhausted,
+        R::Unauthorised,
+        R::Forbidden,
+        R::NotFound,
+        R::BadRequest,
+        R::Rejected(418),
+        R::Unexpected(302),
+        R::RankingFailed(500),
+        R::TooLarge,
+        R::Ambiguous,
+        R::NotSendable,
+    ];
+    assert_eq!(reasons.map(R::label), R::LABELS);
+}

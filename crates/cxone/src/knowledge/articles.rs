@@ -1,0 +1,299 @@
+//! Contract 001's listing of articles.
+//!
+//! Input: the body of a 200 or 206. Output: an [`ArticlesPage`] with its articles and where the listing goes on. An item
+//! that can't be used is counted and named, and the others stand. On failure an [`ArticlesError`]: an answer without a
+//! list of items is no listing, and must not be taken for an empty one.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{take_id, take_text};
+
+/// Below the base URL.
+pub const PATH: &str = "/api/v2/knowledge/articles";
+
+/// So many bad items are named; a listing that is wrong throughout would repeat itself.
+const MAX_BAD_ITEMS_NAMED: usize = 20;
+/// An id names an article in keys and logs; beyond this it is something else.
+const MAX_ID_BYTES: usize = 1024;
+
+/// One article as CXone holds it. `Debug` shows its id and its sizes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemoteArticle {
+    pub id: String,
+    /// Empty where CXone has none.
+    pub title: String,
+    /// The whole text, at least one word.
+    pub content: String,
+}
+
+/// Where the listing goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextPage {
+    /// As it came: absolute or relative, to be read by `Connection::resolve_same_origin`.
+    Link(String),
+    /// The number of the page, to be asked for by `Connection::articles_page_url`.
+    Number(u32),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArticlesPage {
+    pub articles: Vec<RemoteArticle>,
+    /// Why items were left out: the first 20, each by its place and, where it has one, its id.
+    pub bad_items: Vec<String>,
+    /// How many items were left out.
+    pub num_bad: usize,
+    /// None at the end of the listing. Nothing keeps a tenant from leading in a circle: the caller bounds the pages.
+    pub next: Option<NextPage>,
+    /// As the answer gave it, to be asked for again with the next page's number.
+    pub page_size: Option<u32>,
+}
+
+/// Messages never repeat the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArticlesError {
+    #[error("the articles answer is no json object, its error is at line {line}, column {column}")]
+    NotJson { line: usize, column: usize },
+    #[error("the articles answer lacks its list 'items'")]
+    NoItems,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listing {
+    items: Option<Vec<Item>>,
+    /// A `null` says that this is the last page.
+    #[serde(default, deserialize_with = "even_null")]
+    next_page: Option<Value>,
+    page: Option<Value>,
+    page_size: Option<Value>,
+}
+
+/// Read one by one, so that only the usable part of each is held.
+enum Item {
+    Usable(RemoteArticle),
+    Bad { id: Option<String>, reason: &'static str },
+}
+
+/// Reads the body of a 200 or 206.
+pub fn parse(answer: &[u8]) -> Result<ArticlesPage, ArticlesError> {
+    let listing: Listing = serde_json::from_slice(answer).map_err(|error| {
+        // A list that is none is the only thing of the wrong kind that can't be passed over.
+        if error.is_data() {
+            ArticlesError::NoItems
+        } else {
+            ArticlesError::NotJson { line: error.line(), column: error.column() }
+        }
+    })?;
+    let page_size = listing.page_size.as_ref().and_then(whole_number);
+    let items = listing.items.ok_or(ArticlesError::NoItems)?;
+    let next = next_page(listing.next_page, listing.page.as_ref(), page_size, items.len());
+    let mut page = ArticlesPage { articles: Vec::new(), bad_items: Vec::new(), num_bad: 0, next, page_size };
+    for (index, item) in items.into_iter().enumerate() {
+        page.add(index, item);
+    }
+    Ok(page)
+}
+
+impl ArticlesPage {
+    fn add(&mut self, index: usize, item: Item) {
+        match item {
+            Item::Usable(article) => self.articles.push(article),
+            Item::Bad { id, reason } => {
+                self.num_bad += 1;
+                if self.bad_items.len() < MAX_BAD_ITEMS_NAMED {
+                    let name = id.map(|id| format!(" ({id:?})")).unwrap_or_default();
+                    self.bad_items.push(format!("items[{index}]{name}: {reason}"));
+                }
+            }
+        }
+    }
+}
+
+/// What the answer says itself, else the page after this one if this one is full.
+fn next_page(
+    next_page: Option<Value>,
+    page: Option<&Value>,
+    page_size: Option<u32>,
+    num_items: usize,
+) -> Option<NextPage> {
+    match next_page {
+        Some(Value::String(link)) if !link.trim().is_empty() => Some(NextPage::Link(link.trim().to_owned())),
+        Some(Value::Number(number)) => whole_number(&Value::Number(number)).map(NextPage::Number),
+        Some(_) => None,
+        None => {
+            let is_full = num_items > 0 && num_items >= page_size? as usize;
+            is_full.then(|| page.and_then(whole_number)?.checked_add(1)).flatten().map(NextPage::Number)
+        }
+    }
+}
+
+fn whole_number(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|number| u32::try_from(number).ok())
+}
+
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::of)
+    }
+}
+
+impl Item {
+    fn of(mut item: Value) -> Self {
+        let Some(id) = take_id(&mut item) else {
+            return Self::Bad { id: None, reason: "no id" };
+        };
+        if id.len() > MAX_ID_BYTES {
+            return Self::Bad { id: None, reason: "an id of more than 1024 bytes" };
+        }
+        let content = take_text(&mut item, "content");
+        if content.trim().is_empty() {
+            return Self::Bad { id: Some(id), reason: "no content" };
+        }
+        Self::Usable(RemoteArticle { id, title: take_text(&mut item, "title"), content })
+    }
+}
+
+impl fmt::Debug for RemoteArticle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RemoteArticle")
+            .field("id", &self.id)
+            .field("title_bytes", &self.title.len())
+            .field("content_bytes", &self.content.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(answer: &Value) -> ArticlesPage {
+        parse(answer.to_string().as_bytes()).unwrap()
+    }
+
+    fn article(id: &str, title: &str, content: &str) -> RemoteArticle {
+        RemoteArticle { id: id.into(), title: title.into(), content: content.into() }
+    }
+
+    #[test]
+    fn items_become_articles_in_their_order() {
+        let page = read(&json!({"items": [
+            {"id": "a", "title": "Fees", "content": "No fees.", "updated": "2026-01-01"},
+            {"content": " <b>\u{0}é</b> ", "id": 7},
+            {"id": "c", "title": null, "content": "C"},
+        ]}));
+        let expected = [article("a", "Fees", "No fees."), article("7", "", " <b>\u{0}é</b> "), article("c", "", "C")];
+        assert_eq!(page.articles, expected);
+        assert_eq!((page.num_bad, page.next), (0, None));
+        assert!(read(&json!({"items": []})).articles.is_empty());
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_used_is_named_and_costs_no_other() {
+        let long_id = "x".repeat(1025);
+        let page = read(&json!({"items": [
+            {"title": "T", "content": "C"},
+            {"id": " ", "content": "C"},
+            {"id": ["a"], "content": "C"},
+            {"id": long_id, "content": "C"},
+            "text",
+            null,
+            {"id": "good", "content": "C"},
+            {"id": "kb\n1", "title": "T"},
+            {"id": "kb-2", "content": {"text": "C"}},
+            {"id": "kb-3", "content": "  "},
+        ]}));
+        assert_eq!(page.articles, [article("good", "", "C")]);
+        assert_eq!(page.num_bad, 9);
+        let expected = [
+            "items[0]: no id",
+            "items[1]: no id",
+            "items[2]: no id",
+            "items[3]: an id of more than 1024 bytes",
+            "items[4]: no id",
+            "items[5]: no id",
+            r#"items[7] ("kb\n1"): no content"#,
+            r#"items[8] ("kb-2"): no content"#,
+            r#"items[9] ("kb-3"): no content"#,
+        ];
+        assert_eq!(page.bad_items, expected);
+        let page = read(&json!({"items": vec![json!({}); 5000]}));
+        assert_eq!((page.num_bad, page.bad_items.len()), (5000, MAX_BAD_ITEMS_NAMED));
+    }
+
+    #[test]
+    fn an_answer_without_items_is_no_empty_listing() {
+        for answer in
+            ["{}", r#"{"items":null}"#, r#"{"items":{}}"#, r#"{"items":"a"}"#, r#"{"entities":[]}"#, "[]", "7"]
+        {
+            assert_eq!(parse(answer.as_bytes()), Err(ArticlesError::NoItems), "{answer}");
+        }
+        for answer in ["", "<html>", r#"{"items":["#, r#"{"items":[]}}"#, "\u{feff}{}"] {
+            let error = parse(answer.as_bytes()).unwrap_err();
+            assert!(matches!(error, ArticlesError::NotJson { .. }), "{answer}: {error}");
+        }
+        let deep = format!("{{\"items\":{}", "[".repeat(200_000));
+        assert!(parse(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_listing_goes_on_where_the_tenant_pages() {
+        let two = json!([{"id": "a", "content": "A"}, {"id": "b"}]);
+        let link = |link: &str| Some(NextPage::Link(link.to_owned()));
+        let table = [
+            (json!({}), None),
+            (json!({"nextPage": "/api?page=2"}), link("/api?page=2")),
+            (json!({"nextPage": " https://host/api?page=2 "}), link("https://host/api?page=2")),
+            (json!({"nextPage": "?page=9", "page": 1, "pageSize": 2}), link("?page=9")),
+            (json!({"nextPage": 4}), Some(NextPage::Number(4))),
+            (json!({"nextPage": null, "page": 1, "pageSize": 2}), None),
+            (json!({"nextPage": "", "page": 1, "pageSize": 2}), None),
+            (json!({"nextPage": {"href": "x"}}), None),
+            (json!({"page": 1, "pageSize": 2}), Some(NextPage::Number(2))),
+            (json!({"page": 0, "pageSize": 1}), Some(NextPage::Number(1))),
+            (json!({"page": 7, "pageSize": 3}), None),
+            (json!({"page": 7}), None),
+            (json!({"pageSize": 2}), None),
+            (json!({"page": "1", "pageSize": 2}), None),
+            (json!({"page": -1, "pageSize": 2}), None),
+            (json!({"page": 1.5, "pageSize": 2}), None),
+            (json!({"page": 4_294_967_295_u64, "pageSize": 2}), None),
+            (json!({"page": 1, "pageSize": 1e300}), None),
+        ];
+        for (mut answer, expected) in table {
+            answer["items"] = two.clone();
+            assert_eq!(read(&answer).next, expected, "{answer}");
+        }
+        let empty = json!({"items": [], "page": 3, "pageSize": 0});
+        assert_eq!(read(&empty).next, None, "an empty page is the end");
+        assert_eq!(read(&json!({"items": [], "pageSize": 50})).page_size, Some(50));
+    }
+
+    #[test]
+    fn debug_and_errors_show_no_content() {
+        let page = read(&json!({"items": [{"id": "a", "title": "private", "content": "private"}]}));
+        let error = parse(br#"{"items":"private"}"#).unwrap_err();
+        let shown = format!("{page:?} {error} {error:?}");
+        assert!(shown.contains("\"a\"") && !shown.contains("private"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_a_page_or_a_named_reason(answer in "\\{\"items\":(\\[(\\{\"id\":\\PC*,\"content\":\\PC*\\})*\\]|\\PC*)\\}|\\PC*") {
+            let _ = parse(answer.as_bytes());
+        }
+    }
+}

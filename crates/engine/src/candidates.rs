@@ -1,0 +1,130 @@
+//! What the backends found: passages of articles with every score by name, each article once.
+
+use std::sync::Arc;
+
+use cuecard_knowledge::{Article, MatchedBy};
+use serde::{Deserialize, Serialize};
+
+use crate::extract::Query;
+use crate::plan::Backend;
+
+/// Passages that may answer a query, in the order in which the backends gave them.
+#[derive(Debug, Clone)]
+pub struct Candidates {
+    /// The query that they answer.
+    pub query: Query,
+    /// One per article.
+    pub candidates: Vec<Candidate>,
+    /// The cosine of the newest customer turn and the passage nearest to it in everything that was searched; silence
+    /// is judged by it.
+    pub newest_turn_cosine: Option<f32>,
+    /// The generation of the index that answered; `None` where none was asked.
+    pub generation: Option<u64>,
+}
+
+/// A passage of one article.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The article.
+    pub article: Arc<Article>,
+    /// The chunk that matched best, or the body where only words matched.
+    pub passage: String,
+    /// Who found it first.
+    pub backend: Backend,
+    /// How the question matched a keyword of the graph.
+    pub matched_by: Option<MatchedBy>,
+    /// What the backends said of it.
+    pub scores: Scores,
+}
+
+/// Scores by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Cosine of query and passage, -1 to 1.
+    pub cosine: Option<f32>,
+    /// BM25 over the whole index, 0 or more.
+    pub bm25: Option<f32>,
+    /// What CXone's own search gave it.
+    pub search: Option<f64>,
+}
+
+impl Candidate {
+    /// What is embedded: the article's heading and the passage.
+    pub fn text(&self) -> String {
+        format!("{}\n{}", self.article.heading(), self.passage)
+    }
+
+    /// The same article, or another one that says the same.
+    fn is_same(&self, other: &Self) -> bool {
+        self.article.id == other.article.id || says_the_same(&self.article.body, &other.article.body)
+    }
+}
+
+fn says_the_same(one: &str, other: &str) -> bool {
+    let mut words = one.split_whitespace();
+    words.clone().next().is_some()
+        && other.split_whitespace().all(|word| words.next() == Some(word))
+        && words.next().is_none()
+}
+
+impl Candidates {
+    /// Nothing found yet.
+    pub(crate) fn none(query: Query) -> Self {
+        Self { query, candidates: Vec::new(), newest_turn_cosine: None, generation: None }
+    }
+
+    /// Adds candidates; an article that is there already, by its id or by what it says, keeps its passage and gains the
+    /// scores that it lacks.
+    pub fn merge(&mut self, more: Vec<Candidate>) {
+        for candidate in more {
+            match self.candidates.iter_mut().find(|known| known.is_same(&candidate)) {
+                Some(known) => {
+                    known.scores.cosine = known.scores.cosine.or(candidate.scores.cosine);
+                    known.scores.bm25 = known.scores.bm25.or(candidate.scores.bm25);
+                    known.scores.search = known.scores.search.or(candidate.scores.search);
+                    known.matched_by = known.matched_by.or(candidate.matched_by);
+                }
+                None => self.candidates.push(candidate),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(id: &str, body: &str, backend: Backend) -> Candidate {
+        let article = Article { id: id.into(), body: body.into(), ..Article::default() };
+        let article = Arc::new(article);
+        Candidate { article, passage: body.into(), backend, matched_by: None, scores: Scores::default() }
+    }
+
+    #[test]
+    fn an_article_is_one_candidate_by_its_id_and_by_what_it_says() {
+        let query = Query {
+            text: "refund".to_owned(),
+            embedding: None,
+            newest_embedding: None,
+            key_phrases: Vec::new(),
+            without_vectors: None,
+        };
+        let mut found = Candidates::none(query);
+        let cosine = Scores { cosine: Some(0.5), ..Scores::default() };
+        let search = Scores { search: Some(9.0), ..Scores::default() };
+        let index = |id, body| Candidate { scores: cosine, ..candidate(id, body, Backend::Index) };
+        let remote = |id, body| Candidate { scores: search, ..candidate(id, body, Backend::Search) };
+        found.merge(vec![index("a", "refunds take 5 days"), index("b", ""), index("c", "")]);
+        found.merge(vec![
+            remote("a", "other words"),
+            remote("x", " refunds  take\n5 days"),
+            remote("y", "refunds take 5"),
+            remote("z", ""),
+        ]);
+        let ids: Vec<_> = found.candidates.iter().map(|candidate| candidate.article.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "c", "y", "z"]);
+        let first = &found.candidates[0];
+        assert_eq!((first.passage.as_str(), first.backend), ("refunds take 5 days", Backend::Index));
+        assert_eq!((first.scores.cosine, first.scores.search), (Some(0.5), Some(9.0)));
+    }
+}

@@ -1,0 +1,166 @@
+//! One call of Chroma's HTTP API: bounded in time and size, with a typed error.
+//!
+//! Certificates are checked against this machine's roots, redirects are not followed: the token goes nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, Method, Response, StatusCode, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::chroma::ChromaSettings;
+use crate::chroma::error::ChromaError;
+use crate::chroma::wire::ErrorBody;
+
+/// A page of an import is 2 MB; documents of a megabyte each still fit.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// What is shown of an answer that says nothing readable.
+const SHOWN_CHARACTERS: usize = 200;
+
+pub struct ChromaClient {
+    client: Client,
+    /// Up to the collections of the database.
+    collections: Url,
+    token: Option<SecretString>,
+    timeout: Duration,
+}
+
+/// What can go wrong with a call, the absence of what it names apart.
+pub enum CallError {
+    NotFound,
+    Failed(ChromaError),
+}
+
+impl From<ChromaError> for CallError {
+    fn from(error: ChromaError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl ChromaClient {
+    pub fn new(settings: &ChromaSettings) -> Result<Self, ChromaError> {
+        let wrong = |what: String| ChromaError::Address { url: settings.url.to_string(), what };
+        let mut collections = settings.url.clone();
+        if !matches!(collections.scheme(), "http" | "https") {
+            return Err(wrong("its scheme must be http or https".to_owned()));
+        }
+        let parts = ["api", "v2", "tenants", &settings.tenant, "databases", &settings.database, "collections"];
+        let mut path = collections.path_segments_mut().map_err(|()| wrong("it can't have a path".to_owned()))?;
+        path.pop_if_empty().extend(parts);
+        drop(path);
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls().map_err(wrong)?)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .timeout(settings.timeout)
+            .build()
+            .map_err(|error| wrong(reason(&error)))?;
+        Ok(Self { client, collections, token: settings.token.clone(), timeout: settings.timeout })
+    }
+
+    /// Without the path, for messages.
+    pub fn url(&self) -> String {
+        self.collections.origin().ascii_serialization()
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, CallError> {
+        self.call(Method::GET, path, None::<&()>).await
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, CallError> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&impl Serialize>,
+    ) -> Result<T, CallError> {
+        let mut url = self.collections.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path);
+        }
+        let mut request = self.client.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.header("x-chroma-token", token.expose_secret());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| self.lost(&error))?;
+        let status = response.status();
+        let bytes = self.body(response).await?;
+        self.read(status, &bytes)
+    }
+
+    /// The whole body, at most [`MAX_ANSWER_BYTES`].
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ChromaError> {
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|error| self.lost(&error))? {
+            if bytes.len() + part.len() > MAX_ANSWER_BYTES {
+                return Err(self.unreadable(format!("more than {MAX_ANSWER_BYTES} bytes")));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: StatusCode, bytes: &[u8]) -> Result<T, CallError> {
+        match status {
+            StatusCode::NOT_FOUND => Err(CallError::NotFound),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(ChromaError::Refused { url: self.url(), status: status.as_u16() }.into())
+            }
+            status if status.is_success() => {
+                serde_json::from_slice(bytes).map_err(|error| self.unreadable(error.to_string()).into())
+            }
+            status => {
+                let detail = detail(bytes);
+                Err(ChromaError::Answer { url: self.url(), status: status.as_u16(), detail }.into())
+            }
+        }
+    }
+
+    pub fn unreadable(&self, what: String) -> ChromaError {
+        ChromaError::Unreadable { url: self.url(), what }
+    }
+
+    fn lost(&self, error: &reqwest::Error) -> ChromaError {
+        if error.is_timeout() {
+            return ChromaError::TimedOut { url: self.url(), after: self.timeout };
+        }
+        ChromaError::Unreachable { url: self.url(), what: reason(error) }
+    }
+}
+
+fn detail(bytes: &[u8]) -> String {
+    match serde_json::from_slice(bytes) {
+        Ok(ErrorBody { message }) => message,
+        Err(_) => String::from_utf8_lossy(bytes).chars().take(SHOWN_CHARACTERS).collect(),
+    }
+}
+
+/// The innermost cause: the outer ones only repeat the address.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn tls() -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    // A store in which one certificate is broken still has the others.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}

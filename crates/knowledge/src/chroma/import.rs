@@ -1,0 +1,112 @@
+//! What a collection brings to an index: its documents as articles, and its vectors where they are the model's own.
+//!
+//! Nothing in Chroma says for certain which model made the vectors. So they are taken over only when their length is
+//! right and a sample of documents embedded anew comes out the same; otherwise the build embeds the documents, which is
+//! only slower. A vector stands for the whole text of its article, title included, as it did in Chroma; a document
+//! that is too long for the model in one piece is embedded anew in several.
+
+use std::collections::HashMap;
+
+use crate::article::Article;
+use crate::build::{Completeness, Update, embed_checked};
+use crate::chroma::error::ChromaError;
+use crate::chroma::record::{ChromaRecord, ChromaRecords};
+use crate::chroma::taken_over::TakenOver;
+use crate::encoder::TextEncoder;
+use crate::hashing::ContentHash;
+use crate::passages::passages;
+use crate::vectors::cosine;
+
+/// Documents embedded anew: another model agrees on none of them, so a few decide.
+const SAMPLE: usize = 8;
+
+/// Above what rounding and 8-bit weights cost (0.9999 was measured), far below what any other model reaches.
+const SAME: f32 = 0.999;
+
+/// What an import found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChromaImport {
+    pub records: usize,
+    /// Records without document and title, which are left out.
+    pub without_text: usize,
+    /// Texts that need not be embedded.
+    pub taken_over: usize,
+    /// Why none of the vectors is taken over, although there are some.
+    pub not_taken_over: Option<String>,
+}
+
+/// A vector of the collection that stands for the one passage of an article.
+struct Offered {
+    /// Its place among the articles.
+    article: usize,
+    key: ContentHash,
+    vector: Vec<f32>,
+}
+
+/// The collection as a full update of the source `chroma:<collection>`, and the encoder to build it with. Embeds a sample
+/// and blocks meanwhile.
+pub fn update(
+    records: ChromaRecords,
+    encoder: &dyn TextEncoder,
+) -> Result<(Update, TakenOver<'_>, ChromaImport), ChromaError> {
+    let num_records = records.records.len();
+    let (articles, mut offered) = read(records.records, encoder);
+    let not_taken_over = objection(&articles, &offered, encoder)?;
+    if not_taken_over.is_some() {
+        offered.clear();
+    }
+    let known: HashMap<_, _> = offered.into_iter().map(|offered| (offered.key, offered.vector)).collect();
+    let (without_text, taken_over) = (num_records - articles.len(), known.len());
+    let import = ChromaImport { records: num_records, without_text, taken_over, not_taken_over };
+    let source = format!("chroma:{}", records.collection);
+    let update = Update { source, articles, completeness: Completeness::Full };
+    Ok((update, TakenOver::new(encoder, known), import))
+}
+
+fn read(records: Vec<ChromaRecord>, encoder: &dyn TextEncoder) -> (Vec<Article>, Vec<Offered>) {
+    let (mut articles, mut offered) = (Vec::with_capacity(records.len()), Vec::new());
+    for mut record in records {
+        let Some(article) = record.article() else { continue };
+        if let Some(vector) = record.embedding.take().and_then(unit)
+            && !article.body.trim().is_empty()
+            && let [passage] = passages(&article, encoder).as_slice()
+        {
+            let key = ContentHash::of_text(encoder.model(), &passage.text);
+            offered.push(Offered { article: articles.len(), key, vector });
+        }
+        articles.push(article);
+    }
+    (articles, offered)
+}
+
+/// Why these vectors are not those of the encoder.
+fn objection(
+    articles: &[Article],
+    offered: &[Offered],
+    encoder: &dyn TextEncoder,
+) -> Result<Option<String>, ChromaError> {
+    let expected = encoder.dimensions();
+    if let Some(other) = offered.iter().map(|offered| offered.vector.len()).find(|found| *found != expected) {
+        return Ok(Some(format!("the collection's vectors have {other} dimensions, the model makes {expected}")));
+    }
+    let sample: Vec<_> = offered.iter().step_by((offered.len() / SAMPLE).max(1)).take(SAMPLE).collect();
+    if sample.is_empty() {
+        return Ok(None);
+    }
+    let documents: Vec<_> = sample.iter().map(|offered| articles[offered.article].body.clone()).collect();
+    let anew = embed_checked(encoder, &documents).map_err(ChromaError::Encoder)?;
+    let cosines = sample.iter().zip(&anew).map(|(offered, anew)| cosine(&offered.vector, anew));
+    let lowest = cosines.fold(f32::INFINITY, f32::min);
+    Ok((lowest < SAME).then(|| {
+        let num = documents.len();
+        format!(
+            "of {num} documents embedded anew one has a cosine of {lowest:.4} with its vector: another model made it"
+        )
+    }))
+}
+
+/// `None` for a vector without a direction.
+fn unit(vector: Vec<f32>) -> Option<Vec<f32>> {
+    let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    (norm.is_normal()).then(|| vector.into_iter().map(|value| value / norm).collect())
+}

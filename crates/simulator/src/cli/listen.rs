@@ -1,0 +1,134 @@
+//! What both commands need to know: where to listen, for whom, with which knowledge.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::tell;
+use crate::articles::Article;
+use crate::contract::Contract;
+use crate::running::{RunningSimulator, Simulator};
+use crate::settings::{
+    Client, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT, Paging, SimulatorSettings, Transcripts,
+};
+
+/// How the list of articles is cut.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PagingName {
+    /// One answer holds all.
+    Off,
+    /// Each page names the next in nextPage.
+    Link,
+    /// Pages are numbered: page and pageSize.
+    Number,
+}
+
+/// A further client.
+#[derive(Clone, Debug)]
+struct FurtherClient(Client);
+
+impl FromStr for FurtherClient {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (id, secret) = text.split_once(':').ok_or("write it as ID:SECRET")?;
+        if id.is_empty() || secret.is_empty() {
+            return Err("write it as ID:SECRET, neither of them empty".to_owned());
+        }
+        Ok(Self(Client::with_all_scopes(id, secret)))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Listen {
+    /// Loopback port; 0 takes a free one.
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// The OAuth client that may ask for tokens.
+    #[arg(long, env = "CXONE_CLIENT_ID", default_value = DEFAULT_CLIENT_ID)]
+    pub(super) client_id: String,
+    /// Its secret.
+    #[arg(long, env = "CXONE_CLIENT_SECRET", hide_env_values = true, default_value = DEFAULT_CLIENT_SECRET)]
+    client_secret: String,
+    /// What the client may have, space separated; every scope of the five contracts unless given. A token asked for
+    /// without a scope gets all of it.
+    #[arg(long, value_name = "SCOPES")]
+    scopes: Option<String>,
+    /// A further client, a tenant of its own that may do everything; may be repeated.
+    #[arg(long = "client", value_name = "ID:SECRET")]
+    further: Vec<FurtherClient>,
+    /// Seconds until a token expires.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    token_lifetime: u64,
+    /// Articles that the knowledge endpoints answer from: JSON Lines, .gz too. Ranking draws its snippets from them.
+    #[arg(long, value_name = "FILE")]
+    articles: Option<PathBuf>,
+    /// How the list of articles is cut into pages.
+    #[arg(long, value_enum, default_value_t = PagingName::Off)]
+    paging: PagingName,
+    /// Articles on one page.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    page_size: usize,
+    /// What an event of the snippets contract carries: the customer's whole conversation so far, or what is new.
+    #[arg(long, value_enum, default_value_t = Transcripts::Whole)]
+    transcripts: Transcripts,
+    /// Rag, graph and ranking: answers 404 to a push for an interaction that nobody has named, instead of letting the
+    /// first push bring it into being.
+    #[arg(long)]
+    known_interactions_only: bool,
+}
+
+impl Listen {
+    pub(super) fn articles(&self) -> anyhow::Result<Vec<Article>> {
+        Ok(self.articles.as_deref().map(Article::load).transpose()?.unwrap_or_default())
+    }
+
+    /// Starts with these interactions and sessions known.
+    pub(super) fn start(&self, articles: Vec<Article>, interactions: Vec<String>) -> anyhow::Result<RunningSimulator> {
+        let mut client = Client::with_all_scopes(&self.client_id, &self.client_secret);
+        if let Some(scopes) = &self.scopes {
+            client.scopes = scopes.split_whitespace().map(str::to_owned).collect();
+        }
+        let further = self.further.iter().map(|further| further.0.clone());
+        let settings = SimulatorSettings {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            clients: std::iter::once(client).chain(further).collect(),
+            token_lifetime: Duration::from_secs(self.token_lifetime),
+            articles,
+            paging: match self.paging {
+                PagingName::Off => Paging::Whole,
+                PagingName::Link => Paging::NextLink(self.page_size),
+                PagingName::Number => Paging::PageNumber(self.page_size),
+            },
+            transcripts: self.transcripts,
+            known_interactions_only: self.known_interactions_only,
+            interactions,
+            ..SimulatorSettings::default()
+        };
+        Ok(Simulator::start(settings)?)
+    }
+
+    /// The environment of a client for each of the contracts.
+    pub(super) fn tell_how_to_connect(&self, simulator: &RunningSimulator, contracts: &[Contract]) {
+        let secret =
+            if self.client_secret == DEFAULT_CLIENT_SECRET { DEFAULT_CLIENT_SECRET } else { "<the secret given>" };
+        let base = simulator.base_url();
+        tell(&format!("the agents' desktop is at {base}/"));
+        tell(&format!("what arrives, and faults to set, are at {base}/_sim/faults"));
+        tell("connect a client with the environment");
+        for contract in contracts {
+            let token = match contract {
+                Contract::Ranking => format!(" CXONE_OAUTH_URL={base}/api/v2/oauth/token"),
+                _ => String::new(),
+            };
+            tell(&format!(
+                "  CXONE_CONTRACT={} CXONE_BASE_URL={base}{token} CXONE_CLIENT_ID={} CXONE_CLIENT_SECRET={secret}",
+                contract.name(),
+                self.client_id,
+            ));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `cxone-sim serve`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::listen::Listen;
+use super::tell;
+use crate::contract::Contract;
+use crate::conversation::Conversation;
+use crate::player::Pace;
+use crate::settings::DEFAULT_SESSION_ID;
+
+const EXAMPLE: &str = "\
+Example: every second push of insights is answered 429 until the faults are cleared
+
+  curl 127.0.0.1:9200/_sim/faults -H 'content-type: application/json' -d '
+    {\"route\": \"insights\", \"every\": 2, \"times\": \"always\",
+     \"fault\": {\"kind\": \"answer\", \"status\": 429, \"retry_after\": {\"seconds\": 1}}}'
+  curl -X DELETE 127.0.0.1:9200/_sim/faults";
+
+const ABOUT: &str = "Serves all five contracts and the pages until it is interrupted";
+
+const LONG_ABOUT: &str = "\
+Serves all five contracts and the pages until it is interrupted.
+
+With --conversations it plays them to whoever connects to one of the two streams, in the frames of that stream, one
+conversation after another. The agents' desktop shows them at /; what arrives, and faults to set, are at /_sim/faults;
+scripts do the same by the calls under /_sim/.";
+
+#[derive(Debug, Args)]
+#[command(about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXAMPLE)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    listen: Listen,
+    /// Conversations to play to whoever connects: JSON Lines, .gz too.
+    #[arg(long, value_name = "FILE")]
+    conversations: Option<PathBuf>,
+    /// How many times faster than life they are played; 0 plays without pauses.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// The session that exists from the start.
+    #[arg(long, value_name = "ID", env = "CXONE_SESSION_ID", default_value = DEFAULT_SESSION_ID)]
+    session: String,
+}
+
+pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
+    let conversations = arguments.conversations.as_deref().map(Conversation::load).transpose()?.unwrap_or_default();
+    let simulator = arguments.listen.start(arguments.listen.articles()?, vec![arguments.session])?;
+    arguments.listen.tell_how_to_connect(&simulator, Contract::value_variants());
+    let playing = simulator.play(conversations, Pace::faster(arguments.speed));
+    tokio::signal::ctrl_c().await.context("cannot wait for an interrupt")?;
+    tell(&format!("{} conversations were played", playing.num_played()));
+    simulator.stop();
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! A push as the desktop shows it, whatever the contract.
+//!
+//! Input: the body of a push that was accepted, as it came. Output: its suggestions in one shape, read only when
+//! somebody looks: most pushes of a load test are never looked at.
+
+use actix_web::web::Bytes;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::ledger::Attribution;
+use crate::routes::Route;
+
+/// Judged suggestions of one card; a push has a handful.
+const MAX_JUDGED: usize = 50;
+
+#[derive(Clone, Debug)]
+struct Judged {
+    insight_id: String,
+    verdict: Option<&'static str>,
+    /// The training endpoint heard of it.
+    learned: bool,
+}
+
+/// One push.
+#[derive(Clone, Debug)]
+pub(super) struct Card {
+    index: usize,
+    route: Route,
+    body: Bytes,
+    turn: Option<usize>,
+    after_ms: Option<f64>,
+    duplicate: bool,
+    judged: Vec<Judged>,
+}
+
+impl Card {
+    pub(super) fn new(index: usize, route: Route, body: Bytes, attribution: Attribution) -> Self {
+        let (turn, after_ms) = match attribution {
+            Attribution::Turn { number, after, .. } => (Some(number), Some(after.as_secs_f64() * 1000.0)),
+            Attribution::Duplicate | Attribution::Unprompted => (None, None),
+        };
+        let duplicate = attribution == Attribution::Duplicate;
+        Self { index, route, body, turn, after_ms, duplicate, judged: Vec::new() }
+    }
+
+    fn suggestions(&self) -> Vec<Value> {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let mut suggestions = suggestions(self.route, &body);
+        for suggestion in &mut suggestions {
+            let judged = suggestion["id"].as_str().and_then(|id| self.judged(id));
+            suggestion["verdict"] = json!(judged.and_then(|judged| judged.verdict));
+            suggestion["learned"] = json!(judged.is_some_and(|judged| judged.learned));
+        }
+        suggestions
+    }
+
+    pub(super) fn shows(&self, insight_id: &str) -> bool {
+        self.suggestions().iter().any(|suggestion| suggestion["id"] == insight_id)
+    }
+
+    /// The agent pressed a button.
+    pub(super) fn judge(&mut self, insight_id: &str, verdict: &'static str) {
+        self.note(insight_id, Some(verdict), false);
+    }
+
+    pub(super) fn learn(&mut self, insight_id: &str) {
+        let verdict = self.judged(insight_id).and_then(|judged| judged.verdict);
+        self.note(insight_id, verdict, true);
+    }
+
+    fn judged(&self, insight_id: &str) -> Option<&Judged> {
+        self.judged.iter().find(|judged| judged.insight_id == insight_id)
+    }
+
+    fn note(&mut self, insight_id: &str, verdict: Option<&'static str>, learned: bool) {
+        self.judged.retain(|judged| judged.insight_id != insight_id);
+        if self.judged.len() < MAX_JUDGED {
+            self.judged.push(Judged { insight_id: insight_id.to_owned(), verdict, learned });
+        }
+    }
+}
+
+impl Serialize for Card {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Card", 6)?;
+        fields.serialize_field("index", &self.index)?;
+        fields.serialize_field("dialect", &self.route)?;
+        fields.serialize_field("turn", &self.turn)?;
+        fields.serialize_field("after_ms", &self.after_ms)?;
+        fields.serialize_field("duplicate", &self.duplicate)?;
+        fields.serialize_field("suggestions", &self.suggestions())?;
+        fields.end()
+    }
+}
+
+/// What a push suggests: `{id, rank, title, text, link, score}`, what a contract lacks as null. Only an id that can be
+/// accepted or rejected stands as one.
+fn suggestions(route: Route, body: &Value) -> Vec<Value> {
+    let list = match route {
+        Route::Insights => &body["insights"],
+        Route::Snippets => &body["messages"],
+        Route::Ranking => &body["snippets"],
+        _ => &body["content"],
+    };
+    let list = list.as_array().map_or(&[][..], Vec::as_slice);
+    list.iter().zip(1..).map(|(part, rank)| suggestion(route, part, rank)).collect()
+}
+
+fn suggestion(route: Route, part: &Value, rank: usize) -> Value {
+    let shown = |id: &Value, title: &Value, text: &Value, link: &Value, score: &Value| json!({"id": id, "rank": rank, "title": title, "text": text, "link": link, "score": score});
+    let none = &Value::Null;
+    match route {
+        Route::Insights => shown(&part["id"], &part["title"], &part["snippet"], &part["citation"], &part["score"]),
+        Route::Snippets => {
+            let content = &part["content"];
+            shown(none, &content["title"], &content["body"], none, &content["score"])
+        }
+        Route::Ranking => shown(none, &part["snippet_id"], none, none, &part["relevance_score"]),
+        Route::Rag => shown(none, &json!("Context"), &part["data"]["text"], none, none),
+        _ => shown(none, &part["title"], &part["description"], &part["url"], none),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contract_s_push_can_be_shown() {
+        let cases = [
+            (Route::Rag, json!({"content": [{"data": {"text": "Reference Context:\n[a] b"}}]}), "Context", true),
+            (
+                Route::Snippets,
+                json!({"messages": [{"content": {"title": "KB Result 1", "body": "b"}}]}),
+                "KB Result 1",
+                true,
+            ),
+            (Route::Graph, json!({"content": [{"title": "t", "description": "d", "url": "u"}]}), "t", true),
+            (Route::Insights, json!({"insights": [{"id": "a", "title": "t", "snippet": "s"}]}), "t", true),
+            (Route::Ranking, json!({"snippets": [{"snippet_id": "KB-1", "relevance_score": 0.5}]}), "KB-1", false),
+        ];
+        for (route, body, title, has_text) in cases {
+            let shown = suggestions(route, &body);
+            assert_eq!((shown.len(), shown[0]["title"].as_str()), (1, Some(title)), "{route:?}");
+            assert_eq!(shown[0]["text"].is_string(), has_text, "{route:?}");
+            assert_eq!(shown[0]["id"].is_string(), route == Route::Insights, "{route:?}");
+        }
+    }
+}

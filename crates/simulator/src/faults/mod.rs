@@ -1,0 +1,191 @@
+//! Scripted faults: what the next requests on a route meet instead of, or before, their handler.
+//!
+//! Input: [`Fault`]s in the order in which they shall happen. Output: at most one [`FaultKind`] per request, taken from
+//! the script by the middleware in `server/observe.rs`, the only place that acts on them.
+
+mod script;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::routes::Route;
+pub(crate) use script::FaultScript;
+pub use script::PendingFault;
+
+/// As [`Fault::times`]: for every request until the faults are cleared.
+pub const UNTIL_CLEARED: u32 = u32::MAX;
+
+/// When a cut connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutMoment {
+    /// The request had no effect.
+    BeforeHandling,
+    /// The request took effect, only its answer is lost.
+    AfterHandling,
+    /// The request took effect, and half of its answer's body arrives.
+    InBody,
+}
+
+/// The `Retry-After` header of a scripted answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// Whole seconds.
+    Seconds(u64),
+    /// An HTTP date this far in the future when the answer is given.
+    #[serde(with = "humantime_serde")]
+    DateIn(Duration),
+    /// These characters.
+    Literal(String),
+}
+
+/// What one request meets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// This answer in place of the handler's; 2xx too, for answers that are no JSON or have no id.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Header of that name.
+        #[serde(default)]
+        retry_after: Option<RetryAfter>,
+        /// Body as it stands; without one, a JSON error.
+        #[serde(default)]
+        body: Option<String>,
+    },
+    /// The handler runs this much later.
+    Delay {
+        /// How long.
+        #[serde(with = "humantime_serde")]
+        by: Duration,
+    },
+    /// The request has no effect and no answer comes; the connection stays open.
+    NoAnswer,
+    /// The connection breaks without a whole answer.
+    Cut {
+        /// Before or after the request takes effect, or in the middle of the answer's body.
+        moment: CutMoment,
+    },
+}
+
+impl FaultKind {
+    /// An answer with this status, no header, a JSON error as body.
+    pub fn status(status: u16) -> Self {
+        Self::Answer { status, retry_after: None, body: None }
+    }
+}
+
+/// `times` requests on `route` meet `fault`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub route: Route,
+    /// For how many requests; [`UNTIL_CLEARED`] for all.
+    pub times: u32,
+    /// What they meet.
+    pub fault: FaultKind,
+}
+
+/// A fault as the control call writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultOrder {
+    route: Route,
+    #[serde(default)]
+    times: Times,
+    #[serde(default = "one")]
+    every: u32,
+    fault: FaultKind,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Times {
+    Number(u32),
+    Word(Always),
+}
+
+#[derive(Debug, Deserialize)]
+enum Always {
+    #[serde(rename = "always")]
+    Always,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::Number(1)
+    }
+}
+
+impl FaultOrder {
+    /// The fault and the number of requests of which the last meets it, or what is wrong with the order.
+    pub(crate) fn checked(self) -> Result<(Fault, u32), String> {
+        let times = match self.times {
+            Times::Number(number) => number,
+            Times::Word(Always::Always) => UNTIL_CLEARED,
+        };
+        if times == 0 || self.every == 0 {
+            return Err("times and every count from 1".to_owned());
+        }
+        if self.route == Route::Unknown {
+            return Err("the route must be one of a contract".to_owned());
+        }
+        if let FaultKind::Answer { status, .. } = &self.fault
+            && !(200..=599).contains(status)
+        {
+            return Err(format!("{status} is no status that an answer can have, choose one from 200 to 599"));
+        }
+        Ok((Fault { route: self.route, times, fault: self.fault }, self.every))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn faults_are_read_from_json() {
+        let read = |text: &str| serde_json::from_str::<FaultOrder>(text).map_err(|error| error.to_string())?.checked();
+        let (fault, every) = read(
+            r#"{"route":"rag","times":3,"every":2,"fault":{"kind":"answer","status":429,"retry_after":{"date_in":"2s"}}}"#,
+        )
+        .unwrap();
+        let expected = FaultKind::Answer {
+            status: 429,
+            retry_after: Some(RetryAfter::DateIn(Duration::from_secs(2))),
+            body: None,
+        };
+        assert_eq!((fault.times, every, fault.fault), (3, 2, expected));
+        for (word, moment) in [
+            ("before_handling", CutMoment::BeforeHandling),
+            ("after_handling", CutMoment::AfterHandling),
+            ("in_body", CutMoment::InBody),
+        ] {
+            let text = format!(r#"{{"route":"token","fault":{{"kind":"cut","moment":"{word}"}}}}"#);
+            let (cut, every) = read(&text).unwrap();
+            assert_eq!((cut.times, every, cut.fault), (1, 1, FaultKind::Cut { moment }));
+        }
+        let always = read(r#"{"route":"articles","times":"always","fault":{"kind":"no_answer"}}"#).unwrap();
+        assert_eq!((always.0.times, always.0.fault), (UNTIL_CLEARED, FaultKind::NoAnswer));
+        for wrong in [
+            r#"{"route":"token","fault":{"kind":"delay","by":"1s","often":true}}"#,
+            r#"{"route":"tokens","fault":{"kind":"delay","by":"1s"}}"#,
+            r#"{"route":"unknown","fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","times":0,"fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","times":"often","fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","every":0,"fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","fault":{"kind":"answer","status":99}}"#,
+            r#"{"route":"token"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The account of a replay while it runs and at its end.
+//!
+//! Input: the simulator's tally, the service's own counters, what HTTP callers were answered. Output: the [`Report`],
+//! once every turn has its card or its explanation.
+
+use std::time::{Duration, Instant};
+
+use super::WARM_UP_SECONDS;
+use super::admin::{Admin, Outcomes};
+use super::ask::Answers;
+use super::report::{Counted, Explained, Report, Throughput, Times};
+use super::speaker::Speakers;
+use crate::running::RunningSimulator;
+use crate::tally::Tally;
+
+/// How often the service's own account is read while answers are outstanding.
+const OUTCOME_POLL: Duration = Duration::from_millis(250);
+/// After the last expected card, time for one too many to show itself.
+const DUPLICATE_WATCH: Duration = Duration::from_millis(500);
+/// An HTTP answer that takes longer is not waited for.
+const HTTP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What was there before, and where to look.
+pub(super) struct Account<'a> {
+    simulator: &'a RunningSimulator,
+    admin: Admin,
+    before: Option<Outcomes>,
+    surplus: u64,
+    violations: u64,
+}
+
+impl<'a> Account<'a> {
+    /// Begins to count.
+    pub(super) async fn open(simulator: &'a RunningSimulator, admin: Admin, tell: &mut dyn FnMut(&str)) -> Self {
+        let before = match admin.outcomes().await {
+            Ok(outcomes) => Some(outcomes),
+            Err(reason) => {
+                let url = admin.url();
+                tell(&format!(
+                    "no account from {url} ({reason}): a turn without a card that nothing else explains counts as lost"
+                ));
+                None
+            }
+        };
+        let surplus = num_surplus(simulator);
+        simulator.hub().change_quietly(|state| state.tally = Some(Tally::begin(Instant::now())));
+        Self { simulator, admin, before, surplus, violations: simulator.num_violations() }
+    }
+
+    /// Waits for what is outstanding, at most `patience`, and gives the account. With `rate_over`, how long the turns
+    /// were spoken, it tells the cards per second.
+    pub(super) async fn close(
+        self,
+        speakers: &Speakers<'_>,
+        rate_over: Option<Duration>,
+        patience: Duration,
+        tell: &mut dyn FnMut(&str),
+    ) -> Report {
+        await_callers(speakers).await;
+        let explained = self.await_explanations(speakers, patience).await;
+        tokio::time::sleep(DUPLICATE_WATCH).await;
+        if let Some(answers) = speakers.answers() {
+            tell_failed(&answers, tell);
+        }
+        tell_unexplained(&explained, tell);
+        let counted = Counted {
+            duplicates: num_surplus(self.simulator) - self.surplus,
+            violations: self.simulator.num_violations() - self.violations,
+        };
+        let tally = self.simulator.hub().change_quietly(|state| state.tally.take());
+        let times = tally.as_ref().map_or_else(Times::default, |tally| Times {
+            num_turns: tally.num_turns(),
+            num_cards: tally.num_cards(),
+            percentiles_ms: [50, 95, 99].map(|percent| tally.percentile_ms(percent)),
+        });
+        let throughput = rate_over.map(|lasted| Throughput {
+            cards_per_second: tally.and_then(|tally| tally.cards_per_second(lasted, WARM_UP_SECONDS)),
+        });
+        Report::new(&times, &explained.outcomes, counted, throughput)
+    }
+
+    /// Waits until every turn has its card or its explanation.
+    async fn await_explanations(&self, speakers: &Speakers<'_>, patience: Duration) -> Known {
+        let deadline = Instant::now() + patience;
+        loop {
+            let known = self.known(speakers).await;
+            let (turns, cards) = self.progress();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if turns - cards <= known.outcomes.chosen() || left.is_zero() {
+                return known;
+            }
+            let more = |simulator: &RunningSimulator| progress_of(simulator).1 > cards;
+            self.simulator.until(OUTCOME_POLL.min(left), more).await;
+        }
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        progress_of(self.simulator)
+    }
+
+    /// What explains turns without a card by now.
+    async fn known(&self, speakers: &Speakers<'_>) -> Known {
+        let counted = match &self.before {
+            Some(before) => self.admin.outcomes().await.ok().map(|after| after.since(before)),
+            None => None,
+        };
+        let is_gone = self.before.is_some() && counted.is_none();
+        let counted = counted.unwrap_or_default();
+        let outcomes = match speakers.answers() {
+            Some(answers) => Explained {
+                silent: answers.silent,
+                replaced: 0,
+                expired: answers.expired,
+                shed: answers.unavailable.min(counted.shed),
+            },
+            None => Explained {
+                silent: counted.silent,
+                replaced: counted.replaced,
+                expired: counted.expired,
+                shed: counted.shed,
+            },
+        };
+        Known { outcomes, counted, is_gone }
+    }
+}
+
+/// What the service says of itself, and what follows from it.
+struct Known {
+    outcomes: Explained,
+    counted: Outcomes,
+    /// The admin port answered before and does not any more.
+    is_gone: bool,
+}
+
+/// Turns that have ended and cards that have come since the replay began.
+pub(super) fn progress_of(simulator: &RunningSimulator) -> (u64, u64) {
+    let of = |tally: &Tally| (tally.num_turns(), tally.num_cards());
+    simulator.hub().read(|state| state.tally.as_ref().map_or((0, 0), of))
+}
+
+/// Pushes that no turn waited for.
+fn num_surplus(simulator: &RunningSimulator) -> u64 {
+    simulator.num_duplicates() + simulator.num_unprompted()
+}
+
+/// Waits until every HTTP caller has its answer.
+async fn await_callers(speakers: &Speakers<'_>) {
+    let Speakers::Ask(asker) = speakers else {
+        return;
+    };
+    let deadline = Instant::now() + HTTP_PATIENCE;
+    while asker.num_open() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn tell_failed(answers: &Answers, tell: &mut dyn FnMut(&str)) {
+    for (what, count) in &answers.failed {
+        tell(&format!("{count} questions ended with: {what}"));
+    }
+    if answers.unavailable > 0 {
+        tell(&format!(
+            "{} questions were answered 503, lost unless the service counts as many shed",
+            answers.unavailable
+        ));
+    }
+}
+
+fn tell_unexplained(known: &Known, tell: &mut dyn FnMut(&str)) {
+    if known.is_gone {
+        tell("the admin port answers no more: every turn without a card that nothing else explains counts as lost");
+    }
+    let counted = &known.counted;
+    let notes = [
+        ("shed", counted.shed, "explain as many turns without a card"),
+        ("refused", counted.refused, "explain nothing: the hub's answers are in the violations"),
+        ("failed", counted.failed, "explain nothing: these turns count as lost"),
+    ];
+    for (name, count, meaning) in notes {
+        if count > 0 {
+            tell(&format!("the service counted {count} {name}, which {meaning}"));
+        }
+    }
+}

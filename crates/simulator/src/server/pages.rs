@@ -1,0 +1,73 @@
+//! The pages: the agent's desktop with its live feed, and the panel that makes things go wrong.
+//!
+//! Input: page loads. Output: static pages, and server-sent events that begin with everything on the desk, so that a page
+//! opened in the middle shows what is there. A page that reads too slowly gets the whole desk again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use futures_util::{Stream, stream};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
+
+use crate::hub::Hub;
+
+const DESKTOP: &str = include_str!("../../pages/desktop.html");
+const FAULTS: &str = include_str!("../../pages/faults.html");
+/// Nothing from elsewhere runs or loads; a page's own style and script stand in it.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                              connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'";
+/// A comment this often lets the server notice that a page is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+pub(super) async fn desktop() -> HttpResponse {
+    page(DESKTOP)
+}
+
+pub(super) async fn faults() -> HttpResponse {
+    page(FAULTS)
+}
+
+fn page(text: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header(("content-security-policy", CONTENT_POLICY))
+        .insert_header(("cache-control", "no-store"))
+        .body(text)
+}
+
+pub(super) async fn feed(hub: web::Data<Hub>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header(("cache-control", "no-store"))
+        .streaming(events(hub))
+}
+
+fn events(hub: web::Data<Hub>) -> impl Stream<Item = Result<web::Bytes, Infallible>> {
+    let start: Option<Receiver<Arc<str>>> = None;
+    stream::unfold((hub, start), |(hub, changes)| async move {
+        let (text, changes) = next_event(&hub, changes).await?;
+        Some((Ok(web::Bytes::from(text)), (hub, Some(changes))))
+    })
+}
+
+async fn next_event(hub: &Hub, changes: Option<Receiver<Arc<str>>>) -> Option<(String, Receiver<Arc<str>>)> {
+    if let Some(mut changes) = changes {
+        match timeout(KEEP_ALIVE, changes.recv()).await {
+            Err(_) => return Some((": still here\n\n".to_owned(), changes)),
+            Ok(Ok(event)) => return Some((data(&event), changes)),
+            Ok(Err(RecvError::Closed)) => return None,
+            Ok(Err(RecvError::Lagged(_))) => {}
+        }
+    }
+    let (snapshot, changes) = hub.subscribe();
+    Some((data(&snapshot), changes))
+}
+
+/// JSON has no line breaks, so one event is one line.
+fn data(event: &str) -> String {
+    format!("data: {event}\n\n")
+}

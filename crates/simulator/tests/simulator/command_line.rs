@@ -1,0 +1,138 @@
+//! The binary as a user calls it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use crate::client::{Client, start};
+use crate::replay::{Act, NO_ADMIN, act_on_insights};
+use actix_web::web;
+use serde_json::Value;
+
+fn simulator() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cxone-sim"));
+    // What the caller's shell has set is no part of a test.
+    for name in ["CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXONE_SESSION_ID"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+#[test]
+fn it_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("conversations.jsonl");
+    std::fs::write(&file, "{\"id\": \"c\", \"turns\": [{\"speaker\": \"customer\", \"text\": \"hi\"}]}\n").unwrap();
+    let broken = folder.path().join("broken.jsonl");
+    std::fs::write(&broken, "{\"id\": 1}\n").unwrap();
+    let articles = format!("--articles={}", broken.display());
+    let nowhere = ["--target", "http://127.0.0.1:1", "--connect-timeout", "0"];
+    let table = [
+        (&file, "bot", vec![], "[possible values: rag, snippets, graph, insights, ranking]"),
+        (&broken, "insights", vec![], "broken.jsonl line 1"),
+        (&file, "ranking", vec![articles.as_str()], "broken.jsonl line 1"),
+        (&file, "insights", vec!["--connect-timeout", "0"], "no client connected within 0 s"),
+        (&file, "snippets", vec!["--connect-timeout", "0"], "no client connected within 0 s"),
+        (&file, "rag", nowhere.to_vec(), "say where it is with --target"),
+        (&file, "insights", vec!["--rate", "0"], "rate must be a number above 0"),
+        (&file, "insights", vec!["--concurrency", "0"], "concurrency must be at least 1"),
+        (&file, "insights", vec!["--concurrency", "2", "--rate", "2"], "cannot be used with"),
+        (&file, "insights", vec!["--duration=-1"], "--duration must be a number of seconds"),
+        (&file, "insights", vec!["--client", "nosecret"], "write it as ID:SECRET"),
+        (&file, "rag", vec!["--target-header", "nocolon"], "write it as 'Name: value'"),
+    ];
+    for (file, contract, more, expected) in table {
+        let output = simulator()
+            .args(["replay", "--port", "0", "--contract", contract, "--conversations"])
+            .arg(file)
+            .args(&more)
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{contract} {more:?}");
+        assert!(complaint.contains(expected), "{contract} {more:?}: {complaint}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn it_helps() {
+    for (arguments, expected) in [
+        (&["--help"][..], &["rag", "snippets", "graph", "insights", "ranking", "/_sim/faults"][..]),
+        (&["serve", "--help"], &["--articles", "--paging", "--transcripts", "--known-interactions-only", "--client"]),
+        (&["replay", "--help"], &["--target", "--concurrency", "--seed", "--admin", "cards/s", "no_match"]),
+    ] {
+        let output = simulator().args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success());
+        for word in expected {
+            assert!(text.contains(word), "{arguments:?} lacks {word}: {text}");
+        }
+    }
+}
+
+/// Starts a command and reads the base URL that it tells.
+fn base_of(command: &mut Command) -> (Child, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut complaints = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    let base = loop {
+        line.clear();
+        assert!(complaints.read_line(&mut line).unwrap() > 0, "ended early");
+        if let Some((_, rest)) = line.split_once("CXONE_BASE_URL=") {
+            break rest.split_whitespace().next().unwrap().to_owned();
+        }
+    };
+    // Whoever closes this pipe ends the child at its next line.
+    std::thread::spawn(move || std::io::copy(&mut complaints, &mut std::io::sink()));
+    (child, base)
+}
+
+#[actix_web::test]
+async fn it_replays_and_prints_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("conversations.jsonl");
+    std::fs::write(&file, "{\"id\": \"c\", \"turns\": [{\"speaker\": \"customer\", \"text\": \"hi\"}]}\n").unwrap();
+    let (mut child, base) = base_of(
+        simulator()
+            .args(["replay", "--port", "0", "--contract", "insights", "--json", "--admin", NO_ADMIN, "--conversations"])
+            .arg(&file),
+    );
+    let client = Client { base, ..Client::of(&start()) };
+    actix_web::rt::spawn(act_on_insights(client, |_| Act::Card, Arc::default()));
+    let output = web::block(move || {
+        let mut text = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        assert!(child.wait().unwrap().success());
+        text
+    });
+    let report: Value = serde_json::from_str(&output.await.unwrap()).unwrap();
+    assert_eq!(
+        (report["turns"].as_u64(), report["cards"].as_u64(), report["lost"].as_u64()),
+        (Some(1), Some(1), Some(0))
+    );
+    assert_eq!(report.as_object().unwrap().len(), 11);
+}
+
+#[actix_web::test]
+async fn it_serves_several_clients_and_a_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("articles.jsonl");
+    let rows =
+        (0..3).map(|number| format!("{{\"id\": \"{number}\", \"title\": \"t\", \"body\": \"b\", \"tags\": []}}\n"));
+    std::fs::write(&file, rows.collect::<String>()).unwrap();
+    let (mut child, base) = base_of(
+        simulator()
+            .args(["serve", "--port", "0", "--client", "second:secret", "--paging", "number", "--page-size", "2"])
+            .arg("--articles")
+            .arg(&file),
+    );
+    let client = Client { base, id: "second".to_owned(), secret: "secret".to_owned(), ..Client::of(&start()) };
+    let token = client.token().await;
+    let (_, page) = client.get(&token, "/api/v2/knowledge/articles").await;
+    assert_eq!((page["items"].as_array().unwrap().len(), &page["pageSize"]), (2, &2.into()));
+    let session = client.get(&token, "/api/v2/agentassist/sessions/default-agent-session-001").await;
+    assert_eq!((session.0, &session.1["state"]), (200, &"active".into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,79 @@
+//! From the outcome of a question to what its caller is told: the rows that all contracts share. What a contract words
+//! for itself stands beside its handler.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use cuecard_actors::messages::{Failure, Outcome, Receipt, Refusal, RefusalCause, WorkItem};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::Api;
+use super::problem::Problem;
+
+/// A queue that was full, or a peer that was not there, may be well again after this time.
+const COME_BACK: Duration = Duration::from_secs(1);
+/// A question that ends at its deadline says so itself; only one that hangs is given up beside it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How a contract words what CXone refused.
+pub(super) type Wording = fn(u16, &Refusal) -> Problem;
+
+impl Api {
+    /// Lets a question in and waits for its end; `None` when it hangs beyond its deadline.
+    pub(super) async fn outcome(&self, item: WorkItem) -> Option<Outcome> {
+        let give_up = item.deadline + GRACE;
+        outcome(self.admission.ask(item), give_up).await
+    }
+}
+
+/// Waits for the end of a question that was let in.
+pub(super) async fn outcome(asked: oneshot::Receiver<Outcome>, give_up: tokio::time::Instant) -> Option<Outcome> {
+    timeout_at(give_up, asked).await.ok()?.ok()
+}
+
+/// What CXone gave; `Ok(None)` where nothing was found; else what the caller is told.
+pub(super) fn delivered(outcome: Option<Outcome>, wording: Wording) -> Result<Option<Receipt>, Problem> {
+    match outcome {
+        Some(Outcome::Delivered(receipt)) => Ok(Some(receipt)),
+        Some(Outcome::Silent(_)) => Ok(None),
+        Some(Outcome::Refused(refusal) | Outcome::HeldOff(refusal)) => Err(refused(&refusal, wording)),
+        Some(Outcome::Failed(failure)) => Err(failed(failure, wording)),
+        Some(Outcome::Shed) => Err(Problem::busy("too many questions are waiting", COME_BACK)),
+        Some(Outcome::Expired(_) | Outcome::Replaced) | None => {
+            Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "no answer in time"))
+        }
+    }
+}
+
+fn refused(refusal: &Refusal, wording: Wording) -> Problem {
+    match refusal.cause {
+        RefusalCause::Credentials => Problem::new(StatusCode::BAD_GATEWAY, "CXone refused the client credentials"),
+        RefusalCause::Status(status) => {
+            let problem = wording(status, refusal);
+            Problem { retry_after: refusal.retry_after.or(problem.retry_after), ..problem }
+        }
+    }
+}
+
+fn failed(failure: Failure, wording: Wording) -> Problem {
+    let broken = |detail: &str| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail);
+    match failure {
+        Failure::CxoneFailed(refusal) => refused(&refusal, wording),
+        Failure::Unreachable => Problem::busy("CXone can't be reached", COME_BACK),
+        Failure::TimedOut => Problem::new(StatusCode::GATEWAY_TIMEOUT, "CXone did not answer in time"),
+        Failure::Stopping => Problem::busy("the service is shutting down", COME_BACK),
+        Failure::NoBackend { reason } => broken(&reason),
+        Failure::Panicked | Failure::InboxFull | Failure::Unwritable { .. } => {
+            broken("the service failed on this question; its log says why")
+        }
+    }
+}
+
+/// CXone's status with CXone's own text.
+pub(super) fn as_it_came(status: u16, refusal: &Refusal) -> Problem {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let text = String::from_utf8_lossy(&refusal.answer);
+    let detail = if text.trim().is_empty() { refusal.reason.clone() } else { text.into_owned() };
+    Problem::new(status, detail)
+}

@@ -1,0 +1,129 @@
+//! The HTTP API: what agents' desktops and back ends ask (contracts 000, 002 and 004).
+//!
+//! A worker reads the request, checks it, lets the question in at the admission and awaits its outcome; the stages
+//! are those of the streams. It never calls CXone itself. Errors are `{"detail": "…"}`.
+
+mod access;
+mod answer;
+mod body;
+mod callback;
+mod graph;
+mod metrics;
+mod problem;
+mod profiles;
+mod rag;
+mod ranking;
+
+use std::net::SocketAddr;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer, web};
+use cuecard_actors::admission::Admission;
+use cuecard_actors::ledger::Ledger;
+use cuecard_actors::telemetry::Metrics;
+use tokio::runtime::Handle;
+
+pub use callback::{CallbackError, Callbacks};
+use profiles::ApiProfiles;
+
+use crate::settings::{ApiSettings, Profile};
+
+/// What the handlers work with. Shared by all workers.
+pub struct Api {
+    profiles: ApiProfiles,
+    admission: Admission,
+    ledger: Ledger,
+    callbacks: Callbacks,
+    metrics: Metrics,
+    access: access::Access,
+    /// Runs what goes on when a caller hangs up.
+    runtime: Handle,
+}
+
+/// The API can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The address can't be listened on.
+    #[error("the API's port {addr} can't be opened: {source}; set api.addr or CUECARD_API_ADDR to a free one")]
+    Bind {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No callbacks can be sent.
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+}
+
+/// A running API.
+pub struct RunningApi {
+    /// Where it listens, the port resolved.
+    pub addr: SocketAddr,
+    /// Stops it.
+    pub handle: ServerHandle,
+    /// To be polled until it ends.
+    pub server: Server,
+}
+
+impl Api {
+    /// An API for these profiles; must be called inside a multi-thread tokio runtime.
+    pub fn new(
+        settings: &ApiSettings,
+        profiles: &[Profile],
+        admission: Admission,
+        ledger: Ledger,
+        metrics: Metrics,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            profiles: ApiProfiles::new(profiles),
+            admission,
+            ledger,
+            callbacks: Callbacks::new(metrics.clone())?,
+            metrics,
+            access: access::Access::new(settings.accepted_keys()),
+            runtime: Handle::current(),
+        })
+    }
+
+    /// Whether any of the profiles is asked over HTTP.
+    pub fn is_needed(profiles: &[Profile]) -> bool {
+        profiles.iter().any(|profile| profile.stream.is_none())
+    }
+
+    /// Opens the port.
+    pub fn serve(self, settings: &ApiSettings) -> Result<RunningApi, ApiError> {
+        let addr = settings.addr;
+        let bind_error = |source| ApiError::Bind { addr, source };
+        let (api, max_body_bytes) = (web::Data::new(self), settings.max_body_bytes);
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(api.clone())
+                .app_data(web::PayloadConfig::new(max_body_bytes))
+                .wrap(from_fn(access::check))
+                .wrap(from_fn(metrics::count))
+                .configure(|config| ["", "/{profile}"].into_iter().for_each(|prefix| routes(config, prefix)))
+                .default_service(web::to(problem::unknown_route))
+        })
+        .workers(settings.workers)
+        .disable_signals()
+        .bind(addr)
+        .map_err(bind_error)?;
+        let addr = server.addrs().first().copied().unwrap_or(addr);
+        let server = server.run();
+        Ok(RunningApi { addr, handle: server.handle(), server })
+    }
+}
+
+/// Every route, below a profile's name or below nothing.
+fn routes(config: &mut ServiceConfig, prefix: &str) {
+    let at = |path: &str| web::resource(format!("{prefix}{path}")).default_service(web::to(problem::wrong_method));
+    config
+        .service(at("/assist/push").route(web::post().to(rag::push)))
+        .service(at("/agent-assist/query").route(web::post().to(graph::query)))
+        .service(at("/sessions/{session_id}/snippets/ranking").route(web::post().to(ranking::submit)))
+        .service(at("/sessions/{session_id}/snippets/{snippet_id}/click").route(web::post().to(ranking::click)))
+        .service(at("/ranking/metrics").route(web::get().to(ranking::metrics)));
+}

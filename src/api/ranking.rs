@@ -1,0 +1,190 @@
+//! Contract 004: a caller's snippets are ordered and pushed as one unit, with audit, clicks and figures.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
+use actix_web::{HttpRequest, HttpResponse, web};
+use cuecard_actors::cxone::ranking::{self, RankingRequest, RankingSubmission, ranking_checksum};
+use cuecard_actors::cxone::{Contract, InteractionId};
+use cuecard_actors::ledger::{Click, LedgerError, RankingEntry, RankingStatus};
+use cuecard_actors::messages::{Ask, Outcome, Receipt, Refusal};
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use url::Url;
+
+use super::Api;
+use super::answer::{as_it_came, delivered};
+use super::body::{self, Body};
+use super::problem::Problem;
+use super::profiles::ApiProfile;
+
+/// `POST /sessions/{session_id}/snippets/ranking`
+pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let profile = api.profiles.of(&request, Contract::Ranking)?.clone();
+    let session = session(&request)?;
+    let asked: RankingRequest = body::read(&request, body)?;
+    asked.validate(&session).map_err(|invalid| Problem::unprocessable(invalid.to_string()))?;
+    let callback = api.callbacks.target(&profile.callback, asked.callback_url.as_deref()).await;
+    let callback = callback.map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let submission = Submission { profile, session, asked, callback };
+    // A caller who hangs up takes neither the order nor its audit back.
+    let submitting = api.runtime.spawn(submission.run(api.clone().into_inner()));
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the submission failed; the log says why");
+    let receipt = submitting.await.map_err(broken)??;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(receipt.answer))
+}
+
+struct Submission {
+    profile: ApiProfile,
+    session: InteractionId,
+    asked: RankingRequest,
+    callback: Option<Url>,
+}
+
+impl Submission {
+    async fn run(self, api: std::sync::Arc<Api>) -> Result<Receipt, Problem> {
+        let (at, start) = (Timestamp::now(), Instant::now());
+        let order = ranking::order(&self.asked, self.profile.normalise);
+        let item = self.profile.item(self.session.clone(), None, Ask::Order(self.asked.clone()));
+        let outcome = api.outcome(item).await;
+        let entry = self.entry(at, start, &order, outcome.as_ref());
+        let audit = audit(&entry);
+        let recorded = api.ledger.rankings().record(entry).await;
+        let receipt = delivered(outcome, wording)?;
+        recorded.map_err(|error| unrecorded("the ranking was delivered, but its audit entry", &error))?;
+        let nothing = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the ranking came to nothing");
+        let receipt = receipt.ok_or(nothing)?;
+        if let Some(url) = self.callback {
+            let result: Value = serde_json::from_slice(&receipt.answer).unwrap_or(Value::Null);
+            let body = json!({"audit": audit, "ranking_result": result});
+            api.callbacks.send(&self.profile.name, self.profile.callback.allow_private, url, &body);
+        }
+        Ok(receipt)
+    }
+
+    fn entry(
+        &self,
+        at: Timestamp,
+        start: Instant,
+        order: &RankingSubmission,
+        outcome: Option<&Outcome>,
+    ) -> RankingEntry {
+        let answer = match outcome {
+            Some(Outcome::Delivered(receipt)) => Some(&receipt.answer),
+            _ => None,
+        };
+        let ids = || order.snippets.iter().map(|snippet| snippet.snippet_id.clone()).collect();
+        RankingEntry {
+            profile: self.profile.name.to_string(),
+            session: self.session.to_string(),
+            at,
+            snippet_count: u32::try_from(order.snippets.len()).unwrap_or(u32::MAX),
+            latency_ms: start.elapsed().as_secs_f64() * 1000.0,
+            max_window: order.max_result_window,
+            status: if answer.is_some() { RankingStatus::Success } else { RankingStatus::Failed },
+            checksum: answer.and_then(|answer| ranking_checksum(answer)),
+            delivered: if answer.is_some() { ids() } else { Vec::new() },
+        }
+    }
+}
+
+/// The entry as the contract writes it.
+fn audit(entry: &RankingEntry) -> Value {
+    json!({
+        "timestamp": format!("{:.6}", entry.at),
+        "session_id": entry.session,
+        "snippet_count": entry.snippet_count,
+        "latency_ms": rounded(entry.latency_ms, 2),
+        "max_window": entry.max_window,
+        "status": match entry.status {
+            RankingStatus::Success => "success",
+            RankingStatus::Failed => "failed",
+        },
+        "ranking_checksum": entry.checksum,
+    })
+}
+
+/// Rounded to so many places, halves to even, as the document's language does it.
+fn rounded(value: f64, places: usize) -> f64 {
+    format!("{value:.places$}").parse().unwrap_or(value)
+}
+
+fn wording(status: u16, refusal: &Refusal) -> Problem {
+    as_it_came(status, refusal)
+}
+
+fn unrecorded(what: &str, error: &LedgerError) -> Problem {
+    tracing::error!(%error, "{what} can't be written");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{what} can't be written: {error}"))
+}
+
+fn session(request: &HttpRequest) -> Result<InteractionId, Problem> {
+    body::interaction("session_id", request.match_info().get("session_id").unwrap_or_default())
+}
+
+/// A snippet's id is the caller's own and may be any text.
+fn snippet(request: &HttpRequest) -> Result<String, Problem> {
+    let written = request.match_info().get("snippet_id").unwrap_or_default();
+    let decoded = percent_decode_str(written).decode_utf8();
+    let snippet = decoded.map_err(|_| Problem::unprocessable("snippet_id is not UTF-8"))?;
+    if snippet.trim().is_empty() {
+        return Err(Problem::unprocessable("snippet_id is blank"));
+    }
+    Ok(snippet.into_owned())
+}
+
+#[derive(Deserialize)]
+struct ClickBody {
+    rank_position: u32,
+}
+
+/// `POST /sessions/{session_id}/snippets/{snippet_id}/click`
+pub(super) async fn click(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let profile = api.profiles.of(&request, Contract::Ranking)?;
+    let session = session(&request)?;
+    let ClickBody { rank_position } = body::read(&request, body)?;
+    if rank_position == 0 {
+        return Err(Problem::unprocessable("rank_position is 0, it must be 1 or more"));
+    }
+    let snippet = snippet(&request)?;
+    let click = Click {
+        profile: profile.name.to_string(),
+        session: session.to_string(),
+        snippet,
+        rank_position,
+        at: Timestamp::now(),
+    };
+    api.ledger.rankings().click(click).await.map_err(|error| unrecorded("the click", &error))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET /ranking/metrics`
+pub(super) async fn metrics(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let profile = api.profiles.of(&request, Contract::Ranking)?;
+    let metrics = api.ledger.rankings().metrics(profile.name.as_str()).await;
+    let metrics = metrics.map_err(|error| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the ledger can't be read: {error}"))
+    })?;
+    Ok(HttpResponse::Ok().json(json!({
+        "average_latency_ms": rounded(metrics.average_latency_ms, 2),
+        "total_clicks_tracked": metrics.total_clicks_tracked,
+        "audit_entries_count": metrics.audit_entries_count,
+        "click_through_rate": rounded(metrics.click_through_rate, 4),
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_rounded_as_the_document_rounds_them() {
+        // (value, places, Python's round)
+        let table = [(12.345, 2, 12.35), (2.675, 2, 2.67), (0.125, 2, 0.12), (0.375, 2, 0.38), (0.33335, 4, 0.3333)];
+        for (value, places, expected) in table {
+            assert_eq!(rounded(value, places), expected, "{value}");
+        }
+    }
+}

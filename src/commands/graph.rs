@@ -1,0 +1,47 @@
+//! `cuecard graph load`
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use cuecard_actors::engine::knowledge::graph::{Neo4jGraph, Neo4jSettings, read_graph};
+use indicatif::ProgressBar;
+
+use super::knowledge::SHOWN_BAD_ROWS;
+use crate::cli::GraphLoadArgs;
+use crate::logging;
+use crate::service;
+use crate::settings::ProfileSettings;
+
+/// Puts a graph file into a Neo4j database; what is there already is brought up to date.
+pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    let settings = ProfileSettings::of_environment()?;
+    let uri = settings.neo4j_uri.trim();
+    anyhow::ensure!(!uri.is_empty(), "no database is named; set NEO4J_URI, for example bolt://127.0.0.1:7687");
+    let (file, report) = read_graph(&arguments.graph)?;
+    for bad_row in report.bad_rows.iter().take(SHOWN_BAD_ROWS) {
+        eprintln!("skipped {}", report.describe(bad_row));
+    }
+    let graph = Neo4jGraph::connect(&Neo4jSettings {
+        uri: uri.to_owned(),
+        user: settings.neo4j_user.clone(),
+        password: settings.neo4j_password.clone(),
+        timeout: arguments.timeout.into(),
+    })?;
+    let bar = ProgressBar::new(report.rows);
+    let progress = |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let loaded = service::on_system(graph.load(&file, &progress))?;
+    bar.finish_and_clear();
+    let loaded = loaded.with_context(|| format!("{} can't be put into {uri}", arguments.graph.display()))?;
+    println!(
+        "{} queries, {} articles and {} relations are in {uri}; {} bad rows were skipped",
+        loaded.queries,
+        loaded.articles,
+        loaded.relations,
+        report.bad_rows.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,144 @@
+//! One poll of a tenant's articles, and the build that follows from it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuecard_actors::cxone::http::Answer;
+use cuecard_actors::cxone::knowledge::articles::{ArticlesPage, NextPage, parse};
+use cuecard_actors::cxone_calls::{ArticlesRead, CxoneCalls};
+use cuecard_actors::engine::BulkEncoder;
+use cuecard_actors::engine::encoder::Encoder;
+use cuecard_actors::engine::knowledge::sync::{RemoteArticle, check_size, read_state, update, write_state};
+use cuecard_actors::engine::knowledge::{Completeness, IndexHandle, build};
+use cuecard_actors::knowledge_sync::{SyncError, Synced};
+use cuecard_actors::messages::ProfileName;
+use url::Url;
+
+use crate::settings::SyncSettings;
+
+/// One page may be asked for again and again for so long.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// A tenant that pages on beyond this many pages has lost count.
+const MAX_PAGES: usize = 10_000;
+/// Where more rows than this share are bad, something else must be wrong.
+const MAX_BAD_SHARE: f64 = 0.1;
+
+/// The name under which a profile's articles stand in an index.
+pub(super) fn source(profile: &ProfileName) -> String {
+    format!("cxone:{profile}")
+}
+
+/// What a poll works with.
+pub(super) struct Syncing {
+    pub(super) profile: ProfileName,
+    pub(super) calls: Rc<CxoneCalls>,
+    pub(super) index: Arc<IndexHandle>,
+    pub(super) encoder: Encoder,
+    pub(super) settings: SyncSettings,
+}
+
+/// Everything that a tenant sent.
+struct Sent {
+    articles: Vec<RemoteArticle>,
+    completeness: Completeness,
+    last_modified: Option<String>,
+}
+
+fn failed(error: impl std::fmt::Display) -> SyncError {
+    SyncError::Failed(error.to_string())
+}
+
+impl Syncing {
+    /// Polls once and puts what changed in service.
+    pub(super) async fn sync(&self) -> Result<Synced, SyncError> {
+        let source = source(&self.profile);
+        let state = read_state(self.index.directory(), &self.index.current(), &source).map_err(failed)?;
+        let last_modified = state.and_then(|state| state.last_modified);
+        let Some(sent) = self.poll(last_modified).await? else { return Ok(Synced::Unchanged) };
+        let held = self.index.current().manifest().sources.get(&source).map_or(0, |held| held.articles);
+        if sent.completeness == Completeness::Full && !self.settings.allow_shrinking {
+            check_size(held, sent.articles.len()).map_err(|shrunk| SyncError::Refused(shrunk.to_string()))?;
+        }
+        let (index, encoder) = (Arc::clone(&self.index), self.encoder.clone());
+        let building = tokio::task::spawn_blocking(move || put_in_service(&index, encoder, &source, sent));
+        building.await.map_err(failed)?
+    }
+
+    /// All pages; `None` when nothing changed since.
+    async fn poll(&self, last_modified: Option<String>) -> Result<Option<Sent>, SyncError> {
+        let first = ArticlesRead { url: self.calls.connection().articles_url(), last_modified };
+        let answer = self.calls.read_articles(&first, PATIENCE).await.map_err(failed)?;
+        if answer.status == 304 {
+            return Ok(None);
+        }
+        let last_modified = answer.last_modified.clone();
+        let completeness = if answer.status == 206 { Completeness::Partial } else { Completeness::Full };
+        let (mut pages, mut articles, mut num_bad) = (1, Vec::new(), 0);
+        let mut page = read(answer).await?;
+        loop {
+            num_bad += page.num_bad;
+            for reason in &page.bad_items {
+                tracing::warn!(profile = %self.profile, reason, "an article can't be used");
+            }
+            articles.extend(page.articles.into_iter().map(remote));
+            let Some(next) = page.next else { break };
+            pages += 1;
+            if pages > MAX_PAGES {
+                return Err(failed(format!("the tenant's list does not end after {MAX_PAGES} pages")));
+            }
+            let url = self.url_of(&next)?;
+            let answer = self.calls.read_articles(&ArticlesRead { url, last_modified: None }, PATIENCE).await;
+            page = read(answer.map_err(failed)?).await?;
+        }
+        let total = articles.len() + num_bad;
+        if num_bad as f64 > total as f64 * MAX_BAD_SHARE {
+            return Err(SyncError::Refused(format!("{num_bad} of {total} articles can't be used")));
+        }
+        Ok(Some(Sent { articles, completeness, last_modified }))
+    }
+
+    fn url_of(&self, next: &NextPage) -> Result<Url, SyncError> {
+        let connection = self.calls.connection();
+        match next {
+            NextPage::Link(link) => connection
+                .resolve_same_origin(link)
+                .ok_or_else(|| failed("the tenant's list goes on at another server, which gets no token of ours")),
+            NextPage::Number(number) => {
+                let mut url = connection.articles_url();
+                url.query_pairs_mut().append_pair("page", &number.to_string());
+                Ok(url)
+            }
+        }
+    }
+}
+
+/// Reads a page beside the arbiter: it may be hundreds of megabytes.
+async fn read(answer: Answer) -> Result<ArticlesPage, SyncError> {
+    let parsing = tokio::task::spawn_blocking(move || parse(&answer.body));
+    parsing.await.map_err(failed)?.map_err(failed)
+}
+
+fn remote(article: cuecard_actors::cxone::knowledge::articles::RemoteArticle) -> RemoteArticle {
+    RemoteArticle { id: article.id, title: article.title, content: article.content }
+}
+
+/// Builds the next generation and puts it in service, then notes where the polls stand: in this order, so that a
+/// crash in between costs a full answer and no article.
+fn put_in_service(index: &IndexHandle, encoder: Encoder, source: &str, sent: Sent) -> Result<Synced, SyncError> {
+    let directory = index.directory();
+    let update = update(&index.current(), source.to_owned(), sent.articles, sent.completeness);
+    let report = build(directory, update, &BulkEncoder::new(encoder), &()).map_err(failed)?;
+    index.refresh().map_err(failed)?;
+    write_state(directory, &index.current(), source, sent.last_modified).map_err(failed)?;
+    tracing::info!(
+        source,
+        added = report.added,
+        changed = report.changed,
+        removed = report.removed,
+        embedded = report.embedded,
+        seconds = report.duration_seconds,
+        "the tenant's articles are in the index"
+    );
+    Ok(if report.published { Synced::Updated } else { Synced::Unchanged })
+}

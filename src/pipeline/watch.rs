@@ -1,0 +1,125 @@
+//! What is looked at again and again beside the flow: new index generations, keywords of graphs, collections that are
+//! not open yet, and the gauges that nobody reports.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuecard_actors::admission::Admission;
+use cuecard_actors::engine::knowledge::graph::KeywordCatalog;
+use cuecard_actors::engine::{BulkEncoder, Engine, GraphBackend};
+use cuecard_actors::health::{Condition, Part, ProfileHealth};
+use cuecard_actors::ledger::Deliveries;
+use cuecard_actors::messages::ProfileName;
+use cuecard_actors::telemetry::Metrics;
+use jiff::Timestamp;
+use tokio::time::{interval, sleep};
+
+use super::knowledge::Collection;
+use super::profiles::Answering;
+
+/// A new generation must be seen within 2 s.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a graph is asked for its keywords.
+const KEYWORD_INTERVAL: Duration = Duration::from_mins(1);
+/// How often a database that could not be reached is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the look goes over.
+pub(super) struct Watch {
+    pub(super) plans: Arc<HashMap<ProfileName, Answering>>,
+    pub(super) metrics: Metrics,
+    pub(super) admission: Admission,
+    pub(super) deliveries: Deliveries,
+}
+
+impl Watch {
+    /// Looks for ever.
+    pub(super) async fn run(self) {
+        let mut tick = interval(LOOK_INTERVAL);
+        let mut complaints = HashMap::new();
+        loop {
+            tick.tick().await;
+            self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
+            if let Ok(acceptance) = self.deliveries.acceptance().await {
+                self.metrics.set_acceptance(acceptance.ratio());
+            }
+            let (plans, metrics) = (Arc::clone(&self.plans), self.metrics.clone());
+            let looking = tokio::task::spawn_blocking(move || {
+                refresh(&plans, &metrics, &mut complaints);
+                complaints
+            });
+            complaints = looking.await.unwrap_or_else(|_| {
+                tracing::error!("looking for a new index generation panicked");
+                HashMap::new()
+            });
+        }
+    }
+}
+
+/// Puts new generations in service; a damaged one leaves the old in service, and is complained of once.
+fn refresh(plans: &HashMap<ProfileName, Answering>, metrics: &Metrics, complaints: &mut HashMap<ProfileName, String>) {
+    for (profile, answering) in plans {
+        let Some(index) = &answering.engine.sources().index else { continue };
+        match index.refresh() {
+            Ok(true) => tracing::info!(%profile, generation = index.current().generation(), "a new index generation"),
+            Ok(false) => drop(complaints.remove(profile)),
+            Err(error) => {
+                let error = error.to_string();
+                if complaints.get(profile) != Some(&error) {
+                    tracing::error!(%profile, error, "the new index generation can't be used");
+                    complaints.insert(profile.clone(), error);
+                }
+            }
+        }
+        let index = index.current();
+        let age = Timestamp::now().duration_since(index.manifest().built_at);
+        metrics.set_index(profile, index.len(), age.as_secs_f64().max(0.0));
+    }
+}
+
+/// Keeps the catalog of a graph's keywords up to date for ever, and says whether the graph answers.
+pub(super) async fn keep_catalog(graph: Arc<GraphBackend>, engine: Engine, cache: PathBuf, health: Arc<ProfileHealth>) {
+    let mut known: Option<Vec<String>> = None;
+    loop {
+        let wait = match graph.keywords().await {
+            Ok(mut keywords) => {
+                health.set(Part::Knowledge, Condition::Good);
+                keywords.sort_unstable();
+                if known.as_ref() != Some(&keywords) {
+                    replace_catalog(&graph, &engine, cache.clone(), keywords.clone()).await;
+                    known = Some(keywords);
+                }
+                KEYWORD_INTERVAL
+            }
+            Err(error) => {
+                health.lost(Part::Knowledge, &error.to_string());
+                RETRY_INTERVAL
+            }
+        };
+        sleep(wait).await;
+    }
+}
+
+/// Embeds the keywords on the bulk lane; until that is done the old catalog answers.
+async fn replace_catalog(graph: &Arc<GraphBackend>, engine: &Engine, cache: PathBuf, keywords: Vec<String>) {
+    let (graph, encoder) = (Arc::clone(graph), BulkEncoder::new(engine.encoder().clone()));
+    let building = tokio::task::spawn_blocking(move || {
+        KeywordCatalog::build(keywords, &encoder, Some(&cache)).map(|catalog| graph.replace_catalog(catalog))
+    });
+    match building.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the keywords of the graph can't be embedded"),
+        Err(_) => tracing::error!("embedding the keywords of the graph panicked"),
+    }
+}
+
+/// Opens a collection, trying until that succeeds.
+pub(super) async fn open_collection(collection: Collection, health: Arc<ProfileHealth>) {
+    while let Err(error) = collection.open().await {
+        health.lost(Part::Knowledge, &error.to_string());
+        sleep(RETRY_INTERVAL).await;
+    }
+    health.set(Part::Knowledge, Condition::Good);
+}

@@ -1,0 +1,85 @@
+//! The ranges of the numbers outside the profiles. A value that would stop the flow is refused at the start.
+
+use std::time::Duration;
+
+use super::load::Settings;
+
+/// More permits, places or threads than this are a slip of the finger.
+const MANY: usize = 1_000_000;
+
+impl Settings {
+    /// The first value out of its range, in words that name its key and the range.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.check_counts()?;
+        self.check_times()?;
+        self.check_giving_way()?;
+        self.check_api()
+    }
+
+    fn check_counts(&self) -> Result<(), String> {
+        let (pipeline, buffer, cxone) = (&self.pipeline, &self.buffer, &self.cxone);
+        // (key, value, smallest, largest)
+        let counts = [
+            ("api.workers", self.api.workers, 1, 256),
+            ("api.max_body_bytes", self.api.max_body_bytes, 1024, 64 << 20),
+            ("encoder.live_queue", self.encoder.live_queue, 1, MANY),
+            ("encoder.max_batch", self.encoder.max_batch, 1, 1024),
+            ("pipeline.in_flight", pipeline.in_flight, 1, 65_536),
+            ("pipeline.queue", pipeline.queue, 1, MANY),
+            ("buffer.max_turns", buffer.max_turns, 1, 10_000),
+            ("buffer.max_bytes", buffer.max_bytes, 256, 64 << 20),
+            ("buffer.conversations", buffer.conversations, 1, 100 * MANY),
+            ("cxone.max_message_bytes", cxone.max_message_bytes, 256, 1 << 30),
+            ("cxone.max_answer_bytes", cxone.max_answer_bytes, 256, 1 << 30),
+            ("cxone.max_articles_bytes", cxone.max_articles_bytes, 1024, 4 << 30),
+            ("delivery.in_flight", self.delivery.in_flight, 1, 65_536),
+            ("supervision.max_restarts", self.supervision.max_restarts, 1, MANY),
+        ];
+        let outside = counts.iter().find(|(_, value, smallest, largest)| !(smallest..=largest).contains(&value));
+        outside.map_or(Ok(()), |(key, value, smallest, largest)| {
+            Err(format!("`{key}` is {value}; it must be {smallest} to {largest}"))
+        })
+    }
+
+    fn check_times(&self) -> Result<(), String> {
+        let (buffer, cxone) = (&self.buffer, &self.cxone);
+        let times = [
+            ("buffer.pause_after_last", buffer.pause_after_last),
+            ("buffer.pause_after_first", buffer.pause_after_first),
+            ("buffer.unnamed_wait", buffer.unnamed_wait),
+            ("buffer.forget_after", buffer.forget_after),
+            ("cxone.attempt_timeout", cxone.attempt_timeout),
+            ("cxone.connect_timeout", cxone.connect_timeout),
+            ("cxone.handshake_timeout", cxone.handshake_timeout),
+            ("cxone.ping_interval", cxone.ping_interval),
+            ("cxone.pong_timeout", cxone.pong_timeout),
+            ("cxone.articles_idle_timeout", cxone.articles_idle_timeout),
+            ("supervision.window", self.supervision.window),
+            ("shutdown.grace", self.shutdown.grace),
+        ];
+        let allowed = Duration::from_millis(1)..=Duration::from_hours(24);
+        let outside = times.iter().find(|(_, time)| !allowed.contains(time));
+        outside.map_or(Ok(()), |(key, time)| Err(format!("`{key}` is {time:?}; it must be 1ms to 24h")))
+    }
+
+    fn check_giving_way(&self) -> Result<(), String> {
+        let pipeline = &self.pipeline;
+        let steps = [pipeline.newest_turn_after, pipeline.lexical_only_after, pipeline.drop_oldest_after];
+        if steps[0].is_zero() || !steps.is_sorted() {
+            let keys = "`pipeline.newest_turn_after`, `pipeline.lexical_only_after` and `pipeline.drop_oldest_after`";
+            return Err(format!("{keys} must be more than 0 and each no shorter than the one before"));
+        }
+        Ok(())
+    }
+
+    fn check_api(&self) -> Result<(), String> {
+        if self.api.accepted_keys().is_empty() && !self.api.addr.ip().is_loopback() {
+            return Err(format!(
+                "`api.addr` is {}, which other machines reach, and no key is asked for; set `api.keys` or \
+                 CUECARD_API_KEYS, or listen on 127.0.0.1",
+                self.api.addr
+            ));
+        }
+        Ok(())
+    }
+}

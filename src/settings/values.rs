@@ -1,0 +1,122 @@
+//! How values are written that are more than a number or a text.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err("write \"on\" or \"off\""),
+        }
+    }
+}
+
+/// A value, or `auto` for what the contract says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Auto<T>(pub Option<T>);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Auto<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.trim() {
+            "auto" | "" => Ok(Self(None)),
+            text => text.parse().map(|value| Self(Some(value))).map_err(|error| D::Error::custom(named(text, &error))),
+        }
+    }
+}
+
+fn named(text: &str, error: &dyn Display) -> String {
+    format!("`{text}`: {error}; write \"auto\" for what the contract says")
+}
+
+/// A duration with its unit, for [`Auto`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self)
+    }
+}
+
+/// Words: a list in the file, one text in the environment with commas or spaces between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Words;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a list of words, or one text with commas between them")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
+                let words = text.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty());
+                Ok(Words(words.map(str::to_owned).collect()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Words, A::Error> {
+                let mut words = Vec::new();
+                while let Some(word) = sequence.next_element()? {
+                    words.push(word);
+                }
+                Ok(Words(words))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl Words {
+    /// Every word as a value of its type.
+    pub fn parse<T: FromStr<Err: Display>>(&self) -> Result<Vec<T>, String> {
+        self.0.iter().map(|word| word.parse().map_err(|error: T::Err| error.to_string())).collect()
+    }
+}
+
+/// Reads a value through its `FromStr`, so that the error is the type's own and lists what there is.
+pub(super) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// The text, unless it is empty.
+pub(super) fn filled(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+/// The path, unless it is empty.
+pub(super) fn filled_path(path: &std::path::Path) -> Option<PathBuf> {
+    Some(path.to_owned()).filter(|path| !path.as_os_str().is_empty())
+}

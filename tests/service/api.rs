@@ -1,0 +1,124 @@
+//! What all routes of the API have in common: which profile answers, who may ask, and what a body may be.
+
+use std::time::Duration;
+
+use cuecard::settings::Settings;
+use cuecard_simulator::{Fault, FaultKind, Route};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{Caller, Service, environment, simulator};
+
+const PUSH: &str = "/assist/push";
+
+/// A service with the profiles of a file.
+fn with_profiles(base_url: &str, sections: &str) -> Service {
+    let data = TempDir::new().unwrap();
+    let file = data.path().join("cuecard.toml");
+    std::fs::write(&file, sections).unwrap();
+    let variables = environment(base_url, data.path(), &[("CXONE_CONTRACT", ""), ("CUECARD_API_ADDR", "127.0.0.1:0")]);
+    Service::with(Settings::load(Some(&file), variables).unwrap(), data)
+}
+
+fn question() -> serde_json::Value {
+    json!({"conversation_id": "c-1", "agent_id": "a-1", "query_text": "Can I take my dog on board?"})
+}
+
+#[actix_rt::test]
+async fn a_route_belongs_to_the_one_profile_of_its_contract_or_to_the_one_that_is_named() {
+    let simulator = simulator();
+    let sections = "[profiles.north]\ncontract = 'rag'\n[profiles.south]\ncontract = 'rag'\n\
+                    [profiles.order]\ncontract = 'ranking'\n";
+    let service = with_profiles(&simulator.base_url(), sections);
+    let caller = service.caller();
+    // (path, status, what the detail says)
+    let table = [
+        ("/assist/push", 404, "north, south"),
+        ("/order/assist/push", 404, "north, south"),
+        ("/nobody/assist/push", 404, "north, south"),
+        ("/agent-assist/query", 404, "no profile has the contract graph"),
+        ("/north/assist/pull", 404, "there is no route /north/assist/pull"),
+        ("/", 404, "there is no route /"),
+    ];
+    for (path, status, said) in table {
+        let answer = caller.post(path, &question()).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.detail().contains(said), "{path}: {}", answer.text);
+    }
+    for name in ["north", "south"] {
+        let answer = caller.post(&format!("/{name}/assist/push"), &question()).await;
+        assert_eq!(answer.json()["status"], "injected", "{}", answer.text);
+    }
+    assert_eq!(caller.get("/ranking/metrics").await.status, 200, "one profile has the contract");
+    assert_eq!(caller.get("/order/ranking/metrics").await.status, 200);
+    assert_eq!(caller.get("/north/assist/push").await.status, 405);
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn a_body_that_is_no_question_is_refused_and_says_which_field() {
+    let simulator = simulator();
+    let (service, caller) = Service::asked("rag", &simulator, &[]).await;
+    let send = async |content_type: &str, body: Vec<u8>| caller.send(PUSH, content_type, body, None).await;
+    let json = "application/json";
+    let too_long = format!(r#"{{"query_text": "{}"}}"#, "x".repeat(256 * 1024));
+    // (content type, body, status, what the detail says)
+    let table: [(&str, &[u8], u16, &str); 9] = [
+        (json, b"", 422, "not valid JSON"),
+        (json, b"{\"conversation_id\": ", 422, "not valid JSON"),
+        (json, b"[]", 422, "invalid"),
+        (json, b"{} {}", 422, "missing field"),
+        (json, br#"{"conversation_id": "c", "query_text": "q"}"#, 422, "agent_id"),
+        (json, br#"{"conversation_id": 7, "agent_id": "a", "query_text": "q"}"#, 422, "conversation_id"),
+        (json, br#"{"conversation_id": "c 1/..", "agent_id": "a", "query_text": "q"}"#, 422, "conversation_id"),
+        ("text/plain", br#"{"conversation_id": "c", "agent_id": "a", "query_text": "q"}"#, 415, "application/json"),
+        (json, too_long.as_bytes(), 413, "too large"),
+    ];
+    for (content_type, body, status, said) in table {
+        let answer = send(content_type, body.to_vec()).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert!(answer.detail().contains(said), "{}", answer.text);
+    }
+    let with_charset = send("application/json; charset=utf-8", question().to_string().into_bytes()).await;
+    assert_eq!(with_charset.status, 200, "{}", with_charset.text);
+    let requests = service.admin.metrics().await;
+    let counted = |status| requests.sum("cuecard_api_requests_total", &[("route", "push"), ("status", status)]);
+    assert_eq!((counted("2xx"), counted("4xx")), (1.0, 9.0));
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn with_keys_only_their_holders_are_answered() {
+    let simulator = simulator();
+    let (service, caller) = Service::asked("rag", &simulator, &[("CUECARD_API_KEYS", "first, second")]).await;
+    let body = question().to_string();
+    // (key, status)
+    for (key, status) in [(Some("first"), 200), (Some("second"), 200), (Some("third"), 401), (None, 401)] {
+        let answer = caller.send(PUSH, "application/json", body.clone(), key).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+    assert_eq!(caller.get("/nowhere").await.status, 401, "not even what there is, is told");
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn a_full_queue_is_a_503_that_says_when_to_come_back() {
+    let simulator = simulator();
+    let overrides = [("CUECARD__PIPELINE__IN_FLIGHT", "1"), ("CUECARD__PIPELINE__QUEUE", "1")];
+    let (service, caller) = Service::asked("rag", &simulator, &overrides).await;
+    let slow = FaultKind::Delay { by: Duration::from_secs(1) };
+    simulator.inject(Fault { route: Route::Rag, times: 1, fault: slow });
+    let asking = (0..6).map(|_| ask(&caller));
+    let answers = futures_util::future::join_all(asking).await;
+    let statuses: Vec<_> = answers.iter().map(|(status, _)| *status).collect();
+    assert!(statuses.contains(&200), "{statuses:?}");
+    let refused: Vec<_> = answers.iter().filter(|(status, _)| *status == 503).collect();
+    assert!(!refused.is_empty(), "{statuses:?}");
+    assert!(refused.iter().all(|(_, retry_after)| retry_after.as_deref() == Some("1")), "{refused:?}");
+    service.finish(&simulator).await;
+}
+
+async fn ask(caller: &Caller) -> (u16, Option<String>) {
+    let answer = caller.post(PUSH, &question()).await;
+    (answer.status, answer.retry_after)
+}
