@@ -35,16 +35,12 @@ impl Constraint {
         }
     }
 
-    /// Waits until the constraint is there, or can't be made.
-    pub async fn made(&self, connection: &Connection) {
-        self.make(connection).await;
-    }
-
     fn begin(&self) -> bool {
         self.state.compare_exchange(UNTRIED, UNDER_WAY, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    async fn make(&self, connection: &Connection) {
+    /// Makes the constraint, or counts that it can't be made.
+    pub async fn make(&self, connection: &Connection) {
         let outcome = connection.run(neo4rs::query(CREATE), LONG).await;
         // A connection that broke says nothing of the constraint: the next answer begins anew.
         let is_settled = !matches!(outcome, Err(GraphError::Unreachable { .. }));

@@ -50,7 +50,7 @@ impl Neo4jGraph {
         progress: &(dyn Fn(usize, usize) + Send + Sync),
     ) -> Result<Neo4jLoad, GraphError> {
         self.ping().await?;
-        self.constraint.made(&self.connection).await;
+        self.constraint.make(&self.connection).await;
         self.connection.run(neo4rs::query(ARTICLE_INDEX), LONG).await?;
         let GraphFile { queries, articles, relations, .. } = file;
         let load = Neo4jLoad { queries: queries.len(), articles: articles.len(), relations: relations.len() };
