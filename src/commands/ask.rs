@@ -10,7 +10,7 @@ use serde_json::json;
 use super::knowledge;
 use crate::cli::AskArgs;
 use crate::logging;
-use crate::settings::ProfileSettings;
+use crate::settings::ToolSettings;
 
 /// Characters of a body that the terminal shows.
 const SNIPPET: usize = 300;
@@ -22,7 +22,7 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
         anyhow::bail!("the question is empty");
     }
     let open = knowledge::engine(&arguments.knowledge)?;
-    let mut plan = ProfileSettings::of_environment()?.index_plan().answering();
+    let mut plan = ToolSettings::of_environment()?.profile.index_plan().answering();
     plan.cards = usize::from(arguments.k);
     plan.candidates = plan.candidates.max(plan.cards);
     let utterance = Utterance::question(arguments.text.as_str());

@@ -9,14 +9,14 @@ use indicatif::ProgressBar;
 use super::knowledge;
 use crate::cli::EvalArgs;
 use crate::logging;
-use crate::settings::{Auto, ProfileSettings};
+use crate::settings::{Auto, ToolSettings};
 
 /// Measures ranking and silence and prints the figures.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     let seeking = read_conversations(&arguments.conversations)?;
     let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
-    let mut profile = ProfileSettings::of_environment()?;
+    let mut profile = ToolSettings::of_environment()?.profile;
     profile.ranker = Auto(arguments.ranker.or(profile.ranker.0));
     profile.window = arguments.window.unwrap_or(profile.window);
     let plan = profile.index_plan();

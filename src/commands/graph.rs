@@ -10,12 +10,12 @@ use super::knowledge::SHOWN_BAD_ROWS;
 use crate::cli::GraphLoadArgs;
 use crate::logging;
 use crate::service;
-use crate::settings::ProfileSettings;
+use crate::settings::ToolSettings;
 
 /// Puts a graph file into a Neo4j database; what is there already is brought up to date.
 pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
-    let settings = ProfileSettings::of_environment()?;
+    let settings = ToolSettings::of_environment()?.profile;
     let uri = settings.neo4j_uri.trim();
     anyhow::ensure!(!uri.is_empty(), "no database is named; set NEO4J_URI, for example bolt://127.0.0.1:7687");
     let (file, report) = read_graph(&arguments.graph)?;

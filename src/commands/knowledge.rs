@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
+use cuecard_actors::engine::encoder::Encoder;
 use cuecard_actors::engine::knowledge::chroma::{self, ChromaCollection, ChromaSettings};
 use cuecard_actors::engine::knowledge::{
     BuildPhase, BuildProgress, BuildReport, Completeness, IndexHandle, ModelIdentity, TextEncoder, Update, build,
@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::cli::KnowledgeArgs;
 use crate::service;
-use crate::settings::ProfileSettings;
+use crate::settings::ToolSettings;
 
 /// One page of a collection may take this long.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,9 +33,10 @@ pub struct OpenEngine {
     _made_for_this_call: Option<TempDir>,
 }
 
-/// Loads the model with every core.
+/// Loads the model with every core, unless the environment says otherwise.
 pub fn encoder() -> anyhow::Result<Encoder> {
-    Encoder::load(&EncoderSettings::default()).context("the encoder can't be loaded")
+    let settings = ToolSettings::of_environment()?.encoder.settings(None, |cores| cores);
+    Encoder::load(&settings).context("the encoder can't be loaded")
 }
 
 /// Opens the index, or indexes the articles for this call.
@@ -88,7 +89,7 @@ fn source_of(articles: &Path) -> String {
 
 /// Brings an index up to date with a collection of a Chroma server.
 pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encoder) -> anyhow::Result<BuildReport> {
-    let profile = ProfileSettings::of_environment()?;
+    let profile = ToolSettings::of_environment()?.profile;
     let settings = ChromaSettings {
         url: server.clone(),
         tenant: profile.chroma_tenant,

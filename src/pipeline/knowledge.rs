@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cuecard_actors::engine::encoder::{Encoder, EncoderError, EncoderSettings, default_model_dir};
+use cuecard_actors::engine::encoder::{Encoder, EncoderError};
 use cuecard_actors::engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
 use cuecard_actors::engine::knowledge::graph::{EmbeddedGraph, GraphError, Neo4jGraph, Neo4jSettings};
 use cuecard_actors::engine::knowledge::{Completeness, IndexError, IndexHandle, ModelIdentity, Update, build};
@@ -165,12 +165,12 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn load(&mut self, profile: &Profile) -> Result<ProfileKnowledge, KnowledgeError> {
         let (name, known) = (profile.name.to_string(), &profile.knowledge);
-        let section = &self.settings.encoder;
-        let model_dir = known.model_dir.clone().or_else(|| section.model_dir().map(PathBuf::from));
-        let model_dir = model_dir.unwrap_or_else(default_model_dir);
+        // One core is left to the actors, the search, and CXone's sockets.
+        let encoder = self.settings.encoder.settings(known.model_dir.as_deref(), |cores| cores.saturating_sub(1));
+        let model_dir = encoder.model_dir.clone();
         let encoder = self
             .encoders
-            .get(model_dir.clone(), |dir| load_encoder(self.settings, dir))
+            .get(model_dir.clone(), |_| Encoder::load(&encoder))
             .map_err(|source| KnowledgeError::Encoder { profile: name.clone(), source })?;
         let index = known.index.as_ref().map(|path| {
             let opened = self.indexes.get((path.clone(), model_dir.clone()), |_| open_index(profile, path, &encoder));
@@ -209,17 +209,6 @@ impl Loader<'_> {
             Err(never) => match never {},
         }
     }
-}
-
-fn load_encoder(settings: &Settings, model_dir: &Path) -> Result<Encoder, EncoderError> {
-    let section = &settings.encoder;
-    Encoder::load(&EncoderSettings {
-        model_dir: model_dir.to_owned(),
-        // One core is left to the actors, the search, and CXone's sockets.
-        threads: section.threads.resolve(|cores| cores.saturating_sub(1)),
-        live_capacity: section.live_queue,
-        max_batch: section.max_batch,
-    })
 }
 
 /// Opens an index. Where the tenant's articles are polled it may be empty at first.

@@ -249,7 +249,16 @@ fn profiles(written: &Written) -> Result<Vec<Profile>, SettingsError> {
     profiles.iter().map(|(name, settings)| checked(name, settings)).collect()
 }
 
-/// `[profile]` as defaults and environment leave it.
-pub(super) fn environment_profile() -> Result<ProfileSettings, SettingsError> {
-    Ok(Layers::read(None, std::env::vars())?.written()?.profile)
+/// What the tools need, which serve no tenant: two sections as defaults and environment leave them.
+#[derive(Debug)]
+pub struct ToolSettings {
+    pub encoder: EncoderSection,
+    pub profile: ProfileSettings,
+}
+
+impl ToolSettings {
+    pub fn of_environment() -> Result<Self, SettingsError> {
+        let Written { encoder, profile, .. } = Layers::read(None, std::env::vars())?.written()?;
+        Ok(Self { encoder, profile })
+    }
 }

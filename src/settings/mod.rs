@@ -12,7 +12,7 @@ mod ranges;
 mod sections;
 mod values;
 
-pub use load::{Settings, SettingsError};
+pub use load::{Settings, SettingsError, ToolSettings};
 pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, ProfileSettings, SyncSettings};
 pub use sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,

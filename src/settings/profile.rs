@@ -141,11 +141,6 @@ pub struct CallbackRules {
 }
 
 impl ProfileSettings {
-    /// What a profile is by the environment alone: for the tools, which need no tenant.
-    pub fn of_environment() -> Result<Self, super::SettingsError> {
-        super::load::environment_profile()
-    }
-
     /// How an index is asked by the tools, whatever the contract.
     pub fn index_plan(&self) -> Plan {
         self.plan(Contract::Insights, vec![Backend::Index])

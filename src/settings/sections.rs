@@ -8,7 +8,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::values::Words;
+use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
+
+use super::values::{Auto, Words};
 
 /// A number of threads, or `"auto"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,9 +111,10 @@ impl DataSettings {
 }
 
 /// `[encoder]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct EncoderSection {
     pub model_dir: PathBuf,
+    pub precision: Auto<Precision>,
     pub threads: Threads,
     pub live_queue: usize,
     pub max_batch: usize,
@@ -121,6 +124,18 @@ impl EncoderSection {
     /// The model's directory, where one is set.
     pub fn model_dir(&self) -> Option<&Path> {
         Some(self.model_dir.as_path()).filter(|dir| !dir.as_os_str().is_empty())
+    }
+
+    /// What the encoder is loaded with; `threads` gives the number for so many cores where the section says `auto`.
+    pub fn settings(&self, model_dir: Option<&Path>, threads: impl FnOnce(usize) -> usize) -> EncoderSettings {
+        let model_dir = model_dir.or_else(|| self.model_dir());
+        EncoderSettings {
+            model_dir: model_dir.map_or_else(default_model_dir, Path::to_owned),
+            precision: self.precision.0.unwrap_or_default(),
+            threads: self.threads.resolve(threads),
+            live_capacity: self.live_queue,
+            max_batch: self.max_batch,
+        }
     }
 }
 

@@ -35,7 +35,7 @@ impl FromStr for Switch {
     }
 }
 
-/// A value, or `auto` for what the contract says.
+/// A value, or `auto` for what suits the contract or the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Auto<T>(pub Option<T>);
 
@@ -49,7 +49,7 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Auto<T> {
 }
 
 fn named(text: &str, error: &dyn Display) -> String {
-    format!("`{text}`: {error}; write \"auto\" for what the contract says")
+    format!("`{text}`: {error}; or write \"auto\"")
 }
 
 /// A duration with its unit, for [`Auto`].

@@ -1,7 +1,9 @@
-//! How long the encoder takes, and what an index build beside it costs live texts.
+//! How long a text takes in either precision, and what an index build beside it costs.
 //!
-//! `cargo bench -p cuecard-encoder` prints tables; nothing passes or fails here, because a time
-//! says as much about the machine as about the encoder.
+//! `cargo bench -p cuecard-encoder --bench latency` prints tables; nothing passes or fails here, because a time
+//! says as much about the machine as about the encoder. What stands in one table was measured in turn, so that
+//! whatever else the machine did met all of it: compare within a table. `taskset -c 1` in front gives the figures for
+//! one core.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,63 +13,116 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cuecard_encoder::{Encoder, EncoderSettings};
+use cuecard_encoder::{Encoder, EncoderSettings, Precision};
 
 /// 34 word pieces with `[CLS]` and `[SEP]`.
 const SENTENCE: &str = "My order arrived yesterday with the wrong size and a broken zip, so can I swap it \
     for another new one today without paying for the shipping once again please?";
-/// 14 word pieces.
+/// 14 word pieces: what a customer says at a time, on average.
 const SHORT: &str = "Does this hotel have free parking for a very small van?";
 
-/// One live text every 50 ms: a conversation's turns never come faster, so none waits for another.
-const PACE: Duration = Duration::from_millis(50);
-const LIVE_TEXTS: usize = 300;
+const ROUNDS: usize = 9;
+/// Texts of one cell in one round.
+const TEXTS: usize = 64;
+const AT_ONCE: [usize; 4] = [1, 2, 4, 8];
+
+/// One live text every 20 ms: none waits for another.
+const PACE: Duration = Duration::from_millis(20);
+
+type Cell = Vec<f64>;
 
 fn main() {
-    let long = SENTENCE.repeat(8);
-    println!("one text after the other, and eight at once, on one thread");
-    println!(
-        "{:>8} {:>12} {:>12} {:>18} {:>16}",
-        "pieces", "live 1 ms", "live 8 ms", "live 8 ms per text", "bulk ms per text"
-    );
-    let started = Instant::now();
-    let encoder = load(1);
-    let load_time = started.elapsed();
-    for text in [SHORT, SENTENCE, &long] {
-        let pieces = encoder.encode_blocking(text).unwrap().word_pieces;
-        let one = median(30, || drop(encoder.encode_blocking(text).unwrap()));
-        let eight = median(10, || eight_at_once(&encoder, text));
-        let bulk_texts = vec![text.to_owned(); 48];
-        let bulk = median(3, || drop(encoder.embed_bulk(&bulk_texts).unwrap()));
-        println!("{pieces:>8} {one:>12.2} {eight:>12.2} {:>18.2} {:>16.2}", eight / 8.0, bulk / 48.0);
-    }
-    let megabyte = SENTENCE.repeat((1 << 20) / SENTENCE.len());
-    println!("load {load_time:.2?}");
-    println!("1 MB of text, live: {:.2} ms", median(5, || drop(encoder.encode_blocking(&megabyte).unwrap())));
-    println!("1 MB of text, cut into chunks: {:.0} ms", median(3, || drop(encoder.chunks(&megabyte, 0))));
-    drop(encoder);
+    let encoders = [Precision::F32, Precision::Int8].map(|precision| {
+        let started = Instant::now();
+        let encoder = load(precision);
+        println!("{precision}: loaded in {:.2?}", started.elapsed());
+        encoder
+    });
+    at_once(&encoders);
+    bulk(&encoders);
+    oversized(&encoders[1]);
+    beside_bulk(&encoders);
+}
 
-    println!("\nlive texts of 34 pieces, one every {PACE:?}, without and with a bulk embedding beside them");
-    println!(
-        "{:>8} {:<28} {:>8} {:>8} {:>8} {:>14}",
-        "threads", "beside", "p50 ms", "p99 ms", "max ms", "bulk texts / s"
-    );
-    for threads in [1, 2] {
-        let encoder = load(threads);
-        report(threads, "nothing", &live_times(&encoder), None);
-        for (name, text) in [("articles of 34 pieces", SENTENCE), ("articles of 256 pieces", &long)] {
-            let (times, per_second) = beside_bulk(&encoder, text);
-            report(threads, name, &times, Some(per_second));
+fn load(precision: Precision) -> Encoder {
+    let settings = EncoderSettings { precision, threads: 1, ..EncoderSettings::default() };
+    Encoder::load(&settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn at_once(encoders: &[Encoder; 2]) {
+    println!("\nlive texts at once on one thread: ms until the last is answered, p50 / p99");
+    println!("{:>6} {:>6} {:>16} {:>16} {:>16} {:>16}", "pieces", "", "1 text", "2", "4", "8");
+    for (pieces, text) in [(14, SHORT), (34, SENTENCE)] {
+        let cells = AT_ONCE.map(|count| in_turn(encoders, TEXTS / count, |encoder| all_of(encoder, text, count)));
+        for (position, encoder) in encoders.iter().enumerate() {
+            let [one, two, four, eight] = cells.each_ref().map(|cell| p50_p99(&cell[position]));
+            println!("{pieces:>6} {:>6} {one:>16} {two:>16} {four:>16} {eight:>16}", encoder.model().precision);
+        }
+        let ratio = |cell: &[Cell; 2]| at(&cell[0], 0.5) / at(&cell[1], 0.5);
+        let [one, two, four, eight] = cells.each_ref().map(ratio);
+        println!("{pieces:>6} {:>6} {one:>16.1} {two:>16.1} {four:>16.1} {eight:>16.1}", "ratio");
+    }
+}
+
+fn bulk(encoders: &[Encoder; 2]) {
+    println!("\nbulk texts a second on one thread");
+    let long = SENTENCE.repeat(8);
+    for (pieces, text) in [(34, SENTENCE), (256, &long)] {
+        let texts = vec![text.to_owned(); 48];
+        let cells = in_turn(encoders, 1, |encoder| drop(encoder.embed_bulk(&texts).unwrap()));
+        let [f32, int8] = cells.map(|cell| 48e3 / at(&cell, 0.5));
+        println!("{pieces:>6} pieces: f32 {f32:.0}, int8 {int8:.0}, ratio {:.1}", int8 / f32);
+    }
+}
+
+fn oversized(encoder: &Encoder) {
+    let text = SENTENCE.repeat((1 << 20) / SENTENCE.len());
+    println!("\n1 MB of text, live: {:.2} ms", median(5, || drop(encoder.encode_blocking(&text).unwrap())));
+    println!("1 MB of text, cut into chunks: {:.0} ms", median(3, || drop(encoder.chunks(&text, 0))));
+}
+
+fn beside_bulk(encoders: &[Encoder; 2]) {
+    println!("\nlive texts of 14 pieces, one every {PACE:?}, while one thread embeds articles: ms, p50 / p99");
+    println!("{:>6} {:>10} {:>16} {:>10} {:>16}", "", "articles", "alone", "a second", "beside them");
+    let long = SENTENCE.repeat(8);
+    for encoder in encoders {
+        for (pieces, text) in [(34, SENTENCE), (256, &long)] {
+            let (mut alone, mut beside, mut embedded) = (Vec::new(), Vec::new(), 0.0);
+            for _ in 0..ROUNDS {
+                alone.extend(paced(encoder));
+                let (times, per_second) = paced_beside(encoder, text);
+                beside.extend(times);
+                embedded += per_second / ROUNDS as f64;
+            }
+            let (alone, beside) = (sorted(alone), sorted(beside));
+            let ratio = at(&beside, 0.99) / at(&alone, 0.99);
+            println!(
+                "{:>6} {pieces:>10} {:>16} {embedded:>10.0} {:>16}   p99 ratio {ratio:.2}",
+                encoder.model().precision,
+                p50_p99(&alone),
+                p50_p99(&beside)
+            );
         }
     }
 }
 
-fn load(threads: usize) -> Encoder {
-    Encoder::load(&EncoderSettings { threads, ..EncoderSettings::default() }).unwrap_or_else(|error| panic!("{error}"))
+/// Sorted times of both in ms, measured by turns.
+fn in_turn(encoders: &[Encoder; 2], count: usize, run: impl Fn(&Encoder)) -> [Cell; 2] {
+    let mut cells = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for (encoder, cell) in encoders.iter().zip(&mut cells) {
+            run(encoder);
+            cell.extend((0..count).map(|_| milliseconds(|| run(encoder))));
+        }
+    }
+    cells.map(sorted)
 }
 
-fn eight_at_once(encoder: &Encoder, text: &str) {
-    let pending: Vec<_> = (0..8).map(|_| encoder.encode(text).unwrap()).collect();
+fn all_of(encoder: &Encoder, text: &str, count: usize) {
+    if count == 1 {
+        return drop(encoder.encode_blocking(text).unwrap());
+    }
+    let pending: Vec<_> = (0..count).map(|_| encoder.encode(text).unwrap()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         for encoding in pending {
@@ -76,32 +131,18 @@ fn eight_at_once(encoder: &Encoder, text: &str) {
     });
 }
 
-fn median(runs: usize, mut run: impl FnMut()) -> f64 {
-    run();
-    let mut times: Vec<f64> = (0..runs).map(|_| milliseconds(&mut run)).collect();
-    times.sort_by(f64::total_cmp);
-    times[runs / 2]
-}
-
-fn milliseconds(mut run: impl FnMut()) -> f64 {
+fn paced(encoder: &Encoder) -> Cell {
     let started = Instant::now();
-    run();
-    started.elapsed().as_secs_f64() * 1e3
-}
-
-/// Sorted times of paced live texts.
-fn live_times(encoder: &Encoder) -> Vec<f64> {
-    let started = Instant::now();
-    let mut times = Vec::with_capacity(LIVE_TEXTS);
-    for number in 1..=LIVE_TEXTS {
-        times.push(milliseconds(|| drop(encoder.encode_blocking(SENTENCE).unwrap())));
+    let mut times = Vec::with_capacity(TEXTS);
+    for number in 1..=TEXTS {
+        times.push(milliseconds(|| drop(encoder.encode_blocking(SHORT).unwrap())));
         thread::sleep((PACE * number as u32).saturating_sub(started.elapsed()));
     }
-    times.sort_by(f64::total_cmp);
     times
 }
 
-fn beside_bulk(encoder: &Encoder, text: &str) -> (Vec<f64>, f64) {
+/// And how many articles a second were embedded meanwhile.
+fn paced_beside(encoder: &Encoder, text: &str) -> (Cell, f64) {
     let (stop, embedded) = (AtomicBool::new(false), AtomicUsize::new(0));
     let texts = vec![text.to_owned(); 16];
     thread::scope(|scope| {
@@ -114,15 +155,33 @@ fn beside_bulk(encoder: &Encoder, text: &str) -> (Vec<f64>, f64) {
             thread::yield_now();
         }
         let (before, started) = (embedded.load(Ordering::Relaxed), Instant::now());
-        let times = live_times(encoder);
+        let times = paced(encoder);
         let per_second = (embedded.load(Ordering::Relaxed) - before) as f64 / started.elapsed().as_secs_f64();
         stop.store(true, Ordering::Relaxed);
         (times, per_second)
     })
 }
 
-fn report(threads: usize, beside: &str, times: &[f64], bulk_per_second: Option<f64>) {
-    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
-    let bulk = bulk_per_second.map_or_else(String::new, |rate| format!("{rate:.0}"));
-    println!("{threads:>8} {beside:<28} {:>8.1} {:>8.1} {:>8.1} {bulk:>14}", at(0.5), at(0.99), at(1.0));
+fn median(runs: usize, mut run: impl FnMut()) -> f64 {
+    run();
+    at(&sorted((0..runs).map(|_| milliseconds(&mut run)).collect()), 0.5)
+}
+
+fn milliseconds(run: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    run();
+    started.elapsed().as_secs_f64() * 1e3
+}
+
+fn sorted(mut times: Cell) -> Cell {
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn at(times: &[f64], share: f64) -> f64 {
+    times[((times.len() - 1) as f64 * share).round() as usize]
+}
+
+fn p50_p99(times: &[f64]) -> String {
+    format!("{:.2} / {:.2}", at(times, 0.5), at(times, 0.99))
 }

@@ -3,7 +3,7 @@
 //! **Input**: the model's three files ([`EncoderSettings::model_dir`]), then texts. Live texts
 //! ([`Encoder::encode`]) come from conversations and are answered first; bulk texts
 //! ([`Encoder::embed_bulk`]) come from indexing and give way before every batch and, inside a
-//! batch, before each half of a layer.
+//! batch, before each product.
 //!
 //! **Output**: [`Encoding`], from a single forward pass: the mean-pooled, L2-normalised vector of
 //! 384 numbers and the words that received most attention.
@@ -12,26 +12,39 @@
 //! to run. A full live lane refuses at once. A panic inside a forward pass becomes an error for
 //! the callers of that batch; the thread goes on with the next one.
 
+mod attention;
 mod batches;
+mod bert;
 mod chunks;
 mod encoder;
+mod encoding;
 mod error;
 mod forward;
+mod jobs;
 mod lanes;
+mod layers;
+mod linear;
 mod model_files;
+mod panics;
 mod phrases;
+mod precision;
+mod quantised;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod threads;
+mod torch_thread;
 mod weights;
 mod word_pieces;
 mod worker;
 
-pub use encoder::{Encoder, Encoding, PendingEncoding};
+pub use encoder::Encoder;
+pub use encoding::{Encoding, PendingEncoding};
 pub use error::EncoderError;
 pub use lanes::LiveQueue;
 pub use model_files::ModelInfo;
 pub use phrases::KeyPhrase;
+pub use precision::Precision;
 pub use settings::{EncoderSettings, default_model_dir};
 
 /// Length of every vector: what the index and the contracts are built for.

@@ -12,21 +12,28 @@ use std::{
 use rust_bert::{Activation, bert::BertConfig};
 
 use crate::{
-    DIMENSIONS, EncoderError, MAX_WORD_PIECES, forward::BertForward, weights::NamedTensors, word_pieces::WordPieces,
-    worker::guarded,
+    DIMENSIONS, EncoderError, MAX_WORD_PIECES, Precision,
+    bert::BertForward,
+    panics::guarded,
+    weights::NamedTensors,
+    word_pieces::{Excerpt, Keep, WordPieces},
 };
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const TOKENIZER: &str = "tokenizer.json";
 
+/// Any text does, with any words.
+pub(crate) const PROBE: &str = "where is my order";
+
 /// Which model made a vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
     pub name: &'static str,
     /// BLAKE3 of the weights file, lower-case hex. Vectors of two models are comparable only when
-    /// it is equal.
+    /// it is equal. The precision has no part in it: vectors of both are comparable.
     pub fingerprint: String,
+    pub precision: Precision,
     /// Length of a vector.
     pub dimensions: usize,
     /// Longest text, `[CLS]` and `[SEP]` included.
@@ -42,22 +49,39 @@ pub(crate) struct ModelFiles {
 }
 
 impl ModelFiles {
-    pub(crate) fn read(directory: &Path) -> Result<Self, EncoderError> {
+    pub(crate) fn read(directory: &Path, precision: Precision) -> Result<Self, EncoderError> {
         check_present(directory)?;
         let config = checked(directory.join(CONFIG), read_config)?;
         let vocabulary = config.vocab_size as usize;
         let word_pieces = checked(directory.join(TOKENIZER), |path| WordPieces::from_file(path, vocabulary))?;
         let weights_path = directory.join(WEIGHTS);
         let forward = checked(weights_path.clone(), |path| BertForward::new(&config, &NamedTensors::read(path)?))?;
+        let forward = match precision {
+            Precision::F32 => forward,
+            Precision::Int8 => quantised(&forward, &word_pieces)?,
+        };
         let fingerprint = checked(weights_path.clone(), fingerprint)?;
         let info = ModelInfo {
             name: "all-MiniLM-L6-v2",
             fingerprint,
+            precision,
             dimensions: DIMENSIONS,
             max_word_pieces: MAX_WORD_PIECES,
         };
         Ok(Self { weights_path, forward, word_pieces: Arc::new(word_pieces), info })
     }
+}
+
+/// What is wrong with the weights shows when they are first used, so an error here is this machine's.
+fn quantised(forward: &BertForward, word_pieces: &WordPieces) -> Result<BertForward, EncoderError> {
+    let quantised = guarded(|| {
+        let probe = word_pieces.ids(Excerpt::of(PROBE, Keep::Start), Keep::Start)?;
+        Ok(forward.quantised(&probe)?)
+    });
+    quantised.map_err(|error| EncoderError::Setting {
+        name: "precision",
+        reason: format!("int8 does not work on this machine ({error}); use f32"),
+    })
 }
 
 fn check_present(directory: &Path) -> Result<(), EncoderError> {

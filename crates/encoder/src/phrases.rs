@@ -52,20 +52,27 @@ pub(crate) struct Word {
 /// A word gets the **sum** of its pieces: attention is a share of what the model looked at, and
 /// shares add up. A word that the model must spell in pieces is also a rare one, which is what a
 /// lexical search wants. Of a repeated word the occurrence with most attention counts.
-pub(crate) fn key_phrases(words: &[Word], attention: &[f32]) -> Vec<KeyPhrase> {
-    let mut phrases: Vec<KeyPhrase> = words
-        .iter()
-        .filter(|word| is_phrase(&word.text))
-        .map(|word| KeyPhrase {
-            text: word.text.clone(),
-            attention: attention.get(word.pieces.clone()).map_or(0.0, |pieces| pieces.iter().sum()),
-        })
-        .collect();
+pub(crate) fn key_phrases(words: Vec<Word>, attention: &[f32]) -> Vec<KeyPhrase> {
+    let mut phrases: Vec<KeyPhrase> =
+        words.into_iter().filter(|word| is_phrase(&word.text)).map(|word| word.weighted(attention)).collect();
     phrases.sort_by(|left, right| right.attention.total_cmp(&left.attention));
-    let mut seen = HashSet::new();
-    phrases.retain(|phrase| seen.insert(phrase.text.clone()));
-    phrases.truncate(MAX_PHRASES);
-    phrases
+    let mut best: Vec<KeyPhrase> = Vec::with_capacity(MAX_PHRASES);
+    for phrase in phrases {
+        if best.len() == MAX_PHRASES {
+            break;
+        }
+        if best.iter().all(|better| better.text != phrase.text) {
+            best.push(phrase);
+        }
+    }
+    best
+}
+
+impl Word {
+    fn weighted(self, attention: &[f32]) -> KeyPhrase {
+        let attention = attention.get(self.pieces).map_or(0.0, |pieces| pieces.iter().sum());
+        KeyPhrase { text: self.text, attention }
+    }
 }
 
 /// Stop words and punctuation (no letter, no digit) are no phrases.
@@ -88,7 +95,7 @@ mod tests {
     #[test]
     fn pieces_add_up_and_stop_words_fall_out() {
         let words = words(&[("the", 1..2), ("warranty", 2..4), (",", 4..5), ("battery", 5..6), ("um", 6..7)]);
-        let phrases = key_phrases(&words, &[0.3, 0.2, 0.05, 0.02, 0.1, 0.06, 0.2]);
+        let phrases = key_phrases(words, &[0.3, 0.2, 0.05, 0.02, 0.1, 0.06, 0.2]);
         assert_eq!(texts(&phrases), ["warranty", "battery"]);
         assert!((phrases[0].attention - 0.07).abs() < 1e-6);
     }
@@ -97,7 +104,7 @@ mod tests {
     fn repeats_keep_their_best_place_and_five_remain() {
         let words =
             words(&[("a1", 0..1), ("b", 1..2), ("c", 2..3), ("e", 3..4), ("f", 4..5), ("a1", 5..6), ("g", 6..7)]);
-        let phrases = key_phrases(&words, &[0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.02]);
+        let phrases = key_phrases(words, &[0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.02]);
         assert_eq!(texts(&phrases), ["a1", "f", "e", "c", "b"]);
         assert_eq!(phrases[0].attention, 0.06);
     }

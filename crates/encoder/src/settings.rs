@@ -2,7 +2,7 @@
 
 use std::{env, ffi::OsString, path::PathBuf, thread};
 
-use crate::EncoderError;
+use crate::{EncoderError, Precision};
 
 /// How the encoder is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,10 +10,12 @@ pub struct EncoderSettings {
     /// Directory with `config.json`, `model.safetensors` and `tokenizer.json`.
     /// Default: [`default_model_dir`].
     pub model_dir: PathBuf,
+    /// Default: [`Precision::Int8`] where this processor can, else [`Precision::F32`].
+    pub precision: Precision,
     /// Threads of the encoder's own, one torch thread each. Default: the cores of this machine.
     pub threads: usize,
-    /// Live texts that may wait before [`EncoderError::QueueFull`]. Default: 64, which one core
-    /// works off in less than a second, well inside a stream's deadline of 4 s.
+    /// Live texts that may wait before [`EncoderError::QueueFull`]. Default: 256, which one core
+    /// works off in about a second, well inside a stream's deadline of 4 s.
     pub live_capacity: usize,
     /// Live texts that one thread takes together. Default: 8, beyond which a batch costs all its
     /// callers latency and saves no time per text.
@@ -24,8 +26,9 @@ impl Default for EncoderSettings {
     fn default() -> Self {
         Self {
             model_dir: default_model_dir(),
+            precision: Precision::default(),
             threads: thread::available_parallelism().map_or(1, usize::from),
-            live_capacity: 64,
+            live_capacity: 256,
             max_batch: 8,
         }
     }
@@ -34,10 +37,10 @@ impl Default for EncoderSettings {
 impl EncoderSettings {
     pub(crate) fn check(&self) -> Result<(), EncoderError> {
         let counts = [("threads", self.threads), ("live_capacity", self.live_capacity), ("max_batch", self.max_batch)];
-        match counts.into_iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(EncoderError::Setting { name, reason: "must be at least 1".to_owned() }),
-            None => Ok(()),
+        if let Some((name, _)) = counts.into_iter().find(|(_, value)| *value == 0) {
+            return Err(EncoderError::Setting { name, reason: "must be at least 1".to_owned() });
         }
+        self.precision.check()
     }
 }
 

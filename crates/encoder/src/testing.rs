@@ -1,25 +1,30 @@
-//! The real model for unit tests: read once per test binary.
+//! The real model for unit tests, in both precisions: read once per test binary.
 
 #![allow(clippy::unwrap_used)]
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use crate::{
-    forward::BertForward, model_files::ModelFiles, settings::default_model_dir, word_pieces::WordPieces,
-    worker::become_torch_thread,
+    Precision, bert::BertForward, model_files::ModelFiles, settings::default_model_dir,
+    torch_thread::become_torch_thread, word_pieces::WordPieces,
 };
 
 struct TestModel {
     word_pieces: Arc<WordPieces>,
-    forward: Mutex<BertForward>,
+    f32: Mutex<BertForward>,
+    int8: Mutex<BertForward>,
 }
 
 static MODEL: LazyLock<TestModel> = LazyLock::new(|| {
-    let files = ModelFiles::read(&default_model_dir()).unwrap_or_else(|error| panic!("{error}"));
-    TestModel { word_pieces: files.word_pieces, forward: Mutex::new(files.forward) }
+    let read = |precision| {
+        let _no_grad = become_torch_thread();
+        ModelFiles::read(&default_model_dir(), precision).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let (f32, int8) = (read(Precision::F32), read(Precision::Int8));
+    TestModel { word_pieces: f32.word_pieces, f32: Mutex::new(f32.forward), int8: Mutex::new(int8.forward) }
 });
 
 pub(crate) fn word_pieces() -> Arc<WordPieces> {
@@ -27,8 +32,12 @@ pub(crate) fn word_pieces() -> Arc<WordPieces> {
 }
 
 /// Runs `call` with the model, on this thread as torch thread.
-pub(crate) fn with_forward<T>(call: impl FnOnce(&BertForward) -> T) -> T {
-    let forward = MODEL.forward.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+pub(crate) fn with_forward<T>(precision: Precision, call: impl FnOnce(&BertForward) -> T) -> T {
+    let forward = match precision {
+        Precision::F32 => &MODEL.f32,
+        Precision::Int8 => &MODEL.int8,
+    };
+    let forward = forward.lock().unwrap_or_else(PoisonError::into_inner);
     let _no_grad = become_torch_thread();
     call(&forward)
 }

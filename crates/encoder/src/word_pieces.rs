@@ -4,7 +4,7 @@
 //! The packaged tokeniser pads everything to 128 and cuts at 128; both are switched off, and
 //! cutting is done here, at the end that the caller wants kept.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use tokenizers::{Encoding as Tokens, Tokenizer};
 
@@ -47,6 +47,13 @@ pub(crate) struct Pieces {
     pub(crate) truncated: bool,
 }
 
+/// As much of a text as was tokenised, and what of it goes into the model.
+struct Window<'a> {
+    excerpt: Excerpt<'a>,
+    tokens: Tokens,
+    kept: Range<usize>,
+}
+
 pub(crate) struct WordPieces {
     tokenizer: Tokenizer,
     start_id: i64,
@@ -71,29 +78,39 @@ impl WordPieces {
 
     /// The model's input for a text, its end or its beginning if it is too long.
     pub(crate) fn pieces(&self, excerpt: Excerpt<'_>, keep: Keep) -> Result<Pieces, EncoderError> {
+        let window = self.window(excerpt, keep)?;
+        Ok(Pieces {
+            ids: self.input(&window),
+            truncated: window.excerpt.cut || window.kept.len() < window.tokens.len(),
+            words: words(window.excerpt.text, &window.tokens, window.kept),
+        })
+    }
+
+    /// The same without the words.
+    pub(crate) fn ids(&self, excerpt: Excerpt<'_>, keep: Keep) -> Result<Vec<i64>, EncoderError> {
+        Ok(self.input(&self.window(excerpt, keep)?))
+    }
+
+    fn window<'a>(&self, excerpt: Excerpt<'a>, keep: Keep) -> Result<Window<'a>, EncoderError> {
         let mut window_bytes = FIRST_WINDOW_BYTES;
         loop {
             let window = excerpt.shorten(window_bytes, keep);
             let tokens = self.tokenize(window.text)?;
-            let whole_words = whole_words(&tokens, window.cut, keep);
-            if whole_words.len() >= MAX_TEXT_PIECES || window.text.len() == excerpt.text.len() {
-                return Ok(self.assemble(window, &tokens, whole_words, keep));
+            let whole = whole_words(&tokens, window.cut, keep);
+            if whole.len() >= MAX_TEXT_PIECES || window.text.len() == excerpt.text.len() {
+                let kept = match keep {
+                    Keep::Start => whole.start..whole.end.min(whole.start + MAX_TEXT_PIECES),
+                    Keep::End => whole.end.saturating_sub(MAX_TEXT_PIECES).max(whole.start)..whole.end,
+                };
+                return Ok(Window { excerpt: window, tokens, kept });
             }
             window_bytes *= 4;
         }
     }
 
-    fn assemble(&self, window: Excerpt<'_>, tokens: &Tokens, usable: std::ops::Range<usize>, keep: Keep) -> Pieces {
-        let kept = match keep {
-            Keep::Start => usable.start..usable.end.min(usable.start + MAX_TEXT_PIECES),
-            Keep::End => usable.end.saturating_sub(MAX_TEXT_PIECES).max(usable.start)..usable.end,
-        };
-        let ids = tokens.get_ids()[kept.clone()].iter().map(|&id| i64::from(id));
-        Pieces {
-            ids: std::iter::once(self.start_id).chain(ids).chain([self.end_id]).collect(),
-            truncated: window.cut || kept.len() < tokens.len(),
-            words: words(window.text, tokens, kept),
-        }
+    fn input(&self, window: &Window<'_>) -> Vec<i64> {
+        let ids = window.tokens.get_ids()[window.kept.clone()].iter().map(|&id| i64::from(id));
+        std::iter::once(self.start_id).chain(ids).chain([self.end_id]).collect()
     }
 
     /// Where the word pieces of a whole text start.
@@ -133,7 +150,7 @@ impl<'a> Excerpt<'a> {
 
 /// The tokens of a window without the word that its cut may have split, so that what is left is
 /// what the whole text gives. All of them if that word is all there is.
-fn whole_words(tokens: &Tokens, cut: bool, keep: Keep) -> std::ops::Range<usize> {
+fn whole_words(tokens: &Tokens, cut: bool, keep: Keep) -> Range<usize> {
     let word_ids = tokens.get_word_ids();
     let all = 0..word_ids.len();
     if !cut {
@@ -147,7 +164,7 @@ fn whole_words(tokens: &Tokens, cut: bool, keep: Keep) -> std::ops::Range<usize>
 }
 
 /// The words whose pieces all lie in `kept`, with positions that count `[CLS]`.
-fn words(text: &str, tokens: &Tokens, kept: std::ops::Range<usize>) -> Vec<Word> {
+fn words(text: &str, tokens: &Tokens, kept: Range<usize>) -> Vec<Word> {
     let (word_ids, offsets) = (tokens.get_word_ids(), tokens.get_offsets());
     let mut words = Vec::new();
     let mut first = kept.start;

@@ -4,43 +4,19 @@
 //! came with it. An error or a panic inside the model answers the callers of that batch; the
 //! thread goes on.
 
-use std::{
-    any::Any,
-    panic::{self, AssertUnwindSafe},
-    sync::{Arc, Once, mpsc},
-};
-
-use tokio::sync::oneshot;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     EncoderError,
-    batches::{self, LIVE_MAX_PADDED_PIECES},
-    encoder::Encoding,
+    batches::{self, LIVE_MAX_PIECES},
+    encoding::{Encoding, LiveReply},
     forward::Forward,
-    lanes::{Lanes, Work},
+    jobs::{BulkJob, EncoderLanes, LiveJob},
+    lanes::Work,
+    panics::guarded,
     phrases::key_phrases,
     word_pieces::{Excerpt, Keep, Pieces, WordPieces},
 };
-
-/// A text from a conversation.
-pub(crate) struct LiveJob {
-    pub(crate) text: String,
-    /// Its beginning was left out already.
-    pub(crate) cut: bool,
-    pub(crate) reply: oneshot::Sender<Result<Encoding, EncoderError>>,
-}
-
-/// A batch of texts to embed.
-pub(crate) struct BulkJob {
-    pub(crate) texts: Vec<Vec<i64>>,
-    /// What the answer is labelled with: the texts' places in the caller's list.
-    pub(crate) positions: Vec<usize>,
-    pub(crate) reply: mpsc::Sender<BulkAnswer>,
-}
-
-pub(crate) type BulkAnswer = (Vec<usize>, Result<Vec<Vec<f32>>, EncoderError>);
-
-pub(crate) type EncoderLanes = Lanes<LiveJob, BulkJob>;
 
 pub(crate) struct Worker<F> {
     pub(crate) lanes: Arc<EncoderLanes>,
@@ -55,41 +31,40 @@ impl<F: Forward> Worker<F> {
         while let Some(work) = self.lanes.next() {
             match work {
                 Work::Live(jobs) => self.serve_live(jobs),
-                Work::Bulk(job) => self.serve_bulk(job),
+                Work::Bulk(job) => self.serve_bulk(&job),
             }
         }
     }
 
     fn serve_live(&self, jobs: Vec<LiveJob>) {
-        let mut ready: Vec<(Pieces, oneshot::Sender<_>)> = Vec::with_capacity(jobs.len());
+        let mut ready: VecDeque<(Pieces, LiveReply)> = VecDeque::with_capacity(jobs.len());
         for job in jobs.into_iter().filter(|job| !job.reply.is_closed()) {
             let excerpt = Excerpt { text: &job.text, cut: job.cut };
             match guarded(|| self.word_pieces.pieces(excerpt, Keep::End)) {
-                Ok(pieces) => ready.push((pieces, job.reply)),
+                Ok(pieces) => ready.push_back((pieces, job.reply)),
                 Err(error) => answer(job.reply, Err(error)),
             }
         }
         let lengths: Vec<usize> = ready.iter().map(|(pieces, _)| pieces.ids.len()).collect();
-        let mut ready: Vec<Option<_>> = ready.into_iter().map(Some).collect();
-        for batch in batches::plan(&lengths, self.max_batch, LIVE_MAX_PADDED_PIECES) {
-            self.encode_batch(batch.into_iter().filter_map(|position| ready[position].take()).collect());
+        for batch in batches::plan(&lengths, self.max_batch, LIVE_MAX_PIECES) {
+            self.encode_batch(ready.drain(..batch.len()).collect());
         }
     }
 
-    fn encode_batch(&self, batch: Vec<(Pieces, oneshot::Sender<Result<Encoding, EncoderError>>)>) {
+    fn encode_batch(&self, batch: Vec<(Pieces, LiveReply)>) {
         let texts: Vec<&[i64]> = batch.iter().map(|(pieces, _)| pieces.ids.as_slice()).collect();
         match guarded(|| self.forward.run(&texts, true, &mut || ())) {
             Ok(outputs) => {
                 let outputs = outputs.embeddings.into_iter().zip(outputs.attention);
                 for ((pieces, reply), (embedding, attention)) in batch.into_iter().zip(outputs) {
-                    answer(reply, Ok(encoding(&pieces, embedding, &attention)));
+                    answer(reply, Ok(encoding(pieces, embedding, &attention)));
                 }
             }
             Err(error) => batch.into_iter().for_each(|(_, reply)| answer(reply, Err(error.clone()))),
         }
     }
 
-    fn serve_bulk(&self, job: BulkJob) {
+    fn serve_bulk(&self, job: &BulkJob) {
         let texts: Vec<&[i64]> = job.texts.iter().map(Vec::as_slice).collect();
         let mut give_way = || {
             while let Some(jobs) = self.lanes.take_live() {
@@ -98,69 +73,42 @@ impl<F: Forward> Worker<F> {
         };
         let embeddings = guarded(|| self.forward.run(&texts, false, &mut give_way)).map(|outputs| outputs.embeddings);
         // A caller that has given up after another batch's error no longer listens.
-        let _ = job.reply.send((job.positions, embeddings));
+        let _ = job.reply.send((job.first, embeddings));
     }
 }
 
-fn encoding(pieces: &Pieces, embedding: Vec<f32>, attention: &[f32]) -> Encoding {
+fn encoding(pieces: Pieces, embedding: Vec<f32>, attention: &[f32]) -> Encoding {
     Encoding {
         embedding,
-        key_phrases: key_phrases(&pieces.words, attention),
         word_pieces: pieces.ids.len(),
         truncated: pieces.truncated,
+        key_phrases: key_phrases(pieces.words, attention),
     }
 }
 
 /// A caller that dropped its future meanwhile wants no answer.
-fn answer(reply: oneshot::Sender<Result<Encoding, EncoderError>>, encoding: Result<Encoding, EncoderError>) {
+fn answer(reply: LiveReply, encoding: Result<Encoding, EncoderError>) {
     let _ = reply.send(encoding);
-}
-
-/// Turns a panic into an error. What the call touched is dropped with it or, like the model's
-/// weights, is only read, so nothing half changed is used again.
-pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, EncoderError>) -> Result<T, EncoderError> {
-    panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
-        let reason = first_line(panic_message(payload.as_ref()));
-        tracing::error!(reason, "the encoder panicked; its callers get an error");
-        Err(EncoderError::Failed(format!("panic: {reason}")))
-    })
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("without a message")
-}
-
-/// Torch puts a C++ stack trace behind its message, as lines or, in a panic, as escaped ones.
-pub(crate) fn first_line(message: &str) -> &str {
-    let line = message.lines().next().unwrap_or_default();
-    line.split("\\n").next().unwrap_or_default()
-}
-
-/// Gives this thread one torch thread: itself. Returns the guard under which nothing is recorded
-/// for gradients.
-pub(crate) fn become_torch_thread() -> tch::NoGradGuard {
-    static INTEROP: Once = Once::new();
-    INTEROP.call_once(|| {
-        // Torch allows this once per process; somebody else's choice stays, and harms nobody here.
-        if tch::get_num_interop_threads() != 1 {
-            let _ = panic::catch_unwind(|| tch::set_num_interop_threads(1));
-        }
-    });
-    tch::set_num_threads(1);
-    tch::no_grad_guard()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{sync::Mutex, thread};
+    use std::{
+        sync::{Mutex, mpsc},
+        thread,
+    };
+
+    use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{DIMENSIONS, forward::Outputs, lanes::Limits, testing};
+    use crate::{
+        DIMENSIONS,
+        forward::{GiveWay, Outputs},
+        jobs::BulkAnswer,
+        lanes::{Lanes, Limits},
+        testing,
+    };
 
     /// Writes down what runs; `disturb` is called in the middle of bulk work; the id 666 panics.
     struct Scripted<'a> {
@@ -171,7 +119,7 @@ mod tests {
     const PANICS: i64 = 666;
 
     impl Forward for Scripted<'_> {
-        fn run(&self, batch: &[&[i64]], attention: bool, give_way: &mut dyn FnMut()) -> Result<Outputs, EncoderError> {
+        fn run(&self, batch: &[&[i64]], attention: bool, give_way: GiveWay<'_>) -> Result<Outputs, EncoderError> {
             let lane = if attention { "live" } else { "bulk" };
             let note = |what: &str| self.events.lock().unwrap().push(format!("{lane} {what}"));
             note(&format!("{} starts", batch.len()));
@@ -213,8 +161,7 @@ mod tests {
 
     fn bulk(texts: &[&[i64]]) -> (BulkJob, mpsc::Receiver<BulkAnswer>) {
         let (reply, answer) = mpsc::channel();
-        let texts: Vec<Vec<i64>> = texts.iter().map(|text| text.to_vec()).collect();
-        (BulkJob { positions: (0..texts.len()).collect(), texts, reply }, answer)
+        (BulkJob { first: 7, texts: texts.iter().map(|text| text.to_vec()).collect(), reply }, answer)
     }
 
     #[test]
@@ -248,8 +195,8 @@ mod tests {
         let events = with_worker(&lanes, &|| (), || {
             let (broken, answer) = bulk(&[&[1], &[PANICS]]);
             assert!(lanes.push_bulk(broken));
-            let (positions, outcome) = answer.recv().unwrap();
-            assert_eq!(positions, [0, 1]);
+            let (first, outcome) = answer.recv().unwrap();
+            assert_eq!(first, 7);
             assert_eq!(outcome.unwrap_err(), EncoderError::Failed("panic: scripted panic".to_owned()));
 
             let (job, answer) = live("still there?");
