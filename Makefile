@@ -9,8 +9,13 @@ demo: setup
 	@$(ENV) cargo build --release --workspace --bins
 	@$(ENV) "$$CARGO_TARGET_DIR/release/cuecard" demo
 
+# Against real databases, which are stopped at the end; CUECARD_SKIP_SERVICES=1 leaves out the tests that need them.
 test: setup
-	@$(ENV) CUECARD_SKIP_SERVICES=$${CUECARD_SKIP_SERVICES-1} cargo test --release --workspace
+	@$(ENV) cargo test --release --workspace --no-run
+	@$(ENV) if [ "$${CUECARD_SKIP_SERVICES:-}" != 1 ]; then \
+	  services="$$(scripts/services start)"; trap 'scripts/services stop' EXIT; eval "$$services"; \
+	fi; \
+	cargo test --release --workspace
 
 build: setup
 	@$(ENV) cargo build --release --workspace --bins

@@ -14,9 +14,17 @@ fn main() -> ExitCode {
     match command.run() {
         Ok(code) => code,
         Err(error) => {
-            // One line per cause, the first says what failed, the last why.
-            eprintln!("cuecard: {error:#}");
+            eprintln!("cuecard: {}", in_full(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What failed, and each cause that this does not name already.
+fn in_full(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
 }

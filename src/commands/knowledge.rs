@@ -109,7 +109,9 @@ pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encode
     if let Some(reason) = &import.not_taken_over {
         eprintln!("none is taken over: {reason}");
     }
-    publish(directory, update, &taken_over)
+    let mut report = publish(directory, update, &taken_over)?;
+    report.embedded = report.embedded.saturating_sub(taken_over.answered());
+    Ok(report)
 }
 
 fn publish(directory: &Path, update: Update, encoder: &dyn TextEncoder) -> anyhow::Result<BuildReport> {

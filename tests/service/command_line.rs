@@ -1,5 +1,6 @@
 //! The tools at the terminal: what they print, how they end, and what they say about input that is no use.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,13 +33,15 @@ fn json(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-/// Ended with code 1, nothing on stdout, and all of this on stderr.
+/// Ended with code 1, nothing on stdout, and all of this on stderr, nothing of it twice.
 fn assert_refused(ended: &Ended, expected: &[&str]) {
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stderr.starts_with("cuecard: "), "{}", ended.stderr);
     for part in expected {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
+    let parts: Vec<_> = ended.stderr.split(": ").map(str::trim).collect();
+    assert_eq!(parts.iter().collect::<BTreeSet<_>>().len(), parts.len(), "{}", ended.stderr);
 }
 
 /// A tenant with everything that is needed.

@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod api;
+mod backends;
 mod command_line;
 mod durability;
 mod graph;

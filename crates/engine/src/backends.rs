@@ -131,8 +131,7 @@ fn of_chroma(hit: ChromaHit) -> Candidate {
         title: hit.title.unwrap_or_default(),
         body: hit.document.clone(),
         url: hit.url,
-        // Contract 000 names a document without a source so.
-        source_name: Some(hit.source.unwrap_or_else(|| "unknown".to_owned())),
+        source_name: Some(hit.source),
         ..Article::default()
     };
     let scores = Scores { cosine: Some(hit.relevance as f32), ..Scores::default() };

@@ -137,12 +137,12 @@ async fn a_hit_brings_its_document_and_what_the_metadata_say() {
     let first = async |text: &str| collection.query(&encoder.vector(text), 1).await.unwrap().remove(0);
     let hit = first("Guests park in the garage").await;
     assert_eq!((hit.id.as_str(), hit.document.as_str()), ("p1", "Guests park in the garage"));
-    let said = [hit.source, hit.title, hit.url];
+    let said = [Some(hit.source), hit.title, hit.url];
     assert_eq!(said, ["hotel.pdf", "Parking", "https://kb/p1"].map(|text| Some(text.to_owned())));
     let hit = first("Breakfast is at eight").await;
-    assert_eq!((hit.id.as_str(), hit.source, hit.title, hit.url), ("p3", None, None, None));
+    assert_eq!((hit.id.as_str(), hit.source.as_str(), hit.title, hit.url), ("p3", "unknown", None, None));
     let hit = first("lonely").await;
-    assert_eq!((hit.document.as_str(), hit.source.as_deref(), hit.title), ("", Some("7"), None));
+    assert_eq!((hit.document.as_str(), hit.source.as_str(), hit.title), ("", "7", None));
     assert_eq!(collection.query(&encoder.vector("x"), 100).await.unwrap().len(), 4);
     assert!(collection.query(&encoder.vector("x"), 0).await.unwrap().is_empty());
 }
@@ -296,12 +296,12 @@ async fn an_import_takes_the_vectors_over_and_embeds_nothing() {
     assert_eq!((report.articles, report.embedded, taken_over.answered()), (601, 601, 601));
     assert!(encoder.asked().is_empty());
     let index = Index::open(directory.path(), None).unwrap();
-    for (text, id, source) in [("Document number 3 speaks of thing3", "d0003", Some("3.pdf")), (titled, "titled", None)]
+    for (text, id, source) in [("Document number 3 speaks of thing3", "d0003", "3.pdf"), (titled, "titled", "unknown")]
     {
         let hit = index.nearest(&encoder.vector(text), 1)[0];
         assert!(hit.cosine > 0.9999, "{}", hit.cosine);
         let article = index.article(hit.article);
-        assert_eq!((article.id.as_str(), article.source_name.as_deref()), (id, source));
+        assert_eq!((article.id.as_str(), article.source_name.as_deref()), (id, Some(source)));
     }
 }
 

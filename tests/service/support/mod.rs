@@ -3,6 +3,7 @@
 mod admin;
 mod caller;
 mod command;
+mod databases;
 mod knowledge;
 mod service;
 mod speech;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use admin::Admin;
 pub use caller::{Answered, Caller};
 pub use command::{Ended, Process, run};
+pub use databases::{Chroma, address, unique};
 pub use knowledge::{ARTICLES, CONVERSATIONS, QUIET, body_of, build_index, index, questions};
 pub use service::{Service, environment, refuse_all, simulator};
 pub use speech::{first_article, pushes, say, send, shown, until, until_shown};

@@ -24,8 +24,8 @@ pub struct ChromaHit {
     pub id: String,
     /// Empty for a record without a document.
     pub document: String,
-    /// The metadata's `source`.
-    pub source: Option<String>,
+    /// The metadata's `source`, `unknown` without one.
+    pub source: String,
     /// The metadata's `title`.
     pub title: Option<String>,
     /// The metadata's `url`.
@@ -156,7 +156,7 @@ impl ChromaCollection {
         // A record whose distance is no number lies nowhere.
         let hits = ids.into_iter().zip(fields).filter_map(|(id, ((document, metadata), distance))| {
             let metadata = Metadata::from(metadata);
-            let (source, title, url) = (metadata.text("source"), metadata.text("title"), metadata.text("url"));
+            let (source, title, url) = (metadata.source(), metadata.text("title"), metadata.text("url"));
             let document = document.unwrap_or_default();
             Some(ChromaHit { id, document, source, title, url, relevance: space.relevance(distance?) })
         });

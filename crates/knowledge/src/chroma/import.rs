@@ -20,8 +20,8 @@ use crate::vectors::cosine;
 /// Documents embedded anew: another model agrees on none of them, so a few decide.
 const SAMPLE: usize = 8;
 
-/// Above what rounding and 8-bit weights cost (0.9999 was measured), far below what any other model reaches.
-const SAME: f32 = 0.999;
+/// Below what multiplying in 8 bits costs (0.9974 was the lowest of 12,039 articles), far above what another model reaches.
+const SAME: f32 = 0.99;
 
 /// What an import found.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -42,6 +42,11 @@ impl From<Option<Map<String, Value>>> for Metadata {
 }
 
 impl Metadata {
+    /// The field `source`, or what stands for a missing one.
+    pub fn source(&self) -> String {
+        self.text("source").unwrap_or_else(|| UNKNOWN_SOURCE.to_owned())
+    }
+
     /// A field as text; none for a blank one, or one that is no single value.
     pub fn text(&self, name: &str) -> Option<String> {
         let text = match self.0.get(name)? {
@@ -52,6 +57,9 @@ impl Metadata {
         (!text.trim().is_empty()).then_some(text)
     }
 }
+
+/// What contract 000 calls the source of a document that names none.
+const UNKNOWN_SOURCE: &str = "unknown";
 
 /// Fields of an article that a record's metadata do not fill under their own names.
 const OWN: [&str; 5] = ["id", "title", "body", "url", "source_name"];
@@ -71,7 +79,7 @@ impl ChromaRecord {
         }
         let mut article = self.with_metadata();
         (article.id, article.title, article.body) = (self.id.clone(), title, body);
-        (article.url, article.source_name) = (self.metadata.text("url"), self.metadata.text("source"));
+        (article.url, article.source_name) = (self.metadata.text("url"), Some(self.metadata.source()));
         Some(article)
     }
 
@@ -137,6 +145,7 @@ mod tests {
             assert_eq!(record(document, &metadata).article().is_some(), is_article);
         }
         let metadata = record(None, &json!({"source": 7, "title": ["T"], "url": true})).metadata;
+        assert_eq!((metadata.source().as_str(), Metadata::default().source().as_str()), ("7", "unknown"));
         let texts = ["source", "title", "url", "none"].map(|name| metadata.text(name));
         assert_eq!(texts, [Some("7".to_owned()), None, Some("true".to_owned()), None]);
     }

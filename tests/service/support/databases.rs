@@ -1,0 +1,69 @@
+//! The databases of `scripts/services`. Without them a test fails with what to run, or, with `CUECARD_SKIP_SERVICES=1`,
+//! says openly that it skips.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
+use serde_json::{Value, json};
+
+/// What the environment says of a service; `None` when the test is to be skipped.
+pub fn address(name: &str) -> Option<String> {
+    if let Ok(address) = std::env::var(name) {
+        return Some(address);
+    }
+    assert!(
+        std::env::var("CUECARD_SKIP_SERVICES").as_deref() == Ok("1"),
+        "{name} is not set; run eval \"$(scripts/services start)\", or skip with CUECARD_SKIP_SERVICES=1"
+    );
+    println!("skipped: {name} is not set and CUECARD_SKIP_SERVICES=1");
+    None
+}
+
+/// Other tests use the same database at the same time, hence names of one's own.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A Chroma server, filled as the document's own program fills it: texts with metadata and the model's vectors.
+pub struct Chroma {
+    pub url: String,
+    client: reqwest::Client,
+}
+
+impl Chroma {
+    pub fn running() -> Option<Self> {
+        let url = address("CHROMA_URL")?;
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Some(Self { url, client: reqwest::Client::builder().no_proxy().build().unwrap() })
+    }
+
+    /// A new collection of these texts, each with its metadata; gives its name.
+    pub async fn filled(&self, space: &str, records: &[(&str, Value)]) -> String {
+        let documents: Vec<_> = records.iter().map(|(document, _)| (*document).to_owned()).collect();
+        let encoder = Encoder::load(&EncoderSettings { threads: 1, ..EncoderSettings::default() }).unwrap();
+        let embeddings = encoder.embed_bulk(&documents).unwrap();
+        self.filled_with(space, records, &embeddings).await
+    }
+
+    /// The same with vectors from elsewhere.
+    pub async fn filled_with(&self, space: &str, records: &[(&str, Value)], embeddings: &[Vec<f32>]) -> String {
+        let name = unique("kb_chunks");
+        let configuration = json!({"hnsw": {"space": space}});
+        let made = self.post("", json!({"name": name, "configuration": configuration})).await;
+        let (documents, metadatas): (Vec<_>, Vec<_>) = records.iter().cloned().unzip();
+        let ids: Vec<_> = (0..documents.len()).map(|number| format!("chunk-{number}")).collect();
+        let body = json!({"ids": ids, "documents": documents, "metadatas": metadatas, "embeddings": embeddings});
+        self.post(&format!("/{}/add", made["id"].as_str().unwrap()), body).await;
+        name
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let collections = "/api/v2/tenants/default_tenant/databases/default_database/collections";
+        let answer = self.client.post(format!("{}{collections}{path}", self.url)).json(&body).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
