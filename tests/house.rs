@@ -116,3 +116,38 @@ fn the_readme_has_every_room_on_its_map() {
         assert!(page.contains(&format!("| [{folder}](")), "{folder}");
     }
 }
+
+/// The tests of `tests/service` as `module::name`.
+fn end_to_end_tests() -> BTreeSet<String> {
+    let files = fs::read_dir(Path::new(ROOT).join("tests/service")).unwrap().map(|entry| entry.unwrap().path());
+    let sources = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let tests = sources.flat_map(|path| {
+        let module = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let source = fs::read_to_string(&path).unwrap();
+        let after_attribute = source.split("test]\n").skip(1);
+        let names = after_attribute.filter_map(|rest| {
+            let signature = rest.lines().next()?.trim_start_matches("async ").strip_prefix("fn ")?;
+            Some(format!("{module}::{}", signature.split('(').next()?))
+        });
+        names.collect::<Vec<_>>()
+    });
+    tests.collect()
+}
+
+#[test]
+fn the_contracts_page_names_tests_that_exist_in_every_cell() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/contracts.md")).unwrap();
+    let tests = end_to_end_tests();
+    let is_test =
+        |word: &str| word.contains("::") && word.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
+    let named: Vec<&str> = page.split('`').filter(|word| is_test(word)).collect();
+    assert!(named.len() > 100, "{} tests are named", named.len());
+    let unknown: BTreeSet<_> = named.into_iter().filter(|name| !tests.contains(*name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    let (_, answers) = page.split_once("## What CXone answers").unwrap();
+    for row in answers.lines().filter(|line| line.starts_with("| ") && !line.contains("|---")) {
+        let is_head = !row.contains("::");
+        let mut cells = row.trim_matches('|').split(" | ").skip(1);
+        assert!(is_head || cells.all(|cell| !cell.trim().is_empty()), "an empty cell: {row}");
+    }
+}

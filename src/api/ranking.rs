@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
+use cuecard_actors::cxone::answers::GiveUpReason;
 use cuecard_actors::cxone::ranking::{self, RankingRequest, RankingSubmission, ranking_checksum};
 use cuecard_actors::cxone::{Contract, InteractionId};
 use cuecard_actors::ledger::{Click, LedgerError, RankingEntry, RankingStatus};
@@ -111,8 +112,14 @@ fn rounded(value: f64, places: usize) -> f64 {
     format!("{value:.places$}").parse().unwrap_or(value)
 }
 
+/// CXone fails on boosts that lie too far apart and does not say so.
 fn wording(status: u16, refusal: &Refusal) -> Problem {
-    as_it_came(status, refusal)
+    let problem = as_it_came(status, refusal);
+    if status < 500 {
+        return problem;
+    }
+    let detail = format!("{}; {}", problem.detail, GiveUpReason::RankingFailed(status));
+    Problem { detail, ..problem }
 }
 
 fn unrecorded(what: &str, error: &LedgerError) -> Problem {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cuecard_simulator::{CutMoment, Fault, FaultKind, RetryAfter, Route, RunningSimulator};
+use cuecard_simulator::{Route, RunningSimulator};
 use serde_json::{Value, json};
 
 use crate::support::{Caller, Service, simulator};
@@ -13,14 +13,6 @@ const PATH: &str = "/agent-assist/query";
 
 fn question(query: &str) -> Value {
     json!({"interaction_id": "INT-987654321", "query": query, "agent_id": "agent-7"})
-}
-
-fn inject(simulator: &RunningSimulator, times: u32, fault: FaultKind) {
-    simulator.inject(Fault { route: Route::Graph, times, fault });
-}
-
-fn wait_told(seconds: u64) -> FaultKind {
-    FaultKind::Answer { status: 429, retry_after: Some(RetryAfter::Seconds(seconds)), body: None }
 }
 
 async fn service(simulator: &RunningSimulator) -> (Service, Caller) {
@@ -98,49 +90,6 @@ async fn nothing_found_is_no_results() {
         assert_eq!((answer.status, answer.json()), (200, expected), "{query}");
     }
     assert_eq!(simulator.received_on(Route::Graph).len(), before);
-    service.finish(&simulator).await;
-}
-
-#[actix_rt::test]
-async fn what_cxone_refuses_is_told_in_the_contracts_words() {
-    let simulator = simulator();
-    let (service, caller) = service(&simulator).await;
-    let persistent = "Persistent rate limit or authentication failure";
-    // (fault, times, status, detail)
-    let table = [
-        (FaultKind::status(401), 2, 401, persistent),
-        (FaultKind::status(403), 1, 403, "Missing agentassist:interactions:write scope"),
-        (FaultKind::status(404), 1, 404, "CXone interaction not found or inactive"),
-        (FaultKind::status(400), 1, 400, "scripted fault"),
-        (FaultKind::status(409), 1, 409, "scripted fault"),
-        (FaultKind::status(500), 3, 500, "scripted fault"),
-        (wait_told(1), 3, 429, persistent),
-        (wait_told(600), 1, 429, persistent),
-    ];
-    for (fault, times, status, detail) in table {
-        inject(&simulator, times, fault);
-        let answer = caller.post(PATH, &question("dog on board")).await;
-        assert_eq!(answer.status, status, "{}", answer.text);
-        assert!(answer.detail().contains(detail), "{}", answer.text);
-    }
-    service.stop().await;
-}
-
-#[actix_rt::test]
-async fn what_passes_is_waited_out_and_the_caller_sees_success() {
-    let simulator = simulator();
-    let (service, caller) = service(&simulator).await;
-    let table = [
-        (FaultKind::status(401), 1),
-        (FaultKind::status(503), 2),
-        (wait_told(1), 1),
-        (FaultKind::Cut { moment: CutMoment::AfterHandling }, 1),
-    ];
-    for (fault, times) in table {
-        inject(&simulator, times, fault.clone());
-        let answer = caller.post(PATH, &question("dog on board")).await;
-        assert_eq!(answer.json()["status"], "success", "{fault:?}: {}", answer.text);
-    }
     service.finish(&simulator).await;
 }
 

@@ -8,6 +8,7 @@ mod api;
 mod backends;
 mod command_line;
 mod durability;
+mod every_contract;
 mod graph;
 mod insights;
 mod rag;

@@ -92,31 +92,6 @@ async fn played_conversations_bring_the_right_card_first() {
 }
 
 #[actix_rt::test]
-async fn what_cxone_refuses_is_not_repeated_and_what_passes_is_waited_out() {
-    let simulator = simulator();
-    let service = service(&simulator, &[("CUECARD__PROFILE__DEADLINE", "50s")]).await;
-    let refused = async |number: f64| {
-        let labels = [("outcome", "refused")];
-        service.admin.until("refused", |metrics| metrics.sum("cuecard_cards_total", &labels) == number).await;
-    };
-    for (number, status) in [(1, 400), (2, 403), (3, 404), (4, 409)] {
-        simulator.inject(Fault { route: Route::Snippets, times: 1, fault: FaultKind::status(status) });
-        send(&simulator, &event(&format!("refused-{number}"), "active", DOG)).await;
-        refused(f64::from(number)).await;
-        assert_eq!(simulator.received_on(Route::Snippets).len(), number as usize, "{status} is answered once");
-    }
-    for (number, status, times) in [(1, 401, 1), (2, 500, 2), (3, 503, 1), (4, 429, 1)] {
-        simulator.inject(Fault { route: Route::Snippets, times, fault: FaultKind::status(status) });
-        send(&simulator, &event(&format!("passes-{number}"), "active", DOG)).await;
-        until_shown(&simulator, number).await;
-    }
-    simulator.inject(Fault { route: Route::Snippets, times: 2, fault: FaultKind::status(401) });
-    send(&simulator, &event("refused-5", "active", DOG)).await;
-    refused(5.0).await;
-    service.finish(&simulator).await;
-}
-
-#[actix_rt::test]
 async fn the_token_travels_in_the_header_and_a_refused_one_is_renewed() {
     let simulator = simulator();
     simulator.inject(Fault { route: Route::Events, times: 1, fault: FaultKind::status(401) });

@@ -7,6 +7,7 @@ use cuecard_cxone::answers::{Attempt, CallOutcome, Decision, GiveUpReason, UNLOC
 use cuecard_cxone::circuit::{CircuitState, Permit};
 use cuecard_cxone::http::Request;
 use cuecard_cxone::token::Token;
+use cuecard_cxone::transport::TransportFailure;
 use cuecard_cxone::{InteractionId, PushContent, PushTarget};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -207,7 +208,7 @@ impl CxoneCalls {
             CallOutcome::Answered(429) => self.given_up_waiting(attempt, refusal(answer, said)),
             CallOutcome::Answered(500..=599) => Outcome::Failed(Failure::CxoneFailed(refusal(answer, said))),
             CallOutcome::Answered(_) => Outcome::Refused(refusal(answer, said)),
-            CallOutcome::Failed(failure) if failure.is_ambiguous() => Outcome::Failed(Failure::TimedOut),
+            CallOutcome::Failed(TransportFailure::TimedOut) => Outcome::Failed(Failure::TimedOut),
             CallOutcome::Failed(_) | CallOutcome::Unusable => Outcome::Failed(Failure::Unreachable),
         }
     }

@@ -262,7 +262,7 @@ async fn where_the_key_is_ignored_a_cut_push_is_not_repeated() {
     let policy = RetryPolicy { retry_ambiguous: false, ..quick() };
     let fixture = with_policy(Loopback::start().await, policy);
     fixture.cxone.script(PUSH, [Reply::Cut]);
-    assert_eq!(fixture.push("d-1").await, Outcome::Failed(Failure::TimedOut));
+    assert_eq!(fixture.push("d-1").await, Outcome::Failed(Failure::Unreachable));
     assert_eq!((fixture.cxone.asked(PUSH).len(), fixture.redelivered()), (1, 0));
 }
 

@@ -1,7 +1,6 @@
 //! Somebody who asks the API, as an agent's desktop or a back end would.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -22,7 +21,6 @@ pub struct Answered {
     pub status: u16,
     pub retry_after: Option<String>,
     pub text: String,
-    pub took: Duration,
 }
 
 impl Answered {
@@ -61,9 +59,8 @@ impl Caller {
 }
 
 async fn answered(request: reqwest::RequestBuilder) -> Answered {
-    let start = Instant::now();
     let answer = request.send().await.unwrap();
     let retry_after = answer.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
     let status = answer.status().as_u16();
-    Answered { status, retry_after, text: answer.text().await.unwrap(), took: start.elapsed() }
+    Answered { status, retry_after, text: answer.text().await.unwrap() }
 }

@@ -11,7 +11,7 @@ mod speech;
 use std::time::Duration;
 
 pub use admin::Admin;
-pub use caller::{Answered, Caller};
+pub use caller::Caller;
 pub use command::{Ended, Process, run};
 pub use databases::{Chroma, address, unique};
 pub use knowledge::{ARTICLES, CONVERSATIONS, QUIET, body_of, build_index, index, questions};
