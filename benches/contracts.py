@@ -9,19 +9,16 @@ every card counts. Needs Linux (taskset) and two idle cores.
     python3 benches/contracts.py --articles kb.jsonl.gz --conversations seeking.jsonl.gz --work /tmp/speed
 """
 import argparse
-import gzip
 import json
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 
-SIMULATOR_CORE, SERVICE_CORE = "0", "1"
-CLIENT = {"CXONE_CLIENT_ID": "cxone-sim-client", "CXONE_CLIENT_SECRET": "cxone-sim-secret"}
+import running
+
 # What is set beside contract, ports and index. The snippets contract would otherwise fetch its articles anew.
 CONTRACTS = {
     "rag": {"CUECARD__PROFILE__WINDOW": "1"},
@@ -32,12 +29,6 @@ CONTRACTS = {
     "insights, remote search": {"CUECARD__PROFILE__BACKENDS": "search", "CUECARD_RANKER": "search"},
     "ranking": {},
 }
-
-
-def read(path):
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
-    with opened as lines:
-        return [json.loads(line) for line in lines if line.strip()]
 
 
 def write_graph(articles, path):
@@ -52,69 +43,35 @@ def write_graph(articles, path):
         graph.writelines(json.dumps(row) + "\n" for row in rows)
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_until_up(admin, process):
-    for _ in range(600):
-        if process.poll() is not None:
-            sys.exit(f"the service ended with {process.returncode}")
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{admin}/livez", timeout=1)
-            return
-        except OSError:
-            time.sleep(0.1)
-    sys.exit("the service does not come up")
-
-
-def cpu_seconds(process):
-    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory_mb(process):
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
-
-
 def run(name, arguments, concurrency):
     contract = name.split(",")[0]
-    base, api, admin = free_port(), free_port(), free_port()
+    base, api, admin = running.free_port(), running.free_port(), running.free_port()
     environment = {
-        **os.environ, **CLIENT, "CXONE_CONTRACT": contract, "CXONE_BASE_URL": f"http://127.0.0.1:{base}",
+        **running.CLIENT, "CXONE_CONTRACT": contract, "CXONE_BASE_URL": f"http://127.0.0.1:{base}",
         "CXONE_OAUTH_URL": f"http://127.0.0.1:{base}/api/v2/oauth/token" if contract == "ranking" else "",
         "CUECARD_API_ADDR": f"127.0.0.1:{api}", "CUECARD_ADMIN_ADDR": f"127.0.0.1:{admin}", "CUECARD_API_KEYS": "off",
         "CUECARD_INDEX": "index", "CUECARD_DATA_DIR": f"data-{contract}", "CUECARD_SILENCE": "off",
-        "CUECARD__PROFILE__REPEAT_AFTER": "0", "CUECARD__ENCODER__THREADS": "1", "RUST_LOG": "warn",
+        "CUECARD__PROFILE__REPEAT_AFTER": "0", "CUECARD__ENCODER__THREADS": "1", "RUST_LOG": "error",
         **CONTRACTS[name],
     }
-    service = subprocess.Popen(["taskset", "-c", SERVICE_CORE, arguments.cuecard, "serve"], env=environment,
-                               stdout=subprocess.DEVNULL)
-    try:
-        wait_until_up(admin, service)
+    with running.process(running.SERVICE_CORE, [arguments.cuecard, "serve"], environment) as service:
+        running.wait_until_answers(f"http://127.0.0.1:{admin}/livez", service)
         if contract == "graph":
             time.sleep(arguments.keywords_wait)
-        before = cpu_seconds(service)
-        started = time.monotonic()
+        before, started = running.cpu_seconds(service), time.monotonic()
         replay = subprocess.run(
-            ["taskset", "-c", SIMULATOR_CORE, arguments.simulator, "replay", "--port", str(base),
+            ["taskset", "-c", running.SIMULATOR_CORE, arguments.simulator, "replay", "--port", str(base),
              "--contract", contract, "--conversations", str(arguments.conversations),
              "--articles", str(arguments.articles), "--target", f"http://127.0.0.1:{api}",
              "--admin", f"http://127.0.0.1:{admin}", "--concurrency", str(concurrency),
              "--duration", str(arguments.seconds), "--json"],
-            env=environment, capture_output=True, text=True)
+            env={**os.environ, **environment}, capture_output=True, text=True)
         if not replay.stdout.strip():
             sys.exit(f"{name}: {replay.stderr}")
         figures = json.loads(replay.stdout.strip().splitlines()[-1])
-        figures["cpu_share"] = (cpu_seconds(service) - before) / (time.monotonic() - started)
-        figures["peak_mb"] = peak_memory_mb(service)
+        figures["cpu_share"] = (running.cpu_seconds(service) - before) / (time.monotonic() - started)
+        figures["peak_mb"] = running.peak_memory_mb(service)
         return figures
-    finally:
-        service.terminate()
-        service.wait(30)
 
 
 def median(rows, key):
@@ -135,13 +92,12 @@ def main():
     parser.add_argument("--keywords-wait", type=float, default=25, help="seconds for the graph's keywords")
     parser.add_argument("--raw", action="store_true", help="also print every run's figures")
     arguments = parser.parse_args()
-    for place in ("articles", "conversations", "work", "cuecard", "simulator"):
-        setattr(arguments, place, pathlib.Path(getattr(arguments, place)).resolve())
+    running.resolve(arguments, "articles", "conversations", "work", "cuecard", "simulator")
     arguments.work.mkdir(parents=True, exist_ok=True)
     os.chdir(arguments.work)
     subprocess.run([arguments.cuecard, "index", "--articles", arguments.articles, "--index", "index"], check=True,
                    stdout=sys.stderr)
-    write_graph(read(arguments.articles), "graph.jsonl")
+    write_graph(running.read_rows(arguments.articles), "graph.jsonl")
     print("| contract | cards a second, saturated | one at a time: p50 ms | p95 ms | lost | violations | peak memory MB |")
     print("|---|---|---|---|---|---|---|")
     for name in arguments.contracts:

@@ -7,6 +7,7 @@ mod answers;
 mod api;
 mod backends;
 mod command_line;
+mod dialects;
 mod durability;
 mod every_contract;
 mod graph;

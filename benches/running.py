@@ -1,0 +1,76 @@
+"""Starts the service and the simulator for a benchmark, on free ports, and ends them."""
+import contextlib
+import gzip
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+SIMULATOR_CORE, SERVICE_CORE = "0", "1"
+CLIENT = {"CXONE_CLIENT_ID": "cxone-sim-client", "CXONE_CLIENT_SECRET": "cxone-sim-secret"}
+
+
+def read_rows(path):
+    opened = gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
+    with opened as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def process(core, command, environment):
+    """Runs on one core until the block is left."""
+    command = ["taskset", "-c", core, *map(str, command)]
+    running = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def send(method, url, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.read()
+
+
+def wait_until_answers(url, running, seconds=60):
+    for _ in range(seconds * 10):
+        if running.poll() is not None:
+            sys.exit(f"{running.args[3]} ended with {running.returncode}")
+        try:
+            return get(url)
+        except OSError:
+            time.sleep(0.1)
+    sys.exit(f"{url} does not answer")
+
+
+def cpu_seconds(running):
+    fields = pathlib.Path(f"/proc/{running.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory_mb(running):
+    status = pathlib.Path(f"/proc/{running.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+def resolve(arguments, *names):
+    for name in names:
+        setattr(arguments, name, pathlib.Path(getattr(arguments, name)).resolve())
