@@ -5,9 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use cuecard_simulator::{CutMoment, Fault, FaultKind, Received, RetryAfter, Route, RunningSimulator, Verdict};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use serde_json::json;
 
-use crate::support::{Service, first_article, pushes, refuse_all, say, send, shown, simulator, until, until_shown};
+use crate::support::{Service, first_article, pushes, refuse_all, say, shown, simulator, until, until_shown};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 const VOUCHER: &str = "How long is my gift voucher valid?";
@@ -88,9 +87,9 @@ async fn what_no_repetition_can_mend_is_not_repeated() {
         assert_eq!(answered(&service, status).await, number, "{status}");
     }
     // An interaction that ends between question and card.
-    send(&simulator, json!({"type": "TRANSCRIPT_FRAGMENT", "text": DOG, "interactionId": "call-6"})).await;
+    inject(&simulator, 1, FaultKind::Delay { by: Duration::from_secs(1) });
+    say(&simulator, "call-6", DOG).await;
     assert!(simulator.end_interaction("call-6"));
-    send(&simulator, json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": "call-6"})).await;
     until_outcome(&service, "refused", 6.0).await;
     // None of this says anything about the next card.
     say(&simulator, "call-7", DOG).await;
