@@ -51,6 +51,15 @@ pub async fn run(
     listening: impl Fn(Listening),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Ended> {
+    run_with(settings, listening, stop, escalations()).await
+}
+
+async fn run_with(
+    settings: Settings,
+    listening: impl Fn(Listening),
+    stop: impl Future<Output = ()>,
+    giving_up: (Escalation, Escalations),
+) -> anyhow::Result<Ended> {
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
     let state = AdminState::new(metrics.clone());
@@ -59,7 +68,7 @@ pub async fn run(
     let admin_task = actix_rt::spawn(admin.server);
     tracing::info!(%admin_addr, "the admin port is open");
     listening(Listening::Admin(admin_addr));
-    let ended = serve(&settings, metrics, &state, listening, stop).await?;
+    let ended = serve(&settings, metrics, &state, listening, stop, giving_up).await?;
     admin_handle.stop(true).await;
     // The server has stopped; how its task ended is of no use any more.
     let _ = admin_task.await;
@@ -72,9 +81,9 @@ async fn serve(
     state: &AdminState,
     listening: impl Fn(Listening),
     stop: impl Future<Output = ()>,
+    (escalation, mut escalations): (Escalation, Escalations),
 ) -> anyhow::Result<Ended> {
     let mut stop = std::pin::pin!(stop);
-    let (escalation, mut escalations) = escalations();
     let started = tokio::select! {
         // Loading takes seconds; whoever stops the service meanwhile does not wait for it.
         () = &mut stop => return Ok(Ended::Told),
@@ -126,5 +135,84 @@ async fn until_ended(stop: impl Future<Output = ()>, escalations: &mut Escalatio
     tokio::select! {
         () = stop => Ended::Told,
         reason = escalations.next() => Ended::Escalated(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::cell::OnceCell;
+    use std::rc::Rc;
+
+    use actix::{Actor, Addr, Context, Handler, Message, Supervised};
+    use cuecard_actors::supervision::{ActorCell, ActorState, RestartPolicy, supervise};
+    use cuecard_simulator::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, RunningSimulator, Simulator, SimulatorSettings};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Poison;
+
+    /// An actor that no message leaves unharmed: nothing that the real ones are sent makes them panic.
+    struct Weak;
+
+    impl Actor for Weak {
+        type Context = Context<Self>;
+    }
+
+    impl Supervised for Weak {}
+
+    impl Handler<Poison> for Weak {
+        type Result = ();
+
+        fn handle(&mut self, _: Poison, _: &mut Context<Self>) {
+            panic!("poisoned");
+        }
+    }
+
+    /// The contract that needs no knowledge, with one restart allowed.
+    fn settings(simulator: &RunningSimulator, data: &TempDir) -> Settings {
+        let variables = [
+            ("CXONE_CONTRACT", "ranking"),
+            ("CXONE_BASE_URL", &simulator.base_url()),
+            ("CXONE_OAUTH_URL", &format!("{}/api/v2/oauth/token", simulator.base_url())),
+            ("CXONE_CLIENT_ID", DEFAULT_CLIENT_ID),
+            ("CXONE_CLIENT_SECRET", DEFAULT_CLIENT_SECRET),
+            ("CUECARD_DATA_DIR", data.path().to_str().unwrap()),
+            ("CUECARD_ADMIN_ADDR", "127.0.0.1:0"),
+            ("CUECARD_API_ADDR", "127.0.0.1:0"),
+            ("CUECARD__ENCODER__THREADS", "1"),
+            ("CUECARD__SUPERVISION__MAX_RESTARTS", "1"),
+        ];
+        Settings::load(None, variables.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap()
+    }
+
+    #[test]
+    fn an_actor_that_is_restarted_too_often_ends_the_service_in_order() {
+        let (simulator, data) = (Simulator::start(SimulatorSettings::default()).unwrap(), TempDir::new().unwrap());
+        let settings = settings(&simulator, &data);
+        let policy = RestartPolicy { max_restarts: settings.supervision.max_restarts, ..RestartPolicy::default() };
+        let cell = ActorCell::new("weak");
+        let ended = on_system(async {
+            let (escalation, escalations) = escalations();
+            let weak: Rc<OnceCell<Addr<Weak>>> = Rc::default();
+            let (ours, in_service, watched) = (escalation.clone(), Rc::clone(&weak), Arc::clone(&cell));
+            let poison = move |port| {
+                if let Listening::Api(_) = port {
+                    let address = supervise(Arc::clone(&watched), policy, ours.clone(), |_| Weak);
+                    // The first costs a restart, the second the service.
+                    address.do_send(Poison);
+                    address.do_send(Poison);
+                    in_service.set(address).unwrap();
+                }
+            };
+            run_with(settings, poison, std::future::pending(), (escalation, escalations)).await
+        });
+        let Ended::Escalated(reason) = ended.unwrap().unwrap() else { panic!("it was told to stop by nobody") };
+        assert!(reason.starts_with("weak: ") && reason.ends_with("poisoned"), "{reason}");
+        assert_eq!((cell.panics(), cell.restarts(), cell.state()), (2, 1, ActorState::Failed));
     }
 }

@@ -100,15 +100,47 @@ async fn token(http: &HttpClient, connection: &Connection) -> anyhow::Result<(To
     let answer = http.send(&request, None).await.with_context(|| format!("no token from {url}"))?;
     match answer.status {
         200..=299 => {}
-        400 | 401 | 403 => anyhow::bail!(
-            "{url} refused the client credentials with {}; check client_id and client_secret (CXONE_CLIENT_ID, \
-             CXONE_CLIENT_SECRET) and the scopes that this client may ask for",
-            answer.status
-        ),
+        status @ (400 | 401 | 403) => anyhow::bail!(refusal(http, connection, status).await),
         status => anyhow::bail!("{url} answered {status} instead of a token"),
     }
     let token = Token::from_answer(&answer.body, asked, connection.refresh_margin())?;
     Ok((token, Granted::of(&answer.body)))
+}
+
+/// What a refused request for a token was refused for: single scopes, or the credentials.
+async fn refusal(http: &HttpClient, connection: &Connection, status: u16) -> String {
+    let url = connection.token_url();
+    // 401 is the client itself; of anything else the scopes may be the reason, and each is asked for alone.
+    let refused = if status == 401 { Vec::new() } else { refused_scopes(http, connection).await };
+    if refused.is_empty() {
+        return format!(
+            "{url} refused the client credentials with {status}; check client_id and client_secret (CXONE_CLIENT_ID, \
+             CXONE_CLIENT_SECRET) and the scopes that this client may ask for"
+        );
+    }
+    format!(
+        "{url} answered {status}: it does not give this client the scope {}; CXone's administrator must allow it to \
+         this client",
+        refused.join(" ")
+    )
+}
+
+/// The scopes that are refused to a client that gets a token without them; none where it gets no token at all.
+async fn refused_scopes(http: &HttpClient, connection: &Connection) -> Vec<String> {
+    let (mut given, mut refused) = (false, Vec::new());
+    for scope in connection.scopes() {
+        if gives_token(http, connection, std::slice::from_ref(scope)).await {
+            given = true;
+        } else {
+            refused.push(scope.clone());
+        }
+    }
+    if given || gives_token(http, connection, &[]).await { refused } else { Vec::new() }
+}
+
+async fn gives_token(http: &HttpClient, connection: &Connection, scopes: &[String]) -> bool {
+    let request = Request::form(connection.token_url().clone(), connection.token_form_for(scopes));
+    http.send(&request, None).await.is_ok_and(|answer| (200..300).contains(&answer.status))
 }
 
 async fn open_and_close(http: &HttpClient, url: &url::Url, token: &Token, stream: StreamKind) -> anyhow::Result<()> {

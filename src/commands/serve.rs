@@ -32,14 +32,19 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
         let signals = Signals::listen().context("signals can't be listened for")?;
         let ended = service::run(settings, |_| {}, signals.stop()).await?;
         // Everything is drained and closed; an index build that still runs goes with the process and leaves no trace.
-        std::process::exit(match ended {
-            Ended::Told => 0,
-            Ended::Escalated(reason) => {
-                eprintln!("cuecard: gave up: {reason}");
-                ESCALATED
-            }
-        })
+        std::process::exit(exit_code(&ended))
     })?
+}
+
+/// What the process ends with; says on stderr why, where something went wrong.
+fn exit_code(ended: &Ended) -> i32 {
+    match ended {
+        Ended::Told => 0,
+        Ended::Escalated(reason) => {
+            eprintln!("cuecard: gave up: {reason}");
+            ESCALATED
+        }
+    }
 }
 
 /// SIGTERM and SIGINT.
@@ -68,5 +73,16 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordered_stop_is_0_and_an_actor_that_gave_up_70() {
+        assert_eq!(exit_code(&Ended::Told), 0);
+        assert_eq!(exit_code(&Ended::Escalated("ranker: too many panics".to_owned())), 70);
     }
 }

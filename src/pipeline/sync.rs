@@ -87,7 +87,7 @@ impl Syncing {
             if pages > MAX_PAGES {
                 return Err(failed(format!("the tenant's list does not end after {MAX_PAGES} pages")));
             }
-            let url = self.url_of(&next)?;
+            let url = self.url_of(&next, page.page_size)?;
             let answer = self.calls.read_articles(&ArticlesRead { url, last_modified: None }, PATIENCE).await;
             page = read(answer.map_err(failed)?).await?;
         }
@@ -98,17 +98,14 @@ impl Syncing {
         Ok(Some(Sent { articles, completeness, last_modified }))
     }
 
-    fn url_of(&self, next: &NextPage) -> Result<Url, SyncError> {
+    /// Where the list goes on; a tenant that told its pages' size is asked for pages of that size again.
+    fn url_of(&self, next: &NextPage, page_size: Option<u32>) -> Result<Url, SyncError> {
         let connection = self.calls.connection();
         match next {
             NextPage::Link(link) => connection
                 .resolve_same_origin(link)
                 .ok_or_else(|| failed("the tenant's list goes on at another server, which gets no token of ours")),
-            NextPage::Number(number) => {
-                let mut url = connection.articles_url();
-                url.query_pairs_mut().append_pair("page", &number.to_string());
-                Ok(url)
-            }
+            NextPage::Number(number) => Ok(connection.articles_page_url(*number, page_size)),
         }
     }
 }

@@ -87,7 +87,7 @@ async fn what_no_repetition_can_mend_is_not_repeated() {
         assert_eq!(answered(&service, status).await, number, "{status}");
     }
     // An interaction that ends between question and card.
-    inject(&simulator, 1, FaultKind::Delay { by: Duration::from_millis(100) });
+    inject(&simulator, 1, FaultKind::Delay { by: Duration::from_secs(1) });
     say(&simulator, "call-6", DOG).await;
     assert!(simulator.end_interaction("call-6"));
     until_outcome(&service, "refused", 6.0).await;
@@ -132,7 +132,7 @@ async fn a_push_comes_no_earlier_than_cxone_asks_and_holds_the_tenants_other_pus
 #[actix_rt::test]
 async fn a_card_that_would_have_to_wait_beyond_its_deadline_is_dropped() {
     let simulator = simulator();
-    let service = Service::start(&simulator, &[]).await;
+    let service = Service::start(&simulator, &PATIENT).await;
     inject(&simulator, 1, wait_told(RetryAfter::Seconds(60)));
     say(&simulator, "call-1", DOG).await;
     until_outcome(&service, "expired", 1.0).await;
@@ -217,9 +217,10 @@ async fn five_failures_in_a_row_open_the_circuit_until_cxone_is_back() {
         .until_profile("a circuit", |status, profile| status == 200 && profile["state"] == "degraded")
         .await;
     assert!(profile["reason"].as_str().unwrap().contains("circuit is open"), "{profile}");
-    // Five, and the few that were let through to see whether it is back.
-    let tried = pushes(&simulator).len();
-    assert!((5..10).contains(&tried), "{tried}");
+    // Five; of each other question one that was under way by then; and one a second at most to see whether it is back.
+    let tried = pushes(&simulator);
+    let looks = tried[0].at.elapsed().as_secs() as usize;
+    assert!((5..=9 + looks).contains(&tried.len()), "{} and {looks}", tried.len());
     simulator.clear_faults();
     until(&simulator, "all cards", |simulator| shown(simulator).len() == 5).await;
     service.admin.until_profile("ready again", |status, profile| status == 200 && profile["state"] == "ready").await;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    ARTICLES, Process, Service, build_index, environment, first_article, refuse_all, say, simulator, until, until_shown,
+    ARTICLES, Caller, Process, Service, build_index, environment, first_article, refuse_all, say, simulator, until,
+    until_shown,
 };
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
@@ -74,6 +75,48 @@ async fn feedback_that_was_stored_survives_a_killed_process() {
     assert_eq!(service.ended().await.code(), Some(0));
 }
 
+/// The figures that clicks and audit entries stand in.
+async fn figures(caller: &Caller) -> Value {
+    caller.get("/ranking/metrics").await.json()
+}
+
+#[actix_rt::test]
+async fn clicks_and_audit_entries_that_were_acknowledged_survive_a_killed_process() {
+    let simulator = simulator();
+    let data = TempDir::new().unwrap();
+    let token_url = format!("{}/api/v2/oauth/token", simulator.base_url());
+    let overrides =
+        [("CXONE_CONTRACT", "ranking"), ("CXONE_OAUTH_URL", token_url.as_str()), ("CUECARD_API_ADDR", "127.0.0.1:0")];
+    let variables = environment(&simulator.base_url(), data.path(), &overrides);
+    let snippet = |id: &str, score: f64| json!({"snippet_id": id, "relevance_score": score});
+    let order = json!({"snippets": [snippet("KB-1", 0.9), snippet("KB-2", 0.5), snippet("KB-3", 0.1)]});
+    let mut acknowledged = json!({});
+    // Each process is killed as soon as its last answer is there, and the next one goes on where it was.
+    for round in 1..=3 {
+        let service = Process::serve(&variables);
+        let caller = service.caller();
+        if round > 1 {
+            assert_eq!(figures(&caller).await, acknowledged, "round {round}");
+        }
+        let session = format!("/sessions/s-{round}/snippets");
+        assert_eq!(caller.post(&format!("{session}/ranking"), &order).await.status, 200);
+        simulator.inject(Fault { route: Route::Ranking, times: 1, fault: FaultKind::status(400) });
+        assert_eq!(caller.post(&format!("{session}/ranking"), &order).await.status, 400);
+        acknowledged = figures(&caller).await;
+        let click = caller.post(&format!("{session}/KB-2/click"), &json!({"rank_position": 2})).await;
+        assert_eq!(click.status, 204, "{}", click.text);
+        service.kill();
+        acknowledged["total_clicks_tracked"] = round.into();
+        // One of three snippets, in each session so far.
+        acknowledged["click_through_rate"] = json!(0.3333);
+        assert_eq!(acknowledged["audit_entries_count"], 2 * round, "a success and a failure in each round");
+    }
+    let mut service = Process::serve(&variables);
+    assert_eq!(figures(&service.caller()).await, acknowledged);
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+}
+
 #[actix_rt::test]
 async fn a_push_in_flight_is_delivered_before_the_process_ends() {
     let simulator = simulator();
@@ -93,7 +136,7 @@ async fn a_push_in_flight_is_delivered_before_the_process_ends() {
     assert_eq!(service.ended().await.code(), Some(0));
     let pushes = simulator.received_on(Route::Insights);
     assert_eq!(pushes.iter().map(|push| &push.verdict).collect::<Vec<_>>(), [&Verdict::Accepted]);
-    assert_eq!(simulator.num_streams(), 0);
+    until(&simulator, "the stream is closed", |simulator| simulator.num_streams() == 0).await;
 }
 
 #[actix_rt::test]

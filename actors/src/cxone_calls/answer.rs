@@ -8,10 +8,8 @@ use cuecard_cxone::http::Answer;
 use cuecard_cxone::transport::TransportError;
 use tokio::time::Instant;
 
+use super::masking::masked;
 use crate::messages::{Refusal, RefusalCause};
-
-/// Characters of an answer's body that are told to people.
-const SHOWN_OF_BODY: usize = 200;
 
 /// An answer, or why there is none.
 pub(super) type Answered = Result<Answer, TransportError>;
@@ -47,18 +45,10 @@ pub(super) fn refusal(answer: &Answered, reason: String) -> Refusal {
     Refusal { cause: RefusalCause::Status(status), reason, answer: body, retry_after: None }
 }
 
-/// What CXone said, for people: digits are masked, since a body may repeat what it was sent.
+/// What CXone said, for people; what a customer may have said is masked.
 pub(super) fn describe(answer: &Answered) -> String {
     match answer {
-        Ok(answer) => {
-            let body = String::from_utf8_lossy(&answer.body);
-            let masked: String = body
-                .chars()
-                .take(SHOWN_OF_BODY)
-                .map(|c| if c.is_ascii_digit() || c.is_control() { '#' } else { c })
-                .collect();
-            format!("status {}: {masked}", answer.status)
-        }
+        Ok(answer) => format!("status {}: {}", answer.status, masked(&answer.body)),
         Err(error) => error.to_string(),
     }
 }
@@ -68,11 +58,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_cut_and_its_digits_are_masked() {
-        let body = format!("card 4711 of\nca\u{301}ller {}", "x".repeat(300));
-        let answer = Ok(Answer { status: 400, retry_after: None, last_modified: None, body: body.into() });
-        let said = describe(&answer);
-        assert!(said.starts_with("status 400: card #### of#ca\u{301}ller xxx"), "{said}");
-        assert_eq!(said.chars().count(), "status 400: ".len() + SHOWN_OF_BODY);
+    fn a_body_is_masked_beside_its_status() {
+        let answer = Ok(Answer { status: 400, body: "card 4711 of Bello".into(), ..Answer::default() });
+        assert_eq!(describe(&answer), "status 400: card #### of *");
     }
 }

@@ -5,6 +5,7 @@
 mod answer;
 mod forward;
 mod gate;
+mod masking;
 mod push;
 mod read;
 mod token;
@@ -13,8 +14,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use actix::Recipient;
-use cuecard_cxone::answers::RetryPolicy;
-use cuecard_cxone::http::{HttpClient, Request};
+use cuecard_cxone::answers::{CallOutcome, RetryPolicy};
+use cuecard_cxone::http::{Answer, HttpClient, Request};
 use cuecard_cxone::token::Token;
 use cuecard_cxone::{Connection, Dialect};
 use tokio::time::Instant;
@@ -29,6 +30,9 @@ pub use read::{ArticlesRead, ReadError};
 use crate::health::ProfileHealth;
 use crate::messages::{GetToken, Invalidate, TokenError};
 use crate::telemetry::{CxoneAnswered, Endpoint, Metrics};
+
+/// Bytes of an answer that are logged where somebody looks for a fault.
+const LOGGED_BYTES: usize = 2000;
 
 /// What a profile's calls need.
 pub struct CxoneCallsDeps {
@@ -108,8 +112,21 @@ impl CxoneCalls {
     }
 
     fn count(&self, endpoint: Endpoint, answer: &Answered, since: Instant) {
-        let (outcome, detail) = (outcome(answer), describe(answer));
+        let outcome = outcome(answer);
+        // Nothing is said of what went well.
+        let detail = if matches!(outcome, CallOutcome::Answered(..=299)) { String::new() } else { describe(answer) };
         CxoneAnswered { endpoint, outcome, detail: &detail, took: since.elapsed() }.emit(&self.deps.metrics);
+        log_words(endpoint, answer);
+    }
+}
+
+/// Whoever looks for a fault needs the words as they came. A token's answer is nobody's to read.
+fn log_words(endpoint: Endpoint, answer: &Answered) {
+    if let Ok(Answer { status: status @ 300.., body, .. }) = answer
+        && endpoint != Endpoint::Token
+    {
+        let beginning = &body[..body.len().min(LOGGED_BYTES)];
+        tracing::debug!(status, body = %String::from_utf8_lossy(beginning), "cxone's own words");
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a question can end. Metrics, explanations and the account "heard = sum of outcomes" come from it, and so does
 //! what an HTTP caller is told.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,8 +30,8 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-/// What CXone gave for a push.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What CXone gave for a push. `Debug` shows no body: it may repeat what a customer said.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// The id that CXone gave, where it gave one.
     pub cxone_id: Option<String>,
@@ -40,17 +41,34 @@ pub struct Receipt {
     pub answer: Bytes,
 }
 
-/// What CXone said instead of taking a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What CXone said instead of taking a push. `Debug` shows no body: it may repeat what a customer said.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Who refused what.
     pub cause: RefusalCause,
-    /// In words for an operator.
+    /// In words for an operator, without those of a customer.
     pub reason: String,
     /// The answer's body as it came.
     pub answer: Bytes,
     /// How long CXone asked to wait.
     pub retry_after: Option<Duration>,
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cxone_id, count, answer } = self;
+        let mut shown = formatter.debug_struct("Receipt");
+        shown.field("cxone_id", cxone_id).field("count", count).field("answer_bytes", &answer.len()).finish()
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cause, reason, answer, retry_after } = self;
+        let mut shown = formatter.debug_struct("Refusal");
+        shown.field("cause", cause).field("reason", reason).field("answer_bytes", &answer.len());
+        shown.field("retry_after", retry_after).finish()
+    }
 }
 
 /// Who refused what.
@@ -114,6 +132,21 @@ mod tests {
     fn refusal() -> Refusal {
         let cause = RefusalCause::Status(429);
         Refusal { cause, reason: "why".to_owned(), answer: Bytes::new(), retry_after: None }
+    }
+
+    #[test]
+    fn no_body_is_shown_by_debug() {
+        let answer = Bytes::from_static(b"what Bello's owner said");
+        let refusal = Refusal { answer: answer.clone(), ..refusal() };
+        let outcomes = [
+            Outcome::Delivered(Receipt { answer, ..Receipt::default() }),
+            Outcome::Refused(refusal.clone()),
+            Outcome::Failed(Failure::CxoneFailed(refusal)),
+        ];
+        for outcome in outcomes {
+            let shown = format!("{outcome:?}");
+            assert!(!shown.contains("Bello") && shown.contains("answer_bytes: 23"), "{shown}");
+        }
     }
 
     #[test]

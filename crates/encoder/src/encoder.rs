@@ -158,7 +158,9 @@ mod tests {
         let other = encoder.clone();
         drop(encoder);
         assert_eq!(other.encode_blocking("refund").unwrap().embedding.len(), 384);
-        let waiting: Vec<PendingEncoding> = (0..20).map(|_| other.encode("refund").unwrap()).collect();
+        // A lane full of long texts is seconds of work, and the drop follows at once.
+        let long = "reset the device and pair it again ".repeat(60);
+        let waiting: Vec<PendingEncoding> = std::iter::from_fn(|| other.encode(&long).ok()).collect();
         drop(other);
         assert!(held_by_threads.upgrade().is_none());
         let outcomes: Vec<_> = waiting.into_iter().map(PendingEncoding::wait).collect();

@@ -1,12 +1,14 @@
 //! The real binary: run to its end, or as a service in a process of its own.
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use super::{Admin, LOOK, PATIENCE};
+use super::{Admin, Caller, LOOK, PATIENCE};
 
 /// Where the model is; everything else in the caller's environment plays no part.
 const KEPT: [&str; 5] = ["CUECARD_CACHE", "CUECARD_MODEL_DIR", "HOME", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"];
@@ -40,19 +42,33 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
 /// `cuecard serve` in a process of its own.
 pub struct Process {
     pub admin: Admin,
+    api: Receiver<SocketAddr>,
     child: Child,
+    /// Each gives what one of the process's outputs held, at its end.
+    readers: Vec<JoinHandle<String>>,
 }
 
 impl Process {
     /// Starts it and waits until its admin port is open.
     pub fn serve(variables: &[(String, String)]) -> Self {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut child = cuecard(&["serve"], &variables).stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (found, admin_addr) = mpsc::channel();
-        std::thread::spawn(move || read_log(log, &found));
-        let admin_addr = admin_addr.recv_timeout(PATIENCE).unwrap();
-        Self { admin: Admin::new(admin_addr.parse().unwrap()), child }
+        let mut command = cuecard(&["serve"], &variables);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (log, mut stdout) = (child.stderr.take().unwrap(), child.stdout.take().unwrap());
+        let ((tell_admin, admin), (tell_api, api)) = (mpsc::channel(), mpsc::channel());
+        let log = std::thread::spawn(move || read_log(log, &[("admin_addr", tell_admin), ("addr", tell_api)]));
+        let stdout = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        let admin = Admin::new(admin.recv_timeout(PATIENCE).unwrap());
+        Self { admin, api, child, readers: vec![log, stdout] }
+    }
+
+    /// Somebody who asks the API, which is open once the engine is loaded.
+    pub fn caller(&self) -> Caller {
+        Caller::new(self.api.recv_timeout(PATIENCE).unwrap())
     }
 
     /// SIGKILL: no chance to put anything in order.
@@ -63,7 +79,12 @@ impl Process {
 
     /// SIGTERM, as a container runtime ends a service.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Sends the signal of this name.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
@@ -79,6 +100,12 @@ impl Process {
         };
         tokio::time::timeout(PATIENCE, ended).await.unwrap()
     }
+
+    /// Waits until the process has ended, and gives all that it wrote.
+    pub async fn output(mut self) -> String {
+        self.ended().await;
+        std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap()).collect()
+    }
 }
 
 impl Drop for Process {
@@ -90,15 +117,22 @@ impl Drop for Process {
 }
 
 /// Reads the log to its end, so that the process never waits for its reader; a panic in it shows in the test's output.
-fn read_log(log: impl Read, found: &mpsc::Sender<String>) {
+/// Tells the addresses that stand under these names.
+fn read_log(log: impl Read, found: &[(&str, Sender<SocketAddr>)]) -> String {
+    let mut whole = String::new();
     for line in BufReader::new(log).lines().map_while(Result::ok) {
         let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-        if let Some(admin_addr) = entry["admin_addr"].as_str() {
-            // The test may have ended already.
-            let _ = found.send(admin_addr.to_owned());
+        for (name, tell) in found {
+            if let Some(addr) = entry[name].as_str().and_then(|addr| addr.parse().ok()) {
+                // The test may have ended already, or ask nobody there.
+                let _ = tell.send(addr);
+            }
         }
         if entry.is_null() || entry["level"] == "ERROR" {
             eprintln!("{line}");
         }
+        whole += &line;
+        whole.push('\n');
     }
+    whole
 }

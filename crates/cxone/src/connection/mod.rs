@@ -141,14 +141,24 @@ impl Connection {
         &self.limits
     }
 
+    /// The scopes that a token is asked for; none asks for all that the client may have.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
     /// The form that asks for a token; it holds the client's secret.
     pub fn token_form(&self) -> SecretString {
+        self.token_form_for(&self.scopes)
+    }
+
+    /// The same for other scopes, to find out which of them the client may not have.
+    pub fn token_form_for(&self, scopes: &[String]) -> SecretString {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &self.client_id)
             .append_pair("client_secret", self.client_secret.expose_secret());
-        if !self.scopes.is_empty() {
-            form.append_pair("scope", &self.scopes.join(" "));
+        if !scopes.is_empty() {
+            form.append_pair("scope", &scopes.join(" "));
         }
         form.finish().into()
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use actix_http::ws::hash_key;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
@@ -113,7 +113,7 @@ pub async fn drain(socket: &mut TcpStream) {
 }
 
 /// Reads one request with the body that its length announces; none when the connection ends.
-pub async fn read_request(socket: &mut TcpStream) -> Option<String> {
+pub async fn read_request(socket: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();

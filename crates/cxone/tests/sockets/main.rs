@@ -5,4 +5,5 @@
 mod http_client;
 mod large_answers;
 mod loopback;
+mod tls;
 mod web_socket;

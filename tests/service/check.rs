@@ -1,0 +1,187 @@
+//! `cuecard check` against a tenant of each contract: what it reaches, and what it says is wrong where.
+
+use std::path::Path;
+
+use cuecard_simulator::{
+    Client, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Fault, FaultKind, Route, RunningSimulator, Simulator,
+    SimulatorSettings,
+};
+use tempfile::TempDir;
+
+use crate::support::{Ended, environment, run, simulator};
+
+const GRAPH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/graph.jsonl");
+
+/// A contract, what a check of it reaches, and the scopes that it can't do without.
+struct Case {
+    contract: &'static str,
+    reached: &'static str,
+    scopes: &'static [&'static str],
+    /// Where its stream is opened, and the scope that this takes.
+    stream: Option<(Route, &'static str)>,
+}
+
+const CASES: [Case; 5] = [
+    Case { contract: "rag", reached: "token", scopes: &["agentassists:write"], stream: None },
+    Case {
+        contract: "snippets",
+        reached: "token, stream",
+        scopes: &["interactions:read", "assist:write", "knowledge:read"],
+        stream: Some((Route::Events, "interactions:read")),
+    },
+    Case {
+        contract: "graph",
+        reached: "token, graph",
+        scopes: &["agentassist:interactions:write", "agentassist:read"],
+        stream: None,
+    },
+    Case {
+        contract: "insights",
+        reached: "token, stream",
+        scopes: &["agentassist:read", "knowledge:read", "agentassist:write", "ai:training:write"],
+        stream: Some((Route::Stream, "agentassist:read")),
+    },
+    Case {
+        contract: "ranking",
+        reached: "token",
+        scopes: &["agentassist:session:write", "agentassist:snippet:write"],
+        stream: None,
+    },
+];
+
+/// Runs the check of a contract against a simulator.
+fn check(contract: &str, simulator: &RunningSimulator, overrides: &[(&str, &str)]) -> Ended {
+    let data = TempDir::new().unwrap();
+    let token_url = format!("{}/api/v2/oauth/token", simulator.base_url());
+    let own = [("CXONE_CONTRACT", contract), ("CXONE_OAUTH_URL", token_url.as_str()), ("CUECARD_GRAPH", GRAPH)];
+    check_in(data.path(), simulator, &[&own, overrides].concat(), &["check"])
+}
+
+fn check_in(data: &Path, simulator: &RunningSimulator, overrides: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    let variables = environment(&simulator.base_url(), data, overrides);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    run(arguments, &variables)
+}
+
+/// The line about a profile.
+fn line<'a>(ended: &'a Ended, profile: &str) -> &'a str {
+    let line = ended.stdout.lines().find(|line| line.starts_with(profile));
+    line.unwrap_or_else(|| panic!("no line about {profile}: {}{}", ended.stdout, ended.stderr))
+}
+
+#[test]
+fn each_contract_is_reached_and_breaks_no_rule_of_it() {
+    for Case { contract, reached, .. } in CASES {
+        let simulator = simulator();
+        let ended = check(contract, &simulator, &[]);
+        assert_eq!(ended.code, Some(0), "{contract}: {}{}", ended.stdout, ended.stderr);
+        assert_eq!(line(&ended, contract), format!("{contract:<9} ok  {reached}"));
+        assert!(simulator.violations().is_empty(), "{:#?}", simulator.violations());
+        assert_eq!(simulator.num_streams(), 0, "{contract}: what was opened is closed");
+        assert!(!ended.stdout.contains(DEFAULT_CLIENT_SECRET) && !ended.stderr.contains(DEFAULT_CLIENT_SECRET));
+    }
+}
+
+#[test]
+fn a_wrong_secret_is_named_and_not_shown() {
+    for Case { contract, .. } in CASES {
+        let ended = check(contract, &simulator(), &[("CXONE_CLIENT_SECRET", "opensesame")]);
+        assert_eq!(ended.code, Some(1), "{contract}: {}{}", ended.stdout, ended.stderr);
+        let said = line(&ended, contract);
+        for part in ["--", "refused the client credentials", "client_id", "CXONE_CLIENT_SECRET"] {
+            assert!(said.contains(part), "{contract} {part}: {said}");
+        }
+        assert!(!ended.stdout.contains("opensesame") && !ended.stderr.contains("opensesame"), "{said}");
+    }
+}
+
+#[test]
+fn a_scope_that_the_client_may_not_have_is_named() {
+    for Case { contract, scopes, .. } in CASES {
+        for missing in scopes {
+            let mut client = Client::with_all_scopes(DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET);
+            client.scopes.retain(|scope| scope != missing);
+            let settings = SimulatorSettings { clients: vec![client], ..SimulatorSettings::default() };
+            let ended = check(contract, &Simulator::start(settings).unwrap(), &[]);
+            assert_eq!(ended.code, Some(1), "{contract} {missing}: {}{}", ended.stdout, ended.stderr);
+            let said = line(&ended, contract);
+            assert!(said.contains("--") && said.contains(&format!("the scope {missing}")), "{missing}: {said}");
+            let others = scopes.iter().filter(|scope| *scope != missing);
+            for other in others {
+                assert!(!said.contains(&format!("the scope {other}")), "{missing}, not {other}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_refused_is_named_with_its_scope() {
+    for Case { contract, stream, .. } in CASES {
+        let Some((route, scope)) = stream else { continue };
+        for status in [401, 403] {
+            let simulator = simulator();
+            simulator.inject(Fault { route, times: 1, fault: FaultKind::status(status) });
+            let ended = check(contract, &simulator, &[]);
+            assert_eq!(ended.code, Some(1), "{contract} {status}: {}{}", ended.stdout, ended.stderr);
+            let said = line(&ended, contract);
+            assert!(said.contains("--") && said.contains(scope), "{status}: {said}");
+        }
+        let simulator = simulator();
+        simulator.inject(Fault { route, times: 1, fault: FaultKind::status(503) });
+        let ended = check(contract, &simulator, &[]);
+        let said = line(&ended, contract);
+        assert!(ended.code == Some(1) && said.contains("no stream at") && said.contains("503"), "{said}");
+    }
+}
+
+#[test]
+fn knowledge_that_is_not_there_is_named_with_what_to_do() {
+    let place = TempDir::new().unwrap();
+    let nowhere = place.path().join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    // (contract, variable, what is said)
+    let table = [
+        ("rag", "CUECARD_INDEX", "cuecard index --articles"),
+        ("insights", "CUECARD_INDEX", "cuecard index --articles"),
+        ("graph", "CUECARD_GRAPH", "nowhere"),
+    ];
+    for (contract, variable, what) in table {
+        let simulator = simulator();
+        let ended =
+            check_in(place.path(), &simulator, &[("CXONE_CONTRACT", contract), (variable, nowhere)], &["check"]);
+        assert_eq!(ended.code, Some(1), "{contract}: {}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains(nowhere) && ended.stderr.contains(what), "{contract}: {}", ended.stderr);
+        assert!(simulator.received().is_empty(), "{contract}: what is on this machine comes first");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_and_a_profile_by_its_name() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("cuecard.toml");
+    let simulator = simulator();
+    let run_with = |sections: &str| {
+        std::fs::write(&file, sections).unwrap();
+        let arguments = ["check", "--config", file.to_str().unwrap()];
+        check_in(place.path(), &simulator, &[("CXONE_CONTRACT", ""), ("CUECARD_GRAPH", GRAPH)], &arguments)
+    };
+    for Case { contract, .. } in CASES {
+        let misspelt = run_with(&format!("[profiles.acme]\ncontract = '{contract}'\ndeadlin = '3s'\n"));
+        assert_eq!(misspelt.code, Some(1), "{contract}: {}", misspelt.stdout);
+        for part in ["acme", "`profiles.acme.deadlin`", "deadline`"] {
+            assert!(misspelt.stderr.contains(part), "{contract} {part}: {}", misspelt.stderr);
+        }
+        let wrong = run_with(&format!("[profiles.acme]\ncontract = '{contract}'\ncards = 99\n"));
+        assert_eq!(wrong.code, Some(1), "{contract}: {}", wrong.stdout);
+        for part in ["[profiles.acme]", "`cards`", "1 to 50"] {
+            assert!(wrong.stderr.contains(part), "{contract} {part}: {}", wrong.stderr);
+        }
+    }
+    // Of two tenants the one that is wrong is told apart from the one that is well.
+    let two =
+        "[profiles.acme]\ncontract = 'rag'\n[profiles.beta]\ncontract = 'insights'\nclient_secret = 'opensesame'\n";
+    let ended = run_with(two);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(line(&ended, "acme"), "acme      ok  token");
+    assert!(line(&ended, "beta").contains("refused the client credentials"), "{}", ended.stdout);
+}
