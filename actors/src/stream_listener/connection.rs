@@ -55,7 +55,7 @@ pub enum ConnectFailure {
     #[error(transparent)]
     NoToken(TokenError),
     /// The profile listens to none.
-    #[error("the profile has no stream")]
+    #[error("the profile has no stream; name one with its setting `stream`")]
     NoStream,
     /// The stream would not have us.
     #[error(transparent)]
