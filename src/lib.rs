@@ -3,7 +3,7 @@
 pub mod admin;
 pub mod api;
 pub mod cli;
-mod commands;
+pub mod commands;
 pub mod logging;
 pub mod pipeline;
 pub mod service;

@@ -2,11 +2,13 @@
 
 use std::io::IsTerminal;
 
+use cuecard_actors::supervision::log_panics;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging at info, or as `RUST_LOG` says; JSON lines where nobody reads along. Libraries log from
-/// warnings on. No customer text stands above debug level.
+/// warnings on. No customer text stands above debug level, not even where a panic repeats it.
 pub fn start(default: &str) {
+    log_panics();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start (tests, the demo) keeps the first.

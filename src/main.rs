@@ -10,8 +10,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let command = cuecard::cli::Cli::parse();
-    match command.run() {
+    match cuecard::commands::run(cuecard::cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("cuecard: {}", in_full(&error));

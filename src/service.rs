@@ -41,7 +41,7 @@ pub fn on_system<F: Future>(future: F) -> anyhow::Result<F::Output> {
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .context("no runtime can be started")?;
+        .context("no runtime can be started; allow this user more threads and open files (ulimit -u, ulimit -n)")?;
     Ok(actix_rt::System::with_tokio_rt(|| runtime).block_on(future))
 }
 

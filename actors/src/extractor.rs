@@ -81,10 +81,10 @@ mod tests {
     use tokio::time::{advance, pause};
 
     use super::*;
-    use crate::admission::{AdmissionSettings, GivingWay};
+    use crate::admission::AdmissionSettings;
     use crate::inbox::{Inbox, stage};
     use crate::messages::{Failure, Outcome, OutcomeSink};
-    use crate::testing::{Bench, Gates, Recorder, item, query, ranking_item, take, until};
+    use crate::testing::{Bench, GIVING_WAY, Gates, Recorder, item, query, ranking_item, take, until};
 
     struct Fixture {
         bench: Bench,
@@ -100,7 +100,7 @@ mod tests {
     fn fixture(expected_panics: u64) -> Fixture {
         pause();
         let (bench, recorder, gates) = (Bench::expecting("extractor", expected_panics), Recorder::new(), Gates::new());
-        let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GivingWay::default() };
+        let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GIVING_WAY };
         let admission = Admission::new(settings, Arc::clone(&recorder) as Arc<dyn OutcomeSink>, || Duration::ZERO);
         let waits = Arc::clone(&gates);
         let extract: Extract = Arc::new(move |item, _, effort| {

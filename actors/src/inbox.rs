@@ -1,5 +1,7 @@
 //! The data channels between stages: bounded, cloneable, and outliving the panic of the actor that reads them.
 
+use std::sync::{Arc, Weak};
+
 use async_channel::{Receiver, Sender, TrySendError};
 use futures_util::Stream;
 use tokio::time::Instant;
@@ -44,38 +46,37 @@ impl<M> Clone for NextStage<M> {
 /// What waits for an actor. It lives in the actor's dependencies and hands out streams, so that a restart, which
 /// drops the stream, loses nothing.
 pub struct Inbox<M> {
-    receiver: Receiver<M>,
+    /// Shared, so that whoever only measures it does not keep the channel open.
+    receiver: Arc<Receiver<M>>,
 }
 
 impl<M> Clone for Inbox<M> {
     fn clone(&self) -> Self {
-        Self { receiver: self.receiver.clone() }
+        Self { receiver: Arc::clone(&self.receiver) }
     }
 }
-
-// Only clones of the receiver are ever polled, never the one in here.
-impl<M> Unpin for Inbox<M> {}
 
 impl<M: 'static> Inbox<M> {
     /// What waits, then what comes; ends when the senders are gone or the channel is closed.
     pub fn stream(&self) -> impl Stream<Item = M> + use<M> {
-        self.receiver.clone()
+        Receiver::clone(&self.receiver)
     }
 
-    /// Measures how much waits, for whoever watches.
+    /// Measures how much waits, for whoever watches; nothing once the inbox is gone. Not by async-channel's own weak
+    /// receiver, which sees nothing in a channel that is closed and still read.
     pub fn depth(&self) -> impl Fn() -> usize + Send + Sync + use<M>
     where
         M: Send,
     {
-        let receiver = self.receiver.clone();
-        move || receiver.len()
+        let receiver = Arc::downgrade(&self.receiver);
+        move || Weak::upgrade(&receiver).map_or(0, |receiver| receiver.len())
     }
 }
 
 /// A bounded inbox and the way into it, for senders that wait while it is full.
 pub fn bounded<M>(capacity: usize) -> (Sender<M>, Inbox<M>) {
     let (sender, receiver) = async_channel::bounded(capacity.max(1));
-    (sender, Inbox { receiver })
+    (sender, Inbox { receiver: Arc::new(receiver) })
 }
 
 /// An inbox with room for every permit, and the way into it.
@@ -138,6 +139,21 @@ mod tests {
         assert_eq!(outcomes, expected);
         let left: Vec<_> = pin!(inbox.stream()).collect().await;
         assert_eq!(left.len(), 1, "what is there is still read");
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_measured_until_it_is_read_and_measuring_keeps_no_channel_open() {
+        let (sender, inbox) = bounded(4);
+        let depth = inbox.depth();
+        sender.send(1).await.unwrap();
+        sender.close();
+        assert_eq!(depth(), 1, "closed and not read yet");
+        drop((sender, inbox));
+        assert_eq!(depth(), 0);
+        let (sender, inbox) = bounded::<u32>(4);
+        let _depth = inbox.depth();
+        drop(inbox);
+        assert!(sender.is_closed(), "a sender sees that nobody reads any more");
     }
 
     #[tokio::test]

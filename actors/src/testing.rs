@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::admission::GivingWay;
 use crate::inbox::Inbox;
 use crate::messages::{
     Ask, Content, Delivery, Extracted, InteractionKey, Outcome, OutcomeSink, ProfileName, Rankable, Refusal,
@@ -29,6 +30,13 @@ use crate::telemetry::Metrics;
 
 /// Far beyond what anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An eighth, a quarter and a half of the time for which a card is awaited.
+pub const GIVING_WAY: GivingWay = GivingWay {
+    newest_turn_after: Duration::from_millis(500),
+    lexical_only_after: Duration::from_secs(1),
+    drop_oldest_after: Duration::from_secs(2),
+};
 
 /// Keeps the outcomes that it is told.
 #[derive(Default)]

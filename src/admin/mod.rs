@@ -65,7 +65,7 @@ impl AdminState {
         self.stopping.store(true, Relaxed);
     }
 
-    /// Whether at least one profile can work, and what each can do.
+    /// Whether at least one profile can work and no actor gave up, and what each can do.
     fn readiness(&self) -> (bool, Vec<(String, ProfileState, String)>) {
         let profiles: Vec<_> = self
             .profiles
@@ -78,7 +78,8 @@ impl AdminState {
             })
             .collect();
         let can_work = profiles.iter().any(|(_, state, _)| *state != ProfileState::Waiting);
-        (can_work && !self.stopping.load(Relaxed), profiles)
+        let gave_up = self.metrics.cells().iter().any(|cell| cell.state() == ActorState::Failed);
+        (can_work && !gave_up && !self.stopping.load(Relaxed), profiles)
     }
 
     /// Actors that failed or block their thread.
@@ -116,4 +117,49 @@ pub fn serve(addr: SocketAddr, state: Arc<AdminState>) -> Result<Admin, AdminErr
     let addr = server.addrs().first().copied().unwrap_or(addr);
     let server = server.run();
     Ok(Admin { addr, handle: server.handle(), server })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use actix::{Actor, Context, Supervised};
+    use cuecard_actors::supervision::{ActorCell, RestartPolicy, escalations, supervise};
+
+    use super::*;
+
+    /// Panics when it starts, if told to.
+    struct Stage {
+        is_broken: bool,
+    }
+
+    impl Actor for Stage {
+        type Context = Context<Self>;
+
+        fn started(&mut self, _: &mut Self::Context) {
+            assert!(!self.is_broken, "injected");
+        }
+    }
+
+    impl Supervised for Stage {}
+
+    #[test]
+    fn a_service_with_an_actor_that_can_not_start_is_not_ready() {
+        for is_broken in [false, true] {
+            let is_ready = actix_rt::System::new().block_on(async {
+                let (name, cell) = (ProfileName::new("acme"), ActorCell::new("buffer"));
+                let metrics = Metrics::new(std::slice::from_ref(&name), vec![Arc::clone(&cell)]).unwrap();
+                let state = AdminState::new(metrics.clone());
+                state.loaded(vec![ProfileHealth::new(name, &[], metrics)], HashMap::new());
+                let (escalation, _escalations) = escalations();
+                let _actor =
+                    supervise(Arc::clone(&cell), RestartPolicy::default(), escalation, |_| Stage { is_broken });
+                while cell.state() == ActorState::Starting {
+                    tokio::task::yield_now().await;
+                }
+                state.readiness().0
+            });
+            assert_eq!(is_ready, !is_broken);
+        }
+    }
 }

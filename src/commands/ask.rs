@@ -19,7 +19,7 @@ const SNIPPET: usize = 300;
 pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     if arguments.text.trim().is_empty() {
-        anyhow::bail!("the question is empty");
+        anyhow::bail!("the question is empty; give it in the words of a customer");
     }
     let open = knowledge::engine(&arguments.knowledge)?;
     let mut plan = ToolSettings::of_environment()?.profile.index_plan().answering();

@@ -97,11 +97,14 @@ impl Granted {
 async fn token(http: &HttpClient, connection: &Connection) -> anyhow::Result<(Token, Granted)> {
     let (url, asked) = (connection.token_url(), Instant::now());
     let request = Request::form(url.clone(), connection.token_form());
-    let answer = http.send(&request, None).await.with_context(|| format!("no token from {url}"))?;
+    let answer = http
+        .send(&request, None)
+        .await
+        .with_context(|| format!("no token from {url}; see that it is right and that this machine reaches it"))?;
     match answer.status {
         200..=299 => {}
         status @ (400 | 401 | 403) => anyhow::bail!(refusal(http, connection, status).await),
-        status => anyhow::bail!("{url} answered {status} instead of a token"),
+        status => anyhow::bail!("{url} answered {status} instead of a token; check base_url and token_path"),
     }
     let token = Token::from_answer(&answer.body, asked, connection.refresh_margin())?;
     Ok((token, Granted::of(&answer.body)))
@@ -149,7 +152,10 @@ async fn open_and_close(http: &HttpClient, url: &url::Url, token: &Token, stream
         Err(error @ (HandshakeError::Unauthorised | HandshakeError::Forbidden)) => {
             anyhow::bail!("{error}; the client needs the scope {}", stream.scope());
         }
-        Err(error) => return Err(error).with_context(|| format!("no stream at {url}")),
+        Err(error) => {
+            return Err(error)
+                .with_context(|| format!("no stream at {url}; see that it is right and that this machine reaches it"));
+        }
     }
     Ok(())
 }

@@ -34,7 +34,8 @@ const LAST_CARD: Duration = Duration::from_secs(5);
 /// Plays until told to stop, or once.
 pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
-    let directory = TempDir::with_prefix("cuecard-demo-").context("no directory for the demo can be made")?;
+    let directory = TempDir::with_prefix("cuecard-demo-")
+        .context("no directory for the demo can be made; point TMPDIR to one that can be written")?;
     let articles = given_or_own(arguments.articles.as_deref(), ARTICLES, &directory.path().join("articles.jsonl"))?;
     let played =
         given_or_own(arguments.conversations.as_deref(), CONVERSATIONS, &directory.path().join("calls.jsonl"))?;
@@ -44,7 +45,7 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         arguments.articles.as_ref().map_or("the demo's articles".into(), |file| file.display().to_string())
     );
     let index = directory.path().join("index");
-    let report = knowledge::update(&articles, None, &index, &knowledge::encoder()?)?;
+    let knowledge::Updated { report, .. } = knowledge::update(&articles, None, &index, &knowledge::encoder()?)?;
     println!("{} articles in {:.1} s", report.articles, report.duration_seconds);
     let simulator = Simulator::start(SimulatorSettings {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
@@ -70,7 +71,7 @@ fn given_or_own(given: Option<&Path>, own: &[u8], at: &Path) -> anyhow::Result<P
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
-    std::fs::write(at, own).with_context(|| format!("can't write {}", at.display()))?;
+    std::fs::write(at, own).with_context(|| format!("can't write {}; see that the disk has room", at.display()))?;
     Ok(at.to_owned())
 }
 
@@ -137,7 +138,7 @@ fn ended(thread: JoinHandle<anyhow::Result<Ended>>) -> anyhow::Result<()> {
         Ok(Ok(Ended::Told)) => Ok(()),
         Ok(Ok(Ended::Escalated(reason))) => anyhow::bail!("the service gave up: {reason}"),
         Ok(Err(error)) => Err(error),
-        Err(_) => anyhow::bail!("the service panicked"),
+        Err(_) => anyhow::bail!("the service panicked; the log says where"),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::evaluation::{Evaluation, Report, evaluate, read_conversations};
 use indicatif::ProgressBar;
 
@@ -16,14 +15,14 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     let seeking = read_conversations(&arguments.conversations)?;
     let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
-    let mut profile = ToolSettings::of_environment()?.profile;
+    let ToolSettings { buffer, mut profile, .. } = ToolSettings::of_environment()?;
     profile.ranker = Auto(arguments.ranker.or(profile.ranker.0));
     profile.window = arguments.window.unwrap_or(profile.window);
     let plan = profile.index_plan();
     let open = knowledge::engine(&arguments.knowledge)?;
     let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
-    let evaluation =
-        Evaluation { engine: &open.engine, plan: &plan, limits: WindowLimits::default(), progress: &|| bar.inc(1) };
+    let limits = buffer.window_limits();
+    let evaluation = Evaluation { engine: &open.engine, plan: &plan, limits, progress: &|| bar.inc(1) };
     let report = evaluate(&evaluation, &seeking, &quiet);
     bar.finish_and_clear();
     if arguments.json {

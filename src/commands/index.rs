@@ -10,24 +10,26 @@ use crate::logging;
 pub fn run(arguments: &IndexArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     let encoder = knowledge::encoder()?;
-    let report = match (&arguments.articles, &arguments.chroma) {
-        (Some(articles), _) => {
+    let updated = match (&arguments.articles, &arguments.chroma, &arguments.remove_source) {
+        (Some(articles), _, _) => {
             knowledge::update(articles, arguments.source_name.as_deref(), &arguments.index, &encoder)?
         }
-        (None, Some(server)) => knowledge::import(server, &arguments.collection, &arguments.index, &encoder)?,
-        (None, None) => anyhow::bail!("give --articles FILE or --chroma URL"),
+        (_, Some(server), _) => knowledge::import(server, &arguments.collection, &arguments.index, &encoder)?,
+        (_, _, Some(source)) => knowledge::remove_source(source, &arguments.index, &encoder)?,
+        (None, None, None) => anyhow::bail!("give --articles FILE, --chroma URL or --remove-source NAME"),
     };
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        println!("{}", serde_json::to_string(&updated)?);
         return Ok(ExitCode::SUCCESS);
     }
+    let knowledge::Updated { report, skipped } = &updated;
     if let Some(reason) = &report.started_afresh {
         println!("started afresh: {reason}");
     }
     let what = if report.published { "is in service" } else { "stays in service, nothing changed" };
     println!("generation {} {what}: {} articles in {} chunks", report.generation, report.articles, report.chunks);
     println!(
-        "{} added, {} changed, {} removed, {} unchanged; {} texts embedded in {:.1} s",
+        "{} added, {} changed, {} removed, {} unchanged, {skipped} skipped; {} texts embedded in {:.1} s",
         report.added, report.changed, report.removed, report.unchanged, report.embedded, report.duration_seconds
     );
     Ok(ExitCode::SUCCESS)

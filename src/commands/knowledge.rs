@@ -14,6 +14,7 @@ use cuecard_actors::engine::knowledge::{
 use cuecard_actors::engine::{BulkEncoder, Engine};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
+use serde::Serialize;
 use tempfile::TempDir;
 
 use url::Url;
@@ -26,6 +27,15 @@ use crate::settings::ToolSettings;
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bad rows that are shown one by one; the rest is counted.
 pub const SHOWN_BAD_ROWS: usize = 20;
+
+/// What an update of an index did.
+#[derive(Debug, Serialize)]
+pub struct Updated {
+    #[serde(flatten)]
+    pub report: BuildReport,
+    /// Rows of the file, or records of the collection, that are no articles.
+    pub skipped: usize,
+}
 
 /// An engine, and the directory that must live as long where it was made for this call only.
 pub struct OpenEngine {
@@ -45,7 +55,8 @@ pub fn engine(arguments: &KnowledgeArgs) -> anyhow::Result<OpenEngine> {
     let (directory, made): (PathBuf, _) = match (&arguments.index, &arguments.articles) {
         (Some(index), _) => (index.clone(), None),
         (None, Some(articles)) => {
-            let made = TempDir::with_prefix("cuecard-index-").context("no directory for the index can be made")?;
+            let made = TempDir::with_prefix("cuecard-index-")
+                .context("no directory for the index can be made; point TMPDIR to one that can be written")?;
             update(articles, None, made.path(), &encoder)?;
             (made.path().to_owned(), Some(made))
         }
@@ -68,17 +79,37 @@ pub fn update(
     source_name: Option<&str>,
     directory: &Path,
     encoder: &Encoder,
-) -> anyhow::Result<BuildReport> {
+) -> anyhow::Result<Updated> {
     let file = read_articles(articles)?;
     for bad_row in file.bad_rows.iter().take(SHOWN_BAD_ROWS) {
         eprintln!("skipped {}", file.describe(bad_row));
     }
-    if !file.bad_rows.is_empty() {
-        eprintln!("skipped {} bad rows in all", file.bad_rows.len());
+    let skipped = file.bad_rows.len();
+    if skipped > 0 {
+        eprintln!("skipped {skipped} bad rows in all; mend them and index the file again");
     }
     let source = source_name.map_or_else(|| source_of(articles), str::to_owned);
     let update = Update { source, articles: file.articles, completeness: Completeness::Full };
-    publish(directory, update, &BulkEncoder::new(encoder.clone()))
+    let report = publish(directory, update, &BulkEncoder::new(encoder.clone()))?;
+    Ok(Updated { report, skipped })
+}
+
+/// Takes out of an index what a source brought; articles that another source holds as well stay.
+pub fn remove_source(source: &str, directory: &Path, encoder: &Encoder) -> anyhow::Result<Updated> {
+    let engine = open(encoder, directory)?;
+    let sources = engine.sources().index.as_ref().map(|index| index.current().manifest().sources.clone());
+    let sources = sources.unwrap_or_default();
+    if !sources.contains_key(source) {
+        let known: Vec<_> = sources.keys().map(|name| format!("`{name}`")).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        anyhow::bail!(
+            "the index {} holds no source `{source}`; it holds {known}: name one of them with --remove-source",
+            directory.display()
+        );
+    }
+    let update = Update { source: source.to_owned(), articles: Vec::new(), completeness: Completeness::Full };
+    let report = publish(directory, update, &BulkEncoder::new(encoder.clone()))?;
+    Ok(Updated { report, skipped: 0 })
 }
 
 /// A file is the same source whether it is compressed or not.
@@ -88,7 +119,7 @@ fn source_of(articles: &Path) -> String {
 }
 
 /// Brings an index up to date with a collection of a Chroma server.
-pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encoder) -> anyhow::Result<BuildReport> {
+pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encoder) -> anyhow::Result<Updated> {
     let profile = ToolSettings::of_environment()?.profile;
     let settings = ChromaSettings {
         url: server.clone(),
@@ -111,7 +142,7 @@ pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encode
     }
     let mut report = publish(directory, update, &taken_over)?;
     report.embedded = report.embedded.saturating_sub(taken_over.answered());
-    Ok(report)
+    Ok(Updated { report, skipped: import.without_text })
 }
 
 fn publish(directory: &Path, update: Update, encoder: &dyn TextEncoder) -> anyhow::Result<BuildReport> {

@@ -1,10 +1,27 @@
 //! One module per command; each reads its arguments, calls the rooms, and prints for the person at the terminal.
 
-pub mod ask;
-pub mod check;
-pub mod demo;
-pub mod eval;
-pub mod graph;
-pub mod index;
+mod ask;
+mod check;
+mod demo;
+mod eval;
+mod graph;
+mod index;
 mod knowledge;
-pub mod serve;
+mod serve;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, GraphCommand};
+
+/// Runs the command; errors are for the person at the terminal.
+pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
+    match command_line.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Index(arguments) => index::run(&arguments),
+        Command::Ask(arguments) => ask::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Graph(GraphCommand::Load(arguments)) => graph::load(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    }
+}

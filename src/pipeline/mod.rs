@@ -2,9 +2,11 @@
 
 mod cards;
 mod delivered;
+mod error;
 mod knowledge;
 mod profiles;
 mod stages;
+mod start;
 mod sync;
 mod watch;
 mod wiring;
@@ -15,38 +17,24 @@ use std::time::Duration;
 
 use actix::Recipient;
 use cuecard_actors::admission::Admission;
-use cuecard_actors::cxone::http::TlsError;
-use cuecard_actors::engine::SearchPoolError;
 use cuecard_actors::health::ProfileHealth;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::{Ledger, LedgerError};
+use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
 use cuecard_actors::telemetry::Metrics;
 use tokio::time::{sleep, timeout};
 
+pub use error::StartError;
 pub use knowledge::{Knowledge, KnowledgeError};
 pub use stages::{STAGES, Scope, StageSpec};
+use stages::{Start, actor_name};
 use wiring::Wiring;
 
 use crate::settings::{Profile, Settings};
 
 /// How often a stage that is to stop is looked at.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
-
-/// Why the actors can't be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The machine's certificates.
-    #[error("no TLS client can be made: {0}")]
-    Tls(TlsError),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The search threads.
-    #[error(transparent)]
-    SearchPool(#[from] SearchPoolError),
-}
 
 /// The running actors.
 pub struct Pipeline {
@@ -72,8 +60,8 @@ impl Pipeline {
         let pipeline = Self { wiring, cells };
         for stage in &STAGES {
             match stage.start {
-                stages::Start::Service(start) => start(&pipeline.wiring, pipeline.cell(stage.name)),
-                stages::Start::Profile(start) => {
+                Start::Service(start) => start(&pipeline.wiring, pipeline.cell(stage.name)),
+                Start::Profile(start) => {
                     for profile in pipeline.wiring.profiles.iter().filter(|profile| stage.is_for(profile)) {
                         start(&pipeline.wiring, profile, pipeline.cell(&actor_name(stage.name, &profile.name)));
                     }
@@ -139,9 +127,4 @@ impl Pipeline {
         let reports = self.cells.values().map(|cell| cell.report());
         reports.filter(|report| report.in_flight + report.queue_depth > 0).map(|report| report.name)
     }
-}
-
-/// An actor's name: a profile's own actor carries the profile's name.
-fn actor_name(stage: &str, profile: &ProfileName) -> String {
-    format!("{stage}:{profile}")
 }

@@ -24,8 +24,8 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join};
 use tokio::time::Instant;
 
-use super::StartError;
 use super::cards::push_content;
+use super::error::StartError;
 use super::knowledge::Knowledge;
 use crate::settings::{Profile, SyncSettings};
 

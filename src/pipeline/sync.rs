@@ -85,7 +85,9 @@ impl Syncing {
             let Some(next) = page.next else { break };
             pages += 1;
             if pages > MAX_PAGES {
-                return Err(failed(format!("the tenant's list does not end after {MAX_PAGES} pages")));
+                return Err(failed(format!(
+                    "the tenant's list does not end after {MAX_PAGES} pages; see in CXone how it is paged"
+                )));
             }
             let url = self.url_of(&next, page.page_size)?;
             let answer = self.calls.read_articles(&ArticlesRead { url, last_modified: None }, PATIENCE).await;
@@ -93,7 +95,9 @@ impl Syncing {
         }
         let total = articles.len() + num_bad;
         if num_bad as f64 > total as f64 * MAX_BAD_SHARE {
-            return Err(SyncError::Refused(format!("{num_bad} of {total} articles can't be used")));
+            return Err(SyncError::Refused(format!(
+                "{num_bad} of {total} articles can't be used; mend them in CXone, the log names them"
+            )));
         }
         Ok(Some(Sent { articles, completeness, last_modified }))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cuecard_actors::admission::Admission;
 use cuecard_actors::engine::knowledge::graph::KeywordCatalog;
-use cuecard_actors::engine::{BulkEncoder, Engine, GraphBackend};
+use cuecard_actors::engine::{BulkEncoder, Effort, Engine, GraphBackend};
 use cuecard_actors::health::{Condition, Part, ProfileHealth};
 use cuecard_actors::ledger::Deliveries;
 use cuecard_actors::messages::ProfileName;
@@ -26,8 +26,13 @@ const KEYWORD_INTERVAL: Duration = Duration::from_mins(1);
 /// How often a database that could not be reached is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
+const LEXICAL_ONLY: &str = "lexical only: questions come faster than they are embedded, so articles are found by their \
+                            words alone; give encoder.threads more cores or run another replica";
+
 /// What the look goes over.
 pub(super) struct Watch {
+    /// Of the profiles whose questions are embedded.
+    pub(super) embedding: Vec<Arc<ProfileHealth>>,
     pub(super) plans: Arc<HashMap<ProfileName, Answering>>,
     pub(super) metrics: Metrics,
     pub(super) admission: Admission,
@@ -42,9 +47,8 @@ impl Watch {
         loop {
             tick.tick().await;
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
-            if let Ok(acceptance) = self.deliveries.acceptance().await {
-                self.metrics.set_acceptance(acceptance.ratio());
-            }
+            tell_effort(self.admission.effort(), &self.embedding);
+            self.metrics.set_acceptance(self.deliveries.acceptance().ratio());
             let (plans, metrics) = (Arc::clone(&self.plans), self.metrics.clone());
             let looking = tokio::task::spawn_blocking(move || {
                 refresh(&plans, &metrics, &mut complaints);
@@ -55,6 +59,17 @@ impl Watch {
                 HashMap::new()
             });
         }
+    }
+}
+
+/// Questions that are found by their words alone get worse cards, which an operator must see.
+fn tell_effort(effort: Effort, profiles: &[Arc<ProfileHealth>]) {
+    let condition = match effort {
+        Effort::Full | Effort::NewestTurn => Condition::Good,
+        Effort::LexicalOnly => Condition::Failing(LEXICAL_ONLY.to_owned()),
+    };
+    for health in profiles {
+        health.set(Part::Effort, condition.clone());
     }
 }
 
@@ -122,4 +137,31 @@ pub(super) async fn open_collection(collection: Collection, health: Arc<ProfileH
         sleep(RETRY_INTERVAL).await;
     }
     health.set(Part::Knowledge, Condition::Good);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_actors::telemetry::ProfileState;
+
+    use super::*;
+
+    #[test]
+    fn a_profile_that_finds_by_words_alone_is_degraded_until_it_embeds_again() {
+        let profile = ProfileName::new("acme");
+        let metrics = Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap();
+        let health = ProfileHealth::new(profile, &[], metrics);
+        for (effort, expected) in [
+            (Effort::Full, ProfileState::Ready),
+            (Effort::NewestTurn, ProfileState::Ready),
+            (Effort::LexicalOnly, ProfileState::Degraded),
+            (Effort::Full, ProfileState::Ready),
+        ] {
+            tell_effort(effort, std::slice::from_ref(&health));
+            let (state, reason) = health.state();
+            assert_eq!(state, expected, "{effort:?}");
+            assert_eq!(reason.starts_with("lexical only"), expected == ProfileState::Degraded, "{reason}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The channels and shared parts between the actors.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use async_channel::Sender;
 use cuecard_actors::admission::{Admission, AdmissionSettings, GivingWay};
 use cuecard_actors::buffer::BufferSettings;
 use cuecard_actors::engine::SearchPool;
-use cuecard_actors::engine::conversation::{Pauses, WindowLimits};
+use cuecard_actors::engine::conversation::Pauses;
 use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
@@ -21,7 +21,7 @@ use cuecard_actors::telemetry::{Metrics, Telemetry};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
+use super::error::StartError;
 use super::knowledge::Knowledge;
 use super::profiles::{Answering, Profiles};
 use super::watch::{self, Watch};
@@ -33,8 +33,26 @@ const STREAM_INBOX: usize = 256;
 /// Embeddings of the graphs' keywords, in the data directory.
 const KEYWORD_CACHE: &str = "keywords.redb";
 
-/// An inbox and the way into it.
-type Channel<W, M> = (W, Inbox<M>);
+/// The way into a stage, and its inbox until the stage's actor takes it: the actor alone keeps it open.
+pub(super) struct Channel<W, M> {
+    pub(super) into: W,
+    inbox: Cell<Option<Inbox<M>>>,
+}
+
+impl<W, M: Send + 'static> Channel<W, M> {
+    fn new((into, inbox): (W, Inbox<M>)) -> Self {
+        Self { into, inbox: Cell::new(Some(inbox)) }
+    }
+
+    /// Hands the inbox to the actor that the cell is of; `None` but for the first.
+    pub(super) fn take_inbox(&self, cell: &ActorCell) -> Option<Inbox<M>> {
+        let inbox = self.inbox.take();
+        if let Some(inbox) = &inbox {
+            cell.measure_queue(inbox.depth());
+        }
+        inbox
+    }
+}
 
 /// Everything that the actors share.
 pub(super) struct Wiring {
@@ -97,11 +115,11 @@ impl Wiring {
         let sink = Arc::new(Telemetry::new(metrics.clone()));
         Ok(Self {
             admission: Admission::new(admission(settings), sink, move || oldest_wait().unwrap_or_default()),
-            buffer: bounded(STREAM_INBOX),
-            retriever: stage(permits),
-            ranker: stage(permits),
-            injector: stage(permits),
-            feedback: bounded(STREAM_INBOX),
+            buffer: Channel::new(bounded(STREAM_INBOX)),
+            retriever: Channel::new(stage(permits)),
+            ranker: Channel::new(stage(permits)),
+            injector: Channel::new(stage(permits)),
+            feedback: Channel::new(bounded(STREAM_INBOX)),
             not_shown: NotShownAddress::default(),
             plans,
             profiles,
@@ -115,11 +133,7 @@ impl Wiring {
             buffer_settings: buffer(settings),
             pushes_in_flight: settings.delivery.in_flight,
             keyword_cache: settings.data.dir.join(KEYWORD_CACHE),
-            restarts: RestartPolicy {
-                max_restarts: settings.supervision.max_restarts,
-                window: settings.supervision.window,
-                ..RestartPolicy::default()
-            },
+            restarts: settings.supervision.restarts(),
         })
     }
 
@@ -130,7 +144,9 @@ impl Wiring {
 
     /// Looks after what changes beside the flow, until told to stop.
     pub(super) fn watch(&self, knowledge: &Knowledge) {
+        let embedding = self.profiles.iter().filter(|profile| profile.answering.plan.reads_embeddings());
         let watch = Watch {
+            embedding: embedding.map(|profile| Arc::clone(&profile.health)).collect(),
             plans: Arc::clone(&self.plans),
             metrics: self.metrics.clone(),
             admission: self.admission.clone(),
@@ -156,7 +172,7 @@ impl Wiring {
 }
 
 /// An inbox of an actor's own.
-pub(super) fn inbox_of<M: Send + 'static>(cell: &ActorCell) -> Channel<Sender<M>, M> {
+pub(super) fn inbox_of<M: Send + 'static>(cell: &ActorCell) -> (Sender<M>, Inbox<M>) {
     let (sender, inbox) = bounded(STREAM_INBOX);
     cell.measure_queue(inbox.depth());
     (sender, inbox)
@@ -179,7 +195,7 @@ fn buffer(settings: &Settings) -> BufferSettings {
     let buffer = &settings.buffer;
     BufferSettings {
         pauses: Pauses { after_last: buffer.pause_after_last, after_first: buffer.pause_after_first },
-        limits: WindowLimits { turns: buffer.max_turns, bytes: buffer.max_bytes },
+        limits: buffer.window_limits(),
         unnamed_wait: buffer.unnamed_wait,
         conversations: buffer.conversations,
         forget_after: buffer.forget_after,

@@ -253,12 +253,13 @@ fn profiles(written: &Written) -> Result<Vec<Profile>, SettingsError> {
 #[derive(Debug)]
 pub struct ToolSettings {
     pub encoder: EncoderSection,
+    pub buffer: BufferSection,
     pub profile: ProfileSettings,
 }
 
 impl ToolSettings {
     pub fn of_environment() -> Result<Self, SettingsError> {
-        let Written { encoder, profile, .. } = Layers::read(None, std::env::vars())?.written()?;
-        Ok(Self { encoder, profile })
+        let Written { encoder, buffer, profile, .. } = Layers::read(None, std::env::vars())?.written()?;
+        Ok(Self { encoder, buffer, profile })
     }
 }

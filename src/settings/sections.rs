@@ -8,7 +8,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
+use cuecard_actors::supervision::RestartPolicy;
 
 use super::values::{Auto, Words};
 
@@ -174,6 +176,13 @@ pub struct BufferSection {
     pub forget_after: Duration,
 }
 
+impl BufferSection {
+    /// What a conversation's window holds.
+    pub fn window_limits(&self) -> WindowLimits {
+        WindowLimits { turns: self.max_turns, bytes: self.max_bytes }
+    }
+}
+
 /// `[cxone]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CxoneSettings {
@@ -207,6 +216,13 @@ pub struct SupervisionSettings {
     pub max_restarts: usize,
     #[serde(with = "humantime_serde")]
     pub window: Duration,
+}
+
+impl SupervisionSettings {
+    /// When an actor is restarted and when it gives up.
+    pub fn restarts(&self) -> RestartPolicy {
+        RestartPolicy { max_restarts: self.max_restarts, window: self.window, ..RestartPolicy::default() }
+    }
 }
 
 /// `[shutdown]`

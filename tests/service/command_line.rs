@@ -96,13 +96,32 @@ fn index_names_bad_rows_and_stops_where_there_are_many() {
     let good = fs::read_to_string(ARTICLES).unwrap();
     fs::write(&file, format!("{good}{{\"title\": \"no id\", \"body\": \"x\"}}\nno json\n")).unwrap();
     let ended = run(&arguments, &[]);
-    assert_eq!(json(&ended)["articles"], 20);
+    let report = json(&ended);
+    assert_eq!((&report["articles"], &report["skipped"]), (&20.into(), &2.into()));
     for line in [21, 22] {
         assert!(ended.stderr.contains(&format!("{}:{line}", text(&file))), "{}", ended.stderr);
     }
     let duplicate = good.lines().next().unwrap();
     fs::write(&file, format!("{good}{duplicate}\n{duplicate}\n{duplicate}\n")).unwrap();
     assert_refused(&run(&arguments, &[]), &[text(&file), "3"]);
+}
+
+#[test]
+fn index_takes_out_what_a_source_brought_and_nothing_of_another() {
+    let place = TempDir::new().unwrap();
+    let (file, directory) = (place.path().join("more.jsonl"), place.path().join("index"));
+    fs::write(&file, "{\"id\": \"extra\", \"title\": \"Extra\", \"body\": \"One more.\"}\n").unwrap();
+    let index = |arguments: &[&str]| run(&[&["index", "--index", text(&directory), "--json"], arguments].concat(), &[]);
+    json(&index(&["--articles", ARTICLES]));
+    assert_eq!(json(&index(&["--articles", text(&file)]))["articles"], 21);
+    assert_refused(&index(&["--remove-source", "more"]), &["`more`", "`file:more.jsonl`", "--remove-source"]);
+    let report = json(&index(&["--remove-source", "file:more.jsonl"]));
+    let figures = ["articles", "removed", "unchanged", "embedded", "skipped"].map(|key| report[key].as_u64().unwrap());
+    assert_eq!(figures, [20, 1, 0, 0, 0]);
+    assert_refused(&index(&["--remove-source", "file:more.jsonl"]), &["holds no source"]);
+    let nowhere = place.path().join("nowhere");
+    assert_refused(&run(&["index", "--index", text(&nowhere), "--remove-source", "file:a"], &[]), &[text(&nowhere)]);
+    assert!(!nowhere.exists());
 }
 
 #[test]

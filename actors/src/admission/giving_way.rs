@@ -54,17 +54,6 @@ pub struct GivingWay {
     pub drop_oldest_after: Duration,
 }
 
-impl Default for GivingWay {
-    /// A card is awaited for 4 s at most: an eighth, a quarter and a half of that.
-    fn default() -> Self {
-        Self {
-            newest_turn_after: Duration::from_millis(500),
-            lexical_only_after: Duration::from_secs(1),
-            drop_oldest_after: Duration::from_secs(2),
-        }
-    }
-}
-
 impl GivingWay {
     /// The pressure that follows from the load. It rises at a threshold and falls only below half of
     /// it, so that it does not flicker. With a free permit and nothing waiting there is none.
@@ -96,6 +85,7 @@ impl GivingWay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::GIVING_WAY;
 
     #[test]
     fn pressure_follows_the_longest_wait_with_hysteresis() {
@@ -127,17 +117,16 @@ mod tests {
                 permits_free,
                 encoder_wait: Duration::from_millis(encoder),
             };
-            let pressure = GivingWay::default().pressure(current, &load);
+            let pressure = GIVING_WAY.pressure(current, &load);
             assert_eq!(pressure, expected, "{current:?} with {load:?}");
         }
     }
 
     #[test]
     fn only_old_items_are_let_go_and_only_under_the_highest_pressure() {
-        let giving_way = GivingWay::default();
         let waits = [999, 1_000, 5_000].map(Duration::from_millis);
-        assert_eq!(waits.map(|wait| giving_way.lets_go(Pressure::DropOldest, wait)), [false, true, true]);
-        assert_eq!(waits.map(|wait| giving_way.lets_go(Pressure::LexicalOnly, wait)), [false; 3]);
+        assert_eq!(waits.map(|wait| GIVING_WAY.lets_go(Pressure::DropOldest, wait)), [false, true, true]);
+        assert_eq!(waits.map(|wait| GIVING_WAY.lets_go(Pressure::LexicalOnly, wait)), [false; 3]);
     }
 
     #[test]

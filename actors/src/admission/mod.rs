@@ -12,6 +12,7 @@ mod queue;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cuecard_engine::Effort;
 use futures_util::{Stream, stream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
@@ -152,14 +153,23 @@ impl Admission {
         }
     }
 
+    /// What an item would be given now; falls by itself when nothing waits any more.
+    pub fn effort(&self) -> Effort {
+        self.feel_pressure(&mut self.lock(), Instant::now()).effort()
+    }
+
+    fn feel_pressure(&self, state: &mut State, now: Instant) -> Pressure {
+        let load = self.load(state, now);
+        state.pressure = self.shared.settings.giving_way.pressure(state.pressure, &load);
+        state.pressure
+    }
+
     /// The oldest item that is not too late, with the effort that the load allows.
     fn admit(&self, permit: OwnedSemaphorePermit) -> Option<Admitted> {
         let mut late = Vec::new();
         let mut state = self.lock();
         let now = Instant::now();
-        let load = self.load(&state, now);
-        state.pressure = self.shared.settings.giving_way.pressure(state.pressure, &load);
-        let pressure = state.pressure;
+        let pressure = self.feel_pressure(&mut state, now);
         let mut next = None;
         let giving_way = self.shared.settings.giving_way;
         while let Some(Queued { item, ticket, since }) = state.queue.pop() {

@@ -7,10 +7,10 @@ use futures_util::StreamExt;
 
 use super::*;
 use crate::messages::{Failure, Outcome, Receipt};
-use crate::testing::{Recorder, item};
+use crate::testing::{GIVING_WAY, Recorder, item};
 
 fn admission(queue: usize, in_flight: usize, recorder: &Arc<Recorder>) -> Admission {
-    let settings = AdmissionSettings { queue, in_flight, giving_way: GivingWay::default() };
+    let settings = AdmissionSettings { queue, in_flight, giving_way: GIVING_WAY };
     Admission::new(settings, Arc::clone(recorder) as Arc<dyn OutcomeSink>, || Duration::ZERO)
 }
 
@@ -88,11 +88,23 @@ async fn a_caller_is_never_replaced_and_told_at_once_when_the_queue_is_full() {
 #[tokio::test(start_paused = true)]
 async fn effort_falls_while_the_encoder_is_behind() {
     let recorder = Recorder::new();
-    let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GivingWay::default() };
+    let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GIVING_WAY };
     let admission = Admission::new(settings, recorder, || Duration::from_millis(1500));
     admission.hear(item("acme", "a", 1));
     let mut admitted = pin!(admission.admitted());
     assert_eq!(admitted.next().await.unwrap().effort, Effort::LexicalOnly);
+    assert_eq!(admission.effort(), Effort::LexicalOnly);
+}
+
+#[tokio::test(start_paused = true)]
+async fn effort_rises_again_by_itself_when_the_encoder_has_caught_up() {
+    let wait = Arc::new(Mutex::new(Duration::from_millis(1500)));
+    let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GIVING_WAY };
+    let encoder_wait = Arc::clone(&wait);
+    let admission = Admission::new(settings, Recorder::new(), move || *encoder_wait.lock().unwrap());
+    assert_eq!(admission.effort(), Effort::LexicalOnly);
+    *wait.lock().unwrap() = Duration::ZERO;
+    assert_eq!(admission.effort(), Effort::Full, "although no item came");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use crate::testing::until;
 
 fn settings() -> BufferSettings {
     BufferSettings {
-        pauses: Pauses::default(),
+        pauses: Pauses { after_last: Duration::from_secs(3), after_first: Duration::from_secs(10) },
         limits: WindowLimits::default(),
         unnamed_wait: Duration::from_secs(30),
         conversations: 100,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use cuecard_cxone::answers::{CallKind, CallOutcome, Decision};
+use bytes::Bytes;
+use cuecard_cxone::answers::{Attempt, CallKind, CallOutcome, Decision};
 use cuecard_cxone::feedback::{FeedbackCall, REQUIRED_SCOPE};
 use cuecard_cxone::http::Request;
 use tokio::time::Instant;
 
 use super::CxoneCalls;
-use super::answer::{attempt, describe};
+use super::answer::{Answered, attempt, describe, outcome};
 use crate::telemetry::Endpoint;
 
 /// What became of one attempt to hand feedback on.
@@ -31,39 +32,49 @@ pub enum ForwardEnd {
 }
 
 impl CxoneCalls {
-    /// Hands one piece of feedback on, once; `number` counts the attempts. While a 429 holds the profile it is
-    /// postponed and not sent.
+    /// Hands one piece of feedback on; `number` counts the attempts. A token that CXone refuses is replaced and the
+    /// feedback sent once more at once; a second refusal is waited out like any other failure. While a 429 holds the
+    /// profile it is postponed and not sent.
     pub async fn forward(&self, call: &FeedbackCall, number: u32) -> ForwardEnd {
         let body = match call.to_json() {
-            Ok(body) => body,
+            Ok(body) => Bytes::from(body),
             Err(error) => return ForwardEnd::SetAside { reason: format!("it can't be written as json: {error}") },
         };
-        let token = match self.token().await {
-            Ok(token) => token,
-            Err(error) => {
-                return ForwardEnd::Postponed {
-                    wait: self.deps.policy.feedback.step(number),
-                    reason: error.to_string(),
-                };
+        let mut num_renewals = 0;
+        loop {
+            let token = match self.token().await {
+                Ok(token) => token,
+                Err(error) => return self.postponed(number, error.to_string()),
+            };
+            let now = Instant::now();
+            if let Some(until) = self.gate.held(now) {
+                return ForwardEnd::Postponed { wait: until - now, reason: "CXone asked to wait".to_owned() };
             }
-        };
-        let now = Instant::now();
-        if let Some(until) = self.gate.held(now) {
-            return ForwardEnd::Postponed { wait: until - now, reason: "CXone asked to wait".to_owned() };
+            let url = self.deps.connection.feedback_url();
+            let request =
+                Request::json(actix_http::Method::POST, url, body.clone()).with_bearer(token.secret().clone());
+            let answer = self.send(Endpoint::Feedback, &request, None).await;
+            let attempt = Attempt { num_renewals, ..attempt(CallKind::Feedback, &answer, number, None) };
+            let decision = self.deps.policy.decide(&attempt);
+            if matches!(decision, Decision::RenewToken { .. }) {
+                self.invalidate(token);
+                if num_renewals == 0 {
+                    num_renewals = 1;
+                    continue;
+                }
+            }
+            return self.forward_end(decision, &answer, number);
         }
-        let url = self.deps.connection.feedback_url();
-        let request = Request::json(actix_http::Method::POST, url, body).with_bearer(token.secret().clone());
-        let answer = self.send(Endpoint::Feedback, &request, None).await;
-        let mut attempt = attempt(CallKind::Feedback, &answer, number, None);
-        attempt.num_renewals = number.saturating_sub(1);
-        let mut reason = describe(&answer);
-        if attempt.outcome == CallOutcome::Answered(403) {
+    }
+
+    fn forward_end(&self, decision: Decision, answer: &Answered, number: u32) -> ForwardEnd {
+        let mut reason = describe(answer);
+        if outcome(answer) == CallOutcome::Answered(403) {
             reason = format!("the client lacks the scope {REQUIRED_SCOPE}; {reason}");
         }
-        match self.deps.policy.decide(&attempt) {
+        match decision {
             Decision::Done => ForwardEnd::Forwarded,
             Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {
-                self.invalidate(token);
                 ForwardEnd::Postponed { wait, reason }
             }
             Decision::RetryAfter { wait, hold_profile, .. } => {
@@ -73,7 +84,11 @@ impl CxoneCalls {
                 ForwardEnd::Postponed { wait, reason }
             }
             Decision::GiveUp(given_up) => ForwardEnd::SetAside { reason: format!("{given_up}: {reason}") },
-            Decision::AwaitUnlock => ForwardEnd::SetAside { reason },
+            Decision::AwaitUnlock => self.postponed(number, reason),
         }
+    }
+
+    fn postponed(&self, number: u32, reason: String) -> ForwardEnd {
+        ForwardEnd::Postponed { wait: self.deps.policy.feedback.step(number), reason }
     }
 }

@@ -35,7 +35,7 @@ pub enum ReadError {
     #[error("{0}")]
     Failed(String),
     /// The answer is not what the contract says.
-    #[error("CXone's answer can't be read: {0}")]
+    #[error("CXone's answer can't be read: {0}; see that the profile's base_url is that of a CXone tenant")]
     Unreadable(String),
 }
 

@@ -179,8 +179,6 @@ async fn an_event_that_cxone_never_takes_is_set_aside_and_the_next_goes_on() {
     assert_eq!(fixture.pending().await, 0);
     let series = r#"cuecard_dropped_total{actor="feedback_logger",reason="set_aside"}"#;
     assert_eq!(fixture.bench.metric(series), 1);
-    let kept: u64 = fixture.queue.counts().await.unwrap().iter().map(|count| count.events).sum();
-    assert_eq!(kept, 2, "set aside is kept");
 }
 
 #[actix::test]

@@ -22,7 +22,9 @@ pub enum TokenError {
         status: u16,
     },
     /// The token endpoint could not be reached, or failed.
-    #[error("no token could be had: {reason}")]
+    #[error(
+        "no token could be had: {reason}; see that the profile's base_url is right and that this machine reaches it"
+    )]
     Unreachable {
         /// What happened.
         reason: String,

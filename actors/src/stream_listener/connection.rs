@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::connect_failure::ConnectFailure;
 use super::reconnect::Reconnect;
 use crate::health::{Condition, Part, ProfileHealth};
-use crate::messages::TokenError;
 use crate::telemetry::{FrameCounted, FrameFate, Metrics};
 
 /// The wait after a panic: the longest that a lost connection brings.
@@ -46,20 +46,6 @@ impl FrameSource for WebSocketConnection {
     fn close(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         WebSocketConnection::close(*self).boxed_local()
     }
-}
-
-/// Why no connection came about.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectFailure {
-    /// There is no token to connect with.
-    #[error(transparent)]
-    NoToken(TokenError),
-    /// The profile listens to none.
-    #[error("the profile has no stream")]
-    NoStream,
-    /// The stream would not have us.
-    #[error(transparent)]
-    Handshake(HandshakeError),
 }
 
 /// Opens a connection with the token that is valid now.

@@ -4,6 +4,7 @@
 //! by its contract's codec and hands fragments and states to the Buffer, accepts and rejects to the `FeedbackLogger`.
 //! A frame that can't be read is counted and dropped. A Buffer that is behind slows the reading down.
 
+mod connect_failure;
 mod connection;
 mod reconnect;
 
@@ -16,7 +17,8 @@ use cuecard_engine::conversation::Speaker;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub use connection::{Connect, ConnectFailure, FrameSource, Listening, Received, listen};
+pub use connect_failure::ConnectFailure;
+pub use connection::{Connect, FrameSource, Listening, Received, listen};
 
 use crate::inbox::Inbox;
 use crate::messages::{Heard, HeardFeedback, ProfileName, StreamWord};

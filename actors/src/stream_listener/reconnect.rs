@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cuecard_cxone::websocket::{ClosedReason, HandshakeError};
 
-use super::ConnectFailure;
+use super::connect_failure::ConnectFailure;
 use crate::messages::TokenError;
 
 /// The first wait, doubled up to [`LONGEST`].

@@ -61,7 +61,7 @@ pub struct ActorReport {
     pub restarts: u64,
     /// Panics caught.
     pub panics: u64,
-    /// The text of the last panic.
+    /// Where the last panic was.
     pub last_error: Option<String>,
     /// Items waiting in its inbox.
     pub queue_depth: usize,

@@ -9,6 +9,7 @@
 mod cell;
 mod escalation;
 mod keyed;
+mod panics;
 mod policy;
 mod supervised;
 mod timer;
@@ -16,6 +17,7 @@ mod timer;
 pub use cell::{ActorCell, ActorReport, ActorState, InFlight};
 pub use escalation::{Escalation, Escalations, escalations};
 pub use keyed::{Keyed, Recovery};
+pub use panics::log_panics;
 pub use policy::RestartPolicy;
 pub use supervised::{Restartable, supervise};
 pub use timer::Timer;

@@ -1,16 +1,20 @@
 //! The future that runs one actor and restarts it in place.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use actix::dev::{ContextFut, channel};
-use actix::{Actor, Addr, Context};
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::{Actor, Addr, AsyncContext, Context};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::panics::last_panic_place;
 use super::policy::PanicHistory;
 use super::{ActorCell, ActorState, Escalation, RestartPolicy};
 
@@ -23,7 +27,8 @@ pub trait Restartable: Actor<Context = Context<Self>> + actix::Supervised {}
 
 impl<A: Actor<Context = Context<A>> + actix::Supervised> Restartable for A {}
 
-/// Starts an actor on the current arbiter under supervision; `build` gets the address it will have.
+/// Starts an actor on the current arbiter under supervision; `build` gets the address it will have. An actor whose
+/// first `started` panics is not tried again: it escalates, since nothing has shown yet that it can work.
 pub fn supervise<A: Restartable>(
     cell: Arc<ActorCell>,
     policy: RestartPolicy,
@@ -33,9 +38,11 @@ pub fn supervise<A: Restartable>(
     let (sender, receiver) = channel::channel(MAILBOX);
     let address = Addr::new(sender);
     let actor = build(&address);
-    let context = Context::with_receiver(receiver).into_future(actor);
+    let mut context = Context::with_receiver(receiver);
+    let has_started = note_start(&mut context);
     actix_rt::spawn(Supervised {
-        context,
+        context: context.into_future(actor),
+        has_started,
         cell,
         policy,
         escalation,
@@ -46,8 +53,18 @@ pub fn supervise<A: Restartable>(
     address
 }
 
+/// Tells whether the actor got through its `started`: what a context waits for is polled after that and before any
+/// message.
+fn note_start<A: Restartable>(context: &mut Context<A>) -> Rc<Cell<bool>> {
+    let has_started = Rc::new(Cell::new(false));
+    let noted = Rc::clone(&has_started);
+    context.wait(wrap_future::<_, A>(std::future::ready(())).map(move |(), _, _| noted.set(true)));
+    has_started
+}
+
 struct Supervised<A: Restartable> {
     context: ContextFut<A, Context<A>>,
+    has_started: Rc<Cell<bool>>,
     cell: Arc<ActorCell>,
     policy: RestartPolicy,
     escalation: Escalation,
@@ -79,7 +96,7 @@ impl<A: Restartable> Future for Supervised<A> {
                     this.cell.set_state(ActorState::Stopped);
                     return Poll::Ready(());
                 }
-                Err(panic) => this.after_panic(panic.as_ref()),
+                Err(_) => this.after_panic(),
             }
         }
     }
@@ -98,36 +115,35 @@ impl<A: Restartable> Supervised<A> {
 
     /// Whether the actor runs again; a panic in its `restarting` counts as one more.
     fn restart(&mut self) -> bool {
-        match catch_unwind(AssertUnwindSafe(|| self.context.restart())) {
-            Ok(_) => {
-                self.cell.note_restart();
-                self.cell.set_state(ActorState::Running);
-                true
-            }
-            Err(panic) => {
-                self.after_panic(panic.as_ref());
-                false
-            }
+        let restarted = catch_unwind(AssertUnwindSafe(|| self.context.restart())).is_ok();
+        if restarted {
+            self.cell.note_restart();
+            self.cell.set_state(ActorState::Running);
+        } else {
+            self.after_panic();
         }
+        restarted
     }
 
-    fn after_panic(&mut self, panic: &(dyn Any + Send)) {
-        let message = panic_message(panic);
-        self.cell.note_panic(&message);
-        tracing::error!(actor = self.cell.name(), panic = message, "an actor panicked");
+    fn after_panic(&mut self) {
+        let place = last_panic_place();
+        self.cell.note_panic(&format!("a panic at {place}"));
+        tracing::error!(actor = self.cell.name(), place, "an actor panicked");
+        if !self.has_started.get() {
+            return self.give_up(&format!("it panicked at {place} while it started"));
+        }
         if let Some(wait) = self.history.note(Instant::now(), &self.policy) {
             self.cell.set_state(ActorState::Restarting);
             self.backoff = Some(Box::pin(sleep(wait)));
         } else {
-            self.cell.set_state(ActorState::Failed);
-            self.escalation.escalate(self.cell.name(), &format!("too many panics, the last: {message}"));
+            self.give_up(&format!("too many panics, the last at {place}"));
         }
     }
-}
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+    fn give_up(&self, reason: &str) {
+        self.cell.set_state(ActorState::Failed);
+        self.escalation.escalate(self.cell.name(), reason);
+    }
 }
 
 #[cfg(test)]

@@ -5,23 +5,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cuecard_cxone::answers::CallOutcome;
-use cuecard_engine::Backend;
-use cuecard_engine::ranking::SilenceReason;
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
-use super::events::{
-    ApiRoute, CallbackEnded, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState,
-};
-use crate::messages::{Outcome, ProfileName, Stage};
+use super::labels::ApiRoute;
+use super::registrar::Registrar;
+use crate::messages::ProfileName;
 use crate::supervision::{ActorCell, ActorState};
-
-/// Upper bounds in seconds: half a millisecond, where a stage is nothing, to ten seconds, where no card is of use.
-const LATENCY_BUCKETS: [f64; 17] =
-    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.008, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0];
 
 /// The service's metrics. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -46,7 +37,7 @@ pub struct Metrics {
     pub(super) redelivered: IntCounterVec,
     pub(super) knowledge_polls: IntCounterVec,
     pub(super) callbacks: IntCounterVec,
-    api_requests: IntCounterVec,
+    pub(super) api_requests: IntCounterVec,
     pub(super) profile_state: IntGaugeVec,
     index_articles: IntGaugeVec,
     index_age: GaugeVec,
@@ -65,7 +56,7 @@ impl Metrics {
     /// Registers all metrics and starts every series of the closed sets at 0.
     #[allow(clippy::too_many_lines, reason = "a list, one entry for each metric")]
     pub fn new(profiles: &[ProfileName], cells: Vec<Arc<ActorCell>>) -> Result<Self, prometheus::Error> {
-        let register = Registrar { registry: Registry::new() };
+        let register = Registrar::default();
         let metrics = Self {
             utterances: register.counters("utterances_total", "Questions heard or asked", &["profile"])?,
             cards: register.counters(
@@ -172,59 +163,6 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn start_at_zero(&self, profiles: &[ProfileName]) {
-        for profile in profiles.iter().map(ProfileName::as_str) {
-            self.utterances.with_label_values(&[profile]);
-            self.redelivered.with_label_values(&[profile]);
-            self.card_latency.with_label_values(&[profile]);
-            self.feedback_pending.with_label_values(&[profile]);
-            for outcome in Outcome::LABELS {
-                self.cards.with_label_values(&[profile, outcome]);
-            }
-            for backend in Backend::ALL {
-                self.backend_failures.with_label_values(&[profile, backend.name()]);
-            }
-            for reason in SilenceReason::ALL {
-                self.silences.with_label_values(&[profile, reason.name()]);
-            }
-            for fate in FrameFate::ALL {
-                self.frames.with_label_values(&[profile, fate.name()]);
-            }
-            for state in ProfileState::ALL {
-                self.profile_state.with_label_values(&[profile, state.name()]);
-            }
-            for result in CallbackEnded::RESULTS {
-                self.callbacks.with_label_values(&[profile, result]);
-            }
-            for result in PollResult::ALL {
-                self.knowledge_polls.with_label_values(&[profile, result.name()]);
-            }
-            for action in ["accepted", "rejected"] {
-                self.feedback.with_label_values(&[profile, action]);
-            }
-            for stage in FeedbackStage::FORWARDING {
-                self.feedback_forwarding.with_label_values(&[profile, stage.name()]);
-            }
-        }
-        for route in ApiRoute::ALL {
-            for status in ApiRoute::STATUSES {
-                self.api_requests.with_label_values(&[route.name(), status]);
-            }
-        }
-        for stage in Stage::ALL {
-            self.stage.with_label_values(&[stage.name()]);
-        }
-        for endpoint in Endpoint::ALL {
-            for status in CallOutcome::LABELS {
-                self.requests.with_label_values(&[endpoint.name(), status]);
-            }
-        }
-        for reason in DropReason::ALL {
-            self.dropped.with_label_values(&[reason.actor(), reason.name()]);
-        }
-        self.read_cells();
-    }
-
     /// Says what is running; model and ranker are names.
     pub fn set_build(&self, version: &str, model: &str, ranker: &str) {
         self.build_info.with_label_values(&[version, model, ranker]).set(1);
@@ -286,7 +224,7 @@ impl Metrics {
         &self.cells
     }
 
-    fn read_cells(&self) {
+    pub(super) fn read_cells(&self) {
         let reading = self.reading_cells.lock().unwrap_or_else(PoisonError::into_inner);
         for cell in self.cells.iter() {
             self.read_cell(cell);
@@ -308,45 +246,4 @@ impl Metrics {
 /// Brings a counter up to a total that is counted elsewhere.
 fn raise(counter: &prometheus::IntCounter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
-}
-
-/// Makes metrics with the service's prefix and registers them.
-struct Registrar {
-    registry: Registry,
-}
-
-impl Registrar {
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        self.add(IntCounterVec::new(options(name, help), labels)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.add(IntGaugeVec::new(options(name, help), labels)?)
-    }
-
-    fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
-        self.add(GaugeVec::new(options(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.add(IntGauge::with_opts(options(name, help))?)
-    }
-
-    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
-        self.add(Gauge::with_opts(options(name, help))?)
-    }
-
-    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
-        let options = HistogramOpts::from(options(name, help)).buckets(LATENCY_BUCKETS.to_vec());
-        self.add(HistogramVec::new(options, labels)?)
-    }
-
-    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
-        self.registry.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-}
-
-fn options(name: &str, help: &str) -> Opts {
-    Opts::new(format!("cuecard_{name}"), help)
 }

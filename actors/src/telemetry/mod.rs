@@ -2,13 +2,17 @@
 //! two can't drift apart; the names of all metrics stand in one place.
 
 mod events;
+mod labels;
 mod metrics;
 mod outcomes;
+mod registrar;
+mod series;
 
 pub use events::{
-    ActorDropped, ApiRoute, BackendFailed, CallbackEnded, CxoneAnswered, DropReason, Endpoint, FeedbackReached,
-    FeedbackStage, FrameCounted, FrameFate, KnowledgePolled, PollResult, ProfileChanged, ProfileState,
+    ActorDropped, BackendFailed, CallbackEnded, CxoneAnswered, FeedbackReached, FrameCounted, KnowledgePolled,
+    ProfileChanged,
 };
+pub use labels::{ApiRoute, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState};
 pub use metrics::Metrics;
 pub use outcomes::Telemetry;
 

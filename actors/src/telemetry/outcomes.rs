@@ -2,7 +2,7 @@
 
 use crate::messages::{Outcome, OutcomeSink, ProfileName, TicketReport};
 
-use super::Metrics;
+use super::metrics::Metrics;
 
 /// Records how questions end. Cheap to clone.
 #[derive(Clone)]

@@ -66,6 +66,8 @@ struct State {
     refused: Option<(TokenError, Instant)>,
     failures: u32,
     timer: Option<Timer>,
+    /// Fires when the token ends.
+    end: Option<Timer>,
 }
 
 /// A refresh came to an end, or its task did.
@@ -123,6 +125,21 @@ impl TokenActor {
         self.state.timer = Some(Timer::start(wait, context, Self::refresh));
     }
 
+    /// However long the next request is put off, health must show when the token has ended.
+    fn watch_end(&mut self, context: &mut Context<Self>) {
+        let left = self.state.token.as_ref().map(|token| token.expires_at().saturating_duration_since(Instant::now()));
+        self.state.end = left.map(|left| Timer::start(left, context, |actor, _| actor.tell_whether_missing()));
+    }
+
+    /// Says so where no token is valid.
+    fn tell_whether_missing(&self) {
+        if self.valid_token(Instant::now()).is_none() {
+            let error = self.state.refused.as_ref().map(|(error, _)| error.to_string());
+            let reason = error.unwrap_or_else(|| "the token has ended, and the next one is still awaited".to_owned());
+            self.deps.health.set(Part::Token, Condition::Missing(reason));
+        }
+    }
+
     /// The last error, while it is too early to ask again.
     fn refused(&self, now: Instant) -> Option<&TokenError> {
         self.state.refused.as_ref().filter(|(_, until)| *until > now).map(|(error, _)| error)
@@ -141,6 +158,7 @@ impl Actor for TokenActor {
         let wait = self.valid_token(now).map(|token| token.refresh_at().saturating_duration_since(now));
         // By a timer even where it is due: a fetch that panics must not keep the actor from starting.
         self.refresh_in(wait.unwrap_or_default(), context);
+        self.watch_end(context);
     }
 }
 
@@ -179,6 +197,8 @@ impl Handler<Invalidate> for TokenActor {
             // Where an error is being waited out, the timer asks.
             if self.refused(Instant::now()).is_none() {
                 self.refresh(context);
+            } else {
+                self.tell_whether_missing();
             }
         }
     }
@@ -201,14 +221,13 @@ impl Handler<Refreshed> for TokenActor {
                 self.state.token = Some(token);
                 self.deps.health.set(Part::Token, Condition::Good);
                 self.refresh_in(wait, context);
+                self.watch_end(context);
             }
             Err(NoToken { error, ask_again_after }) => {
                 self.state.failures = self.state.failures.saturating_add(1);
                 tracing::warn!(%error, ?ask_again_after, profile = %self.deps.health.profile(), "no token");
-                if self.valid_token(Instant::now()).is_none() {
-                    self.deps.health.set(Part::Token, Condition::Missing(error.to_string()));
-                }
                 self.state.refused = Some((error, Instant::now() + ask_again_after));
+                self.tell_whether_missing();
                 self.refresh_in(ask_again_after, context);
             }
         }

@@ -143,11 +143,31 @@ async fn a_token_that_ended_is_given_to_nobody() {
     assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
     assert_eq!(fixture.health.state().0, ProfileState::Ready, "as long as the old one is good");
     sleep(Duration::from_mins(5)).await;
+    let (state, reason) = fixture.health.state();
+    assert_eq!(state, ProfileState::Waiting, "although nobody asked for it");
+    assert!(reason.contains("no connection"), "{reason}");
     assert!(matches!(fixture.get().await, Err(TokenError::Unreachable { .. })));
     fixture.answer(1);
     sleep(Duration::from_secs(100)).await;
     assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
     assert_eq!(fixture.numbers(), [1, 1, 2]);
+    assert_eq!(fixture.health.state().0, ProfileState::Ready);
+}
+
+#[actix::test]
+async fn a_token_that_ends_while_the_next_one_is_awaited_shows_too() {
+    let fixture = fixture(1, vec![Answer::Token("t1", 600), Answer::Token("t2", HOUR)]);
+    fixture.answer(1);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    // A restart must not forget to look.
+    fixture.actor.do_send(Explode);
+    sleep(Duration::from_secs(599)).await;
+    assert_eq!(fixture.health.state().0, ProfileState::Ready);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(fixture.health.state().0, ProfileState::Waiting);
+    fixture.answer(1);
+    assert_eq!(fixture.get().await.as_deref(), Ok("t2"));
+    assert_eq!(fixture.health.state().0, ProfileState::Ready);
 }
 
 #[actix::test]
@@ -218,7 +238,9 @@ async fn a_complaint_does_not_shorten_the_wait_that_the_endpoint_asked_for() {
     let first = fixture.actor.send(GetToken).await.unwrap().unwrap();
     sleep(Duration::from_secs(301)).await;
     assert_eq!(fixture.numbers().len(), 2, "the renewal failed");
+    assert_eq!(fixture.health.state().0, ProfileState::Ready);
     fixture.actor.send(Invalidate(first)).await.unwrap();
+    assert_eq!(fixture.health.state().0, ProfileState::Waiting);
     assert!(fixture.get().await.is_err());
     assert_eq!(fixture.numbers().len(), 2);
     sleep(Duration::from_mins(1)).await;

@@ -28,9 +28,9 @@ pub struct Token {
 /// Messages never repeat the answer: it may hold the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    #[error("the token endpoint's answer is no json object")]
+    #[error("the token endpoint's answer is no json object; check token_path or oauth_url")]
     NotJson,
-    #[error("the token endpoint's answer lacks access_token")]
+    #[error("the token endpoint's answer lacks access_token; check token_path or oauth_url")]
     MissingAccessToken,
     #[error("the token endpoint's access_token holds characters that no header may carry")]
     UnusableAccessToken,

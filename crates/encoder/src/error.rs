@@ -14,7 +14,7 @@ pub enum EncoderError {
     MissingFiles { directory: PathBuf, names: Vec<&'static str> },
 
     #[error(
-        "the model file {} can't be used: {reason}; delete its directory and run `make build` to fetch the model again",
+        "the model file {} can't be used: {reason}; delete it and run `make build`, which fetches it again",
         path.display()
     )]
     BrokenFile { path: PathBuf, reason: String },

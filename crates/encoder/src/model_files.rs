@@ -14,7 +14,7 @@ use rust_bert::{Activation, bert::BertConfig};
 use crate::{
     DIMENSIONS, EncoderError, MAX_WORD_PIECES, Precision,
     bert::BertForward,
-    panics::guarded,
+    panics::{caught, guarded},
     weights::NamedTensors,
     word_pieces::{Excerpt, Keep, WordPieces},
 };
@@ -95,11 +95,9 @@ fn check_present(directory: &Path) -> Result<(), EncoderError> {
 
 /// Reads a file with a library that may panic on what is in it.
 fn checked<T>(path: PathBuf, read: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, EncoderError> {
-    let outcome = guarded(|| Ok(read(&path)));
-    let reason = match outcome {
+    let reason = match caught(|| read(&path)) {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(reason)) => reason,
-        Err(panic) => panic.to_string(),
+        Ok(Err(reason)) | Err(reason) => reason,
     };
     Err(EncoderError::BrokenFile { path, reason })
 }

@@ -7,14 +7,20 @@ use std::{
 
 use crate::EncoderError;
 
-/// Turns a panic into an error. What the call touched is dropped with it or, like the model's
-/// weights, is only read, so nothing half changed is used again.
+/// Turns a panic into an error, which does not repeat what the panic said: that may be a customer's words.
 pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, EncoderError>) -> Result<T, EncoderError> {
-    panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
-        let reason = first_line(panic_message(payload.as_ref()));
-        tracing::error!(reason, "the encoder panicked; its callers get an error");
-        Err(EncoderError::Failed(format!("panic: {reason}")))
+    caught(call).unwrap_or_else(|reason| {
+        tracing::error!("the encoder panicked; its callers get an error");
+        tracing::debug!(reason, "what the encoder's panic said");
+        Err(EncoderError::Failed("it panicked; the log says where, at debug level also why".to_owned()))
     })
+}
+
+/// Turns a panic into the first line of what it said. What the call touched is dropped with it or, like the model's
+/// weights, is only read, so nothing half changed is used again.
+pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(call))
+        .map_err(|payload| first_line(panic_message(payload.as_ref())).to_owned())
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> &str {

@@ -12,7 +12,8 @@ pub struct EncoderSettings {
     pub model_dir: PathBuf,
     /// Default: [`Precision::Int8`] where this processor can, else [`Precision::F32`].
     pub precision: Precision,
-    /// Threads of the encoder's own, one torch thread each. Default: the cores of this machine.
+    /// Threads of the encoder's own, one torch thread each. Default: the cores of this machine, less one for everything
+    /// else.
     pub threads: usize,
     /// Live texts that may wait before [`EncoderError::QueueFull`]. Default: 256, which one core
     /// works off in about a second, well inside a stream's deadline of 4 s.
@@ -27,7 +28,7 @@ impl Default for EncoderSettings {
         Self {
             model_dir: default_model_dir(),
             precision: Precision::default(),
-            threads: thread::available_parallelism().map_or(1, usize::from),
+            threads: thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             live_capacity: 256,
             max_batch: 8,
         }

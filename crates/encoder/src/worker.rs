@@ -197,7 +197,8 @@ mod tests {
             assert!(lanes.push_bulk(broken));
             let (first, outcome) = answer.recv().unwrap();
             assert_eq!(first, 7);
-            assert_eq!(outcome.unwrap_err(), EncoderError::Failed("panic: scripted panic".to_owned()));
+            let told = outcome.unwrap_err().to_string();
+            assert!(told.contains("panicked") && !told.contains("scripted"), "its words may be a customer's: {told}");
 
             let (job, answer) = live("still there?");
             assert!(lanes.push_live(job));

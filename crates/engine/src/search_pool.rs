@@ -11,7 +11,7 @@ pub struct SearchPool {
 
 /// The pool's threads could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start {threads} search threads: {reason}")]
+#[error("cannot start {threads} search threads: {reason}; set search.threads lower")]
 pub struct SearchPoolError {
     threads: usize,
     reason: rayon::ThreadPoolBuildError,

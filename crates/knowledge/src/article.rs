@@ -5,9 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -38,7 +35,7 @@ pub struct Article {
     pub domain: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
-    /// As written in the file; [`Article::updated_at`] reads it.
+    /// When it was last changed, as written in the file.
     #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
     pub updated: Option<String>,
     #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
@@ -72,17 +69,6 @@ impl Article {
     /// The whole article as one text, as it is indexed lexically and, while it fits, embedded.
     pub fn text(&self) -> String {
         join_heading(&self.heading(), &self.body)
-    }
-
-    /// When the article was last changed: an RFC 3339 time, or a date or time without an offset taken as UTC.
-    /// `None` when it is unknown or not a date.
-    pub fn updated_at(&self) -> Option<Timestamp> {
-        let text = self.updated.as_deref()?.trim();
-        let at_utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-        text.parse::<Timestamp>()
-            .ok()
-            .or_else(|| text.parse::<DateTime>().ok().and_then(at_utc))
-            .or_else(|| text.parse::<Date>().ok().map(DateTime::from).and_then(at_utc))
     }
 }
 
@@ -160,19 +146,6 @@ mod tests {
             let read: Article = serde_json::from_value(json).unwrap();
             assert_eq!(read.heading(), heading);
             assert_eq!(read.text(), format!("{heading}\nYes."));
-        }
-    }
-
-    #[test]
-    fn dates_are_read_with_and_without_a_time() {
-        for (text, seconds) in [
-            ("2024-05-01T12:00:00+02:00", Some(1_714_557_600)),
-            ("2024-05-01T10:00:00", Some(1_714_557_600)),
-            ("2024-05-01", Some(1_714_521_600)),
-            ("last spring", None),
-        ] {
-            let read = Article { updated: Some(text.to_owned()), ..Article::default() };
-            assert_eq!(read.updated_at().map(Timestamp::as_second), seconds, "{text}");
         }
     }
 }

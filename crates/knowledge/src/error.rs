@@ -49,15 +49,15 @@ pub enum IndexError {
     NoSourceName,
     #[error("the encoder failed: {0}")]
     Encoder(#[source] Box<dyn StdError + Send + Sync>),
-    #[error("the encoder {model} gave {what}")]
+    #[error("the encoder {model} gave {what}; see that its files are whole")]
     EncoderAnswer { model: String, what: String },
-    #[error("can't {action} {}: {source}", path.display())]
+    #[error("can't {action} {}: {source}; see that this user may and that the disk has room", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("the lexical index in {} failed: {source}", path.display())]
+    #[error("the lexical index in {} failed: {source}; give the disk room and build it again", path.display())]
     Lexical { path: PathBuf, source: Box<tantivy::TantivyError> },
     #[error("the embeddings in {} failed: {source}; they may be deleted, the next build makes them anew", path.display())]
     Embeddings { path: PathBuf, source: Box<redb::Error> },
-    #[error("can't start {threads} threads for the vector graph: {source}")]
+    #[error("can't start {threads} threads for the vector graph: {source}; allow this user more (ulimit -u)")]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
     #[error("can't write the vector graph: {0}")]
     Graph(#[source] bincode::Error),

@@ -136,11 +136,6 @@ impl Index {
             .reduce(|best, hit| if hit.cosine > best.cosine { hit } else { best })
     }
 
-    /// The cosine of an article's best passage, see [`Index::best_chunk`].
-    pub fn cosine(&self, article: usize, embedding: &[f32]) -> Option<f32> {
-        self.best_chunk(article, embedding).map(|hit| hit.cosine)
-    }
-
     /// The words of a passage: its part of the body, or the title of an article without a body.
     pub fn chunk_text(&self, article: usize, chunk: usize) -> Option<&str> {
         let entry = self.entries.get(article)?;

@@ -1,30 +1,19 @@
-//! Reads an article file: JSON Lines, plain or gzip-compressed (told apart by the first two bytes, not by the name).
+//! Reads an article file.
 //!
 //! Output are the articles in the order of the file and every bad row with its line and reason. Bad rows are skipped;
-//! more than one in ten is an error, as is a file that can't be read to its end. A line is read up to a limit, so that
-//! a file without line breaks can't fill the memory.
+//! more than one in ten is an error, as is a file that can't be read to its end.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use serde_json::error::Category;
 use thiserror::Error;
 
 use crate::article::Article;
-
-/// The longest line that is read: a hundred times the longest article seen in real help centres.
-pub const MAX_LINE_BYTES: usize = 1024 * 1024;
-
-/// More than one bad row in this many stops the build: the file is then something else than it should be.
-pub(crate) const ROWS_PER_TOLERATED_BAD_ROW: u64 = 10;
-
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-const READ_BUFFER_BYTES: usize = 128 * 1024;
+use crate::rows::{Line, MAX_LINE_BYTES, ROWS_PER_TOLERATED_BAD_ROW, open_rows, read_line};
 
 /// The articles of one file, with what was wrong in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +51,7 @@ pub enum BadRowReason {
     NoId,
     #[error("no text: neither title nor body")]
     NoText,
-    #[error("the id {id:?} was already used in line {first_line}")]
+    #[error("the id {id:?} was already used in line {first_line}; give each article its own")]
     DuplicateId { id: String, first_line: u64 },
     #[error("invalid UTF-8 at byte {at}")]
     InvalidUtf8 { at: usize },
@@ -70,22 +59,22 @@ pub enum BadRowReason {
     BrokenJson { detail: String },
     #[error("not an article: {detail}")]
     NotAnArticle { detail: String },
-    #[error("longer than {limit} bytes")]
+    #[error("longer than {limit} bytes; split the article")]
     TooLong { limit: usize },
 }
 
 #[derive(Debug, Error)]
 pub enum ReadError {
-    #[error("can't open the article file {}: {source}", path.display())]
+    #[error("can't open the article file {}: {source}; name JSON Lines that this user may read", path.display())]
     Open { path: PathBuf, source: io::Error },
     #[error("can't read the article file {} after line {line}: {source}; is the file complete?", path.display())]
     Damaged { path: PathBuf, line: u64, source: io::Error },
     #[error(
-        "{bad} of {rows} rows in {} are bad, more than one in {ROWS_PER_TOLERATED_BAD_ROW}; the first is {first}",
+        "{bad} of {rows} rows in {} are bad, more than one in {ROWS_PER_TOLERATED_BAD_ROW}; mend them, the first is {first}",
         path.display()
     )]
     TooManyBadRows { path: PathBuf, bad: u64, rows: u64, first: BadRow },
-    #[error("there is no article in {}", path.display())]
+    #[error("there is no article in {}; write one on each line, with an id and a title or a body", path.display())]
     NoArticles { path: PathBuf },
 }
 
@@ -93,15 +82,6 @@ pub enum ReadError {
 pub fn read_articles(path: &Path) -> Result<ArticleFile, ReadError> {
     let input = open_rows(path).map_err(|source| ReadError::Open { path: path.to_owned(), source })?;
     read_rows(path, input, MAX_LINE_BYTES)
-}
-
-/// Opens a file of rows and unpacks it when it is compressed.
-pub(crate) fn open_rows(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    let mut plain = BufReader::with_capacity(READ_BUFFER_BYTES, File::open(path)?);
-    if plain.fill_buf()?.starts_with(&GZIP_MAGIC) {
-        return Ok(Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, MultiGzDecoder::new(plain))));
-    }
-    Ok(Box::new(plain))
 }
 
 fn read_rows(path: &Path, mut input: impl BufRead, limit: usize) -> Result<ArticleFile, ReadError> {
@@ -116,44 +96,6 @@ fn read_rows(path: &Path, mut input: impl BufRead, limit: usize) -> Result<Artic
         }
     }
     reading.finish(path)
-}
-
-pub(crate) enum Line {
-    Whole,
-    TooLong,
-    End,
-}
-
-/// Reads up to the next line break and leaves at most `limit` bytes in `line`.
-pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, limit: usize) -> io::Result<Line> {
-    line.clear();
-    let mut too_long = false;
-    let mut started = false;
-    loop {
-        let buffer = match input.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if buffer.is_empty() {
-            return Ok(match (too_long, started) {
-                (true, _) => Line::TooLong,
-                (_, true) => Line::Whole,
-                _ => Line::End,
-            });
-        }
-        started = true;
-        let newline = buffer.iter().position(|&byte| byte == b'\n');
-        let part = &buffer[..newline.unwrap_or(buffer.len())];
-        too_long |= line.len() + part.len() > limit;
-        if !too_long {
-            line.extend_from_slice(part);
-        }
-        let used = part.len() + usize::from(newline.is_some());
-        input.consume(used);
-        if newline.is_some() {
-            return Ok(if too_long { Line::TooLong } else { Line::Whole });
-        }
-    }
 }
 
 /// What was read so far.
@@ -231,7 +173,7 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::io::Write;
+    use std::io::{BufReader, Write};
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
@@ -292,7 +234,10 @@ mod tests {
         let with_bad = |num_good| [good_rows(num_good), b"{}\n".to_vec()].concat();
         assert_eq!(read(&with_bad(9)).unwrap().bad_rows.len(), 1);
         let error = read(&with_bad(8)).unwrap_err().to_string();
-        assert_eq!(error, "1 of 9 rows in kb.jsonl are bad, more than one in 10; the first is line 9: no id");
+        assert_eq!(
+            error,
+            "1 of 9 rows in kb.jsonl are bad, more than one in 10; mend them, the first is line 9: no id"
+        );
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn what_was_built_is_found_by_meaning_and_by_words() {
     // The stemmer makes parking, parked and park one word.
     assert_eq!(lexical(&index, "Where can I get my CAR parked?", 1), ["p"]);
     let hit = index.nearest(&encoder.vector("garage"), 1)[0];
-    assert_eq!(index.cosine(hit.article, &encoder.vector("garage")), Some(hit.cosine));
+    assert_eq!(index.best_chunk(hit.article, &encoder.vector("garage")).map(|best| best.cosine), Some(hit.cosine));
     assert!(index.chunk_text(hit.article, hit.chunk).unwrap().starts_with("Guests park"));
     assert_eq!(index.position("p").map(|position| index.article(position).title.clone()), Some("Parking".into()));
     assert_eq!(index.manifest().sources["file:kb"].articles, 51);

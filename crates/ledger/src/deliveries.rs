@@ -1,13 +1,13 @@
 //! The record of deliveries: which cards CXone took for which interaction, and where they stood.
 //!
-//! In: one [`Delivery`] per push that CXone took. Out: the latest one that showed an article, the newest
-//! ones for an operator, and how the cards were received. A delivery and its cards are kept together or
-//! not at all.
+//! In: one [`Delivery`] per push that CXone took. Out: how the cards were received; what an agent did with a card is
+//! matched to the latest delivery that showed it. A delivery and its cards are kept together or not at all.
 
 use jiff::Timestamp;
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use crate::acceptance::{Acceptance, AcceptanceChange};
 use crate::microseconds::Microseconds;
 use crate::writer::Write;
 use crate::{Ledger, LedgerError};
@@ -19,7 +19,7 @@ pub(crate) const LATEST_DELIVERY: &str = "
     ORDER BY d.delivered_at_us DESC, d.number DESC LIMIT 1";
 
 /// A push that CXone took. Times are kept to the microsecond.
-#[derive(Debug, Clone, PartialEq, FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     /// Recording the same id again changes nothing.
     pub id: Uuid,
@@ -28,37 +28,20 @@ pub struct Delivery {
     pub profile: String,
     pub interaction: String,
     pub utterance: u64,
-    /// Each article once; given back in the order of their ranks.
-    #[sqlx(skip)]
+    /// Each article once.
     pub cards: Vec<DeliveredCard>,
-    #[sqlx(rename = "delivered_at_us", try_from = "Microseconds")]
     pub delivered_at: Timestamp,
     /// What CXone calls it, where it says so.
     pub cxone_id: Option<String>,
     pub latency_ms: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeliveredCard {
     pub article_id: String,
     /// From 1, the top.
     pub rank: u32,
     pub score: f64,
-}
-
-/// Delivered cards that agents judged, each counted once, by its newest event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
-pub struct Acceptance {
-    pub accepted: u64,
-    pub rejected: u64,
-}
-
-impl Acceptance {
-    /// Accepted ÷ judged; none before the first judgement.
-    pub fn ratio(self) -> Option<f64> {
-        let judged = self.accepted + self.rejected;
-        (judged > 0).then(|| self.accepted as f64 / judged as f64)
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -76,66 +59,18 @@ impl Deliveries {
         self.ledger.writer.write(Write::Delivery(delivery)).await.map(drop)
     }
 
-    /// The latest delivery that showed the article in this interaction.
-    pub async fn latest(
-        &self,
-        profile: &str,
-        interaction: &str,
-        article_id: &str,
-    ) -> Result<Option<Delivery>, LedgerError> {
-        let statement = format!("SELECT * FROM deliveries WHERE id = ({LATEST_DELIVERY})");
-        let found: Option<Delivery> = sqlx::query_as(&statement)
-            .bind(profile)
-            .bind(interaction)
-            .bind(article_id)
-            .fetch_optional(&self.ledger.readers)
-            .await
-            .map_err(LedgerError::read)?;
-        match found {
-            Some(delivery) => self.with_cards(delivery).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The newest deliveries of all profiles, newest first.
-    pub async fn recent(&self, limit: u32) -> Result<Vec<Delivery>, LedgerError> {
-        let newest: Vec<Delivery> =
-            sqlx::query_as("SELECT * FROM deliveries ORDER BY delivered_at_us DESC, number DESC LIMIT ?1")
-                .bind(limit)
-                .fetch_all(&self.ledger.readers)
-                .await
-                .map_err(LedgerError::read)?;
-        let mut deliveries = Vec::with_capacity(newest.len());
-        for delivery in newest {
-            deliveries.push(self.with_cards(delivery).await?);
-        }
-        Ok(deliveries)
-    }
-
-    pub async fn acceptance(&self) -> Result<Acceptance, LedgerError> {
-        sqlx::query_as(
-            "SELECT COUNT(*) FILTER (WHERE accepted) AS accepted, COUNT(*) FILTER (WHERE NOT accepted) AS rejected
-             FROM feedback
-             WHERE id IN (SELECT MAX(id) FROM feedback WHERE delivery IS NOT NULL GROUP BY delivery, insight)",
-        )
-        .fetch_one(&self.ledger.readers)
-        .await
-        .map_err(LedgerError::read)
-    }
-
-    async fn with_cards(&self, delivery: Delivery) -> Result<Delivery, LedgerError> {
-        let cards =
-            sqlx::query_as("SELECT article_id, rank, score FROM delivered_cards WHERE delivery = ?1 ORDER BY rank")
-                .bind(delivery.id)
-                .fetch_all(&self.ledger.readers)
-                .await
-                .map_err(LedgerError::read)?;
-        Ok(Delivery { cards, ..delivery })
+    /// How the cards were received so far; asks no database.
+    pub fn acceptance(&self) -> Acceptance {
+        self.ledger.acceptance.get()
     }
 }
 
 impl Delivery {
-    pub(crate) async fn insert(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    pub(crate) async fn insert(
+        &self,
+        change: &mut AcceptanceChange,
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<()> {
         let inserted = sqlx::query(
             "INSERT INTO deliveries
                  (id, decision, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms)
@@ -156,6 +91,9 @@ impl Delivery {
         }
         for card in &self.cards {
             self.insert_card(card, connection).await?;
+            if let Some(accepted) = self.match_earlier_feedback(card, connection).await? {
+                change.found(accepted);
+            }
         }
         Ok(())
     }
@@ -166,19 +104,29 @@ impl Delivery {
             .bind(&card.article_id)
             .bind(card.rank)
             .bind(card.score)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
-        // An agent can be quicker than this record: what was heard of the card before it, it spoke of.
-        sqlx::query(
+        Ok(())
+    }
+
+    /// An agent can be quicker than this record: what was heard of the card before it, it spoke of. Whether the newest
+    /// of that accepted the card.
+    async fn match_earlier_feedback(
+        &self,
+        card: &DeliveredCard,
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<Option<bool>> {
+        let matched: Vec<(i64, bool)> = sqlx::query_as(
             "UPDATE feedback SET delivery = ?4
-             WHERE delivery IS NULL AND profile = ?1 AND interaction = ?2 AND insight = ?3",
+             WHERE delivery IS NULL AND profile = ?1 AND interaction = ?2 AND insight = ?3
+             RETURNING id, accepted",
         )
         .bind(&self.profile)
         .bind(&self.interaction)
         .bind(&card.article_id)
         .bind(self.id)
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-        Ok(())
+        Ok(matched.into_iter().max().map(|(_, accepted)| accepted))
     }
 }

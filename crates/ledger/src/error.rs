@@ -11,9 +11,9 @@ pub enum LedgerError {
     #[error("ledger {}: {reason}", path.display())]
     Open { path: PathBuf, reason: String },
     /// Nothing of this write was kept, so it may be tried again. Writes of one commit fail together.
-    #[error("the ledger could not be written: {0}")]
+    #[error("the ledger could not be written: {0}; see that its disk has room and that no other process holds it")]
     Write(#[source] Arc<sqlx::Error>),
-    #[error("the ledger could not be read: {0}")]
+    #[error("the ledger could not be read: {0}; see that this user may read it and that its disk is well")]
     Read(#[source] Arc<sqlx::Error>),
     /// The ledger was closed; a write that was under way is not confirmed.
     #[error("the ledger is closed")]

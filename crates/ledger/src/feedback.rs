@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
+use crate::acceptance::AcceptanceChange;
 use crate::deliveries::LATEST_DELIVERY;
 use crate::microseconds::Microseconds;
 use crate::writer::Write;
@@ -41,13 +42,6 @@ pub struct PendingFeedback {
     pub delivery: Option<Uuid>,
     /// How often delivery failed so far, for the backoff.
     pub attempts: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct FeedbackCount {
-    pub action: String,
-    pub accepted: bool,
-    pub events: u64,
 }
 
 #[derive(Debug)]
@@ -111,14 +105,6 @@ impl FeedbackQueue {
             .map_err(LedgerError::read)
     }
 
-    /// All events ever stored, by what they said.
-    pub async fn counts(&self) -> Result<Vec<FeedbackCount>, LedgerError> {
-        sqlx::query_as("SELECT action, accepted, COUNT(*) AS events FROM feedback GROUP BY 1, 2 ORDER BY 1, 2")
-            .fetch_all(&self.ledger.readers)
-            .await
-            .map_err(LedgerError::read)
-    }
-
     async fn attempted(
         &self,
         id: FeedbackId,
@@ -136,9 +122,13 @@ impl FeedbackQueue {
 
 impl FeedbackWrite {
     /// The id of the event.
-    pub(crate) async fn apply(&self, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    pub(crate) async fn apply(
+        &self,
+        change: &mut AcceptanceChange,
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<i64> {
         let (id, state, retry_at, reason) = match self {
-            Self::Store(feedback) => return feedback.insert(connection).await,
+            Self::Store(feedback) => return feedback.insert(change, connection).await,
             Self::Attempted { id, state, retry_at, reason } => (id, state, retry_at, reason),
         };
         sqlx::query(
@@ -156,19 +146,23 @@ impl FeedbackWrite {
 }
 
 impl NewFeedback {
-    async fn insert(&self, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    async fn insert(&self, change: &mut AcceptanceChange, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
         let statement = format!(
             "INSERT INTO feedback (profile, interaction, insight, action, accepted, heard_at_us, delivery)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ({LATEST_DELIVERY})) RETURNING id"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ({LATEST_DELIVERY})) RETURNING id, delivery"
         );
-        sqlx::query_scalar(&statement)
+        let (id, delivery): (i64, Option<Uuid>) = sqlx::query_as(&statement)
             .bind(&self.profile)
             .bind(&self.interaction)
             .bind(&self.insight)
             .bind(&self.action)
             .bind(self.accepted)
             .bind(Microseconds::from(self.heard_at))
-            .fetch_one(connection)
-            .await
+            .fetch_one(&mut *connection)
+            .await?;
+        if let Some(delivery) = delivery {
+            change.judged((id, delivery, &self.insight), self.accepted, connection).await?;
+        }
+        Ok(id)
     }
 }

@@ -10,6 +10,7 @@
 //! [`Rankings`]).
 //! On failure every call answers a [`LedgerError`]; nothing is half written.
 
+mod acceptance;
 mod deliveries;
 mod error;
 mod feedback;
@@ -18,11 +19,13 @@ mod opening;
 mod rankings;
 mod writer;
 
-pub use deliveries::{Acceptance, DeliveredCard, Deliveries, Delivery};
+pub use acceptance::Acceptance;
+pub use deliveries::{DeliveredCard, Deliveries, Delivery};
 pub use error::LedgerError;
-pub use feedback::{FeedbackCount, FeedbackId, FeedbackQueue, NewFeedback, PendingFeedback};
+pub use feedback::{FeedbackId, FeedbackQueue, NewFeedback, PendingFeedback};
 pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus, Rankings, RecordedRanking};
 
+use acceptance::AcceptanceTotals;
 use sqlx::SqlitePool;
 use writer::Writer;
 
@@ -31,6 +34,7 @@ use writer::Writer;
 pub struct Ledger {
     readers: SqlitePool,
     writer: Writer,
+    acceptance: AcceptanceTotals,
 }
 
 impl Ledger {
@@ -38,9 +42,10 @@ impl Ledger {
     ///
     /// Must be called inside a tokio runtime, on which the writer then runs.
     pub async fn open(url: &str) -> Result<Self, LedgerError> {
-        let (connection, readers) = opening::open(url).await?;
-        let writer = Writer::spawn(connection);
-        Ok(Self { readers, writer })
+        let (mut connection, readers) = opening::open(url).await?;
+        let acceptance = AcceptanceTotals::open(&mut connection).await.map_err(LedgerError::read)?;
+        let writer = Writer::spawn(connection, acceptance.clone());
+        Ok(Self { readers, writer, acceptance })
     }
 
     /// The queue of what agents did with cards.

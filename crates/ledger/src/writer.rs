@@ -11,6 +11,7 @@ use sqlx::{Connection, SqliteConnection, error::ErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::LedgerError;
+use crate::acceptance::{AcceptanceChange, AcceptanceTotals};
 use crate::deliveries::Delivery;
 use crate::feedback::FeedbackWrite;
 use crate::rankings::{RankingBatch, RankingWrite};
@@ -46,9 +47,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn spawn(connection: SqliteConnection) -> Self {
+    pub(crate) fn spawn(connection: SqliteConnection, acceptance: AcceptanceTotals) -> Self {
         let (requests, received) = mpsc::channel(QUEUE_CAPACITY);
-        tokio::spawn(run(connection, received));
+        tokio::spawn(run(connection, acceptance, received));
         Self { requests }
     }
 
@@ -70,7 +71,7 @@ impl Writer {
 }
 
 /// Ends when every handle is dropped, or closed and the queue empty.
-async fn run(mut connection: SqliteConnection, mut requests: mpsc::Receiver<Request>) {
+async fn run(mut connection: SqliteConnection, acceptance: AcceptanceTotals, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::with_capacity(MAX_WRITES_PER_COMMIT);
     let mut closing = Vec::new();
     while requests.recv_many(&mut batch, MAX_WRITES_PER_COMMIT).await > 0 {
@@ -85,7 +86,7 @@ async fn run(mut connection: SqliteConnection, mut requests: mpsc::Receiver<Requ
             }
         }
         if !jobs.is_empty() {
-            settle(&mut connection, jobs).await;
+            settle(&mut connection, &acceptance, jobs).await;
         }
     }
     if let Err(error) = connection.close().await {
@@ -96,12 +97,12 @@ async fn run(mut connection: SqliteConnection, mut requests: mpsc::Receiver<Requ
     }
 }
 
-async fn settle(connection: &mut SqliteConnection, jobs: Vec<Job>) {
-    match commit(connection, &jobs).await {
+async fn settle(connection: &mut SqliteConnection, acceptance: &AcceptanceTotals, jobs: Vec<Job>) {
+    match commit(connection, acceptance, &jobs).await {
         Ok(rows) => jobs.into_iter().zip(rows).for_each(|(job, row)| answer(job, Ok(row))),
         Err(error) if jobs.len() > 1 && breaks_a_rule(&error) => {
             for job in jobs {
-                let result = commit(connection, slice::from_ref(&job)).await;
+                let result = commit(connection, acceptance, slice::from_ref(&job)).await;
                 answer(job, result.map(|rows| rows[0]).map_err(write_error));
             }
         }
@@ -116,24 +117,34 @@ async fn settle(connection: &mut SqliteConnection, jobs: Vec<Job>) {
 
 /// One transaction over all jobs. Its statements are plain ones: after some errors SQLite rolls back by
 /// itself, and sqlx's own transaction would then count one level too many for ever.
-async fn commit(connection: &mut SqliteConnection, jobs: &[Job]) -> sqlx::Result<Vec<i64>> {
-    let result = apply_all(connection, jobs).await;
-    if result.is_err() {
-        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+async fn commit(
+    connection: &mut SqliteConnection,
+    acceptance: &AcceptanceTotals,
+    jobs: &[Job],
+) -> sqlx::Result<Vec<i64>> {
+    let mut change = AcceptanceChange::default();
+    let result = apply_all(connection, &mut change, jobs).await;
+    match &result {
+        Ok(_) => acceptance.apply(&change),
+        Err(_) => drop(sqlx::query("ROLLBACK").execute(connection).await),
     }
     result
 }
 
 /// The row of each job, or 0 where no caller asks for it. Rankings, which come by the thousand, are gathered
 /// and written together; the order between the kinds means nothing.
-async fn apply_all(connection: &mut SqliteConnection, jobs: &[Job]) -> sqlx::Result<Vec<i64>> {
+async fn apply_all(
+    connection: &mut SqliteConnection,
+    change: &mut AcceptanceChange,
+    jobs: &[Job],
+) -> sqlx::Result<Vec<i64>> {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     let mut rows = vec![0; jobs.len()];
     let mut rankings = RankingBatch::default();
     for (place, job) in jobs.iter().enumerate() {
         match &job.write {
-            Write::Feedback(write) => rows[place] = write.apply(connection).await?,
-            Write::Delivery(delivery) => delivery.insert(connection).await?,
+            Write::Feedback(write) => rows[place] = write.apply(change, connection).await?,
+            Write::Delivery(delivery) => delivery.insert(change, connection).await?,
             Write::Ranking(write) => rankings.add(place, write),
         }
     }
@@ -181,7 +192,12 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             true
         });
-        (Writer::spawn(connection), commits)
+        (spawn(connection).await, commits)
+    }
+
+    async fn spawn(mut connection: SqliteConnection) -> Writer {
+        let acceptance = AcceptanceTotals::open(&mut connection).await.unwrap();
+        Writer::spawn(connection, acceptance)
     }
 
     fn event(number: usize) -> Write {
@@ -251,7 +267,7 @@ mod tests {
         let (mut other, _) = crate::opening::open(&url).await.unwrap();
         sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
 
-        let writer = Writer::spawn(impatient);
+        let writer = spawn(impatient).await;
         let results = join_all([event(1), event(2)].map(|write| writer.write(write))).await;
         assert!(results.iter().all(|result| matches!(result, Err(LedgerError::Write(_)))), "{results:?}");
 

@@ -55,13 +55,15 @@ fn meaning_for_push(status: u16, num_renewals: u32) -> Meaning {
     }
 }
 
+/// An agent's verdict is not lost over an answer that a proxy may have given: only what says that CXone will never take
+/// this event ends the trying.
 fn meaning_for_feedback(status: u16) -> Meaning {
     match status {
         200..=299 => Meaning::Done,
+        400 | 404 | 422 => Meaning::GiveUp(reason_of(status)),
         401 => Meaning::Renew,
         429 => Meaning::HOLD,
-        403 | 500..=599 => Meaning::RETRY,
-        _ => Meaning::GiveUp(reason_of(status)),
+        _ => Meaning::RETRY,
     }
 }
 

@@ -7,13 +7,14 @@
 //! | outcome | push, ranking | read | feedback | token |
 //! |---|---|---|---|---|
 //! | 2xx | done | done | done | done |
-//! | 304 | give up | done | give up | retry |
+//! | 304 | give up | done | retry | retry |
 //! | 401 | fresh token, once more, then give up | as a push | fresh token, without end | credentials refused |
 //! | 400 | give up | give up | give up | credentials refused |
 //! | 403 | give up | give up | retry | credentials refused |
-//! | 409 | ranking: await the unlocked session; push: give up | give up | give up | retry |
+//! | 409 | ranking: await the unlocked session; push: give up | give up | retry | retry |
 //! | 429 | retry, hold the profile | retry, hold the profile | retry, hold the profile | retry |
-//! | other 4xx | give up | give up | give up | retry |
+//! | 404, 422 | give up | give up | give up | retry |
+//! | any other status | give up | give up | retry | retry |
 //! | 5xx | retry; a ranking's last one names the setting `normalise` | retry | retry | retry |
 //! | no answer | retry; ambiguous ones only where `retry_ambiguous` allows it | retry | retry | retry |
 //! | 2xx, body too large | done | give up | done | retry |
@@ -113,7 +114,7 @@ pub enum GiveUpReason {
     Late,
     #[error("CXone did not take the call in as many attempts as it may have")]
     Exhausted,
-    #[error("CXone refused a fresh token too")]
+    #[error("CXone refused a fresh token too; see that the client belongs to this tenant and is not locked")]
     Unauthorised,
     #[error("CXone forbids the call")]
     Forbidden,
@@ -130,7 +131,10 @@ pub enum GiveUpReason {
          lower them, or switch the setting normalise on"
     )]
     RankingFailed(u16),
-    #[error("the answer is larger than its limit")]
+    #[error(
+        "the answer is larger than its limit; raise cxone.max_answer_bytes, for a list of articles \
+         cxone.max_articles_bytes"
+    )]
     TooLarge,
     #[error("the call may have succeeded, and retry_ambiguous is off")]
     Ambiguous,

@@ -52,7 +52,7 @@ impl ConnectionSettings {
 pub enum ConnectionError {
     #[error("{setting} is no URL ({error}), write it as https://host")]
     Url { setting: &'static str, error: url::ParseError },
-    #[error("{setting} has the scheme '{scheme}', only https and http are served")]
+    #[error("{setting} has the scheme '{scheme}', write it as https://host")]
     Scheme { setting: &'static str, scheme: String },
     #[error("{setting} holds a user name or password, use the client id and the client secret instead")]
     Credentials { setting: &'static str },

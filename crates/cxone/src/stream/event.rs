@@ -26,8 +26,6 @@ pub enum StreamEvent {
         interaction: Option<InteractionId>,
         participant: Participant,
         text: String,
-        /// As the sender wrote it; what counts is when the frame arrived.
-        spoken_at: Option<String>,
     },
     DialogState {
         interaction: Option<InteractionId>,
@@ -54,12 +52,12 @@ pub enum StreamEvent {
 impl fmt::Debug for StreamEvent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fragment { interaction, participant, text, spoken_at: _ } => formatter
+            Self::Fragment { interaction, participant, text } => formatter
                 .debug_struct("Fragment")
                 .field("interaction", interaction)
                 .field("participant", participant)
                 .field("text_bytes", &text.len())
-                .finish_non_exhaustive(),
+                .finish(),
             Self::DialogState { interaction, state } => {
                 formatter.debug_struct("DialogState").field("interaction", interaction).field("state", state).finish()
             }

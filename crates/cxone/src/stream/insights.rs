@@ -40,7 +40,6 @@ fn fragment(frame: &Map<String, Value>) -> Result<StreamEvent, FrameError> {
         interaction: interaction(frame)?,
         participant: participant(frame),
         text: text.to_owned(),
-        spoken_at: frame.get("timestamp").and_then(Value::as_str).map(str::to_owned),
     })
 }
 
@@ -103,7 +102,6 @@ mod tests {
             interaction: interaction.map(|id| id.parse().unwrap()),
             participant,
             text: text.into(),
-            spoken_at: None,
         })
     }
 
@@ -140,13 +138,6 @@ mod tests {
             frame["type"] = "TRANSCRIPT_FRAGMENT".into();
             assert_eq!(decode(&frame), Ok(expected), "{frame}");
         }
-    }
-
-    #[test]
-    fn a_fragment_keeps_the_time_its_sender_wrote() {
-        let frame = json!({"type": "TRANSCRIPT_FRAGMENT", "text": "a", "timestamp": "2026-01-01T00:00:00Z"});
-        let Ok(Decoded::Event(StreamEvent::Fragment { spoken_at, .. })) = decode(&frame) else { panic!("{frame}") };
-        assert_eq!(spoken_at.as_deref(), Some("2026-01-01T00:00:00Z"));
     }
 
     #[test]

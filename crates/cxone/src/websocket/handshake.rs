@@ -46,9 +46,9 @@ pub enum HandshakeError {
     /// 429, with the wait it asks for.
     #[error("the stream takes no more connections now")]
     TooManyRequests { retry_after: Option<Duration> },
-    #[error("the stream answered {0}")]
+    #[error("the stream answered {0}; see that the profile's base_url and stream are those of the tenant")]
     Status(u16),
-    #[error("the stream's answer is no WebSocket handshake: {0}")]
+    #[error("the stream's answer is no WebSocket handshake: {0}; see that no proxy between serves plain HTTP only")]
     NotWebSocket(String),
     #[error(transparent)]
     Transport(TransportError),

@@ -46,7 +46,7 @@ pub enum ClosedReason {
     #[error("no pong came in time")]
     Silent,
     /// The socket has to be opened again, which may happen at once.
-    #[error("a message is larger than {limit_bytes} bytes")]
+    #[error("a message is larger than {limit_bytes} bytes; raise cxone.max_message_bytes if the tenant sends such")]
     TooLarge { limit_bytes: usize },
     #[error("the peer broke the WebSocket protocol")]
     Protocol,

@@ -60,12 +60,6 @@ pub struct Pauses {
     pub after_first: Duration,
 }
 
-impl Default for Pauses {
-    fn default() -> Self {
-        Self { after_last: Duration::from_secs(3), after_first: Duration::from_secs(10) }
-    }
-}
-
 /// Turns heard so far and fragments not yet flushed.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -172,6 +166,7 @@ mod tests {
     use Speaker::{Agent, Customer};
 
     const LIMITS: WindowLimits = WindowLimits { turns: 4, bytes: 60 };
+    const PAUSES: Pauses = Pauses { after_last: Duration::from_secs(3), after_first: Duration::from_secs(10) };
 
     fn heard(speaker: Speaker, text: &str, arrived: Instant) -> Fragment {
         Fragment { speaker, text: text.to_owned(), arrived }
@@ -234,23 +229,22 @@ mod tests {
         connection.hear(heard(Customer, "two", now + Duration::from_millis(1)));
         let utterance = own.flush(FlushReason::State, connection.take_unflushed(), &LIMITS).unwrap();
         assert_eq!(utterance.newest_customer_turn(), "one two three");
-        assert!(connection.next_flush(&Pauses::default()).is_none());
+        assert!(connection.next_flush(&PAUSES).is_none());
     }
 
     #[test]
     fn silence_flushes_after_the_last_fragment_or_the_first_unflushed_one() {
-        let pauses = Pauses::default();
         let start = Instant::now();
         let mut window = Window::default();
-        assert_eq!(window.next_flush(&pauses), None);
+        assert_eq!(window.next_flush(&PAUSES), None);
         window.hear(heard(Customer, "a", start));
-        assert_eq!(window.next_flush(&pauses), Some((start + Duration::from_secs(3), FlushReason::Pause)));
+        assert_eq!(window.next_flush(&PAUSES), Some((start + Duration::from_secs(3), FlushReason::Pause)));
         for second in [2, 4, 6, 8] {
             window.hear(heard(Customer, "b", start + Duration::from_secs(second)));
         }
-        assert_eq!(window.next_flush(&pauses), Some((start + Duration::from_secs(10), FlushReason::Longest)));
+        assert_eq!(window.next_flush(&PAUSES), Some((start + Duration::from_secs(10), FlushReason::Longest)));
         window.flush(FlushReason::Longest, vec![], &LIMITS);
-        assert_eq!(window.next_flush(&pauses), None);
+        assert_eq!(window.next_flush(&PAUSES), None);
     }
 
     #[test]

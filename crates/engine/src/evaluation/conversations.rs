@@ -60,7 +60,7 @@ impl Conversation {
 #[derive(Debug, thiserror::Error)]
 pub enum ConversationError {
     /// The file can't be opened or read to its end.
-    #[error("can't read the conversations in {}: {source}", path.display())]
+    #[error("can't read the conversations in {}: {source}; name JSON Lines, plain or .gz, that this user may read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -68,7 +68,7 @@ pub enum ConversationError {
         source: std::io::Error,
     },
     /// A line is no conversation.
-    #[error("{}:{line}: not a conversation: {source}", path.display())]
+    #[error("{}:{line}: not a conversation: {source}; it has an id, and turns with speaker and text", path.display())]
     Row {
         /// The file.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub enum ConversationError {
         source: serde_json::Error,
     },
     /// There is nothing in it.
-    #[error("there is no conversation in {}", path.display())]
+    #[error("there is no conversation in {}; write one on each line", path.display())]
     Empty {
         /// The file.
         path: PathBuf,

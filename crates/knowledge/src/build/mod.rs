@@ -9,67 +9,27 @@ mod embed;
 mod plan;
 mod report;
 mod rows;
+mod settings;
 mod start;
+mod update;
 mod write;
 
-use std::collections::HashSet;
-use std::num::NonZero;
 use std::path::Path;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 pub(crate) use embed::embed_checked;
 pub use report::{BuildPhase, BuildProgress, BuildReport};
+pub use settings::BuildSettings;
+pub use update::{Completeness, Update};
 
-use crate::article::Article;
-use crate::build::embed::fresh_entries;
-use crate::build::plan::{Plan, plan};
-use crate::build::rows::arrange;
-use crate::build::start::{Before, Start};
-use crate::build::write::NewGeneration;
+use crate::build::plan::plan;
+use crate::build::start::Start;
+use crate::build::write::Writer;
 use crate::encoder::{ModelIdentity, TextEncoder};
 use crate::error::IndexError;
 use crate::store::durable::create_directory;
-use crate::store::embeddings::Embeddings;
-use crate::store::entries::Entry;
 use crate::store::layout::Layout;
 use crate::store::lock::WriterLock;
-
-/// Whether an update is all that its source holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Completeness {
-    /// What the source held before and is not in the update is removed.
-    Full,
-    /// Nothing is removed.
-    Partial,
-}
-
-/// What a source answered. Of several articles with one id the last counts.
-#[derive(Debug, Clone)]
-pub struct Update {
-    /// `file:<name>`, `cxone:<profile>`, `chroma:<collection>`.
-    pub source: String,
-    pub articles: Vec<Article>,
-    pub completeness: Completeness,
-}
-
-/// How an index is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildSettings {
-    /// From this many passages on the vectors get a graph; below, scanning all of them is faster.
-    pub exact_below: usize,
-    /// Threads that build the graph.
-    pub graph_threads: usize,
-}
-
-impl Default for BuildSettings {
-    /// 50,000 is where instant-distance overtakes the exact scan on one core; half of the cores stay free for the
-    /// service that may run beside the build.
-    fn default() -> Self {
-        let cores = available_parallelism().map_or(1, NonZero::get);
-        Self { exact_below: 50_000, graph_threads: (cores / 2).max(1) }
-    }
-}
 
 /// Builds with the default settings, see [`build_with`].
 pub fn build(
@@ -117,48 +77,4 @@ pub fn build_with(
         }
     }
     Ok(report)
-}
-
-/// What every step of writing a generation needs.
-struct Writer<'a> {
-    layout: &'a Layout,
-    encoder: &'a dyn TextEncoder,
-    settings: &'a BuildSettings,
-    progress: &'a dyn BuildProgress,
-}
-
-impl Writer<'_> {
-    /// Writes the generation that `plan` describes and puts it in service; gives its number and its articles.
-    fn publish(
-        &self,
-        before: Option<&Before>,
-        plan: Plan,
-        report: &mut BuildReport,
-    ) -> Result<(u64, Vec<Entry>), IndexError> {
-        let embeddings = Embeddings::open(&self.layout.embeddings())?;
-        let first_document = before.map_or(1, |before| before.generation.manifest.next_document);
-        let fresh = fresh_entries(plan.fresh, first_document, self.encoder, &embeddings, self.progress)?;
-        report.embedded = fresh.embedded;
-        let (mut kept, mut added) = (plan.kept, fresh.entries);
-        let arranged = arrange(before, &mut kept, &mut added, fresh.matrix, self.settings.exact_below);
-        let new = NewGeneration {
-            number: self.layout.next_number()?,
-            identity: ModelIdentity::of(self.encoder),
-            new_documents: first_document..first_document + added.len() as u64,
-            removed: plan.gone.iter().map(|entry| entry.document).collect(),
-            entries: in_order(kept, added),
-            arranged,
-        };
-        self.write(before, &new)?.publish(self.layout)?;
-        self.layout.sweep(Some(new.number))?;
-        let passages = new.entries.iter().flat_map(|entry| &entry.passages);
-        embeddings.prune(&passages.map(|passage| passage.key).collect::<HashSet<_>>())?;
-        Ok((new.number, new.entries))
-    }
-}
-
-fn in_order(mut entries: Vec<Entry>, added: Vec<Entry>) -> Vec<Entry> {
-    entries.extend(added);
-    entries.sort_by(|a, b| a.order().cmp(&b.order()));
-    entries
 }

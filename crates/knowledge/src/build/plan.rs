@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::article::Article;
-use crate::build::{Completeness, Update};
+use crate::build::update::{Completeness, Update};
 use crate::hashing::ContentHash;
 use crate::store::entries::Entry;
 

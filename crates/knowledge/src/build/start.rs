@@ -3,7 +3,7 @@
 //! Debris of a writer that died is removed first. A damaged index, or one of another format, is replaced by a full
 //! update, which then starts from nothing and says why; a partial one is refused, since it could not replace it.
 
-use crate::build::Completeness;
+use crate::build::update::Completeness;
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::store::current::Current;

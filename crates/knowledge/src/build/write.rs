@@ -1,23 +1,26 @@
-//! Writes a generation into its place and describes it in its manifest, without putting it in service.
+//! Writes a generation into its place, describes it in its manifest, and puts it in service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::build::Writer;
-use crate::build::report::BuildPhase;
-use crate::build::rows::Arranged;
+use crate::build::embed::fresh_entries;
+use crate::build::plan::Plan;
+use crate::build::report::{BuildPhase, BuildProgress, BuildReport};
+use crate::build::rows::{Arranged, arrange};
+use crate::build::settings::BuildSettings;
 use crate::build::start::Before;
-use crate::encoder::ModelIdentity;
+use crate::encoder::{ModelIdentity, TextEncoder};
 use crate::error::IndexError;
 use crate::lexical::{self, Changes};
 use crate::store::current::Current;
 use crate::store::durable::{create_directory, link_or_copy, sync_directory, write_file};
+use crate::store::embeddings::Embeddings;
 use crate::store::entries::{Entry, content_of, write_entries};
-use crate::store::layout::{ARTICLES, BASE_GRAPH, BASE_VECTORS, DELTA_VECTORS, LEXICAL};
+use crate::store::layout::{ARTICLES, BASE_GRAPH, BASE_VECTORS, DELTA_VECTORS, LEXICAL, Layout};
 use crate::store::manifest::{FORMAT_VERSION, FileRecord, Manifest, SourceSummary};
 use crate::vectors::file::write_vectors;
 use crate::vectors::graph::Graph;
@@ -36,9 +39,45 @@ pub struct NewGeneration {
     pub arranged: Arranged,
 }
 
+/// What every step of writing a generation needs.
+pub struct Writer<'a> {
+    pub layout: &'a Layout,
+    pub encoder: &'a dyn TextEncoder,
+    pub settings: &'a BuildSettings,
+    pub progress: &'a dyn BuildProgress,
+}
+
 impl Writer<'_> {
+    /// Writes the generation that `plan` describes and puts it in service; gives its number and its articles.
+    pub fn publish(
+        &self,
+        before: Option<&Before>,
+        plan: Plan,
+        report: &mut BuildReport,
+    ) -> Result<(u64, Vec<Entry>), IndexError> {
+        let embeddings = Embeddings::open(&self.layout.embeddings())?;
+        let first_document = before.map_or(1, |before| before.generation.manifest.next_document);
+        let fresh = fresh_entries(plan.fresh, first_document, self.encoder, &embeddings, self.progress)?;
+        report.embedded = fresh.embedded;
+        let (mut kept, mut added) = (plan.kept, fresh.entries);
+        let arranged = arrange(before, &mut kept, &mut added, fresh.matrix, self.settings.exact_below);
+        let new = NewGeneration {
+            number: self.layout.next_number()?,
+            identity: ModelIdentity::of(self.encoder),
+            new_documents: first_document..first_document + added.len() as u64,
+            removed: plan.gone.iter().map(|entry| entry.document).collect(),
+            entries: in_order(kept, added),
+            arranged,
+        };
+        self.write(before, &new)?.publish(self.layout)?;
+        self.layout.sweep(Some(new.number))?;
+        let passages = new.entries.iter().flat_map(|entry| &entry.passages);
+        embeddings.prune(&passages.map(|passage| passage.key).collect::<HashSet<_>>())?;
+        Ok((new.number, new.entries))
+    }
+
     /// Writes all files of `new`, flushed to disk; the answer is what puts it in service.
-    pub(super) fn write(&self, before: Option<&Before>, new: &NewGeneration) -> Result<Current, IndexError> {
+    fn write(&self, before: Option<&Before>, new: &NewGeneration) -> Result<Current, IndexError> {
         let directory = self.layout.generation(new.number);
         create_directory(&directory)?;
         let mut files = BTreeMap::new();
@@ -99,6 +138,12 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+fn in_order(mut entries: Vec<Entry>, added: Vec<Entry>) -> Vec<Entry> {
+    entries.extend(added);
+    entries.sort_by(|a, b| a.order().cmp(&b.order()));
+    entries
 }
 
 fn record(directory: &Path, name: &str, files: &mut BTreeMap<String, FileRecord>) -> Result<(), IndexError> {

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::chroma::ChromaSettings;
 use crate::chroma::error::ChromaError;
+use crate::chroma::settings::ChromaSettings;
 use crate::chroma::wire::ErrorBody;
 
 /// A page of an import is 2 MB; documents of a megabyte each still fit.

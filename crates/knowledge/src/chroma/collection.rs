@@ -5,10 +5,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::chroma::ChromaSettings;
 use crate::chroma::client::{CallError, ChromaClient};
 use crate::chroma::error::ChromaError;
 use crate::chroma::record::{ChromaRecord, ChromaRecords, Metadata};
+use crate::chroma::settings::ChromaSettings;
 use crate::chroma::space::Space;
 use crate::chroma::wire::{CollectionBody, GetAnswer, GetBody, QueryAnswer, QueryBody};
 

@@ -26,13 +26,15 @@ pub enum ChromaError {
          collection with vectors of that model, or import this one into an index, which embeds its documents anew"
     )]
     OtherDimensions { collection: String, found: usize, expected: usize },
-    #[error("Chroma at {url} answered {status}: {detail}")]
+    #[error("Chroma at {url} answered {status}: {detail}; its log has more")]
     Answer { url: String, status: u16, detail: String },
     #[error("Chroma at {url} answered what can't be read: {what}; this program speaks API v2 of Chroma 1.x")]
     Unreadable { url: String, what: String },
     #[error("collection {collection} changed while it was read: {read} of {there} records came; import it again")]
     Changed { collection: String, read: usize, there: usize },
-    #[error("collection {collection} holds {there} records, an import takes at most {most}")]
+    #[error(
+        "collection {collection} holds {there} records, an import takes at most {most}; ask it live with chroma_url"
+    )]
     TooLarge { collection: String, there: usize, most: usize },
     #[error("the encoder could not embed a sample of the documents: {0}")]
     Encoder(#[source] IndexError),

@@ -10,34 +10,15 @@ mod collection;
 mod error;
 mod import;
 mod record;
+mod settings;
 mod space;
 mod taken_over;
 mod wire;
-
-use std::time::Duration;
-
-use secrecy::SecretString;
-use url::Url;
 
 pub use collection::{ChromaCollection, ChromaHit};
 pub use error::ChromaError;
 pub use import::{ChromaImport, update};
 pub use record::ChromaRecords;
+pub use settings::ChromaSettings;
 pub use space::Space;
 pub use taken_over::TakenOver;
-
-/// Where a collection is.
-#[derive(Debug, Clone)]
-pub struct ChromaSettings {
-    /// `http://host:8000` or `https://…`; a path in front of the API is kept.
-    pub url: Url,
-    /// `default_tenant` unless the server has several.
-    pub tenant: String,
-    /// `default_database` unless the tenant has several.
-    pub database: String,
-    pub collection: String,
-    /// Sent as `x-chroma-token`.
-    pub token: Option<SecretString>,
-    /// What a query may take in all, and a page of an import.
-    pub timeout: Duration,
-}

@@ -6,18 +6,17 @@
 //! counts and the second is a bad row.
 
 mod reading;
-mod row;
+pub(super) mod row;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use row::BadGraphRowReason;
+pub use row::{BadGraphRow, BadGraphRowReason};
 
 use crate::graph::article::GraphArticle;
 use crate::graph::error::GraphError;
 use crate::graph::file::reading::Reading;
 use crate::graph::nodes::GraphRelation;
-use crate::reader::{Line, MAX_LINE_BYTES, open_rows, read_line};
+use crate::rows::{Line, MAX_LINE_BYTES, open_rows, read_line};
 
 /// A graph as its file has it, for [`EmbeddedGraph::new`](crate::graph::EmbeddedGraph::new) or
 /// [`Neo4jGraph::load`](crate::graph::Neo4jGraph::load).
@@ -48,19 +47,6 @@ impl GraphReport {
     /// One line for people: `graph.jsonl:7: the relation leads to article:x, which is not in the file`.
     pub fn describe(&self, bad_row: &BadGraphRow) -> String {
         format!("{}:{}: {}", self.path.display(), bad_row.line, bad_row.reason)
-    }
-}
-
-/// A row that was skipped. Lines count from 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadGraphRow {
-    pub line: u64,
-    pub reason: BadGraphRowReason,
-}
-
-impl fmt::Display for BadGraphRow {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}: {}", self.line, self.reason)
     }
 }
 

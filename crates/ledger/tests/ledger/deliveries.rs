@@ -1,11 +1,14 @@
 //! Deliveries come back whole, and feedback finds the latest one that showed its card.
 
-use cuecard_ledger::{Acceptance, DeliveredCard, Delivery, LedgerError, NewFeedback};
+use cuecard_ledger::{DeliveredCard, Delivery, LedgerError};
+use jiff::Timestamp;
+use sqlx::{Connection, Row, SqliteConnection};
+use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{event, fresh, second};
+use crate::{event, fresh, second, url};
 
-fn delivery(id: u128, interaction: &str, articles: &[&str]) -> Delivery {
+pub fn delivery(id: u128, interaction: &str, articles: &[&str]) -> Delivery {
     let card = |(index, article): (usize, &&str)| DeliveredCard {
         article_id: (*article).into(),
         rank: index as u32 + 1,
@@ -24,65 +27,65 @@ fn delivery(id: u128, interaction: &str, articles: &[&str]) -> Delivery {
     }
 }
 
-#[tokio::test]
-async fn a_delivery_comes_back_as_it_was_recorded() {
-    let (_directory, ledger) = fresh().await;
-    let deliveries = ledger.deliveries();
-    // By rank, not by name or by order of recording.
-    let mut recorded = delivery(1, "call", &["b", "a", "c"]);
-    recorded.cards.rotate_left(1);
-    deliveries.record(recorded.clone()).await.unwrap();
-    recorded.cards.rotate_right(1);
-    assert_eq!(deliveries.recent(10).await.unwrap(), [recorded]);
+/// What the file holds: each delivery in the order of recording, with its cards by rank.
+async fn recorded(directory: &TempDir) -> Vec<Delivery> {
+    let mut file = SqliteConnection::connect(&url(directory)).await.unwrap();
+    let rows = sqlx::query("SELECT * FROM deliveries ORDER BY number").fetch_all(&mut file).await.unwrap();
+    let mut deliveries = Vec::new();
+    for row in rows {
+        let id: Uuid = row.get("id");
+        let cards: Vec<(String, u32, f64)> =
+            sqlx::query_as("SELECT article_id, rank, score FROM delivered_cards WHERE delivery = ?1 ORDER BY rank")
+                .bind(id)
+                .fetch_all(&mut file)
+                .await
+                .unwrap();
+        let card = |(article_id, rank, score)| DeliveredCard { article_id, rank, score };
+        deliveries.push(Delivery {
+            id,
+            decision: row.get("decision"),
+            profile: row.get("profile"),
+            interaction: row.get("interaction"),
+            utterance: row.get::<i64, _>("utterance") as u64,
+            cards: cards.into_iter().map(card).collect(),
+            delivered_at: Timestamp::from_microsecond(row.get("delivered_at_us")).unwrap(),
+            cxone_id: row.get("cxone_id"),
+            latency_ms: row.get::<i64, _>("latency_ms") as u64,
+        });
+    }
+    deliveries
 }
 
 #[tokio::test]
-async fn recent_gives_the_newest_first_up_to_the_limit() {
-    let (_directory, ledger) = fresh().await;
-    let deliveries = ledger.deliveries();
-    for id in [2, 1, 3] {
-        deliveries.record(delivery(id, "call", &["a"])).await.unwrap();
+async fn a_delivery_is_kept_as_it_was_recorded() {
+    let (directory, ledger) = fresh().await;
+    let deliveries = [delivery(1, "call", &["b", "a", "c"]), delivery(2, "call", &["a"])];
+    for delivery in &deliveries {
+        ledger.deliveries().record(delivery.clone()).await.unwrap();
     }
-    let ids: Vec<_> = deliveries.recent(2).await.unwrap().iter().map(|delivery| delivery.id.as_u128()).collect();
-    assert_eq!(ids, [3, 2]);
-}
-
-#[tokio::test]
-async fn latest_keeps_profile_interaction_and_article_apart() {
-    let (_directory, ledger) = fresh().await;
-    let deliveries = ledger.deliveries();
-    deliveries.record(delivery(1, "call", &["a", "b"])).await.unwrap();
-    deliveries.record(delivery(2, "call", &["a"])).await.unwrap();
-    deliveries.record(delivery(3, "another", &["a"])).await.unwrap();
-    deliveries.record(Delivery { profile: "other".into(), ..delivery(4, "call", &["a"]) }).await.unwrap();
-    for (interaction, article, expected) in
-        [("call", "a", Some(2)), ("call", "b", Some(1)), ("another", "a", Some(3)), ("another", "b", None)]
-    {
-        let found = deliveries.latest("main", interaction, article).await.unwrap();
-        assert_eq!(found.map(|delivery| delivery.id.as_u128()), expected, "{interaction} {article}");
-    }
+    assert_eq!(recorded(&directory).await, deliveries);
 }
 
 #[tokio::test]
 async fn recording_the_same_delivery_again_changes_nothing() {
-    let (_directory, ledger) = fresh().await;
+    let (directory, ledger) = fresh().await;
     let deliveries = ledger.deliveries();
     let first = delivery(1, "call", &["a"]);
     deliveries.record(first.clone()).await.unwrap();
     deliveries.record(Delivery { latency_ms: 99, ..first.clone() }).await.unwrap();
-    assert_eq!(deliveries.recent(10).await.unwrap(), [first]);
+    assert_eq!(recorded(&directory).await, [first]);
 }
 
 #[tokio::test]
 async fn a_delivery_is_kept_with_all_its_cards_or_not_at_all() {
-    let (_directory, ledger) = fresh().await;
+    let (directory, ledger) = fresh().await;
     let deliveries = ledger.deliveries();
     let error = deliveries.record(delivery(1, "call", &["a", "a"])).await.unwrap_err();
     assert!(matches!(error, LedgerError::Write(_)), "{error:?}");
     let mut unscored = delivery(2, "call", &["a", "b"]);
     unscored.cards[1].score = f64::NAN;
     assert!(deliveries.record(unscored).await.is_err());
-    assert_eq!(deliveries.recent(10).await.unwrap(), []);
+    assert_eq!(recorded(&directory).await, []);
 }
 
 #[tokio::test]
@@ -95,33 +98,14 @@ async fn feedback_is_matched_to_the_latest_delivery_of_its_card() {
     queue.store(event("another", "a", true)).await.unwrap();
     queue.store(event("quick", "a", true)).await.unwrap();
     deliveries.record(delivery(3, "quick", &["a"])).await.unwrap();
+    deliveries.record(Delivery { profile: "other".into(), ..delivery(4, "call", &["a"]) }).await.unwrap();
+    deliveries.record(delivery(5, "older", &["b", "c"])).await.unwrap();
+    deliveries.record(delivery(6, "older", &["b"])).await.unwrap();
+    queue.store(event("older", "c", true)).await.unwrap();
     let due = queue.due("main", second(0), 10).await.unwrap();
     let matched: Vec<_> = due
         .iter()
         .map(|pending| (pending.feedback.interaction.as_str(), pending.delivery.map(|id| id.as_u128())))
         .collect();
-    assert_eq!(matched, [("call", Some(2)), ("another", None), ("quick", Some(3))]);
-}
-
-#[tokio::test]
-async fn acceptance_counts_each_delivered_card_once_by_its_newest_event() {
-    let (_directory, ledger) = fresh().await;
-    let (deliveries, queue) = (ledger.deliveries(), ledger.feedback());
-    assert_eq!(deliveries.acceptance().await.unwrap().ratio(), None);
-    deliveries.record(delivery(1, "call", &["a", "b", "c"])).await.unwrap();
-    deliveries.record(delivery(2, "another", &["a", "b"])).await.unwrap();
-    for (interaction, insight, accepted) in [
-        ("call", "a", false),
-        ("call", "a", true),
-        ("call", "b", true),
-        ("another", "a", true),
-        ("another", "b", false),
-        ("never shown", "a", false),
-    ] {
-        queue.store(event(interaction, insight, accepted)).await.unwrap();
-    }
-    queue.store(NewFeedback { profile: "other".into(), ..event("call", "c", false) }).await.unwrap();
-    let acceptance = deliveries.acceptance().await.unwrap();
-    assert_eq!(acceptance, Acceptance { accepted: 3, rejected: 1 });
-    assert_eq!(acceptance.ratio(), Some(0.75));
+    assert_eq!(matched, [("call", Some(2)), ("another", None), ("quick", Some(3)), ("older", Some(5))]);
 }

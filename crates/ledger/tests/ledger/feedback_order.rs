@@ -1,8 +1,10 @@
 //! The queue gives back what was stored, in order per interaction, and never waits on another's retry.
 
-use cuecard_ledger::{FeedbackCount, FeedbackId, FeedbackQueue, LedgerError, NewFeedback};
+use cuecard_ledger::{FeedbackId, FeedbackQueue, LedgerError, NewFeedback};
 
-use crate::{event, fresh, second};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::{event, fresh, second, url};
 
 async fn due_ids(queue: &FeedbackQueue, now: i64) -> Vec<FeedbackId> {
     queue.due("main", second(now), 100).await.unwrap().into_iter().map(|pending| pending.id).collect()
@@ -70,15 +72,14 @@ async fn profiles_with_the_same_interaction_stay_apart() {
 }
 
 #[tokio::test]
-async fn counts_cover_settled_events_too() {
-    let (_directory, ledger) = fresh().await;
-    let queue = ledger.feedback();
-    for accepted in [true, false, true] {
-        let id = queue.store(event("a", "1", accepted)).await.unwrap();
-        queue.delivered(id).await.unwrap();
-    }
-    let count = |action: &str, accepted, events| FeedbackCount { action: action.into(), accepted, events };
-    assert_eq!(queue.counts().await.unwrap(), [count("ACCEPTED", true, 2), count("REJECTED", false, 1)]);
+async fn what_is_set_aside_is_kept_with_its_reason() {
+    let (directory, ledger) = fresh().await;
+    let id = ledger.feedback().store(event("a", "1", true)).await.unwrap();
+    ledger.feedback().set_aside(id, "422 from CXone").await.unwrap();
+    let mut file = SqliteConnection::connect(&url(&directory)).await.unwrap();
+    let kept: Vec<(String, String)> =
+        sqlx::query_as("SELECT state, reason FROM feedback").fetch_all(&mut file).await.unwrap();
+    assert_eq!(kept, [("set_aside".to_owned(), "422 from CXone".to_owned())]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acceptance;
 mod deliveries;
 mod feedback_model;
 mod feedback_order;

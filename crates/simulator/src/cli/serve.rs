@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::listen::Listen;
 use super::tell;
@@ -20,10 +21,10 @@ Example: every second push of insights is answered 429 until the faults are clea
      \"fault\": {\"kind\": \"answer\", \"status\": 429, \"retry_after\": {\"seconds\": 1}}}'
   curl -X DELETE 127.0.0.1:9200/_sim/faults";
 
-const ABOUT: &str = "Serves all five contracts and the pages until it is interrupted";
+const ABOUT: &str = "Serves all five contracts and the pages until SIGINT or SIGTERM";
 
 const LONG_ABOUT: &str = "\
-Serves all five contracts and the pages until it is interrupted.
+Serves all five contracts and the pages until SIGINT or SIGTERM.
 
 With --conversations it plays them to whoever connects to one of the two streams, in the frames of that stream, one
 conversation after another. The agents' desktop shows them at /; what arrives, and faults to set, are at /_sim/faults;
@@ -46,12 +47,25 @@ pub(super) struct Serve {
 }
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
+    // From the start, so that a signal that comes early ends it in order as well.
+    let told_to_stop = told_to_stop().context("cannot wait for signals")?;
     let conversations = arguments.conversations.as_deref().map(Conversation::load).transpose()?.unwrap_or_default();
     let simulator = arguments.listen.start(arguments.listen.articles()?, vec![arguments.session])?;
     arguments.listen.tell_how_to_connect(&simulator, Contract::value_variants());
     let playing = simulator.play(conversations, Pace::faster(arguments.speed));
-    tokio::signal::ctrl_c().await.context("cannot wait for an interrupt")?;
+    told_to_stop.await;
     tell(&format!("{} conversations were played", playing.num_played()));
     simulator.stop();
     Ok(())
+}
+
+/// Listens from now on; resolves at the first SIGINT or SIGTERM.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

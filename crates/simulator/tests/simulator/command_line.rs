@@ -115,6 +115,16 @@ async fn it_replays_and_prints_json() {
 }
 
 #[actix_web::test]
+async fn it_ends_in_order_when_it_is_told_to() {
+    for signal in ["-INT", "-TERM"] {
+        let (mut child, _) = base_of(simulator().args(["serve", "--port", "0"]));
+        let told = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[actix_web::test]
 async fn it_serves_several_clients_and_a_session() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("articles.jsonl");

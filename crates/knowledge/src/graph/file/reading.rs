@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use crate::graph::error::GraphError;
-use crate::graph::file::row::{BadGraphRowReason, NodeName, RelationRow, Row};
-use crate::graph::file::{BadGraphRow, GraphFile, GraphReport};
+use crate::graph::file::row::{BadGraphRow, BadGraphRowReason, NodeName, RelationRow, Row};
+use crate::graph::file::{GraphFile, GraphReport};
 use crate::graph::nodes::{GraphNode, GraphRelation};
-use crate::reader::ROWS_PER_TOLERATED_BAD_ROW;
+use crate::rows::ROWS_PER_TOLERATED_BAD_ROW;
 
 #[derive(Default)]
 pub struct Reading {
@@ -230,7 +230,11 @@ mod tests {
         };
         assert_eq!(read(&lines(8)).unwrap().1.bad_rows.len(), 1);
         let error = read(&lines(7)).unwrap_err().to_string();
-        assert!(error.starts_with("1 of 9 rows in graph.jsonl are bad, more than one in 10; the first is line 2: "));
+        assert!(
+            error.starts_with(
+                "1 of 9 rows in graph.jsonl are bad, more than one in 10; mend them, the first is line 2: "
+            )
+        );
         assert!(matches!(read(&[&queries[0]]).unwrap_err(), GraphError::NoArticles { .. }));
     }
 

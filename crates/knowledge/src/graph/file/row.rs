@@ -1,5 +1,7 @@
 //! One row of a graph file.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::error::Category;
 use thiserror::Error;
@@ -45,6 +47,19 @@ impl TryFrom<String> for NodeName {
             Some(("article", id)) => Ok(Self::Article(id.to_owned())),
             _ => Err(format!("{text:?} is neither query:<keyword> nor article:<id>")),
         }
+    }
+}
+
+/// A row that was skipped. Lines count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadGraphRow {
+    pub line: u64,
+    pub reason: BadGraphRowReason,
+}
+
+impl fmt::Display for BadGraphRow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}: {}", self.line, self.reason)
     }
 }
 

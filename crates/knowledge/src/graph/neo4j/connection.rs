@@ -14,7 +14,10 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::graph::error::GraphError;
-use crate::graph::neo4j::{LONG, Neo4jSettings};
+use crate::graph::neo4j::settings::Neo4jSettings;
+
+/// What takes longer than a lookup: reading all keywords, a batch of a load, the making of a constraint.
+pub const LONG: Duration = Duration::from_secs(30);
 
 /// Schemes that the driver knows, without those that don't check the server's certificate.
 const SCHEMES: [&str; 4] = ["bolt", "bolt+s", "neo4j", "neo4j+s"];

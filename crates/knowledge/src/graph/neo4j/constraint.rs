@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::graph::error::GraphError;
-use crate::graph::neo4j::LONG;
-use crate::graph::neo4j::connection::Connection;
+use crate::graph::neo4j::connection::{Connection, LONG};
 
 const CREATE: &str = "CREATE CONSTRAINT query_keyword_unique IF NOT EXISTS FOR (q:Query) REQUIRE q.keyword IS UNIQUE";
 

@@ -10,7 +10,8 @@ use neo4rs::BoltType;
 use crate::graph::article::GraphArticle;
 use crate::graph::error::GraphError;
 use crate::graph::file::GraphFile;
-use crate::graph::neo4j::{LONG, Neo4jGraph};
+use crate::graph::neo4j::Neo4jGraph;
+use crate::graph::neo4j::connection::LONG;
 use crate::graph::nodes::GraphNode;
 
 /// Rows for each request: enough that the request itself costs nothing.

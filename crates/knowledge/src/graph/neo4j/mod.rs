@@ -9,37 +9,24 @@ mod connection;
 mod constraint;
 mod load;
 mod lookup;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use load::Neo4jLoad;
+pub use settings::Neo4jSettings;
 
 use crate::graph::article::GraphArticle;
 use crate::graph::error::GraphError;
-use crate::graph::neo4j::connection::Connection;
+use crate::graph::neo4j::connection::{Connection, LONG};
 use crate::graph::neo4j::constraint::Constraint;
 use crate::graph::settings::GraphSettings;
 
-/// What takes longer than a lookup: reading all keywords, a batch of a load, the making of a constraint.
-const LONG: Duration = Duration::from_secs(30);
-
 /// Five times the largest graph that lookups are measured with; further ones are only found by their exact keyword.
 const MOST_KEYWORDS: u32 = 500_000;
-
-/// Where the database is.
-#[derive(Debug, Clone)]
-pub struct Neo4jSettings {
-    /// `bolt://host:port`, or `bolt+s://host:port` for TLS with a certificate that this machine trusts.
-    pub uri: String,
-    pub user: String,
-    pub password: SecretString,
-    /// What a lookup may take in all.
-    pub timeout: Duration,
-}
 
 /// A Neo4j database that holds a graph. Cheap to clone, safe to ask from many threads; needs a tokio runtime.
 #[derive(Clone)]

@@ -1,0 +1,55 @@
+//! What calls do while there is no token.
+
+use super::*;
+
+#[actix::test]
+async fn refused_credentials_end_a_push_at_once() {
+    let fixture = fixture().await;
+    fixture.cxone.script(TOKEN, [Reply::Status(401, "no")]);
+    let reason = refusal(fixture.push("d-1").await);
+    assert!(reason.contains("CXONE_CLIENT_ID") && reason.contains("401"), "{reason}");
+    assert!(fixture.cxone.asked(PUSH).is_empty());
+    assert_eq!(fixture.health.state().0, ProfileState::Waiting);
+    until("it is asked again", || fixture.cxone.asked(TOKEN).len() == 2).await;
+    let asked = fixture.cxone.asked(TOKEN);
+    assert!(asked[1].at - asked[0].at >= Duration::from_secs(1));
+    assert!(asked[0].body.contains("grant_type=client_credentials") && asked[0].body.contains("s3cret"));
+    until("it has a token", || fixture.health.state().0 == ProfileState::Ready).await;
+    assert_eq!(fixture.push("d-2").await, delivered());
+}
+
+#[actix::test]
+async fn a_token_endpoint_that_fails_is_waited_for_while_a_card_is_still_of_use() {
+    let fixture = fixture().await;
+    fixture.cxone.script(TOKEN, [Reply::Status(503, "oops"), Reply::Status(200, "<html>"), Reply::Cut]);
+    assert_eq!(fixture.push("d-1").await, delivered());
+    assert_eq!(fixture.cxone.asked(TOKEN).len(), 4);
+}
+
+#[actix::test]
+async fn what_the_token_endpoint_says_becomes_an_error_and_a_wait() {
+    let fixture = fixture().await;
+    until("the TokenActor has its token", || fixture.health.state().0 == ProfileState::Ready).await;
+    let ask = async |reply| {
+        fixture.cxone.script(TOKEN, [reply]);
+        fixture.calls.request_token(3).await.unwrap_err()
+    };
+    let no_token = ask(Reply::Status(400, "invalid_client")).await;
+    assert_eq!(no_token.error, TokenError::Refused { status: 400 });
+    assert_eq!(no_token.ask_again_after, Duration::from_secs(4), "the third step");
+    let no_token = ask(Reply::RetryAfter(503, "7")).await;
+    assert!(matches!(no_token.error, TokenError::Unreachable { .. }));
+    assert!(no_token.ask_again_after >= Duration::from_secs(7));
+    let no_token = ask(Reply::Status(200, r#"{"access_token":"","expires_in":"secret-thing"}"#)).await;
+    assert!(!no_token.error.to_string().contains("secret-thing"), "{}", no_token.error);
+}
+
+#[actix::test]
+async fn without_a_token_actor_nothing_is_sent() {
+    let fixture = fixture().await;
+    *fixture.calls.tokens.borrow_mut() = None;
+    let deadline = Instant::now() + Duration::from_millis(100);
+    assert_eq!(fixture.push_before("d-1", deadline).await, Outcome::Failed(Failure::Unreachable));
+    assert!(matches!(fixture.forward(1).await, ForwardEnd::Postponed { .. }));
+    assert!(fixture.cxone.asked(PUSH).is_empty() && fixture.cxone.asked(FEEDBACK).is_empty());
+}

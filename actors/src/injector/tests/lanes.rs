@@ -1,0 +1,142 @@
+//! Who is pushed when, and what becomes of those that wait.
+
+use super::*;
+
+#[actix::test]
+async fn an_interaction_has_one_push_at_a_time_and_the_newest_that_waits_is_next() {
+    let fixture = fixture(0);
+    let items = [1, 2, 3].map(|utterance| fixture.say("acme", "a", utterance));
+    fixture.settle().await;
+    assert_eq!(fixture.pushed(), pushed([("a", 1)]));
+    assert_eq!(items.each_ref().map(|item| fixture.outcome_of(item)), [None, Some("replaced"), None]);
+    fixture.gates.open("a");
+    fixture.ended(&items[0]).await;
+    fixture.settle().await;
+    assert_eq!(fixture.pushed(), pushed([("a", 1), ("a", 3)]));
+    fixture.gates.open("a");
+    fixture.ended(&items[2]).await;
+    assert_eq!(*fixture.delivered.borrow(), pushed([("a", 1), ("a", 3)]));
+    assert_eq!(fixture.not_shown(), [key("acme", "a")], "of the one that was replaced");
+    assert_eq!(fixture.recorder.outcome_of(&items[0]), Some(delivered("a")));
+}
+
+#[actix::test]
+async fn an_older_utterance_that_comes_late_never_overtakes() {
+    let fixture = fixture(0);
+    let (first, second) = (item("acme", "a", 1), item("acme", "a", 2));
+    fixture.gates.open("a");
+    fixture.deliver(&second);
+    fixture.ended(&second).await;
+    fixture.deliver(&first);
+    fixture.ended(&first).await;
+    assert_eq!((fixture.outcome_of(&first), fixture.outcome_of(&second)), (Some("replaced"), Some("delivered")));
+    assert_eq!(fixture.not_shown(), [key("acme", "a")]);
+}
+
+/// A Buffer that lost a conversation's window counts its utterances from 1 again.
+#[actix::test]
+async fn an_utterance_that_was_heard_later_is_newer_whatever_its_number() {
+    let fixture = fixture(0);
+    for utterance in [7, 1, 2] {
+        advance(Duration::from_secs(1)).await;
+        fixture.gates.open("a");
+        let item = fixture.say("acme", "a", utterance);
+        fixture.ended(&item).await;
+        assert_eq!(fixture.outcome_of(&item), Some("delivered"), "utterance {utterance}");
+    }
+}
+
+#[actix::test]
+async fn what_callers_wait_for_is_pushed_in_order_and_never_replaced() {
+    let fixture = fixture(0);
+    let heard = fixture.say("acme", "a", 1);
+    let asked: Vec<_> = (7..10).map(|number| item("acme", "a", number)).collect();
+    let answers: Vec<_> = asked.iter().map(|item| fixture.ask(item)).collect();
+    let newer = fixture.say("acme", "a", 2);
+    let newest = fixture.say("acme", "a", 3);
+    for _ in 0..5 {
+        fixture.settle().await;
+        fixture.gates.open("a");
+    }
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().label(), "delivered");
+    }
+    fixture.ended(&newest).await;
+    assert_eq!((fixture.outcome_of(&heard), fixture.outcome_of(&newer)), (Some("delivered"), Some("replaced")));
+    assert_eq!(fixture.pushed(), pushed([("a", 1), ("a", 7), ("a", 8), ("a", 9), ("a", 3)]));
+}
+
+#[actix::test]
+async fn a_profile_has_so_many_pushes_at_once_and_holds_up_no_other() {
+    let fixture = fixture(0);
+    for interaction in ["a", "b", "c", "d"] {
+        fixture.say("acme", interaction, 1);
+    }
+    fixture.say("other", "e", 1);
+    fixture.settle().await;
+    assert_eq!(fixture.pushed(), pushed([("a", 1), ("b", 1), ("e", 1)]));
+    assert_eq!(fixture.bench.cell.report().in_flight, 3);
+    fixture.gates.open("b");
+    fixture.settle().await;
+    assert_eq!(fixture.pushed().last().unwrap().0, "c", "the lane goes on in order");
+    for interaction in ["a", "c", "d", "e"] {
+        fixture.gates.open(interaction);
+    }
+    until("all are delivered", || fixture.delivered.borrow().len() == 5).await;
+    until("nothing is left", || fixture.bench.cell.report().in_flight == 0).await;
+    assert!(fixture.not_shown().is_empty());
+}
+
+#[actix::test]
+async fn what_waited_too_long_expires_and_the_lane_goes_on() {
+    let fixture = fixture(0);
+    for interaction in ["a", "b"] {
+        fixture.say("acme", interaction, 1);
+    }
+    let late = [fixture.say("acme", "a", 2), fixture.say("acme", "c", 1)];
+    fixture.settle().await;
+    advance(Duration::from_secs(4)).await;
+    let fresh = fixture.say("acme", "d", 1);
+    fixture.gates.open("a");
+    fixture.gates.open("d");
+    fixture.ended(&fresh).await;
+    let expired = Some(Outcome::Expired(Stage::Inject));
+    assert_eq!(late.each_ref().map(|item| fixture.recorder.outcome_of(item)), [expired.clone(), expired]);
+    assert_eq!(fixture.outcome_of(&fresh), Some("delivered"));
+    let mut not_shown = fixture.not_shown();
+    not_shown.sort();
+    assert_eq!(not_shown, [key("acme", "a"), key("acme", "c")]);
+    assert_eq!(fixture.pushed(), pushed([("a", 1), ("b", 1), ("d", 1)]));
+}
+
+#[actix::test]
+async fn cards_that_cxone_does_not_take_were_not_shown() {
+    let fixture = fixture(0);
+    fixture.gates.open("refused");
+    let item = fixture.say("acme", "refused", 1);
+    fixture.ended(&item).await;
+    assert_eq!(fixture.outcome_of(&item), Some("refused"));
+    assert_eq!(fixture.not_shown(), [key("acme", "refused")]);
+    assert!(fixture.delivered.borrow().is_empty());
+}
+
+#[actix::test]
+async fn more_conversations_than_are_kept_track_of_cost_no_delivery() {
+    let mut lanes = Lanes::new(1, 2);
+    let recorder = Recorder::new();
+    let now = Instant::now();
+    let items: Vec<_> = ["a", "b", "c", "d"].map(|interaction| item("acme", interaction, 1)).into();
+    for item in &items {
+        assert!(lanes.queue(delivery(item, &recorder), now).is_none());
+    }
+    let profile = ProfileName::new("acme");
+    for item in &items {
+        let Some(Next::Ready(delivery, permit)) = lanes.next(&profile, now) else { panic!("a lane is stuck") };
+        assert_eq!(delivery.item.decision, item.decision);
+        assert!(lanes.next(&profile, now).is_none(), "one at a time");
+        delivery.ticket.finish(Outcome::Replaced);
+        drop(permit);
+        lanes.push_ended(&item.key);
+    }
+    assert_eq!(recorder.labels(), ["replaced"; 4]);
+}

@@ -1,0 +1,67 @@
+//! The series that exist from the start, each with 0: one for every value of the closed sets.
+
+use cuecard_cxone::answers::CallOutcome;
+use cuecard_engine::Backend;
+use cuecard_engine::ranking::SilenceReason;
+
+use super::labels::{
+    ApiRoute, CALLBACK_RESULTS, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState,
+};
+use super::metrics::Metrics;
+use crate::messages::{Outcome, ProfileName, Stage};
+
+impl Metrics {
+    /// Makes them.
+    pub(super) fn start_at_zero(&self, profiles: &[ProfileName]) {
+        for profile in profiles.iter().map(ProfileName::as_str) {
+            self.utterances.with_label_values(&[profile]);
+            self.redelivered.with_label_values(&[profile]);
+            self.card_latency.with_label_values(&[profile]);
+            self.feedback_pending.with_label_values(&[profile]);
+            for outcome in Outcome::LABELS {
+                self.cards.with_label_values(&[profile, outcome]);
+            }
+            for backend in Backend::ALL {
+                self.backend_failures.with_label_values(&[profile, backend.name()]);
+            }
+            for reason in SilenceReason::ALL {
+                self.silences.with_label_values(&[profile, reason.name()]);
+            }
+            for fate in FrameFate::ALL {
+                self.frames.with_label_values(&[profile, fate.name()]);
+            }
+            for state in ProfileState::ALL {
+                self.profile_state.with_label_values(&[profile, state.name()]);
+            }
+            for result in CALLBACK_RESULTS {
+                self.callbacks.with_label_values(&[profile, result]);
+            }
+            for result in PollResult::ALL {
+                self.knowledge_polls.with_label_values(&[profile, result.name()]);
+            }
+            for action in ["accepted", "rejected"] {
+                self.feedback.with_label_values(&[profile, action]);
+            }
+            for stage in FeedbackStage::FORWARDING {
+                self.feedback_forwarding.with_label_values(&[profile, stage.name()]);
+            }
+        }
+        for route in ApiRoute::ALL {
+            for status in ApiRoute::STATUSES {
+                self.api_requests.with_label_values(&[route.name(), status]);
+            }
+        }
+        for stage in Stage::ALL {
+            self.stage.with_label_values(&[stage.name()]);
+        }
+        for endpoint in Endpoint::ALL {
+            for status in CallOutcome::LABELS {
+                self.requests.with_label_values(&[endpoint.name(), status]);
+            }
+        }
+        for reason in DropReason::ALL {
+            self.dropped.with_label_values(&[reason.actor(), reason.name()]);
+        }
+        self.read_cells();
+    }
+}

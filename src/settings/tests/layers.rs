@@ -1,0 +1,140 @@
+//! Defaults, file and environment, one over the other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cuecard_actors::cxone::Limits;
+use cuecard_actors::engine::conversation::WindowLimits;
+use cuecard_actors::engine::encoder::EncoderSettings;
+use cuecard_actors::engine::ranking::Ranker;
+use cuecard_actors::supervision::RestartPolicy;
+
+use super::*;
+
+/// A test or a tool that takes a room's default must get what a service has.
+#[test]
+fn the_defaults_of_the_rooms_are_those_of_the_file() {
+    let settings = load(None, &TENANT).unwrap();
+    assert_eq!(settings.buffer.window_limits(), WindowLimits::default());
+    assert_eq!(settings.supervision.restarts(), RestartPolicy::default());
+    assert_eq!(*settings.profiles[0].connection.limits(), Limits::default());
+    let one_less = |cores: usize| cores.saturating_sub(1).max(1);
+    let encoder = EncoderSettings { model_dir: "model".into(), ..EncoderSettings::default() };
+    assert_eq!(settings.encoder.settings(Some(&encoder.model_dir), one_less), encoder);
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let settings = load(None, &TENANT).unwrap();
+    let [profile] = settings.profiles.as_slice() else { panic!("{:?}", settings.profiles) };
+    assert_eq!(profile.name.as_str(), "insights");
+    assert_eq!(profile.connection.base_url().as_str(), "https://api.niceincontact.com/");
+    assert_eq!((profile.plan.cards, profile.plan.candidates), (5, 20));
+    assert_eq!(profile.plan.deadline, Duration::from_secs(4));
+    assert_eq!(settings.admin.addr.to_string(), "127.0.0.1:9100");
+    assert_eq!(settings.buffer.pause_after_last, Duration::from_secs(3));
+    assert_eq!(settings.buffer.pause_after_first, Duration::from_secs(10));
+    assert_eq!((settings.buffer.max_turns, settings.buffer.max_bytes), (64, 16 * 1024));
+    assert_eq!(settings.cxone.attempt_timeout, Duration::from_secs(2));
+    assert_eq!(settings.cxone.max_message_bytes, 1024 * 1024);
+    assert_eq!(settings.encoder.threads, Threads::Auto);
+    assert_eq!(settings.data.ledger_url(), "sqlite:./data/ledger.db");
+}
+
+#[test]
+fn the_environment_beats_the_file_and_the_file_the_defaults() {
+    let file =
+        "[buffer]\nmax_turns = 10\nmax_bytes = 1000\n[profile]\nranker = \"bm25\"\nsilence = \"off\"\ncards = 2\n";
+    let pairs =
+        [("CUECARD__BUFFER__MAX_BYTES", "2000"), ("CUECARD_RANKER", "snippets"), ("CUECARD__PROFILE__CARDS", "3")];
+    let settings = load(Some(file), &[&TENANT[..], &pairs].concat()).unwrap();
+    let plan = &settings.profiles[0].plan;
+    assert_eq!((settings.buffer.max_turns, settings.buffer.max_bytes), (10, 2000));
+    assert_eq!((plan.ranker, plan.cards, plan.silence), (Ranker::Snippets, 3, None));
+    assert_eq!(settings.buffer.conversations, 20_000, "a default");
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let pairs = [("CUECARD_RANKER", ""), ("CUECARD_ADMIN_ADDR", ""), ("DATABASE_URL", ""), ("CUECARD_INDEX", "")];
+    let settings = load(None, &[&TENANT[..], &pairs].concat()).unwrap();
+    assert_eq!(settings.profiles[0].knowledge.index, Some(PathBuf::from("./data/index")));
+    assert_eq!(settings.data.ledger_url(), "sqlite:./data/ledger.db");
+}
+
+#[test]
+fn several_profiles_inherit_what_they_do_not_say() {
+    let file = "
+        [profile]
+        contract = 'insights'
+        client_secret = 'shared'
+        cards = 2
+        [profiles.north]
+        client_id = 'n'
+        base_url = 'https://north.example'
+        [profiles.south]
+        client_id = 's'
+        cards = 4
+        deadline = '2s'
+    ";
+    let pairs = [("CUECARD_SILENCE", "off"), ("CUECARD__PROFILES__SOUTH__RANKER", "bm25")];
+    let settings = load(Some(file), &pairs).unwrap();
+    let seen: Vec<_> = settings
+        .profiles
+        .iter()
+        .map(|profile| {
+            let plan = &profile.plan;
+            (
+                profile.name.as_str(),
+                profile.connection.base_url().as_str(),
+                plan.cards,
+                plan.deadline.as_secs(),
+                plan.silence,
+            )
+        })
+        .collect();
+    let expected =
+        [("north", "https://north.example/", 2, 4, None), ("south", "https://api.niceincontact.com/", 4, 2, None)];
+    assert_eq!(seen, expected);
+    assert_eq!(settings.profiles[1].plan.ranker, Ranker::Bm25);
+    assert_ne!(settings.profiles[0].plan.ranker, Ranker::Bm25);
+}
+
+#[test]
+fn profiles_can_be_made_by_the_environment_alone() {
+    let pairs = [
+        ("CUECARD__PROFILES__NORTH__CLIENT_ID", "n"),
+        ("CUECARD__PROFILES__SOUTH__CLIENT_ID", "s"),
+        ("CXONE_CLIENT_SECRET", "shared"),
+        ("CXONE_CONTRACT", "insights"),
+    ];
+    let settings = load(None, &pairs).unwrap();
+    let names: Vec<_> = settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    assert_eq!(names, ["north", "south"]);
+}
+
+#[test]
+fn no_setting_is_printed_with_its_secret() {
+    let secrets = [("CUECARD_API_KEYS", "opensesame"), ("NEO4J_PASSWORD", "opensesame")];
+    let settings = load(None, &[&TENANT[..], &secrets].concat()).unwrap();
+    assert!(!format!("{settings:?}").contains("opensesame"), "{settings:?}");
+}
+
+/// Keys that belong together may share the comment above the first of them.
+#[test]
+fn every_default_is_explained() {
+    let mut explained = false;
+    for line in DEFAULTS.lines().map(str::trim) {
+        match line.chars().next() {
+            Some('#') => explained = true,
+            Some('[') | None => explained = false,
+            Some(_) => assert!(explained, "{line}"),
+        }
+    }
+}
+
+#[test]
+fn every_default_can_be_written_into_a_file_as_it_stands() {
+    let settings = load(Some(DEFAULTS), &TENANT).unwrap();
+    assert_eq!(settings.profiles[0].name.as_str(), "insights");
+}

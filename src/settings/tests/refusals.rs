@@ -1,0 +1,147 @@
+//! What is wrong is named with its place and with what to do.
+
+use super::*;
+
+#[test]
+fn without_a_profile_both_ways_are_named() {
+    for file in [None, Some(""), Some("[profile]\ncards = 3\n")] {
+        let complaint = complaint(file, &[]);
+        for part in ["CXONE_CONTRACT", "CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "[profiles.NAME]", "--config"] {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+    }
+}
+
+#[test]
+fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
+    let cases: [(&str, &str, &[&str]); 14] = [
+        ("CXONE_CLIENT_ID", "", &["`insights`", "client_id", "CXONE_CLIENT_ID", "[profiles.insights]"]),
+        ("CXONE_CLIENT_SECRET", " ", &["`insights`", "client_secret", "CXONE_CLIENT_SECRET"]),
+        ("CXONE_BASE_URL", "cxone.example", &["`insights`", "base_url", "CXONE_BASE_URL", "https://"]),
+        ("CXONE_BASE_URL", "http://cxone.example", &["`insights`", "allow_plain_http"]),
+        ("CUECARD__PROFILE__CARDS", "0", &["`insights`", "`cards`"]),
+        ("CUECARD__PROFILE__CANDIDATES", "0", &["`insights`", "`candidates`"]),
+        ("CUECARD__PROFILE__MIN_COSINE", "nan", &["`insights`", "`min_cosine`"]),
+        ("CUECARD__PROFILE__DEADLINE", "0s", &["`insights`", "`deadline`"]),
+        ("CUECARD__PROFILE__BACKENDS", "memory", &["`insights`", "`backends`", "memory", "index, search"]),
+        ("CUECARD__PROFILE__BACKENDS", "graph", &["`insights`", "`graph`", "CUECARD_GRAPH"]),
+        ("CUECARD__PROFILE__BACKENDS", "chroma", &["`insights`", "`chroma_url`", "CHROMA_URL"]),
+        ("CUECARD__PROFILE__DIALECT", "rag", &["`insights`", "`agent_id`"]),
+        ("CXONE_CONTRACT", "snippets", &["`snippets`", "`base_url`", "CXONE_BASE_URL"]),
+        ("CXONE_CONTRACT", "telepathy", &["telepathy", "insights"]),
+    ];
+    for (name, value, expected) in cases {
+        let mut pairs: Vec<_> = TENANT.into_iter().filter(|(other, _)| *other != name).collect();
+        pairs.push((name, value));
+        let complaint = complaint(None, &pairs);
+        for part in expected {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+        assert!(!complaint.contains("opensesame"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_profile_s_name_is_plain() {
+    for name in ["a b", "a.b", "", "a[0]", "caf\u{e9}", "North"] {
+        let complaint = complaint(Some(&format!("[profiles.\"{name}\"]\ncards = 3\n")), &TENANT);
+        assert!(
+            complaint.contains(&format!("`{name}`")) && complaint.contains("lower-case letters, digits"),
+            "{complaint}"
+        );
+    }
+    let settings = load(Some("[profiles.north-1_a]\ncards = 3\n"), &TENANT).unwrap();
+    assert_eq!(settings.profiles[0].name.as_str(), "north-1_a");
+}
+
+#[test]
+fn a_section_that_is_no_section_is_named() {
+    for (file, key) in
+        [("buffer = 3", "`buffer`"), ("profiles = 3", "`profiles`"), ("profiles.acme = 3", "`profiles.acme`")]
+    {
+        let complaint = complaint(Some(file), &TENANT);
+        for part in [key, "cuecard.toml"] {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+    }
+}
+
+#[test]
+fn an_inherited_value_is_named_where_it_stands() {
+    let file = "[profile]\nranker = 'best'\n[profiles.acme]\ncards = 3\n";
+    let in_file = complaint(Some(file), &TENANT);
+    assert!(in_file.contains("cuecard.toml") && in_file.contains("ranker"), "{in_file}");
+    let in_environment =
+        complaint(Some("[profiles.acme]\ncards = 3\n"), &[&TENANT[..], &[("CUECARD_RANKER", "best")]].concat());
+    assert!(in_environment.contains("CUECARD_RANKER"), "{in_environment}");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
+    let in_file = complaint(Some("[cxone]\nconect_timeout = '1s'\n"), &TENANT);
+    for part in ["cuecard.toml", "`cxone.conect_timeout`", "`cxone.connect_timeout`"] {
+        assert!(in_file.contains(part), "{part}: {in_file}");
+    }
+    let in_environment = complaint(None, &[&TENANT[..], &[("CUECARD__CXONE__CONECT_TIMEOUT", "1s")]].concat());
+    for part in ["CUECARD__CXONE__CONECT_TIMEOUT", "`cxone.conect_timeout`", "`cxone.connect_timeout`"] {
+        assert!(in_environment.contains(part), "{part}: {in_environment}");
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named_with_its_key_and_where_it_stands() {
+    for key in keys() {
+        let set = variable(&key);
+        let found = load(None, &[&TENANT[..], &[(set.as_str(), "?!")]].concat());
+        if ANY_TEXT.contains(&key.as_str()) {
+            continue;
+        }
+        let complaint = found.map(|_| key.clone()).unwrap_err().to_string();
+        for part in [&key, &set] {
+            assert!(complaint.contains(part.as_str()), "{part}: {complaint}");
+        }
+    }
+}
+
+#[test]
+fn a_duration_without_a_unit_in_the_file_is_named() {
+    for value in ["3", "\"3\"", "\"3 parsecs\""] {
+        let complaint = complaint(Some(&format!("[buffer]\npause_after_last = {value}\n")), &TENANT);
+        for part in ["buffer.pause_after_last", "cuecard.toml"] {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+    }
+}
+
+#[test]
+fn an_api_that_other_machines_reach_wants_keys() {
+    let open = [("CUECARD_API_ADDR", "0.0.0.0:8000")];
+    let refused = complaint(None, &[&TENANT[..], &open].concat());
+    assert!(refused.contains("api.keys") && refused.contains("CUECARD_API_KEYS"), "{refused}");
+    let off = [open[0], ("CUECARD_API_KEYS", "off")];
+    assert!(load(None, &[&TENANT[..], &off].concat()).is_err(), "off is for loopback");
+    let keys = [open[0], ("CUECARD_API_KEYS", "one,two")];
+    assert_eq!(load(None, &[&TENANT[..], &keys].concat()).unwrap().api.accepted_keys().len(), 2);
+}
+
+#[test]
+fn a_number_out_of_its_range_is_named_with_the_range() {
+    // (key, value)
+    let table = [
+        ("pipeline.in_flight", "0"),
+        ("pipeline.in_flight", "10000000"),
+        ("pipeline.queue", "0"),
+        ("delivery.in_flight", "0"),
+        ("buffer.max_bytes", "0"),
+        ("buffer.conversations", "0"),
+        ("encoder.max_batch", "0"),
+        ("cxone.attempt_timeout", "0s"),
+        ("buffer.pause_after_last", "2days"),
+        ("pipeline.lexical_only_after", "100ms"),
+    ];
+    for (key, value) in table {
+        let set = variable(key);
+        let complaint = complaint(None, &[&TENANT[..], &[(set.as_str(), value)]].concat());
+        assert!(complaint.contains(&format!("`{key}`")), "{complaint}");
+    }
+}
