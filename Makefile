@@ -10,7 +10,8 @@ demo: setup
 	@$(ENV) "$$CARGO_TARGET_DIR/release/cuecard" demo
 
 # Against real databases, which are stopped at the end; CUECARD_SKIP_SERVICES=1 leaves out the tests that need them.
-test: setup
+test:
+	@scripts/setup $$([ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || echo databases)
 	@$(ENV) cargo test --release --workspace --no-run
 	@$(ENV) if [ "$${CUECARD_SKIP_SERVICES:-}" != 1 ]; then \
 	  services="$$(scripts/services start)"; trap 'scripts/services stop' EXIT; eval "$$services"; \
