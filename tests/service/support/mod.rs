@@ -4,6 +4,7 @@ mod admin;
 mod caller;
 mod command;
 mod databases;
+pub mod five;
 mod knowledge;
 mod service;
 mod speech;
