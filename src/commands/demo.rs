@@ -23,13 +23,19 @@ use crate::settings::Settings;
 
 const ARTICLES: &[u8] = include_bytes!("../../demo/articles.jsonl");
 const CONVERSATIONS: &[u8] = include_bytes!("../../demo/conversations.jsonl");
+const QUIET: &[u8] = include_bytes!("../../demo/quiet.jsonl");
+
+/// Of the built-in calls one in so many asks for nothing that an article answers.
+const QUIET_EVERY: usize = 4;
 
 /// How long the service may take to connect; it loads the model first.
 const CONNECT: Duration = Duration::from_mins(1);
 /// How often it is looked whether the service still runs.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long a card may come after the last turn.
+/// How long a card may come after the last turn of all, ...
 const LAST_CARD: Duration = Duration::from_secs(5);
+/// ... and after that of a call before the next one rings.
+const NEXT_CALL: Duration = Duration::from_millis(500);
 
 /// Plays until told to stop, or once.
 pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
@@ -37,9 +43,10 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     let directory = TempDir::with_prefix("cuecard-demo-")
         .context("no directory for the demo can be made; point TMPDIR to one that can be written")?;
     let articles = given_or_own(arguments.articles.as_deref(), ARTICLES, &directory.path().join("articles.jsonl"))?;
-    let played =
-        given_or_own(arguments.conversations.as_deref(), CONVERSATIONS, &directory.path().join("calls.jsonl"))?;
-    let conversations = Conversation::load(&played)?;
+    let conversations = match &arguments.conversations {
+        Some(file) => Conversation::load(file)?,
+        None => own_conversations(directory.path())?,
+    };
     println!(
         "indexing {}",
         arguments.articles.as_ref().map_or("the demo's articles".into(), |file| file.display().to_string())
@@ -73,6 +80,22 @@ fn given_or_own(given: Option<&Path>, own: &[u8], at: &Path) -> anyhow::Result<P
     }
     std::fs::write(at, own).with_context(|| format!("can't write {}; see that the disk has room", at.display()))?;
     Ok(at.to_owned())
+}
+
+/// The built-in calls, the quiet ones between the others.
+fn own_conversations(directory: &Path) -> anyhow::Result<Vec<Conversation>> {
+    let load =
+        |own: &[u8], name: &str| anyhow::Ok(Conversation::load(&given_or_own(None, own, &directory.join(name))?)?);
+    let mut quiet = load(QUIET, "quiet.jsonl")?.into_iter();
+    let mut calls = Vec::new();
+    for call in load(CONVERSATIONS, "calls.jsonl")? {
+        calls.push(call);
+        if calls.len() % QUIET_EVERY == QUIET_EVERY - 1 {
+            calls.extend(quiet.next());
+        }
+    }
+    calls.extend(quiet);
+    Ok(calls)
 }
 
 /// The settings that anybody would give in the environment; the caller's own environment plays no part.
@@ -168,7 +191,7 @@ async fn play(
                     () = report(simulator, &mut seen) => {}
                 }
             }
-            show_last_question(conversation);
+            show_end(simulator, conversation, &mut seen).await;
         }
         if arguments.once {
             // A card for the very last turn may still be under way.
@@ -185,6 +208,12 @@ async fn report(simulator: &RunningSimulator, seen: &mut u64) {
     let newest = |simulator: &RunningSimulator| simulator.received_on(Route::Insights).last().map(|push| push.sequence);
     let before = *seen;
     simulator.until(Duration::from_hours(1), |simulator| newest(simulator).is_some_and(|push| push > before)).await;
+    show_pushes(simulator, seen);
+}
+
+/// Prints the pushes that were not printed yet.
+fn show_pushes(simulator: &RunningSimulator, seen: &mut u64) {
+    let before = *seen;
     for push in simulator.received_on(Route::Insights).iter().filter(|push| push.sequence > before) {
         *seen = push.sequence;
         print_push(simulator, push);
@@ -204,8 +233,18 @@ fn print_push(simulator: &RunningSimulator, push: &Received) {
     println!("    {verdict}  {took}{}{more}", first["title"].as_str().unwrap_or_default());
 }
 
-fn show_last_question(conversation: &Conversation) {
+/// The last card of a call, or that there was none, and what it was about.
+async fn show_end(simulator: &RunningSimulator, conversation: &Conversation, seen: &mut u64) {
+    let turn_of = |simulator: &RunningSimulator| {
+        simulator.turns().into_iter().rev().find(|turn| turn.interaction_id == conversation.id)
+    };
+    let has_card = |simulator: &RunningSimulator| turn_of(simulator).is_some_and(|turn| turn.card_after.is_some());
+    simulator.until(NEXT_CALL, has_card).await;
+    show_pushes(simulator, seen);
+    if !has_card(simulator) {
+        println!("    silent");
+    }
     if let Some(turn) = conversation.turns.iter().rev().find(|turn| turn.is_customer()) {
-        println!("    asked: {}\n", turn.text);
+        println!("    said: {}\n", turn.text);
     }
 }

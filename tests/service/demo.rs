@@ -35,22 +35,25 @@ fn one_round_ends_with_code_0_and_says_what_was_shown() {
     // Without pauses: what is said, and what comes of it, are the same.
     let ended = run(&["demo", "--once", "--port", "0", "--speed", "0"], &[]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    let (articles, conversations) = (rows(ARTICLES), rows(CONVERSATIONS));
+    let (articles, asking, quiet) = (rows(ARTICLES), rows(CONVERSATIONS), rows(QUIET));
     for part in [&format!("{} articles in", articles.len()), "agent's desktop   http://127.0.0.1:", "/metrics"] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
-    for (number, conversation) in conversations.iter().enumerate() {
-        let call = format!("call {}/{}  {}", number + 1, conversations.len(), conversation["id"].as_str().unwrap());
+    let num_calls = asking.len() + quiet.len();
+    for conversation in asking.iter().chain(&quiet) {
+        let call = format!("/{num_calls}  {}\n", conversation["id"].as_str().unwrap());
         assert!(ended.stdout.contains(&call), "{call}: {}", ended.stdout);
     }
+    let silent = ended.stdout.lines().filter(|line| *line == "    silent").count();
+    assert!(silent >= quiet.len() / 2, "{silent} of {} quiet calls: {}", quiet.len(), ended.stdout);
     let shown = ended.stdout.lines().filter(|line| line.starts_with("    card  ")).count() as u64;
     let summary =
         ended.stdout.lines().find(|line| line.ends_with(" cards")).unwrap_or_else(|| panic!("{}", ended.stdout));
     let (turns, cards) = (counted(summary, "turns"), counted(summary, "cards"));
-    assert!(turns > conversations.len() as u64, "{summary}");
+    assert!(turns > num_calls as u64, "{summary}");
     // Most questions have an article; a push may still be printed while the last is counted.
-    assert!(cards >= conversations.len() as u64 / 2 && cards <= turns, "{summary}");
-    assert!(shown >= conversations.len() as u64 / 2, "{shown} were printed: {}", ended.stdout);
+    assert!(cards >= asking.len() as u64 / 2 && cards <= turns, "{summary}");
+    assert!(shown >= asking.len() as u64 / 2, "{shown} were printed: {}", ended.stdout);
     assert!(!ended.stdout.contains("push refused"), "{}", ended.stdout);
 }
 
