@@ -8,6 +8,8 @@ use crate::support::{Caller, LOOK, Process, environment, say, simulator, until};
 
 /// Said by customers here and by nobody else.
 const WORD: &str = "quokkaberry";
+/// Too long to stand in a time or an id by chance.
+const NUMBER: &str = "907147118236";
 const GRAPH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/graph.jsonl");
 
 /// An operator's level, and what he reads when he sets none.
@@ -31,7 +33,7 @@ fn serve(simulator: &RunningSimulator, data: &TempDir, level: Option<&str>, own:
 
 /// An answer that repeats what it was not even sent, as a tenant that knows the conversation might.
 fn repeats(status: u16) -> FaultKind {
-    let body = json!({"error": "invalid_request", "message": format!("the text '{WORD} 4711' is not allowed")});
+    let body = json!({"error": "invalid_request", "message": format!("the text '{WORD} {NUMBER}' is not allowed")});
     FaultKind::Answer { status, retry_after: None, body: Some(body.to_string()) }
 }
 
@@ -45,7 +47,7 @@ fn refuse(simulator: &RunningSimulator, routes: &[Route], status: u16) {
 /// That the word is nowhere in what the process wrote, and that what was to fail did.
 fn assert_discreet(output: &str, happened: &[&str]) {
     for line in output.lines() {
-        assert!(!line.contains(WORD) && !line.contains("4711"), "{line}");
+        assert!(!line.contains(WORD) && !line.contains(NUMBER), "{line}");
     }
     for event in happened {
         assert!(output.contains(event), "{event} did not happen: {output}");
