@@ -42,7 +42,12 @@ pub fn on_system<F: Future>(future: F) -> anyhow::Result<F::Output> {
         .enable_all()
         .build()
         .context("no runtime can be started; allow this user more threads and open files (ulimit -u, ulimit -n)")?;
-    Ok(actix_rt::System::with_tokio_rt(|| runtime).block_on(future))
+    Ok(actix_rt::System::with_tokio_rt(|| runtime).block_on(async {
+        // A thread that ends while the process exits may drop the last handle of the system, and waking the system from
+        // there panics: tokio's own thread-locals are gone by then. So the last handle is never dropped.
+        std::mem::forget(actix_rt::System::current());
+        future.await
+    }))
 }
 
 /// Serves until `stop` resolves or an actor gives up. `listening` is told of each port as soon as it is open.
