@@ -16,7 +16,7 @@ test:
 	@$(ENV) if [ "$${CUECARD_SKIP_SERVICES:-}" != 1 ]; then \
 	  services="$$(scripts/services start)"; trap 'scripts/services stop' EXIT; eval "$$services"; \
 	fi; \
-	cargo test --release --workspace
+	cargo test --release --workspace --no-fail-fast
 
 build: setup
 	@$(ENV) cargo build --release --workspace --bins

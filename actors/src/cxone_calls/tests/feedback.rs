@@ -21,9 +21,9 @@ async fn feedback_is_sent_once_and_its_answer_says_how_to_go_on() {
         assert!(matches!(fixture.forward(1).await, ForwardEnd::Postponed { .. }), "{status}");
     }
     for status in [400, 404, 422] {
-        fixture.cxone.script(FEEDBACK, [Reply::Status(status, "why")]);
+        fixture.cxone.script(FEEDBACK, [Reply::Status(status, "unknown insight")]);
         let ForwardEnd::SetAside { reason } = fixture.forward(1).await else { panic!("{status}") };
-        assert!(reason.contains("why"), "{reason}");
+        assert!(reason.contains("unknown insight"), "{reason}");
     }
 
     fixture.cxone.script(FEEDBACK, [Reply::RetryAfter(429, "60")]);
