@@ -8,10 +8,8 @@ every card counts. Needs Linux (taskset) and two idle cores.
     make build
     python3 benches/contracts.py --articles kb.jsonl.gz --conversations seeking.jsonl.gz --work /tmp/speed
 """
-import argparse
 import json
 import os
-import pathlib
 import statistics
 import subprocess
 import sys
@@ -43,6 +41,17 @@ def write_graph(articles, path):
         graph.writelines(json.dumps(row) + "\n" for row in rows)
 
 
+def wait_for_keywords(admin, seconds=600):
+    """The page says why a profile is not ready; the simulator is away yet, the graph's keywords must not be missing."""
+    for _ in range(seconds * 2):
+        time.sleep(0.5)
+        profiles = json.loads(running.page(f"http://127.0.0.1:{admin}/readyz"))["profiles"]
+        reasons = [profile.get("reason", "") for profile in profiles]
+        if reasons and not any("keywords" in reason or "no articles" in reason for reason in reasons):
+            return
+    sys.exit("the graph's keywords are not embedded")
+
+
 def run(name, arguments, concurrency):
     contract = name.split(",")[0]
     base, api, admin = running.free_port(), running.free_port(), running.free_port()
@@ -57,7 +66,7 @@ def run(name, arguments, concurrency):
     with running.process(running.SERVICE_CORE, [arguments.cuecard, "serve"], environment) as service:
         running.wait_until_answers(f"http://127.0.0.1:{admin}/livez", service)
         if contract == "graph":
-            time.sleep(arguments.keywords_wait)
+            wait_for_keywords(admin)
         before, started = running.cpu_seconds(service), time.monotonic()
         replay = subprocess.run(
             ["taskset", "-c", running.SIMULATOR_CORE, arguments.simulator, "replay", "--port", str(base),
@@ -79,22 +88,13 @@ def median(rows, key):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--articles", type=pathlib.Path, required=True)
-    parser.add_argument("--conversations", type=pathlib.Path, required=True)
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="directory for index, graph and ledger")
-    parser.add_argument("--cuecard", default="bin/cuecard")
-    parser.add_argument("--simulator", default="bin/cxone-sim")
+    parser = running.parser(__doc__)
     parser.add_argument("--contracts", nargs="*", default=list(CONTRACTS))
     parser.add_argument("--concurrency", type=int, default=32, help="conversations side by side when saturated")
     parser.add_argument("--seconds", type=int, default=12, help="of one run")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--keywords-wait", type=float, default=25, help="seconds for the graph's keywords")
     parser.add_argument("--raw", action="store_true", help="also print every run's figures")
-    arguments = parser.parse_args()
-    running.resolve(arguments, "articles", "conversations", "work", "cuecard", "simulator")
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    os.chdir(arguments.work)
+    arguments = running.started(parser)
     subprocess.run([arguments.cuecard, "index", "--articles", arguments.articles, "--index", "index"], check=True,
                    stdout=sys.stderr)
     write_graph(running.read_rows(arguments.articles), "graph.jsonl")

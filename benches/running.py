@@ -1,4 +1,5 @@
 """Starts the service and the simulator for a benchmark, on free ports, and ends them."""
+import argparse
 import contextlib
 import gzip
 import json
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 SIMULATOR_CORE, SERVICE_CORE = "0", "1"
@@ -43,6 +45,14 @@ def get(url):
         return answer.read().decode()
 
 
+def page(url):
+    """Also of an answer that is an error."""
+    try:
+        return get(url)
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
 def send(method, url, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
@@ -71,6 +81,22 @@ def peak_memory_mb(running):
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
-def resolve(arguments, *names):
-    for name in names:
-        setattr(arguments, name, pathlib.Path(getattr(arguments, name)).resolve())
+def parser(description):
+    """What every benchmark of whole programs is told; `started` reads it."""
+    arguments = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--articles", type=pathlib.Path, required=True)
+    arguments.add_argument("--conversations", type=pathlib.Path, required=True)
+    arguments.add_argument("--work", type=pathlib.Path, required=True, help="directory for what the run leaves")
+    arguments.add_argument("--cuecard", type=pathlib.Path, default="bin/cuecard")
+    arguments.add_argument("--simulator", type=pathlib.Path, default="bin/cxone-sim")
+    return arguments
+
+
+def started(parser):
+    """The arguments, with paths that stay true in the directory of the run, which is entered."""
+    arguments = parser.parse_args()
+    for name in ("articles", "conversations", "work", "cuecard", "simulator"):
+        setattr(arguments, name, getattr(arguments, name).resolve())
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    os.chdir(arguments.work)
+    return arguments

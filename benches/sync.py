@@ -8,11 +8,9 @@ the other core. Prints the tables of docs/benchmarks.md. Needs Linux (taskset) a
     make build
     python3 benches/sync.py --articles kb.jsonl.gz --conversations seeking.jsonl.gz --work /tmp/sync
 """
-import argparse
 import http.client
 import json
 import os
-import pathlib
 import shutil
 import statistics
 import subprocess
@@ -106,18 +104,10 @@ def row(name, seconds, before, during):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--articles", type=pathlib.Path, required=True)
-    parser.add_argument("--conversations", type=pathlib.Path, required=True)
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="directory for index and ledger")
-    parser.add_argument("--cuecard", default="bin/cuecard")
-    parser.add_argument("--simulator", default="bin/cxone-sim")
+    parser = running.parser(__doc__)
     parser.add_argument("--changes", type=int, default=12, help="polls that find one changed article")
     parser.add_argument("--calm", type=int, default=20, help="seconds without a poll, before and after")
-    arguments = parser.parse_args()
-    running.resolve(arguments, "articles", "conversations", "work", "cuecard", "simulator")
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    os.chdir(arguments.work)
+    arguments = running.started(parser)
     shutil.rmtree("sync-index", ignore_errors=True)
     subprocess.run([arguments.cuecard, "index", "--articles", arguments.articles, "--index", "sync-index"], check=True,
                    stdout=sys.stderr)

@@ -105,20 +105,23 @@ impl ProfileHealth {
 }
 
 impl Parts {
+    /// Every reason, what is missing before what fails.
     fn state(&self) -> (ProfileState, String) {
-        let missing = self.conditions.values().find_map(|condition| match condition {
-            Condition::Missing(reason) => Some(reason),
-            _ => None,
-        });
-        let failing = self.conditions.values().find_map(|condition| match condition {
-            Condition::Failing(reason) => Some(reason),
-            _ => None,
-        });
-        match (missing, failing) {
-            (Some(reason), _) => (ProfileState::Waiting, reason.clone()),
-            (None, Some(reason)) => (ProfileState::Degraded, reason.clone()),
-            (None, None) => (ProfileState::Ready, String::new()),
+        let (mut missing, mut failing) = (Vec::new(), Vec::new());
+        for condition in self.conditions.values() {
+            match condition {
+                Condition::Good => {}
+                Condition::Missing(reason) => missing.push(reason.as_str()),
+                Condition::Failing(reason) => failing.push(reason.as_str()),
+            }
         }
+        let state = match (missing.is_empty(), failing.is_empty()) {
+            (false, _) => ProfileState::Waiting,
+            (true, false) => ProfileState::Degraded,
+            (true, true) => ProfileState::Ready,
+        };
+        missing.extend(failing);
+        (state, missing.join("; "))
     }
 }
 
@@ -133,7 +136,7 @@ mod tests {
         let profile = ProfileName::new("acme");
         let metrics = Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap();
         let health = ProfileHealth::new(profile, &[Part::Token, Part::Stream], metrics.clone());
-        assert_eq!(health.state(), (ProfileState::Waiting, "no token yet".to_owned()));
+        assert_eq!(health.state(), (ProfileState::Waiting, "no token yet; the stream is not connected yet".to_owned()));
         health.set(Part::Token, Condition::Good);
         health.lost(Part::Stream, "connection refused");
         assert_eq!(health.state(), (ProfileState::Waiting, "connection refused".to_owned()));
@@ -143,7 +146,8 @@ mod tests {
         assert_eq!(health.state(), (ProfileState::Degraded, "closed by the peer".to_owned()));
         health.set(Part::Stream, Condition::Good);
         health.lost(Part::Pushes, "open");
-        assert_eq!(health.state().0, ProfileState::Degraded);
+        health.lost(Part::Stream, "closed again");
+        assert_eq!(health.state(), (ProfileState::Degraded, "closed again; open".to_owned()));
         let text = metrics.render(0.0).unwrap();
         assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="degraded"} 1"#), "{text}");
         assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="ready"} 0"#), "{text}");

@@ -26,6 +26,18 @@ pub enum Scope {
     Sync,
 }
 
+impl Scope {
+    /// Whether there is one for a profile that listens to a stream, or polls its articles, or not.
+    fn includes(self, listens: bool, polls: bool) -> bool {
+        match self {
+            Self::Service => false,
+            Self::Profile => true,
+            Self::Stream => listens,
+            Self::Sync => polls,
+        }
+    }
+}
+
 /// Starts the actors of a stage.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
@@ -51,26 +63,17 @@ pub struct StageSpec {
 impl StageSpec {
     /// The names of the stage's actors.
     pub fn actor_names(&self, profiles: &[Profile]) -> Vec<String> {
-        let is_for = |profile: &&Profile| match self.scope {
-            Scope::Service => false,
-            Scope::Profile => true,
-            Scope::Stream => profile.stream.is_some(),
-            Scope::Sync => profile.knowledge.sync.is_some(),
-        };
-        match self.scope {
-            Scope::Service => vec![self.name.to_owned()],
-            _ => profiles.iter().filter(is_for).map(|profile| actor_name(self.name, &profile.name)).collect(),
+        if self.scope == Scope::Service {
+            return vec![self.name.to_owned()];
         }
+        let has_one =
+            |profile: &&Profile| self.scope.includes(profile.stream.is_some(), profile.knowledge.sync.is_some());
+        profiles.iter().filter(has_one).map(|profile| actor_name(self.name, &profile.name)).collect()
     }
 
     /// Whether a profile has an actor of this stage.
     pub(super) fn is_for(&self, profile: &ProfileWiring) -> bool {
-        match self.scope {
-            Scope::Service => false,
-            Scope::Profile => true,
-            Scope::Stream => profile.stream.is_some(),
-            Scope::Sync => profile.sync.is_some(),
-        }
+        self.scope.includes(profile.stream.is_some(), profile.sync.is_some())
     }
 }
 
@@ -146,11 +149,7 @@ pub const STAGES: [StageSpec; 9] = [
         gives: "stored events, calls to the training endpoint",
         scope: Scope::Service,
         start: Start::Service(start::feedback_logger),
-        close: |wiring| {
-            close(|| {
-                wiring.feedback.into.close();
-            })
-        },
+        close: |wiring| close(|| wiring.feedback.into.close()),
     },
     StageSpec {
         name: "knowledge_sync",

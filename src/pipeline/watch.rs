@@ -2,7 +2,7 @@
 //! not open yet, and the gauges that nobody reports.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,39 +94,61 @@ fn refresh(plans: &HashMap<ProfileName, Answering>, metrics: &Metrics, complaint
     }
 }
 
-/// Keeps the catalog of a graph's keywords up to date for ever, and says whether the graph answers.
+/// Keeps the catalog of a graph's keywords up to date, and says whether the graph answers.
 pub(super) async fn keep_catalog(graph: Arc<GraphBackend>, engine: Engine, cache: PathBuf, health: Arc<ProfileHealth>) {
-    let mut known: Option<Vec<String>> = None;
+    let mut known = None;
     loop {
-        let wait = match graph.keywords().await {
-            Ok(mut keywords) => {
-                health.set(Part::Knowledge, Condition::Good);
-                keywords.sort_unstable();
-                if known.as_ref() != Some(&keywords) {
-                    replace_catalog(&graph, &engine, cache.clone(), keywords.clone()).await;
-                    known = Some(keywords);
-                }
-                KEYWORD_INTERVAL
-            }
-            Err(error) => {
-                health.lost(Part::Knowledge, &error.to_string());
+        let renewed = renew_catalog(&graph, &engine, &cache, &health, &mut known).await;
+        if renewed.is_ok() && graph.is_fixed() {
+            return;
+        }
+        let wait = renewed.map_or_else(
+            |reason| {
+                health.lost(Part::Knowledge, &reason);
                 RETRY_INTERVAL
-            }
-        };
+            },
+            |()| KEYWORD_INTERVAL,
+        );
         sleep(wait).await;
     }
 }
 
+/// A profile that has no catalog yet finds little, so it is not ready.
+async fn renew_catalog(
+    graph: &Arc<GraphBackend>,
+    engine: &Engine,
+    cache: &Path,
+    health: &ProfileHealth,
+    known: &mut Option<Vec<String>>,
+) -> Result<(), String> {
+    let mut keywords = graph.keywords().await.map_err(|error| error.to_string())?;
+    keywords.sort_unstable();
+    if known.as_ref() != Some(&keywords) {
+        if known.is_none() {
+            health.lost(Part::Knowledge, &format!("embedding the graph's {} keywords", keywords.len()));
+        }
+        replace_catalog(graph, engine, cache.to_owned(), keywords.clone()).await?;
+        *known = Some(keywords);
+    }
+    health.set(Part::Knowledge, Condition::Good);
+    Ok(())
+}
+
 /// Embeds the keywords on the bulk lane; until that is done the old catalog answers.
-async fn replace_catalog(graph: &Arc<GraphBackend>, engine: &Engine, cache: PathBuf, keywords: Vec<String>) {
+async fn replace_catalog(
+    graph: &Arc<GraphBackend>,
+    engine: &Engine,
+    cache: PathBuf,
+    keywords: Vec<String>,
+) -> Result<(), String> {
     let (graph, encoder) = (Arc::clone(graph), BulkEncoder::new(engine.encoder().clone()));
     let building = tokio::task::spawn_blocking(move || {
         KeywordCatalog::build(keywords, &encoder, Some(&cache)).map(|catalog| graph.replace_catalog(catalog))
     });
     match building.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the keywords of the graph can't be embedded"),
-        Err(_) => tracing::error!("embedding the keywords of the graph panicked"),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("the keywords of the graph can't be embedded: {error}")),
+        Err(_) => Err("embedding the keywords of the graph panicked".to_owned()),
     }
 }
 

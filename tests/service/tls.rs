@@ -1,16 +1,18 @@
 //! A tenant behind TLS: its certificate must be one that this machine trusts.
 
+#[path = "../../crates/cxone/tests/sockets/self_signed.rs"]
+mod self_signed;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use cuecard_simulator::{Route, RunningSimulator};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+use self_signed::self_signed;
 
 use crate::support::{Ended, Service, environment, run, simulator};
 
@@ -24,20 +26,13 @@ struct Front {
 
 impl Front {
     async fn of(simulator: &RunningSimulator) -> Self {
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .unwrap();
+        let (acceptor, pem) = self_signed(&["localhost"]);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::spawn(hand_on(listener, TlsAcceptor::from(Arc::new(config)), simulator.address()));
+        tokio::spawn(hand_on(listener, acceptor, simulator.address()));
         let place = TempDir::new().unwrap();
         let certificate = place.path().join("own.pem");
-        std::fs::write(&certificate, own.cert.pem()).unwrap();
+        std::fs::write(&certificate, pem).unwrap();
         Self { base_url: format!("https://localhost:{port}"), certificate, _place: place }
     }
 

@@ -53,6 +53,11 @@ impl GraphBackend {
         }
     }
 
+    /// Whether the store's keywords stay the same while the service runs.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.store, GraphStore::Embedded(_))
+    }
+
     /// Puts a new catalog in service.
     pub fn replace_catalog(&self, catalog: KeywordCatalog) {
         self.catalog.store(Some(Arc::new(catalog)));

@@ -4,47 +4,22 @@
 //! 384 dimensions.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::error::Error;
-use std::ops::Range;
+mod drawn;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use cuecard_knowledge::TextEncoder;
-use cuecard_knowledge::graph::{DEFAULT_MIN_COSINE, KeywordCatalog};
+use cuecard_knowledge::graph::KeywordCatalog;
+use drawn::{Drawn, direction, unit};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 const KEYWORDS: usize = 100_000;
+/// As in the service's settings.
+const MIN_COSINE: f32 = 0.7;
 const VOCABULARY: f64 = 20_000.0;
-const DIMENSIONS: usize = 384;
 
-/// Draws the vector of a text from its hash.
-struct Drawn;
-
-impl Drawn {
-    fn vector(text: &str) -> Vec<f32> {
-        let mut random = StdRng::from_seed(*blake3::hash(text.as_bytes()).as_bytes());
-        let vector: Vec<f32> = (0..DIMENSIONS).map(|_| random.random_range(-1.0..1.0)).collect();
-        let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        vector.into_iter().map(|value| value / norm).collect()
-    }
-}
-
-impl TextEncoder for Drawn {
-    fn model(&self) -> &'static str {
-        "drawn"
-    }
-
-    fn dimensions(&self) -> usize {
-        DIMENSIONS
-    }
-
-    fn chunks(&self, text: &str) -> Vec<Range<usize>> {
-        std::iter::once(0..text.len()).collect()
-    }
-
-    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Box<dyn Error + Send + Sync>> {
-        Ok(texts.iter().map(|text| Self::vector(text)).collect())
-    }
+/// Drawn from the text's hash.
+fn vector(text: &str) -> Vec<f32> {
+    unit(direction(StdRng::from_seed(*blake3::hash(text.as_bytes()).as_bytes())))
 }
 
 /// The rank of each word is the vocabulary's size to a random power, so that word n has a share of about 1/n.
@@ -61,16 +36,16 @@ fn resolving(criterion: &mut Criterion) {
             text(&mut random, num_words)
         })
         .collect();
-    let catalog = KeywordCatalog::build(keywords, &Drawn, None).unwrap();
+    let catalog = KeywordCatalog::build(keywords, &Drawn(vector), None).unwrap();
     let phrases = ["word1", "word17", "word300", "word4000", "word19000"];
     for (what, num_words) in [("11 words", 11), ("1,000 words", 1_000)] {
         let question = text(&mut random, num_words);
-        let vector = Drawn::vector(&question);
+        let vector = vector(&question);
         criterion.bench_function(&format!("resolve, 100,000 keywords, {what}"), |bencher| {
-            bencher.iter(|| catalog.resolve(&question, &phrases, Some(&vector), DEFAULT_MIN_COSINE));
+            bencher.iter(|| catalog.resolve(&question, &phrases, Some(&vector), MIN_COSINE));
         });
         criterion.bench_function(&format!("resolve, 100,000 keywords, {what}, without a vector"), |bencher| {
-            bencher.iter(|| catalog.resolve(&question, &phrases, None, DEFAULT_MIN_COSINE));
+            bencher.iter(|| catalog.resolve(&question, &phrases, None, MIN_COSINE));
         });
     }
 }

@@ -2,53 +2,24 @@
 //!
 //! `cargo bench --profile release -p cuecard-knowledge --bench nearest`
 
-use std::error::Error;
+mod drawn;
+
 use std::hint::black_box;
-use std::ops::Range;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use cuecard_knowledge::{Article, BuildSettings, Completeness, Index, TextEncoder, Update, build_with};
+use cuecard_knowledge::{Article, BuildSettings, Completeness, Index, Update, build_with};
+use drawn::{Drawn, direction, unit};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
-const DIMENSIONS: usize = 384;
 const THEMES: usize = 500;
 
-/// Gives the text `n` a vector near that of its theme, as a sentence encoder does.
-struct Themes;
-
-impl Themes {
-    fn vector(text: &str) -> Vec<f32> {
-        let number: u64 = text.trim().parse().unwrap_or_default();
-        let theme = direction(number % THEMES as u64);
-        let own = direction(number + THEMES as u64);
-        let sum: Vec<f32> = theme.iter().zip(&own).map(|(theme, own)| theme + 0.8 * own).collect();
-        let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
-        sum.into_iter().map(|value| value / norm).collect()
-    }
-}
-
-fn direction(seed: u64) -> Vec<f32> {
-    let mut random = StdRng::seed_from_u64(seed);
-    (0..DIMENSIONS).map(|_| random.random_range(-1.0..1.0)).collect()
-}
-
-impl TextEncoder for Themes {
-    fn model(&self) -> &'static str {
-        "themes"
-    }
-
-    fn dimensions(&self) -> usize {
-        DIMENSIONS
-    }
-
-    fn chunks(&self, text: &str) -> Vec<Range<usize>> {
-        std::iter::once(0..text.len()).collect()
-    }
-
-    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Box<dyn Error + Send + Sync>> {
-        Ok(texts.iter().map(|text| Self::vector(text)).collect())
-    }
+/// Of the text `n`, near that of its theme, as a sentence encoder's is.
+fn vector(text: &str) -> Vec<f32> {
+    let number: u64 = text.trim().parse().unwrap_or_default();
+    let theme = direction(StdRng::seed_from_u64(number % THEMES as u64));
+    let own = direction(StdRng::seed_from_u64(number + THEMES as u64));
+    unit(theme.iter().zip(&own).map(|(theme, own)| theme + 0.8 * own).collect())
 }
 
 fn nearest(criterion: &mut Criterion) {
@@ -62,13 +33,13 @@ fn nearest(criterion: &mut Criterion) {
             let update =
                 Update { source: "bench".into(), articles: articles.clone(), completeness: Completeness::Full };
             let settings = BuildSettings { exact_below, ..BuildSettings::default() };
-            build_with(directory.path(), update, &Themes, &settings, &()).expect("an index");
+            build_with(directory.path(), update, &Drawn(vector), &settings, &()).expect("an index");
             let index = Index::open(directory.path(), None).expect("an index");
             let mut query = num_articles;
             group.bench_function(BenchmarkId::new(how, num_articles), |bencher| {
                 bencher.iter(|| {
                     query += 1;
-                    black_box(index.nearest(&Themes::vector(&query.to_string()), 20))
+                    black_box(index.nearest(&vector(&query.to_string()), 20))
                 });
             });
         }

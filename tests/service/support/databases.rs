@@ -1,29 +1,12 @@
-//! The databases of `scripts/services`. Without them a test fails with what to run, or, with `CUECARD_SKIP_SERVICES=1`,
-//! says openly that it skips.
+//! The databases of `scripts/services`, filled as the documents' own programs fill them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+#[path = "../../../crates/knowledge/tests/services/places.rs"]
+mod places;
 
 use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
 use serde_json::{Value, json};
 
-/// What the environment says of a service; `None` when the test is to be skipped.
-pub fn address(name: &str) -> Option<String> {
-    if let Ok(address) = std::env::var(name) {
-        return Some(address);
-    }
-    assert!(
-        std::env::var("CUECARD_SKIP_SERVICES").as_deref() == Ok("1"),
-        "{name} is not set; run eval \"$(scripts/services start)\", or skip with CUECARD_SKIP_SERVICES=1"
-    );
-    println!("skipped: {name} is not set and CUECARD_SKIP_SERVICES=1");
-    None
-}
-
-/// Other tests use the same database at the same time, hence names of one's own.
-pub fn unique(name: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
+pub use places::{address, unique};
 
 /// A Chroma server, filled as the document's own program fills it: texts with metadata and the model's vectors.
 pub struct Chroma {

@@ -5,5 +5,6 @@
 mod http_client;
 mod large_answers;
 mod loopback;
+mod self_signed;
 mod tls;
 mod web_socket;

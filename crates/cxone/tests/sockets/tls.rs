@@ -1,30 +1,18 @@
 //! TLS is verified: a server that shows a certificate which nobody signed gets no token request, no push and no stream.
 
-use std::sync::Arc;
-
 use crate::loopback::{Peer, read_request};
+use crate::self_signed::self_signed;
 use actix_http::Method;
 use cuecard_cxone::http::{HttpClient, Request};
 use cuecard_cxone::limits::Limits;
 use cuecard_cxone::transport::{TransportError, TransportFailure};
 use cuecard_cxone::websocket::{HandshakeError, TokenPlacement, connect};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use tokio::io::AsyncWriteExt;
-use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 /// A server that would take anything, and keeps what it was sent. Its certificate is its own.
 async fn unsigned() -> Peer {
-    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (acceptor, _) = self_signed(&["127.0.0.1", "localhost"]);
     Peer::start(move |socket, received| {
         let acceptor = acceptor.clone();
         async move {

@@ -19,13 +19,6 @@ use crate::graph::keywords::normal::normalised;
 use crate::graph::keywords::phrases::Runs;
 use crate::graph::keywords::vectors::KeywordVectors;
 
-/// The least cosine at which a keyword is taken for what a question means.
-///
-/// Measured with all-MiniLM-L6-v2 on DSTC9, whose 9,382 questions of articles were the keywords: of 790 customer turns that
-/// need an article 81 % find a keyword at 0.7, of 906 that need none 10 %; both sides of 0.7 tell them apart less well
-/// (0.6: 91 % and 36 %, 0.8: 60 % and 2 %). Which of two like questions is meant no cosine tells.
-pub const DEFAULT_MIN_COSINE: f32 = 0.7;
-
 /// Contract 002 tries the nearest keywords last, and each costs a lookup.
 const NEAREST: usize = 3;
 

@@ -18,6 +18,6 @@ pub use article::GraphArticle;
 pub use embedded::EmbeddedGraph;
 pub use error::GraphError;
 pub use file::{BadGraphRow, BadGraphRowReason, GraphFile, GraphReport, read_graph};
-pub use keywords::{DEFAULT_MIN_COSINE, KeywordCatalog, MatchedBy};
+pub use keywords::{KeywordCatalog, MatchedBy};
 pub use neo4j::{Neo4jGraph, Neo4jLoad, Neo4jSettings};
 pub use settings::GraphSettings;

@@ -17,23 +17,28 @@ use crate::hub::Hub;
 
 const DESKTOP: &str = include_str!("../../pages/desktop.html");
 const FAULTS: &str = include_str!("../../pages/faults.html");
-/// Nothing from elsewhere runs or loads; a page's own style and script stand in it.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+const BASE_STYLE: &str = include_str!("../../pages/base.css");
+/// Nothing from elsewhere runs or loads; a page's own script, and what makes it look unlike the other, stand in it.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'unsafe-inline'; \
                               connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'";
 /// A comment this often lets the server notice that a page is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 pub(super) async fn desktop() -> HttpResponse {
-    page(DESKTOP)
+    content("text/html; charset=utf-8", DESKTOP)
 }
 
 pub(super) async fn faults() -> HttpResponse {
-    page(FAULTS)
+    content("text/html; charset=utf-8", FAULTS)
 }
 
-fn page(text: &'static str) -> HttpResponse {
+pub(super) async fn base_style() -> HttpResponse {
+    content("text/css; charset=utf-8", BASE_STYLE)
+}
+
+fn content(content_type: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
+        .content_type(content_type)
         .insert_header(("content-security-policy", CONTENT_POLICY))
         .insert_header(("cache-control", "no-store"))
         .body(text)

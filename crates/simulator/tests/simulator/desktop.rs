@@ -28,8 +28,9 @@ async fn the_pages_are_whole_and_load_nothing_from_elsewhere() {
     let simulator = start();
     let client = Client::of(&simulator);
     for (path, calls) in [
-        ("/", &["/_sim/feed", "/_sim/verdict", "/_sim/faults"][..]),
-        ("/_sim/faults", &["/_sim/state", "/_sim/received", "/_sim/streams/send", "/_sim/articles"]),
+        ("/", &["/_sim/base.css", "/_sim/feed", "/_sim/verdict", "/_sim/faults"][..]),
+        ("/_sim/faults", &["/_sim/base.css", "/_sim/state", "/_sim/received", "/_sim/streams/send", "/_sim/articles"]),
+        ("/_sim/base.css", &["--ground", "--side"]),
     ] {
         let mut response = client.http.get(client.url(path)).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 200);

@@ -45,6 +45,7 @@ pub(super) fn scope() -> Scope {
     web::scope("/_sim")
         .app_data(json_config())
         .route("/faults", web::get().to(pages::faults))
+        .route("/base.css", web::get().to(pages::base_style))
         .route("/feed", web::get().to(pages::feed))
         .configure(watch::routes)
         .configure(faults::routes)
