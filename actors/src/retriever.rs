@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Context, StreamHandler, Supervised};
-use cuecard_engine::{BackendError, Candidate, Candidates, Query, SearchPool};
+use cuecard_engine::{BackendError, Candidates, Found, Query, SearchPool};
 use futures_util::future::{LocalBoxFuture, join};
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -22,7 +22,7 @@ use crate::telemetry::{BackendFailed, Metrics};
 pub type SearchIndex = Arc<dyn Fn(&WorkItem, Query) -> Candidates + Send + Sync>;
 
 /// What one backend beside the index found.
-pub type Answer = Result<Vec<Candidate>, BackendError>;
+pub type Answer = Result<Found, BackendError>;
 
 /// Asks the backends beside the index, each once; `None` where the profile has none.
 pub type AskOthers = Rc<dyn Fn(&WorkItem, &Query) -> Option<LocalBoxFuture<'static, Vec<Answer>>>>;
@@ -96,7 +96,7 @@ impl RetrieverDeps {
         let (mut dead, asked) = (Vec::new(), answers.len());
         for answer in answers {
             match answer {
-                Ok(candidates) => found.merge(candidates),
+                Ok(more) => found.add(more),
                 Err(error) => {
                     BackendFailed { profile: &item.key.profile, error: &error }.emit(&self.metrics);
                     dead.push(error.to_string());
@@ -161,7 +161,7 @@ mod tests {
 
     fn answer(backend: Backend, works: bool) -> Answer {
         let dead = || BackendError { backend, reason: "connection refused".to_owned() };
-        if works { Ok(vec![found_by(backend)]) } else { Err(dead()) }
+        if works { Ok(vec![found_by(backend)].into()) } else { Err(dead()) }
     }
 
     /// `asks-search-graph` asks two that answer, `asks-dead-graph` one that does not.

@@ -165,17 +165,17 @@ impl ProfileWiring {
 
     /// Asks CXone's own search and the databases, side by side; `None` where the plan asks none of them.
     pub(super) fn ask_others(&self, item: &WorkItem, query: &Query) -> Option<LocalBoxFuture<'static, Vec<Answer>>> {
-        let Answering { engine, plan, .. } = self.answering.clone();
-        if plan.backends.iter().all(|backend| *backend == Backend::Index) {
+        if self.answering.plan.backends.iter().all(|backend| *backend == Backend::Index) {
             return None;
         }
+        let Answering { engine, plan, .. } = self.answering.clone();
         let (calls, query, deadline) = (Rc::clone(&self.calls), query.clone(), item.deadline);
         let asking = async move {
             let search = async {
                 let is_asked = plan.asks(Backend::Search);
                 if is_asked { Some(search(&calls, &query, plan.cards, deadline).await) } else { None }
             };
-            let (search, mut answers) = join(search, engine.ask_beside_index(&query, &plan)).await;
+            let (search, mut answers) = join(search, engine.ask_beside_index(&query, &plan, deadline)).await;
             answers.extend(search);
             answers
         };
@@ -195,7 +195,7 @@ fn needed_parts(profile: &Profile) -> Vec<Part> {
 
 async fn search(calls: &CxoneCalls, query: &Query, page_size: usize, deadline: Instant) -> Answer {
     match calls.search(&query.text, page_size, deadline).await {
-        Ok(hits) => Ok(hits.into_iter().map(found_by_search).collect()),
+        Ok(hits) => Ok(hits.into_iter().map(found_by_search).collect::<Vec<_>>().into()),
         Err(error) => Err(BackendError { backend: Backend::Search, reason: error.to_string() }),
     }
 }

@@ -128,6 +128,8 @@ fn remote(article: cuecard_actors::cxone::knowledge::articles::RemoteArticle) ->
 /// crash in between costs a full answer and no article.
 fn put_in_service(index: &IndexHandle, encoder: Encoder, source: &str, sent: Sent) -> Result<Synced, SyncError> {
     let directory = index.directory();
+    let _updating = index.updating();
+    index.refresh().map_err(failed)?;
     let update = update(&index.current(), source.to_owned(), sent.articles, sent.completeness);
     let report = build(directory, update, &BulkEncoder::new(encoder), &()).map_err(failed)?;
     index.refresh().map_err(failed)?;

@@ -78,7 +78,7 @@ fn bulk(encoders: &[Encoder; 2]) {
 fn oversized(encoder: &Encoder) {
     let text = SENTENCE.repeat((1 << 20) / SENTENCE.len());
     println!("\n1 MB of text, live: {:.2} ms", median(5, || drop(encoder.encode_blocking(&text).unwrap())));
-    println!("1 MB of text, cut into chunks: {:.0} ms", median(3, || drop(encoder.chunks(&text, 0))));
+    println!("1 MB of text, cut into chunks: {:.0} ms", median(3, || drop(encoder.chunks(&text))));
 }
 
 fn beside_bulk(encoders: &[Encoder; 2]) {

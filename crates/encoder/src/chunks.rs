@@ -8,11 +8,6 @@ use std::ops::Range;
 /// is said across a cut is whole in one of them.
 const OVERLAP_PIECES: usize = 32;
 
-/// A chunk holds at least this many word pieces, whatever is reserved: more than the longest
-/// word can have (the tokeniser gives up on a word at 100 characters), so a cut between words is
-/// always found.
-const MIN_CHUNK_PIECES: usize = 128;
-
 /// Where a word piece starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PieceStart {
@@ -21,12 +16,8 @@ pub(crate) struct PieceStart {
     pub(crate) begins_word: bool,
 }
 
-/// Word pieces of a chunk when `room` fit into the model and `reserved` of them are kept free.
-pub(crate) fn chunk_pieces(room: usize, reserved: usize) -> usize {
-    room.saturating_sub(reserved).max(MIN_CHUNK_PIECES)
-}
-
-/// Byte ranges that cover `0..text_bytes`, each with at most `limit` pieces, cut between words.
+/// Byte ranges that cover `0..text_bytes`, each with at most `limit` pieces, cut between words: the tokeniser gives up on
+/// a word at 100 characters, so with a limit above that there is a cut.
 pub(crate) fn chunk_ranges(text_bytes: usize, pieces: &[PieceStart], limit: usize) -> Vec<Range<usize>> {
     let byte = |piece: usize| if piece == 0 { 0 } else { pieces[piece].byte };
     let mut ranges = Vec::new();
@@ -67,12 +58,5 @@ mod tests {
     #[test]
     fn words_stay_whole() {
         assert_eq!(chunk_ranges(400, &pieces(200, 10), 128), [0..240, 180..400]);
-    }
-
-    #[test]
-    fn reserving_too_much_leaves_the_least_chunk() {
-        assert_eq!(chunk_pieces(254, 0), 254);
-        assert_eq!(chunk_pieces(254, 50), 204);
-        assert_eq!(chunk_pieces(254, 10_000), MIN_CHUNK_PIECES);
     }
 }

@@ -105,14 +105,11 @@ impl Encoder {
         in_order(texts.len(), answers)
     }
 
-    /// Byte ranges of a long text that each fit into the model beside `reserved_pieces` word pieces
-    /// (of a title put in front), cut between words. They cover the text; neighbours share up to 32
-    /// word pieces. A short text is one range. At most 126 pieces can be reserved: a chunk never has
-    /// fewer than 128 to itself.
-    pub fn chunks(&self, text: &str, reserved_pieces: usize) -> Vec<Range<usize>> {
-        let limit = chunks::chunk_pieces(MAX_TEXT_PIECES, reserved_pieces);
+    /// Byte ranges of a long text that each fit into the model, cut between words. They cover the text; neighbours share
+    /// up to 32 word pieces. A short text is one range.
+    pub fn chunks(&self, text: &str) -> Vec<Range<usize>> {
         match guarded(|| self.shared.word_pieces.piece_starts(text)) {
-            Ok(pieces) => chunks::chunk_ranges(text.len(), &pieces, limit),
+            Ok(pieces) => chunks::chunk_ranges(text.len(), &pieces, MAX_TEXT_PIECES),
             Err(error) => {
                 tracing::error!(%error, "a text could not be split and stays one chunk");
                 std::iter::once(0..text.len()).collect()

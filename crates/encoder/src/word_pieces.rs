@@ -295,8 +295,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
         #[test]
-        fn chunks_cover_the_text_and_fit(text in any_text(700), reserved in 0_usize..200) {
-            let limit = chunks::chunk_pieces(MAX_TEXT_PIECES, reserved);
+        fn chunks_cover_the_text_and_fit(text in any_text(700), limit in 128..=MAX_TEXT_PIECES) {
             let word_pieces = word_pieces();
             let starts = word_pieces.piece_starts(&text).unwrap();
             let ranges = chunks::chunk_ranges(text.len(), &starts, limit);

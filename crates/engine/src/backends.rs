@@ -9,8 +9,9 @@ use arc_swap::ArcSwapOption;
 use cuecard_knowledge::chroma::{ChromaCollection, ChromaHit};
 use cuecard_knowledge::graph::{EmbeddedGraph, GraphArticle, GraphSettings, KeywordCatalog, Neo4jGraph};
 use cuecard_knowledge::{Article, MatchedBy};
+use tokio::time::{Instant, timeout_at};
 
-use crate::candidates::{Candidate, Scores};
+use crate::candidates::{Candidate, Found, Scores};
 use crate::extract::Query;
 use crate::plan::{Backend, Plan};
 
@@ -64,15 +65,16 @@ impl GraphBackend {
     }
 
     /// The articles of the first keyword that has any: the question itself, then what the catalog makes of it.
-    pub async fn find(&self, query: &Query, plan: &Plan) -> Result<Vec<Candidate>, BackendError> {
+    pub async fn find(&self, query: &Query, plan: &Plan) -> Result<Found, BackendError> {
         let settings = GraphSettings { limit: plan.candidates, ..GraphSettings::default() };
         for (matched_by, keyword) in self.resolve(query, plan) {
             let articles = self.related(&keyword, &settings).await?;
             if !articles.is_empty() {
-                return Ok(articles.into_iter().map(|article| of_graph(article, matched_by)).collect());
+                let candidates = articles.into_iter().map(|article| of_graph(article, matched_by));
+                return Ok(candidates.collect::<Vec<_>>().into());
             }
         }
-        Ok(Vec::new())
+        Ok(Found::default())
     }
 
     /// The keywords to try, in this order.
@@ -117,17 +119,39 @@ fn of_graph(node: GraphArticle, matched_by: MatchedBy) -> Candidate {
     Candidate { article, passage: body, backend, matched_by: Some(matched_by), scores: Scores::default() }
 }
 
-/// The nearest documents of a Chroma collection, which may not be open yet; none for a query without vectors.
+/// The nearest documents of a Chroma collection, which may not be open yet and can't be asked without vectors.
 pub(crate) async fn nearest_in_chroma(
     collection: Option<&ChromaCollection>,
     query: &Query,
     plan: &Plan,
-) -> Result<Vec<Candidate>, BackendError> {
+) -> Result<Found, BackendError> {
     let error = |reason: String| BackendError { backend: Backend::Chroma, reason };
     let collection = collection.ok_or_else(|| error("the collection could not be opened yet".to_owned()))?;
-    let Some(embedding) = query.embedding.as_deref() else { return Ok(Vec::new()) };
-    let hits = collection.query(embedding, plan.candidates).await.map_err(|cause| error(cause.to_string()))?;
-    Ok(hits.into_iter().map(of_chroma).collect())
+    let embeddings = vectors(query).map_err(error)?;
+    let lists = collection.query(&embeddings, plan.candidates).await.map_err(|cause| error(cause.to_string()))?;
+    let mut lists = lists.into_iter();
+    let hits = lists.next().unwrap_or_default();
+    let newest_turn_cosine = lists.next().and_then(|hits| Some(hits.first()?.relevance as f32));
+    Ok(Found { candidates: hits.into_iter().map(of_chroma).collect(), newest_turn_cosine })
+}
+
+/// The question's vector, and that of its newest turn where silence is judged.
+fn vectors(query: &Query) -> Result<Vec<&[f32]>, String> {
+    let embedding = query.embedding.as_deref().ok_or_else(|| {
+        let cause = query.without_vectors.map_or_else(String::new, |reason| format!(": {reason}"));
+        format!("the question was not embedded{cause}")
+    })?;
+    Ok(std::iter::once(embedding).chain(query.newest_embedding.as_deref()).collect())
+}
+
+/// What a backend gives before the deadline; one that hangs must not hold the question, nor the others' answers.
+pub(crate) async fn within(
+    deadline: Instant,
+    backend: Backend,
+    answer: impl Future<Output = Result<Found, BackendError>>,
+) -> Result<Found, BackendError> {
+    let late = |_| BackendError { backend, reason: "no answer before the question's deadline".to_owned() };
+    timeout_at(deadline, answer).await.map_err(late)?
 }
 
 fn of_chroma(hit: ChromaHit) -> Candidate {
@@ -142,4 +166,40 @@ fn of_chroma(hit: ChromaHit) -> Candidate {
     let scores = Scores { cosine: Some(hit.relevance as f32), ..Scores::default() };
     let (article, backend) = (Arc::new(article), Backend::Chroma);
     Candidate { article, passage: hit.document, backend, matched_by: None, scores }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::pending;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::extract::WithoutVectors;
+
+    fn query(embedding: Option<Vec<f32>>, newest_embedding: Option<Vec<f32>>) -> Query {
+        let without_vectors = embedding.is_none().then_some(WithoutVectors::Overload);
+        Query { text: "refund".into(), embedding, newest_embedding, key_phrases: Vec::new(), without_vectors }
+    }
+
+    #[test]
+    fn a_collection_is_asked_by_the_window_and_by_the_newest_turn_and_never_without_a_vector() {
+        assert_eq!(vectors(&query(Some(vec![1.0]), Some(vec![2.0]))).unwrap(), [[1.0], [2.0]]);
+        assert_eq!(vectors(&query(Some(vec![1.0]), None)).unwrap(), [[1.0]]);
+        let reason = vectors(&query(None, None)).unwrap_err();
+        assert_eq!(reason, "the question was not embedded: questions come faster than they are embedded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_hangs_is_given_up_at_the_deadline() {
+        let started = Instant::now();
+        let deadline = started + Duration::from_secs(4);
+        let error = within(deadline, Backend::Graph, pending()).await.unwrap_err();
+        assert_eq!(error.to_string(), "graph: no answer before the question's deadline");
+        assert_eq!(started.elapsed(), Duration::from_secs(4));
+        let found = Found { newest_turn_cosine: Some(0.5), ..Found::default() };
+        let answer = within(deadline + Duration::from_secs(1), Backend::Chroma, async { Ok(found) }).await;
+        assert_eq!(answer.unwrap().newest_turn_cosine, Some(0.5));
+    }
 }

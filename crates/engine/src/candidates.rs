@@ -22,6 +22,21 @@ pub struct Candidates {
     pub generation: Option<u64>,
 }
 
+/// What one backend beside the index found.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// In the backend's order.
+    pub candidates: Vec<Candidate>,
+    /// The cosine of the newest customer turn and what is nearest to it, where the backend compares vectors itself.
+    pub newest_turn_cosine: Option<f32>,
+}
+
+impl From<Vec<Candidate>> for Found {
+    fn from(candidates: Vec<Candidate>) -> Self {
+        Self { candidates, newest_turn_cosine: None }
+    }
+}
+
 /// A passage of one article.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -51,7 +66,18 @@ pub struct Scores {
 impl Candidate {
     /// What is embedded: the article's heading and the passage.
     pub fn text(&self) -> String {
-        format!("{}\n{}", self.article.heading(), self.passage)
+        self.article.text_of(&self.passage)
+    }
+
+    /// Takes over what another backend knows of the same article.
+    fn gain(&mut self, other: &Self) {
+        self.scores.cosine = self.scores.cosine.or(other.scores.cosine);
+        self.scores.bm25 = self.scores.bm25.or(other.scores.bm25);
+        self.scores.search = self.scores.search.or(other.scores.search);
+        self.matched_by = self.matched_by.or(other.matched_by);
+        if self.article.priority.is_none() && other.article.priority.is_some() {
+            Arc::make_mut(&mut self.article).priority = other.article.priority;
+        }
     }
 
     /// The same article, or another one that says the same.
@@ -73,20 +99,27 @@ impl Candidates {
         Self { query, candidates: Vec::new(), newest_turn_cosine: None, generation: None }
     }
 
-    /// Adds candidates; an article that is there already, by its id or by what it says, keeps its passage and gains the
-    /// scores that it lacks.
-    pub fn merge(&mut self, more: Vec<Candidate>) {
+    /// Adds what another backend found.
+    pub fn add(&mut self, found: Found) {
+        self.saw_newest_turn(found.newest_turn_cosine);
+        self.merge(found.candidates);
+    }
+
+    /// Adds candidates; an article that is there already, by its id or by what it says, keeps its passage and gains what
+    /// it lacks.
+    pub(crate) fn merge(&mut self, more: Vec<Candidate>) {
         for candidate in more {
             match self.candidates.iter_mut().find(|known| known.is_same(&candidate)) {
-                Some(known) => {
-                    known.scores.cosine = known.scores.cosine.or(candidate.scores.cosine);
-                    known.scores.bm25 = known.scores.bm25.or(candidate.scores.bm25);
-                    known.scores.search = known.scores.search.or(candidate.scores.search);
-                    known.matched_by = known.matched_by.or(candidate.matched_by);
-                }
+                Some(known) => known.gain(&candidate),
                 None => self.candidates.push(candidate),
             }
         }
+    }
+
+    /// Something lies this close to the newest customer turn; the closest counts.
+    pub(crate) fn saw_newest_turn(&mut self, cosine: Option<f32>) {
+        let closest = self.newest_turn_cosine.into_iter().chain(cosine).max_by(f32::total_cmp);
+        self.newest_turn_cosine = closest;
     }
 }
 

@@ -6,18 +6,19 @@
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 
-use cuecard_encoder::Encoder;
+use cuecard_encoder::{Encoder, PendingEncoding};
+use cuecard_knowledge::ContentHash;
 use lru::LruCache;
 
 use crate::candidates::{Candidate, Candidates};
 use crate::plan::Plan;
 
-/// Embeddings remembered: 384 numbers of 4 bytes each, some 16 MB.
+/// Embeddings remembered for each profile: 384 numbers of 4 bytes each, some 16 MB.
 const REMEMBERED: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-/// Embeddings by the text that they are of.
+/// Embeddings by the text that they are of, of which no more than the hash is kept.
 pub(crate) struct Embeddings {
-    by_text: Mutex<LruCache<String, Vec<f32>>>,
+    by_text: Mutex<LruCache<ContentHash, Vec<f32>>>,
 }
 
 impl Default for Embeddings {
@@ -27,11 +28,11 @@ impl Default for Embeddings {
 }
 
 impl Embeddings {
-    fn get(&self, text: &str) -> Option<Vec<f32>> {
+    fn get(&self, text: &ContentHash) -> Option<Vec<f32>> {
         self.by_text.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned()
     }
 
-    fn put(&self, text: String, embedding: Vec<f32>) {
+    fn put(&self, text: ContentHash, embedding: Vec<f32>) {
         self.by_text.lock().unwrap_or_else(PoisonError::into_inner).put(text, embedding);
     }
 
@@ -41,23 +42,27 @@ impl Embeddings {
         let queued: Vec<_> = texts
             .into_iter()
             .map(|text| {
-                let known = self.get(&text);
+                let hash = ContentHash::of_bytes(text.as_bytes());
+                let known = self.get(&hash);
                 let pending = if known.is_none() { encoder.encode(&text).ok() } else { None };
-                (text, known, pending)
+                (hash, known, pending)
             })
             .collect();
         let mut embeddings = Vec::with_capacity(queued.len());
-        for (text, known, pending) in queued {
-            let embedding = match (known, pending) {
-                (None, Some(pending)) => pending.await.ok().map(|encoding| encoding.embedding),
-                (known, _) => known,
-            };
-            if let Some(embedding) = &embedding {
-                self.put(text, embedding.clone());
-            }
-            embeddings.push(embedding);
+        for (hash, known, pending) in queued {
+            embeddings.push(match pending {
+                Some(pending) => self.made(hash, pending).await,
+                None => known,
+            });
         }
         embeddings
+    }
+
+    /// Waits for an embedding and remembers it.
+    async fn made(&self, text: ContentHash, pending: PendingEncoding) -> Option<Vec<f32>> {
+        let embedding = pending.await.ok()?.embedding;
+        self.put(text, embedding.clone());
+        Some(embedding)
     }
 }
 
@@ -71,22 +76,17 @@ pub(crate) async fn complete(encoder: &Encoder, embeddings: &Embeddings, found: 
     let texts = found.candidates.iter_mut().filter(is_bare).map(|candidate| candidate.text()).collect();
     let embedded = embeddings.of(encoder, texts).await;
     let newest = found.query.newest_embedding.as_deref();
+    let mut closest = None;
     for (candidate, embedding) in found.candidates.iter_mut().filter(is_bare).zip(embedded) {
         let Some(embedding) = embedding else { continue };
         candidate.scores.cosine = Some(dot(&question, &embedding));
         let closeness = newest.map(|newest| dot(newest, &embedding));
-        found.newest_turn_cosine = max(found.newest_turn_cosine, closeness);
+        closest = closest.into_iter().chain(closeness).max_by(f32::total_cmp);
     }
+    found.saw_newest_turn(closest);
 }
 
 /// The cosine of two unit vectors.
 fn dot(one: &[f32], other: &[f32]) -> f32 {
     one.iter().zip(other).map(|(one, other)| one * other).sum()
-}
-
-fn max(one: Option<f32>, other: Option<f32>) -> Option<f32> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.max(other)),
-        (one, other) => one.or(other),
-    }
 }

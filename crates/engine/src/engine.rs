@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use cuecard_encoder::Encoder;
 use cuecard_knowledge::chroma::ChromaCollection;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
+use futures_util::future::{OptionFuture, join};
+use tokio::time::Instant;
 
-use crate::backends::{self, BackendError, GraphBackend};
-use crate::candidates::{Candidate, Candidates};
+use crate::backends::{BackendError, GraphBackend, nearest_in_chroma, within};
+use crate::candidates::{Candidates, Found};
 use crate::complete::{Embeddings, complete};
 use crate::conversation::Utterance;
 use crate::extract::{self, Query};
@@ -66,16 +68,20 @@ impl Engine {
         }
     }
 
-    /// Asks the graph and the collection where the plan does; one result for each that was asked.
-    pub async fn ask_beside_index(&self, query: &Query, plan: &Plan) -> Vec<Result<Vec<Candidate>, BackendError>> {
-        let mut answers = Vec::new();
-        if let Some(graph) = self.sources.graph.as_ref().filter(|_| plan.asks(Backend::Graph)) {
-            answers.push(graph.find(query, plan).await);
-        }
-        if let Some(chroma) = self.sources.chroma.as_ref().filter(|_| plan.asks(Backend::Chroma)) {
-            answers.push(backends::nearest_in_chroma(chroma.get(), query, plan).await);
-        }
-        answers
+    /// Asks the graph and the collection side by side where the plan does; one result for each that was asked.
+    pub async fn ask_beside_index(
+        &self,
+        query: &Query,
+        plan: &Plan,
+        deadline: Instant,
+    ) -> Vec<Result<Found, BackendError>> {
+        let graph = self.sources.graph.as_ref().filter(|_| plan.asks(Backend::Graph));
+        let graph = graph.map(|graph| within(deadline, Backend::Graph, graph.find(query, plan)));
+        let chroma = self.sources.chroma.as_ref().filter(|_| plan.asks(Backend::Chroma));
+        let chroma =
+            chroma.map(|chroma| within(deadline, Backend::Chroma, nearest_in_chroma(chroma.get(), query, plan)));
+        let (graph, chroma) = join(OptionFuture::from(graph), OptionFuture::from(chroma)).await;
+        graph.into_iter().chain(chroma).collect()
     }
 
     /// Gives candidates that came without a cosine theirs, where the plan reads it.
@@ -119,7 +125,7 @@ impl TextEncoder for BulkEncoder {
     }
 
     fn chunks(&self, text: &str) -> Vec<Range<usize>> {
-        self.encoder.chunks(text, 0)
+        self.encoder.chunks(text)
     }
 
     fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Box<dyn Error + Send + Sync>> {

@@ -15,8 +15,8 @@ pub struct Query {
     pub text: String,
     /// `[384]`, L2-normalised, of the text; `None` when the query goes on without vectors.
     pub embedding: Option<Vec<f32>>,
-    /// The same of the newest customer turn alone: whether it asks for anything is told by it, not by what was
-    /// said before.
+    /// The same of the newest customer turn alone, where silence is judged: whether it asks for anything is told by
+    /// it, not by what was said before.
     pub newest_embedding: Option<Vec<f32>>,
     /// At most 5, best first; empty without vectors.
     pub key_phrases: Vec<KeyPhrase>,
@@ -25,16 +25,20 @@ pub struct Query {
 }
 
 /// Why a query goes on without vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum WithoutVectors {
     /// Nothing in the plan reads them.
+    #[error("nothing reads its vectors")]
     NotNeeded,
     /// The service is behind and gives this question less work.
+    #[error("questions come faster than they are embedded")]
     Overload,
     /// The encoder's live queue was full.
+    #[error("the encoder's queue was full")]
     QueueFull,
     /// The encoder could not embed this text.
+    #[error("the encoder failed, the log says how")]
     EncoderFailed,
 }
 
@@ -49,10 +53,11 @@ impl fmt::Debug for Query {
     }
 }
 
-/// The texts to embed: the window's, and the newest turn's where that is another and silence will be judged by it.
+/// The texts to embed: the window's, and the newest turn's where silence will be judged by it and it is another.
 struct Texts {
     window: String,
     newest: Option<String>,
+    is_judged: bool,
 }
 
 impl Texts {
@@ -62,8 +67,8 @@ impl Texts {
             Effort::NewestTurn => newest.to_owned(),
             Effort::Full | Effort::LexicalOnly => utterance.window_text(plan.window),
         };
-        let is_judged = plan.silence.is_some() && window != newest;
-        Self { newest: is_judged.then(|| newest.to_owned()), window }
+        let is_judged = plan.silence.is_some();
+        Self { newest: (is_judged && window != newest).then(|| newest.to_owned()), window, is_judged }
     }
 
     /// `window` and `newest` are the encodings, in the order of the texts.
@@ -79,7 +84,7 @@ impl Texts {
         };
         let newest_embedding = match newest {
             Some(newest) => newest.ok().map(|encoding| encoding.embedding),
-            None => Some(embedding.clone()),
+            None => self.is_judged.then(|| embedding.clone()),
         };
         Query { text, embedding: Some(embedding), newest_embedding, key_phrases, without_vectors: None }
     }
@@ -132,9 +137,9 @@ async fn encoded(pending: Result<PendingEncoding, EncoderError>) -> Result<Encod
 }
 
 fn reason(error: &EncoderError) -> WithoutVectors {
-    if matches!(error, EncoderError::QueueFull { .. }) {
-        return WithoutVectors::QueueFull;
-    }
     tracing::warn!(%error, "a query goes on without vectors");
-    WithoutVectors::EncoderFailed
+    match error {
+        EncoderError::QueueFull { .. } => WithoutVectors::QueueFull,
+        _ => WithoutVectors::EncoderFailed,
+    }
 }

@@ -20,7 +20,7 @@ pub use cuecard_knowledge as knowledge;
 pub use cuecard_ranking as ranking;
 
 pub use backends::{BackendError, GraphBackend, GraphStore};
-pub use candidates::{Candidate, Candidates, Scores};
+pub use candidates::{Candidate, Candidates, Found, Scores};
 pub use engine::{BulkEncoder, Engine, Sources};
 pub use extract::{Query, WithoutVectors};
 pub use plan::{Backend, Effort, Plan, UnknownBackend};

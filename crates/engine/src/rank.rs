@@ -1,5 +1,6 @@
 //! From candidates to cards, or to silence and its reason.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use cuecard_knowledge::{Article, MatchedBy};
@@ -72,13 +73,21 @@ fn order(candidates: &Candidates, ranker: Ranker) -> Vec<Ranked> {
             scores: candidate.scores,
         })
         .collect();
-    // Title and id break ties, so that two replicas show the same card.
-    order.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| name(a).cmp(&name(b))));
+    order.sort_by(best_first);
     order
 }
 
-fn name(ranked: &Ranked) -> (&str, &str) {
-    (&ranked.article.title, &ranked.article.id)
+/// What the ranker can't tell apart comes in the order of the tenant's search and of the graph's editors; title and id
+/// decide last, so that two replicas show the same card.
+fn best_first(a: &Ranked, b: &Ranked) -> Ordering {
+    let search = |ranked: &Ranked| ranked.scores.search.unwrap_or(f64::NEG_INFINITY);
+    let priority = |ranked: &Ranked| ranked.article.priority.unwrap_or(f64::NEG_INFINITY);
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| search(b).total_cmp(&search(a)))
+        .then_with(|| priority(b).total_cmp(&priority(a)))
+        .then_with(|| a.article.title.cmp(&b.article.title))
+        .then_with(|| a.article.id.cmp(&b.article.id))
 }
 
 fn passage<'a>((candidate, text): (&Candidate, &'a String)) -> Passage<'a> {
@@ -101,4 +110,42 @@ fn judge(order: &[Ranked], newest_turn_cosine: Option<f64>, shown: &Shown, utter
     let fresh = |ranked: &&Ranked| !shown.recently(&ranked.article.id, utterance, plan.repeat_after);
     let cards: Vec<_> = order.iter().filter(fresh).take(plan.cards).cloned().collect();
     if cards.is_empty() { Verdict::Silent(SilenceReason::AlreadyShown) } else { Verdict::Cards(cards) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extract::Query;
+
+    fn candidate(title: &str, search: Option<f64>, priority: Option<f64>) -> Candidate {
+        let article = Article { id: title.into(), title: title.into(), priority, ..Article::default() };
+        let scores = Scores { search, ..Scores::default() };
+        let (article, passage) = (Arc::new(article), String::new());
+        Candidate { article, passage, backend: Backend::Search, matched_by: None, scores }
+    }
+
+    #[test]
+    fn without_vectors_and_words_the_backends_own_order_stays() {
+        let query = Query {
+            text: "refund".into(),
+            embedding: None,
+            newest_embedding: None,
+            key_phrases: Vec::new(),
+            without_vectors: None,
+        };
+        let candidates = vec![
+            candidate("a", None, None),
+            candidate("c", None, Some(1.0)),
+            candidate("b", None, Some(1.0)),
+            candidate("d", None, Some(2.0)),
+            candidate("e", Some(0.1), None),
+            candidate("f", Some(0.9), None),
+        ];
+        let found = Candidates { candidates, ..Candidates::none(query) };
+        for ranker in [Ranker::Snippets, Ranker::Cosine, Ranker::Bm25] {
+            let order = order(&found, ranker);
+            let titles: Vec<_> = order.iter().map(|ranked| ranked.article.title.as_str()).collect();
+            assert_eq!(titles, ["f", "e", "d", "b", "c", "a"], "{ranker}");
+        }
+    }
 }

@@ -13,10 +13,7 @@ use crate::plan::{Backend, Plan};
 /// ranker.
 pub(crate) fn retrieve(index: &Index, query: Query, plan: &Plan) -> Candidates {
     let lookups = if query.embedding.is_some() { plan.ranker.lookups() } else { &[Lookup::Lexical] };
-    let newest = query.newest_embedding.as_ref().and_then(|newest| index.nearest(newest, 1).into_iter().next());
-    let newest_turn_cosine = newest.map(|hit| hit.cosine);
-    let generation = Some(index.generation());
-    let mut found = Candidates { newest_turn_cosine, generation, ..Candidates::none(query) };
+    let mut found = Candidates { generation: Some(index.generation()), ..Candidates::none(query) };
     for lookup in lookups {
         let candidates = match lookup {
             Lookup::Vector => nearest(index, &found.query, plan.candidates),
@@ -24,7 +21,18 @@ pub(crate) fn retrieve(index: &Index, query: Query, plan: &Plan) -> Candidates {
         };
         found.merge(candidates);
     }
+    let is_nearest_known = lookups.contains(&Lookup::Vector);
+    found.newest_turn_cosine = newest_turn_cosine(index, &found, is_nearest_known);
     found
+}
+
+/// Not searched again where the newest turn is all that was asked for.
+fn newest_turn_cosine(index: &Index, found: &Candidates, is_nearest_known: bool) -> Option<f32> {
+    let newest = found.query.newest_embedding.as_ref()?;
+    if is_nearest_known && found.query.embedding.as_ref() == Some(newest) {
+        return found.candidates.iter().filter_map(|candidate| candidate.scores.cosine).max_by(f32::total_cmp);
+    }
+    index.nearest(newest, 1).first().map(|hit| hit.cosine)
 }
 
 fn nearest(index: &Index, query: &Query, count: usize) -> Vec<Candidate> {

@@ -70,6 +70,13 @@ impl Article {
     pub fn text(&self) -> String {
         join_heading(&self.heading(), &self.body)
     }
+
+    /// What is embedded of a passage: heading and passage. An article without a body has its title for a passage, which
+    /// the heading says already.
+    pub fn text_of(&self, passage: &str) -> String {
+        let is_title = self.body.trim().is_empty() && passage == self.title;
+        join_heading(&self.heading(), if is_title { "" } else { passage })
+    }
 }
 
 /// Heading and body as one text; the line break keeps the last word of the one from the first of the other.
@@ -146,6 +153,9 @@ mod tests {
             let read: Article = serde_json::from_value(json).unwrap();
             assert_eq!(read.heading(), heading);
             assert_eq!(read.text(), format!("{heading}\nYes."));
+            assert_eq!(read.text_of("Yes."), read.text());
+            let bare = Article { body: " ".into(), ..read };
+            assert_eq!(bare.text_of(title), heading, "nothing is said twice");
         }
     }
 }

@@ -23,6 +23,12 @@ pub enum IndexError {
     )]
     Damaged { directory: PathBuf, what: String },
     #[error(
+        "the index in {} is damaged: {what}; it also holds the articles of {sources}, which this build would lose; \
+         move the directory away and build it from every source again",
+        directory.display()
+    )]
+    OthersLost { directory: PathBuf, what: String, sources: String },
+    #[error(
         "the index in {0} was made by {found} with {found_dimensions} dimensions, the model in use is {expected} with \
          {expected_dimensions}; build it again with `cuecard index --articles FILE --index {0}`",
         directory.display()

@@ -5,7 +5,7 @@
 //! one in service where it is.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
@@ -17,13 +17,19 @@ pub struct IndexHandle {
     directory: PathBuf,
     expected: Option<ModelIdentity>,
     current: RwLock<Arc<Index>>,
+    updating: Mutex<()>,
 }
 
 impl IndexHandle {
     /// Opens the generation in service; every later one must fit `expected` too.
     pub fn open(directory: &Path, expected: Option<ModelIdentity>) -> Result<Self, IndexError> {
         let index = Index::open(directory, expected.as_ref())?;
-        Ok(Self { directory: directory.to_owned(), expected, current: RwLock::new(Arc::new(index)) })
+        Ok(Self {
+            directory: directory.to_owned(),
+            expected,
+            current: RwLock::new(Arc::new(index)),
+            updating: Mutex::default(),
+        })
     }
 
     /// Where its generations are.
@@ -34,6 +40,12 @@ impl IndexHandle {
     /// The index to work with; it stays valid for as long as it is held.
     pub fn current(&self) -> Arc<Index> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Held from looking at what is in service until what was made of it is in service too: updates of several sources
+    /// come one after the other instead of failing at the lock of the directory. Blocks.
+    pub fn updating(&self) -> MutexGuard<'_, ()> {
+        self.updating.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the generation that `CURRENT` names, if it is another one, and puts it in service.

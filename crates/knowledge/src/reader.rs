@@ -13,7 +13,7 @@ use serde_json::error::Category;
 use thiserror::Error;
 
 use crate::article::Article;
-use crate::rows::{Line, MAX_LINE_BYTES, ROWS_PER_TOLERATED_BAD_ROW, open_rows, read_line};
+use crate::rows::{ROWS_PER_TOLERATED_BAD_ROW, Row, Rows, TooLong, are_tolerated};
 
 /// The articles of one file, with what was wrong in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,8 +59,8 @@ pub enum BadRowReason {
     BrokenJson { detail: String },
     #[error("not an article: {detail}")]
     NotAnArticle { detail: String },
-    #[error("longer than {limit} bytes; split the article")]
-    TooLong { limit: usize },
+    #[error("{0}; split the article")]
+    TooLong(TooLong),
 }
 
 #[derive(Debug, Error)]
@@ -80,22 +80,19 @@ pub enum ReadError {
 
 /// Reads the article file at `path`.
 pub fn read_articles(path: &Path) -> Result<ArticleFile, ReadError> {
-    let input = open_rows(path).map_err(|source| ReadError::Open { path: path.to_owned(), source })?;
-    read_rows(path, input, MAX_LINE_BYTES)
+    read_rows(path, Rows::open(path).map_err(|source| ReadError::Open { path: path.to_owned(), source })?)
 }
 
-fn read_rows(path: &Path, mut input: impl BufRead, limit: usize) -> Result<ArticleFile, ReadError> {
+fn read_rows(path: &Path, mut rows: Rows<impl BufRead>) -> Result<ArticleFile, ReadError> {
     let mut reading = Reading::default();
-    let mut line = Vec::new();
     loop {
-        match read_line(&mut input, &mut line, limit) {
-            Ok(Line::End) => break,
-            Ok(Line::Whole) => reading.take(&line),
-            Ok(Line::TooLong) => reading.reject(BadRowReason::TooLong { limit }),
-            Err(source) => return Err(ReadError::Damaged { path: path.to_owned(), line: reading.line, source }),
+        let line = rows.line();
+        match rows.next_row() {
+            Ok(Some(row)) => reading.take(row),
+            Ok(None) => return reading.finish(path),
+            Err(source) => return Err(ReadError::Damaged { path: path.to_owned(), line, source }),
         }
     }
-    reading.finish(path)
 }
 
 /// What was read so far.
@@ -104,34 +101,19 @@ struct Reading {
     articles: Vec<Article>,
     bad: Vec<BadRow>,
     first_lines: HashMap<String, u64>,
-    line: u64,
     rows: u64,
 }
 
 impl Reading {
-    fn take(&mut self, bytes: &[u8]) {
-        let bytes = if self.line == 0 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes) } else { bytes };
-        if bytes.trim_ascii().is_empty() {
-            self.line += 1;
-            return;
-        }
-        match self.read(bytes) {
-            Ok(article) => {
-                self.line += 1;
-                self.rows += 1;
-                self.articles.push(article);
-            }
-            Err(reason) => self.reject(reason),
-        }
-    }
-
-    fn reject(&mut self, reason: BadRowReason) {
-        self.line += 1;
+    fn take(&mut self, Row { line, content }: Row<'_>) {
         self.rows += 1;
-        self.bad.push(BadRow { line: self.line, reason });
+        match content.map_err(BadRowReason::TooLong).and_then(|bytes| self.read(line, bytes)) {
+            Ok(article) => self.articles.push(article),
+            Err(reason) => self.bad.push(BadRow { line, reason }),
+        }
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Result<Article, BadRowReason> {
+    fn read(&mut self, line: u64, bytes: &[u8]) -> Result<Article, BadRowReason> {
         let text = std::str::from_utf8(bytes).map_err(|error| BadRowReason::InvalidUtf8 { at: error.valid_up_to() })?;
         let article: Article = serde_json::from_str(text).map_err(|error| {
             let detail = error.to_string();
@@ -149,7 +131,7 @@ impl Reading {
         match self.first_lines.entry(article.id.clone()) {
             Entry::Occupied(first) => Err(BadRowReason::DuplicateId { id: article.id, first_line: *first.get() }),
             Entry::Vacant(slot) => {
-                slot.insert(self.line + 1);
+                slot.insert(line);
                 Ok(article)
             }
         }
@@ -159,7 +141,7 @@ impl Reading {
         let path = path.to_owned();
         let bad = self.bad.len() as u64;
         if let Some(first) = self.bad.first()
-            && bad * ROWS_PER_TOLERATED_BAD_ROW > self.rows
+            && !are_tolerated(bad, self.rows)
         {
             return Err(ReadError::TooManyBadRows { path, bad, rows: self.rows, first: first.clone() });
         }
@@ -185,7 +167,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<ArticleFile, ReadError> {
         // A buffer shorter than a line makes the line span several fills.
-        read_rows(Path::new("kb.jsonl"), BufReader::with_capacity(7, bytes), LIMIT)
+        read_rows(Path::new("kb.jsonl"), Rows::new(BufReader::with_capacity(7, bytes), LIMIT))
     }
 
     fn good_rows(num_rows: usize) -> Vec<u8> {

@@ -112,7 +112,7 @@ async fn every_space_gives_the_same_relevance() {
         let name = chroma.filled(space, &parking(&encoder)).await;
         let collection = ChromaCollection::open(&chroma.settings(&name), DIMENSIONS).await.unwrap();
         assert_eq!((collection.space(), collection.name()), (read, name.as_str()));
-        let hits = collection.query(&query, 2).await.unwrap();
+        let hits = collection.query(&[&query], 2).await.unwrap().remove(0);
         answers.push(hits.into_iter().map(|hit| (hit.id, rounded(hit.relevance))).collect::<Vec<_>>());
     }
     assert_eq!(answers[0].len(), 2);
@@ -134,7 +134,7 @@ async fn a_hit_brings_its_document_and_what_the_metadata_say() {
     records.push(("p4".into(), json!(null), json!({"source": 7, "title": ""}), encoder.vector("lonely")));
     let name = chroma.filled(Some("cosine"), &records).await;
     let collection = ChromaCollection::open(&chroma.settings(&name), DIMENSIONS).await.unwrap();
-    let first = async |text: &str| collection.query(&encoder.vector(text), 1).await.unwrap().remove(0);
+    let first = async |text: &str| collection.query(&[&encoder.vector(text)], 1).await.unwrap().remove(0).remove(0);
     let hit = first("Guests park in the garage").await;
     assert_eq!((hit.id.as_str(), hit.document.as_str()), ("p1", "Guests park in the garage"));
     let said = [Some(hit.source), hit.title, hit.url];
@@ -143,8 +143,12 @@ async fn a_hit_brings_its_document_and_what_the_metadata_say() {
     assert_eq!((hit.id.as_str(), hit.source.as_str(), hit.title, hit.url), ("p3", "unknown", None, None));
     let hit = first("lonely").await;
     assert_eq!((hit.document.as_str(), hit.source.as_str(), hit.title), ("", "7", None));
-    assert_eq!(collection.query(&encoder.vector("x"), 100).await.unwrap().len(), 4);
-    assert!(collection.query(&encoder.vector("x"), 0).await.unwrap().is_empty());
+    assert_eq!(collection.query(&[&encoder.vector("x")], 100).await.unwrap()[0].len(), 4);
+    assert!(collection.query(&[&encoder.vector("x")], 0).await.unwrap()[0].is_empty());
+    let (garage, breakfast) = (encoder.vector("Guests park in the garage"), encoder.vector("Breakfast is at eight"));
+    let lists = collection.query(&[&garage, &breakfast], 1).await.unwrap();
+    let nearest: Vec<_> = lists.iter().map(|hits| hits[0].id.as_str()).collect();
+    assert_eq!(nearest, ["p1", "p3"], "a list for each vector, in their order");
 }
 
 #[tokio::test]
@@ -153,7 +157,7 @@ async fn an_empty_collection_answers_nothing() {
     let encoder = FakeEncoder::new();
     let name = chroma.filled(None, &[]).await;
     let collection = ChromaCollection::open(&chroma.settings(&name), DIMENSIONS).await.unwrap();
-    assert_eq!(collection.query(&encoder.vector("x"), 3).await.unwrap(), []);
+    assert_eq!(collection.query(&[&encoder.vector("x")], 3).await.unwrap(), [[]]);
     assert!(collection.read_all().await.unwrap().is_empty());
 }
 
@@ -170,7 +174,7 @@ async fn a_missing_collection_and_a_wrong_dimension_say_what_to_do() {
     let error = ChromaCollection::open(&chroma.settings(&name), DIMENSIONS).await.err().unwrap();
     assert!(matches!(error, ChromaError::OtherDimensions { found: 3, expected: DIMENSIONS, .. }), "{error}");
     let collection = ChromaCollection::open(&chroma.settings(&name), 3).await.unwrap();
-    let error = collection.query(&[1.0, 0.0], 3).await.unwrap_err();
+    let error = collection.query(&[&[1.0, 0.0]], 3).await.unwrap_err();
     assert!(matches!(error, ChromaError::OtherDimensions { .. }), "{error}");
 }
 
@@ -182,11 +186,11 @@ async fn a_collection_that_was_made_anew_under_its_name_is_found_again() {
     let collection = ChromaCollection::open(&chroma.settings(&name), DIMENSIONS).await.unwrap();
     let delete = format!("{}/api/v2/tenants/default_tenant/databases/default_database/collections/{name}", chroma.url);
     assert!(chroma.client.delete(&delete).send().await.unwrap().status().is_success());
-    let error = collection.query(&encoder.vector("x"), 3).await.unwrap_err();
+    let error = collection.query(&[&encoder.vector("x")], 3).await.unwrap_err();
     assert!(matches!(error, ChromaError::NoCollection { .. }), "{error}");
     let id = chroma.create(&name, Some("l2")).await;
     chroma.add(&id, &parking(&encoder)[..2]).await;
-    assert_eq!(collection.query(&encoder.vector("x"), 3).await.unwrap().len(), 2);
+    assert_eq!(collection.query(&[&encoder.vector("x")], 3).await.unwrap()[0].len(), 2);
     assert_eq!(collection.space(), Space::L2);
 }
 

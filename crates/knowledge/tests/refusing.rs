@@ -92,9 +92,28 @@ fn every_file_that_is_missing_cut_or_changed_is_refused_by_name() {
     open(directory.path()).unwrap();
 }
 
+/// The articles of every source are there, and the vectors are kept by their texts.
 #[test]
-fn a_damaged_index_is_replaced_by_a_full_build_and_not_by_a_partial_one() {
-    for file in ["base.vectors", "manifest.json", "lexical/meta.json", "articles.jsonl"] {
+fn damaged_vectors_and_words_are_made_again_and_cost_no_source_its_articles() {
+    for file in ["base.vectors", "base.graph", "delta.vectors", "lexical/meta.json"] {
+        for completeness in [Completeness::Full, Completeness::Partial] {
+            let directory = built();
+            let polled = Update { source: "cxone:acme".into(), completeness, ..update(&["one", "two", "three"]) };
+            build(directory.path(), polled, &FakeEncoder::new(), &()).unwrap();
+            fs::write(directory.path().join("generations/2").join(file), "x").unwrap();
+            let encoder = FakeEncoder::new();
+            let polled = Update { source: "cxone:acme".into(), completeness, ..update(&["one", "new"]) };
+            let report = build(directory.path(), polled, &encoder, &()).unwrap();
+            assert!(report.started_afresh.unwrap().contains(file.rsplit('/').next().unwrap()));
+            assert_eq!(encoder.asked(), ["Title 1\nnew"], "{file}");
+            assert_eq!(open(directory.path()).unwrap().len(), 3, "{file} {completeness:?}");
+        }
+    }
+}
+
+#[test]
+fn unreadable_articles_are_replaced_by_a_full_build_of_their_only_source() {
+    for file in ["manifest.json", "articles.jsonl"] {
         let directory = built();
         fs::write(directory.path().join("generations/1").join(file), "x").unwrap();
         let encoder = FakeEncoder::new();
@@ -106,6 +125,11 @@ fn a_damaged_index_is_replaced_by_a_full_build_and_not_by_a_partial_one() {
         assert_eq!(encoder.asked(), ["Title 1\nnew"], "vectors that are kept are not made anew");
         assert_eq!(open(directory.path()).unwrap().len(), 2);
     }
+    let directory = built();
+    fs::write(directory.path().join("generations/1/articles.jsonl"), "x").unwrap();
+    let polled = Update { source: "cxone:acme".into(), ..update(&["one"]) };
+    let error = build(directory.path(), polled, &FakeEncoder::new(), &()).unwrap_err();
+    assert!(matches!(error, IndexError::OthersLost { .. }) && error.to_string().contains("file:kb"), "{error}");
 }
 
 #[test]

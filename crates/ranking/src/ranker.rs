@@ -13,23 +13,12 @@ const COSINE_WEIGHT: f64 = 0.6;
 const WORDS_WEIGHT: f64 = 0.4;
 
 /// What an index is searched by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
     /// Nearest passages by embedding.
     Vector,
     /// Articles by BM25 over the whole index.
     Lexical,
-}
-
-impl Lookup {
-    /// The lookup's name in explanations.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Vector => "vector",
-            Self::Lexical => "lexical",
-        }
-    }
 }
 
 /// A formula that orders passages.

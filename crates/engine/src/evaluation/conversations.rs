@@ -1,10 +1,8 @@
 //! Reads labelled conversations: JSON Lines, plain or gzip-compressed.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
+use cuecard_knowledge::{Row, Rows};
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
@@ -68,14 +66,14 @@ pub enum ConversationError {
         source: std::io::Error,
     },
     /// A line is no conversation.
-    #[error("{}:{line}: not a conversation: {source}; it has an id, and turns with speaker and text", path.display())]
+    #[error("{}:{line}: not a conversation: {reason}; it has an id, and turns with speaker and text", path.display())]
     Row {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
-        line: usize,
+        line: u64,
         /// Why.
-        source: serde_json::Error,
+        reason: String,
     },
     /// There is nothing in it.
     #[error("there is no conversation in {}; write one on each line", path.display())]
@@ -88,17 +86,12 @@ pub enum ConversationError {
 /// Reads a conversation file; a line that is none is an error, since figures over a part would mislead.
 pub fn read_conversations(path: &Path) -> Result<Vec<Conversation>, ConversationError> {
     let read_error = |source| ConversationError::Read { path: path.to_owned(), source };
-    let mut file = BufReader::new(File::open(path).map_err(read_error)?);
-    let is_gzip = file.fill_buf().map_err(read_error)?.starts_with(&[0x1f, 0x8b]);
-    let input: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut rows = Rows::open(path).map_err(read_error)?;
     let mut conversations = Vec::new();
-    for (number, line) in BufReader::new(input).lines().enumerate() {
-        let line = line.map_err(read_error)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let row_error = |source| ConversationError::Row { path: path.to_owned(), line: number + 1, source };
-        conversations.push(serde_json::from_str(&line).map_err(row_error)?);
+    while let Some(Row { line, content }) = rows.next_row().map_err(read_error)? {
+        let row_error = |reason| ConversationError::Row { path: path.to_owned(), line, reason };
+        let row = content.map_err(|error| row_error(error.to_string()))?;
+        conversations.push(serde_json::from_slice(row).map_err(|error| row_error(error.to_string()))?);
     }
     if conversations.is_empty() {
         return Err(ConversationError::Empty { path: path.to_owned() });

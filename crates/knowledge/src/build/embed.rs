@@ -83,8 +83,8 @@ impl Rows {
         (row, key)
     }
 
-    /// Fills the rows whose vectors are kept; gives the other texts, longest first: the encoder pads a batch to its
-    /// longest, and the time left is then overestimated rather than under.
+    /// Fills the rows whose vectors are kept; gives the other texts, longest first: the time left is then
+    /// overestimated rather than under.
     fn fill_known(
         &mut self,
         matrix: &mut Matrix,

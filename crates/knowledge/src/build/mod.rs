@@ -2,8 +2,8 @@
 //!
 //! Input are the articles of a source and an encoder; output is a published generation and a report, or neither: until
 //! `CURRENT` is replaced in the last step, an error leaves the index as it was. What didn't change costs nothing: its
-//! vectors, its place in the lexical index and the base of the vectors are taken over. An index that is damaged or of another
-//! format is built from nothing, one of another model from the articles that it holds.
+//! vectors, its place in the lexical index and the base of the vectors are taken over. An index that is damaged or of
+//! another model is built from the articles that it holds, one without readable articles from nothing.
 
 mod embed;
 mod plan;
@@ -58,7 +58,7 @@ pub fn build_with(
     create_directory(&layout.generations())?;
     let _lock = WriterLock::take(&layout)?;
     progress.phase(BuildPhase::Comparing);
-    let start = Start::read(&layout, &ModelIdentity::of(encoder), update.completeness)?;
+    let start = Start::read(&layout, &ModelIdentity::of(encoder), &update)?;
     let mut report = BuildReport { started_afresh: start.afresh, ..BuildReport::default() };
     let mut plan = plan(start.entries, update);
     report.count(&plan);

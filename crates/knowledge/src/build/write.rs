@@ -70,9 +70,11 @@ impl Writer<'_> {
             arranged,
         };
         self.write(before, &new)?.publish(self.layout)?;
-        self.layout.sweep(Some(new.number))?;
+        self.layout.sweep_or_warn(Some(new.number));
         let passages = new.entries.iter().flat_map(|entry| &entry.passages);
-        embeddings.prune(&passages.map(|passage| passage.key).collect::<HashSet<_>>())?;
+        if let Err(error) = embeddings.prune(&passages.map(|passage| passage.key).collect::<HashSet<_>>()) {
+            tracing::warn!(%error, "embeddings that nothing uses any more were left");
+        }
         Ok((new.number, new.entries))
     }
 

@@ -4,13 +4,16 @@
 //! query finds that out and goes on with the new one.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::vec::IntoIter;
+
+use serde_json::{Map, Value};
 
 use crate::chroma::client::{CallError, ChromaClient};
 use crate::chroma::error::ChromaError;
 use crate::chroma::record::{ChromaRecord, ChromaRecords, Metadata};
 use crate::chroma::settings::ChromaSettings;
 use crate::chroma::space::Space;
-use crate::chroma::wire::{CollectionBody, GetAnswer, GetBody, QueryAnswer, QueryBody};
+use crate::chroma::wire::{CollectionBody, GetAnswer, GetBody, QueryAnswer, QueryBody, Values};
 
 /// Records for each request of an import: 2 MB with vectors of 384 dimensions.
 const PAGE: usize = 250;
@@ -42,6 +45,9 @@ pub struct ChromaCollection {
     dimensions: Option<usize>,
     opened: RwLock<Arc<Opened>>,
 }
+
+/// Documents, metadata and distances of one embedding's hits, as far as the server sent them.
+type HitFields = (Option<Values<String>>, Option<Values<Map<String, Value>>>, Option<Values<f64>>);
 
 /// What the name of the collection stands for now.
 struct Opened {
@@ -76,16 +82,18 @@ impl ChromaCollection {
         self.opened().space
     }
 
-    /// The `k` records nearest to `embedding`, the nearest first.
-    pub async fn query(&self, embedding: &[f32], k: usize) -> Result<Vec<ChromaHit>, ChromaError> {
-        if let Some(expected) = self.dimensions.filter(|&expected| expected != embedding.len()) {
-            return Err(other_dimensions(&self.settings, expected, embedding.len()));
+    /// For each of `embeddings` the `k` records nearest to it, the nearest first.
+    pub async fn query(&self, embeddings: &[&[f32]], k: usize) -> Result<Vec<Vec<ChromaHit>>, ChromaError> {
+        for embedding in embeddings {
+            if let Some(expected) = self.dimensions.filter(|&expected| expected != embedding.len()) {
+                return Err(other_dimensions(&self.settings, expected, embedding.len()));
+            }
         }
         if k == 0 {
-            return Ok(Vec::new());
+            return Ok(vec![Vec::new(); embeddings.len()]);
         }
         let include = ["documents", "metadatas", "distances"];
-        let body = QueryBody { query_embeddings: [embedding], n_results: k, include };
+        let body = QueryBody { query_embeddings: embeddings, n_results: k, include };
         let opened = self.opened();
         match self.client.post(&[&opened.id, "query"], &body).await {
             Ok(answer) => self.hits(answer, opened.space),
@@ -147,11 +155,23 @@ impl ChromaCollection {
         Ok(answer.ids.into_iter().zip(fields).map(record).collect())
     }
 
-    fn hits(&self, answer: QueryAnswer, space: Space) -> Result<Vec<ChromaHit>, ChromaError> {
-        let ids = answer.ids.into_iter().next().unwrap_or_default();
-        let documents = self.as_long(answer.documents.map(first), ids.len())?;
-        let metadatas = self.as_long(answer.metadatas.map(first), ids.len())?;
-        let distances = self.as_long(answer.distances.map(first), ids.len())?;
+    fn hits(&self, answer: QueryAnswer, space: Space) -> Result<Vec<Vec<ChromaHit>>, ChromaError> {
+        let QueryAnswer { ids, documents, metadatas, distances } = answer;
+        let mut documents = documents.map(Vec::into_iter);
+        let mut metadatas = metadatas.map(Vec::into_iter);
+        let mut distances = distances.map(Vec::into_iter);
+        let list = |ids: Vec<String>| {
+            let fields = (next(&mut documents), next(&mut metadatas), next(&mut distances));
+            self.hits_of_one(ids, fields, space)
+        };
+        ids.into_iter().map(list).collect()
+    }
+
+    fn hits_of_one(&self, ids: Vec<String>, fields: HitFields, space: Space) -> Result<Vec<ChromaHit>, ChromaError> {
+        let (documents, metadatas, distances) = fields;
+        let documents = self.as_long(documents, ids.len())?;
+        let metadatas = self.as_long(metadatas, ids.len())?;
+        let distances = self.as_long(distances, ids.len())?;
         let fields = documents.into_iter().zip(metadatas).zip(distances);
         // A record whose distance is no number lies nowhere.
         let hits = ids.into_iter().zip(fields).filter_map(|(id, ((document, metadata), distance))| {
@@ -196,8 +216,9 @@ async fn find(
     }
 }
 
-fn first<T>(lists: Vec<Vec<T>>) -> Vec<T> {
-    lists.into_iter().next().unwrap_or_default()
+/// The next embedding's list; none where the server sent none for any.
+fn next<T>(lists: &mut Option<IntoIter<Values<T>>>) -> Option<Values<T>> {
+    lists.as_mut().map(|lists| lists.next().unwrap_or_default())
 }
 
 fn other_dimensions(settings: &ChromaSettings, found: usize, expected: usize) -> ChromaError {

@@ -39,15 +39,15 @@ impl CollectionBody {
 
 #[derive(Debug, Serialize)]
 pub struct QueryBody<'a> {
-    pub query_embeddings: [&'a [f32]; 1],
+    pub query_embeddings: &'a [&'a [f32]],
     pub n_results: usize,
     pub include: [&'static str; 3],
 }
 
 /// A value for each record, or null.
-type Values<T> = Vec<Option<T>>;
+pub type Values<T> = Vec<Option<T>>;
 
-/// One list for each query embedding; ours is always one.
+/// One list for each query embedding.
 #[derive(Debug, Deserialize)]
 pub struct QueryAnswer {
     pub ids: Vec<Vec<String>>,

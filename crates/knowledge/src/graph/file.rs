@@ -16,7 +16,7 @@ use crate::graph::article::GraphArticle;
 use crate::graph::error::GraphError;
 use crate::graph::file::reading::Reading;
 use crate::graph::nodes::GraphRelation;
-use crate::rows::{Line, MAX_LINE_BYTES, open_rows, read_line};
+use crate::rows::Rows;
 
 /// A graph as its file has it, for [`EmbeddedGraph::new`](crate::graph::EmbeddedGraph::new) or
 /// [`Neo4jGraph::load`](crate::graph::Neo4jGraph::load).
@@ -52,15 +52,14 @@ impl GraphReport {
 
 /// Reads the graph file at `path`.
 pub fn read_graph(path: &Path) -> Result<(GraphFile, GraphReport), GraphError> {
-    let mut input = open_rows(path).map_err(|source| GraphError::Open { path: path.to_owned(), source })?;
+    let mut rows = Rows::open(path).map_err(|source| GraphError::Open { path: path.to_owned(), source })?;
     let mut reading = Reading::default();
-    let mut line = Vec::new();
     loop {
-        match read_line(&mut input, &mut line, MAX_LINE_BYTES) {
-            Ok(Line::End) => return reading.finish(path),
-            Ok(Line::Whole) => reading.take(&line),
-            Ok(Line::TooLong) => reading.reject(BadGraphRowReason::TooLong { limit: MAX_LINE_BYTES }),
-            Err(source) => return Err(GraphError::Damaged { path: path.to_owned(), line: reading.line(), source }),
+        let line = rows.line();
+        match rows.next_row() {
+            Ok(Some(row)) => reading.take(row),
+            Ok(None) => return reading.finish(path),
+            Err(source) => return Err(GraphError::Damaged { path: path.to_owned(), line, source }),
         }
     }
 }

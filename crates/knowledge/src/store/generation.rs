@@ -49,6 +49,17 @@ impl Generation {
         entries.map_err(|what| self.damaged(&what))
     }
 
+    /// The error as it is for a build from this source alone: what else the generation holds would be lost.
+    pub fn costing_others(&self, error: IndexError, source: &str) -> IndexError {
+        let others: Vec<_> = self.manifest.sources.keys().filter(|other| *other != source).cloned().collect();
+        match error {
+            IndexError::Damaged { directory, what } if !others.is_empty() => {
+                IndexError::OthersLost { directory, what, sources: others.join(", ") }
+            }
+            other => other,
+        }
+    }
+
     pub fn base(&self) -> Result<Matrix, IndexError> {
         self.matrix(BASE_VECTORS, self.manifest.base_rows)
     }

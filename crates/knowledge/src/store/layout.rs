@@ -49,7 +49,7 @@ impl Layout {
 
     /// Removes every generation but the one in service and the one before it. Debris of a writer that died goes too;
     /// a reader that still holds an old generation has its files open and goes on.
-    pub fn sweep(&self, in_service: Option<u64>) -> Result<(), IndexError> {
+    fn sweep(&self, in_service: Option<u64>) -> Result<(), IndexError> {
         let (numbers, strangers) = self.listed()?;
         let before = numbers.iter().copied().filter(|&number| Some(number) < in_service).max();
         let superfluous =
@@ -59,6 +59,13 @@ impl Layout {
             fs::remove_dir_all(&path).map_err(IndexError::io("remove the old generation", &path))?;
         }
         Ok(())
+    }
+
+    /// What is superfluous costs disk and nothing else, so that it keeps no build from its end.
+    pub fn sweep_or_warn(&self, in_service: Option<u64>) {
+        if let Err(error) = self.sweep(in_service) {
+            tracing::warn!(%error, "a superfluous generation was left");
+        }
     }
 
     /// The numbers of the generations there are, and the directories among them whose name is no number.

@@ -8,7 +8,7 @@ use crate::graph::error::GraphError;
 use crate::graph::file::row::{BadGraphRow, BadGraphRowReason, NodeName, RelationRow, Row};
 use crate::graph::file::{GraphFile, GraphReport};
 use crate::graph::nodes::{GraphNode, GraphRelation};
-use crate::rows::ROWS_PER_TOLERATED_BAD_ROW;
+use crate::rows::{self, are_tolerated};
 
 #[derive(Default)]
 pub struct Reading {
@@ -17,56 +17,39 @@ pub struct Reading {
     nodes: HashMap<NodeName, (GraphNode, u64)>,
     relations: Vec<(u64, RelationRow)>,
     bad: Vec<BadGraphRow>,
-    line: u64,
     rows: u64,
 }
 
 impl Reading {
-    /// Lines read.
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
-    pub fn take(&mut self, bytes: &[u8]) {
-        self.line += 1;
-        let bytes = if self.line == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes) } else { bytes };
-        if bytes.trim_ascii().is_empty() {
-            return;
-        }
+    pub fn take(&mut self, rows::Row { line, content }: rows::Row<'_>) {
         self.rows += 1;
-        if let Err(reason) = Row::read(bytes).and_then(|row| self.keep(row)) {
-            self.bad.push(BadGraphRow { line: self.line, reason });
+        let row = content.map_err(BadGraphRowReason::TooLong).and_then(Row::read);
+        if let Err(reason) = row.and_then(|row| self.keep(line, row)) {
+            self.bad.push(BadGraphRow { line, reason });
         }
     }
 
-    /// Counts a row that could not be taken whole.
-    pub fn reject(&mut self, reason: BadGraphRowReason) {
-        self.line += 1;
-        self.rows += 1;
-        self.bad.push(BadGraphRow { line: self.line, reason });
-    }
-
-    fn keep(&mut self, row: Row) -> Result<(), BadGraphRowReason> {
+    fn keep(&mut self, line: u64, row: Row) -> Result<(), BadGraphRowReason> {
         match row {
             Row::Query { keyword } => {
                 let node = GraphNode::Query(self.file.queries.len() as u32);
-                self.name(NodeName::Query(keyword.clone()), node)?;
+                self.name(line, NodeName::Query(keyword.clone()), node)?;
                 self.file.queries.push(keyword);
             }
             Row::Article(article) => {
                 let node = GraphNode::Article(self.file.articles.len() as u32);
-                self.name(NodeName::Article(article.id.clone()), node)?;
+                self.name(line, NodeName::Article(article.id.clone()), node)?;
                 self.file.articles.push(article);
             }
-            Row::Relation(relation) => self.relations.push((self.line, relation)),
+            Row::Relation(relation) => self.relations.push((line, relation)),
         }
         Ok(())
     }
 
-    fn name(&mut self, name: NodeName, node: GraphNode) -> Result<(), BadGraphRowReason> {
+    fn name(&mut self, line: u64, name: NodeName, node: GraphNode) -> Result<(), BadGraphRowReason> {
         match self.nodes.entry(name) {
             Entry::Vacant(slot) => {
-                slot.insert((node, self.line));
+                slot.insert((node, line));
                 Ok(())
             }
             Entry::Occupied(first) => {
@@ -83,7 +66,7 @@ impl Reading {
         self.join();
         let (path, rows, bad) = (path.to_owned(), self.rows, self.bad.len() as u64);
         if let Some(first) = self.bad.first()
-            && bad * ROWS_PER_TOLERATED_BAD_ROW > rows
+            && !are_tolerated(bad, rows)
         {
             return Err(GraphError::TooManyBadRows { path, bad, rows, first: first.clone() });
         }
@@ -145,8 +128,8 @@ mod tests {
 
     fn read(lines: &[&str]) -> Result<(GraphFile, GraphReport), GraphError> {
         let mut reading = Reading::default();
-        for line in lines {
-            reading.take(line.as_bytes());
+        for (line, row) in (1..).zip(lines) {
+            reading.take(rows::Row { line, content: Ok(row.as_bytes()) });
         }
         reading.finish(Path::new("graph.jsonl"))
     }
@@ -241,7 +224,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_rows_are_counted_and_never_panic(
-            rows in prop::collection::vec(
+            lines in prop::collection::vec(
                 prop_oneof![
                     prop::collection::vec(any::<u8>(), 0..40),
                     "\\{\"kind\":\"(query|article|relation)\",\"(keyword|id|from|type|to)\":\"?[a-z:1]{0,9}\"?\\}".prop_map(String::into_bytes),
@@ -250,9 +233,9 @@ mod tests {
             ),
         ) {
             let mut reading = Reading::default();
-            reading.take(GRAPH[3].as_bytes());
-            for row in &rows {
-                reading.take(row);
+            let all = std::iter::once(GRAPH[3].as_bytes()).chain(lines.iter().map(Vec::as_slice));
+            for (line, row) in (1..).zip(all) {
+                reading.take(rows::Row { line, content: Ok(row) });
             }
             match reading.finish(Path::new("graph.jsonl")) {
                 Ok((file, report)) => {

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::article::text_or_null;
 use crate::graph::article::GraphArticle;
 use crate::graph::nodes::is_relation_type;
+use crate::rows::TooLong;
 
 /// A row that can stand alone; whether its nodes exist is not its business.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -86,8 +87,8 @@ pub enum BadGraphRowReason {
     BrokenJson { detail: String },
     #[error("not a query, an article or a relation: {detail}")]
     NotAGraphRow { detail: String },
-    #[error("longer than {limit} bytes")]
-    TooLong { limit: usize },
+    #[error("{0}; shorten the summary")]
+    TooLong(TooLong),
 }
 
 impl Row {

@@ -1,0 +1,68 @@
+//! What silence is judged by, with the real model and a real index.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utterance};
+use cuecard_engine::encoder::{Encoder, EncoderSettings};
+use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, Update, build};
+use cuecard_engine::ranking::{Ranker, SilenceRule};
+use cuecard_engine::{Backend, BulkEncoder, Candidates, Engine, Plan};
+
+fn plan(silence: Option<SilenceRule>, window: usize, ranker: Ranker) -> Plan {
+    Plan {
+        backends: vec![Backend::Index],
+        ranker,
+        window: TurnWindow::Last(window),
+        candidates: 20,
+        min_keyword_cosine: 0.7,
+        cards: 3,
+        silence,
+        repeat_after: 0,
+        deadline: Duration::from_secs(4),
+    }
+}
+
+fn articles() -> Vec<Article> {
+    [("parking", "Guests park in the garage below the hotel."), ("dogs", "Small dogs may stay in every room.")]
+        .map(|(id, body)| Article { id: id.into(), title: id.into(), body: body.into(), ..Article::default() })
+        .to_vec()
+}
+
+fn engine(directory: &std::path::Path) -> Engine {
+    let encoder = Encoder::load(&EncoderSettings::default()).unwrap_or_else(|error| panic!("{error}"));
+    let update = Update { source: "test".into(), articles: articles(), completeness: Completeness::Full };
+    build(directory, update, &BulkEncoder::new(encoder.clone()), &()).unwrap();
+    Engine::new(encoder, Arc::new(IndexHandle::open(directory, None).unwrap()))
+}
+
+fn nearest(found: &Candidates) -> Option<f32> {
+    found.candidates.iter().filter_map(|candidate| candidate.scores.cosine).max_by(f32::total_cmp)
+}
+
+#[test]
+fn the_newest_turn_is_compared_with_what_is_nearest_to_it_and_only_where_silence_is_judged() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = engine(directory.path());
+    let customer = |text: &str| Turn { speaker: Speaker::Customer, text: text.into() };
+    let turns = vec![customer("Can I bring my dog?"), customer("Thank you, goodbye.")];
+    let utterance = Utterance { turns, flushed: FlushReason::State };
+    let find = |silence, window, ranker| {
+        let plan = plan(silence, window, ranker);
+        engine.retrieve(engine.extract(&utterance, &plan), &plan)
+    };
+    let judged = Some(SilenceRule { min_cosine: 0.5 });
+    for ranker in [Ranker::Cosine, Ranker::Bm25] {
+        assert_eq!(find(None, 2, ranker).newest_turn_cosine, None, "{ranker}: nobody reads it");
+    }
+    let alone = find(judged, 1, Ranker::Cosine);
+    assert_eq!(alone.newest_turn_cosine, nearest(&alone));
+    let of_newest = alone.newest_turn_cosine.unwrap();
+    for ranker in [Ranker::Cosine, Ranker::Bm25] {
+        let window = find(judged, 2, ranker);
+        assert_eq!(window.newest_turn_cosine, Some(of_newest), "{ranker}");
+        assert!(nearest(&window).unwrap() > of_newest + 0.1, "{ranker}: the window asks, the newest turn does not");
+    }
+}
