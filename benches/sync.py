@@ -24,13 +24,25 @@ PACE = 0.05
 
 
 class Asker(threading.Thread):
-    """Asks at a steady pace; `latencies` are (when asked, seconds)."""
+    """Asks at a steady pace; `latencies` are (when asked, seconds). `ended` says what went wrong, if anything did."""
 
     def __init__(self, port, questions):
         super().__init__(daemon=True)
-        self.port, self.questions, self.latencies, self.stopping = port, questions, [], False
+        self.port, self.questions, self.latencies, self.stopping, self.failure = port, questions, [], False, None
 
     def run(self):
+        try:
+            self.ask()
+        except (OSError, http.client.HTTPException, ValueError) as failure:
+            self.failure = failure
+
+    def ended(self):
+        self.stopping = True
+        self.join()
+        if self.failure:
+            sys.exit(f"a question failed: {self.failure!r}")
+
+    def ask(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         start = time.monotonic()
         for number in range(10**9):
@@ -43,7 +55,7 @@ class Asker(threading.Thread):
             answer = connection.getresponse()
             text = answer.read()
             if answer.status != 200:
-                sys.exit(f"a question was answered {answer.status}: {text}")
+                raise ValueError(f"answered {answer.status}: {text}")
             self.latencies.append((asked, time.monotonic() - asked))
             time.sleep(max(0.0, start + (number + 1) * PACE - time.monotonic()))
 
@@ -148,8 +160,7 @@ def main():
         whole = poll(admin)
         calm.append((time.monotonic(), time.monotonic() + arguments.calm))
         time.sleep(arguments.calm)
-        asker.stopping = True
-        asker.join()
+        asker.ended()
         print("| poll | seconds | questions during it | p50 ms without | during | p99 ms without | during | ratio |")
         print("|---|---|---|---|---|---|---|---|")
         spans = [end - start for start, end in changed]
