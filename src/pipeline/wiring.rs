@@ -12,8 +12,8 @@ use cuecard_actors::admission::{Admission, AdmissionSettings, GivingWay};
 use cuecard_actors::buffer::BufferSettings;
 use cuecard_actors::engine::SearchPool;
 use cuecard_actors::engine::conversation::Pauses;
-use cuecard_actors::injector::LaneWidth;
 use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
+use cuecard_actors::injector::LaneWidth;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, NotShown, ProfileName, Rankable};
@@ -154,6 +154,11 @@ impl Wiring {
             deliveries: self.ledger.deliveries(),
         };
         self.until_stopped(watch.run());
+        let (ledger, escalation) = (self.ledger.clone(), self.escalation.clone());
+        self.until_stopped(async move {
+            ledger.writer_gone().await;
+            escalation.escalate("ledger", "its writer is gone, so nothing that agents do is kept");
+        });
         for profile in self.profiles.iter() {
             let known = knowledge.of(&profile.name);
             if let Some(graph) = known.graph.clone() {
