@@ -87,12 +87,7 @@ struct NotShownNotice {
 
 impl NotShownNotice {
     fn new(delivery: &Delivery, deps: &InjectorDeps) -> Self {
-        let message = NotShown {
-            key: delivery.item.key.clone(),
-            utterance_number: delivery.item.utterance_number,
-            article_ids: delivery.content.article_ids(),
-        };
-        Self { message: Some(message), tell: Rc::clone(&deps.not_shown) }
+        Self { message: Some(NotShown::of(delivery)), tell: Rc::clone(&deps.not_shown) }
     }
 
     fn were_shown(mut self) {
