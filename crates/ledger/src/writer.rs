@@ -72,7 +72,7 @@ impl Writer {
     pub(crate) async fn gone(&self) {
         self.requests.closed().await;
         if self.is_closed.load(Ordering::Acquire) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
