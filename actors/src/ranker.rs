@@ -269,6 +269,7 @@ mod tests {
         for number in 0..9 {
             fixture.ask(&format!("other-{number}"), 1);
         }
+        until("all are ranked", || fixture.waiting_cards() == 9).await;
         let unsent = fixture.ask("a", 1);
         until("it ends", || fixture.recorder.outcome_of(&unsent).is_some()).await;
         assert_eq!(fixture.recorder.outcome_of(&unsent), Some(Outcome::Failed(Failure::InboxFull)));
