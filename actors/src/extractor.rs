@@ -55,7 +55,9 @@ impl StreamHandler<Admitted> for Extractor {
                 let query = (self.extract)(&item, utterance, effort);
                 self.hand_on(item, ticket, query);
             }
-            Ask::Order(_) => self.ranker.hand_on(Rankable { item, ticket, found: None }, Stage::Extract),
+            Ask::Order(_) => {
+                self.ranker.hand_on(Rankable { item, ticket, found: None }, Stage::Extract);
+            }
         }
     }
 }

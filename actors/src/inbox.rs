@@ -86,19 +86,24 @@ pub fn stage<M>(permits: usize) -> (NextStage<M>, Inbox<M>) {
 }
 
 impl<M: Ticketed> NextStage<M> {
-    /// Hands a message on from the stage that is done with it; work that is too late ends here.
-    pub fn hand_on(&self, message: M, done: Stage) {
-        if message.item().is_expired(Instant::now()) {
-            return message.into_ticket().finish(Outcome::Expired(done));
-        }
-        match self.sender.try_send(message) {
-            Ok(()) => {}
-            Err(TrySendError::Full(message)) => {
-                tracing::error!(stage = done.name(), "the inbox behind this stage is full although permits bound it");
-                message.into_ticket().finish(Outcome::Failed(Failure::InboxFull));
+    /// Hands a message on from the stage that is done with it; work that is too late ends here. Whether the next stage
+    /// has it.
+    pub fn hand_on(&self, message: M, done: Stage) -> bool {
+        let (message, outcome) = if message.item().is_expired(Instant::now()) {
+            (message, Outcome::Expired(done))
+        } else {
+            match self.sender.try_send(message) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(message)) => {
+                    let stage = done.name();
+                    tracing::error!(stage, "the inbox behind this stage is full although permits bound it");
+                    (message, Outcome::Failed(Failure::InboxFull))
+                }
+                Err(TrySendError::Closed(message)) => (message, Outcome::Failed(Failure::Stopping)),
             }
-            Err(TrySendError::Closed(message)) => message.into_ticket().finish(Outcome::Failed(Failure::Stopping)),
-        }
+        };
+        message.into_ticket().finish(outcome);
+        false
     }
 
     /// Lets nothing more in; what is there is still read.
@@ -125,14 +130,14 @@ mod tests {
         let (next, inbox) = stage(1);
         let recorder = Recorder::new();
         let items = ["a", "b", "c", "d"].map(|interaction| item("acme", interaction, 1));
-        for item in &items[..2] {
-            next.hand_on(extracted(item, &recorder), Stage::Extract);
+        for (item, is_taken) in items[..2].iter().zip([true, false]) {
+            assert_eq!(next.hand_on(extracted(item, &recorder), Stage::Extract), is_taken);
         }
         advance(Duration::from_secs(4)).await;
-        next.hand_on(extracted(&items[2], &recorder), Stage::Extract);
+        assert!(!next.hand_on(extracted(&items[2], &recorder), Stage::Extract));
         next.close();
         let fresh = item("acme", "e", 1);
-        next.hand_on(extracted(&fresh, &recorder), Stage::Extract);
+        assert!(!next.hand_on(extracted(&fresh, &recorder), Stage::Extract));
         let outcomes = [&items[1], &items[2], &fresh].map(|item| recorder.outcome_of(item).unwrap());
         let expected =
             [Outcome::Failed(Failure::InboxFull), Outcome::Expired(Stage::Extract), Outcome::Failed(Failure::Stopping)];

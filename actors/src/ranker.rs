@@ -1,6 +1,6 @@
 //! Ranker: from candidates to cards, or to silence.
 //!
-//! Takes [`Retrieved`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers what each
+//! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers what each
 //! interaction was shown, so that no card comes twice in a row; a panic forgets only the interaction in hand.
 
 use std::sync::Arc;
@@ -70,6 +70,25 @@ impl Ranker {
             Verdict::Silent(reason) => Err(reason),
         }
     }
+
+    fn hand_on(&mut self, delivery: Delivery) {
+        let not_shown = NotShown::of(&delivery);
+        if !self.deps.injector.hand_on(delivery, Stage::Rank) {
+            self.forget(&not_shown);
+        }
+    }
+
+    fn forget(&mut self, not_shown: &NotShown) {
+        // A conversation that is forgotten has nothing to take back, and shall make no room for itself.
+        if !self.shown.contains(&not_shown.key) {
+            return;
+        }
+        self.shown.with(&not_shown.key, Instant::now(), |shown| {
+            for id in &not_shown.article_ids {
+                shown.forget(id, not_shown.utterance_number);
+            }
+        });
+    }
 }
 
 impl Actor for Ranker {
@@ -94,6 +113,10 @@ impl Supervised for Ranker {
 impl StreamHandler<Rankable> for Ranker {
     fn handle(&mut self, rankable: Rankable, _context: &mut Self::Context) {
         let Rankable { item, mut ticket, found } = rankable;
+        // Not ranked: what nobody will see must not count as shown.
+        if item.is_expired(Instant::now()) {
+            return ticket.finish(Outcome::Expired(Stage::Rank));
+        }
         let content = match (&item.ask, &found) {
             (Ask::Order(request), _) => Ok(Content::Order((self.deps.order)(&item, request))),
             (Ask::Cards(_), Some(found)) => self.rank(&item, found),
@@ -101,7 +124,7 @@ impl StreamHandler<Rankable> for Ranker {
         };
         ticket.leave(Stage::Rank);
         match content {
-            Ok(content) => self.deps.injector.hand_on(Delivery { item, ticket, content }, Stage::Rank),
+            Ok(content) => self.hand_on(Delivery { item, ticket, content }),
             Err(reason) => ticket.finish(Outcome::Silent(reason)),
         }
     }
@@ -111,15 +134,7 @@ impl Handler<NotShown> for Ranker {
     type Result = ();
 
     fn handle(&mut self, not_shown: NotShown, _context: &mut Self::Context) {
-        // A conversation that is forgotten has nothing to take back, and shall make no room for itself.
-        if !self.shown.contains(&not_shown.key) {
-            return;
-        }
-        self.shown.with(&not_shown.key, Instant::now(), |shown| {
-            for id in &not_shown.article_ids {
-                shown.forget(id, not_shown.utterance_number);
-            }
-        });
+        self.forget(&not_shown);
     }
 }
 
@@ -129,7 +144,7 @@ mod tests {
 
     use cuecard_cxone::ranking;
     use cuecard_engine::ranking::Ranker as Formula;
-    use tokio::time::pause;
+    use tokio::time::{advance, pause};
 
     use super::*;
     use crate::inbox::stage;
@@ -245,6 +260,28 @@ mod tests {
         let elsewhere = NotShown { key: key("other", "a"), ..not_shown };
         fixture.address.send(elsewhere).await.unwrap();
         assert!(fixture.remembers("a").await, "the same id of another tenant is another conversation");
+    }
+
+    #[actix::test]
+    async fn what_the_injector_never_got_was_not_shown() {
+        let fixture = fixture(0);
+        // Nine wait, and there is no room for more.
+        for number in 0..9 {
+            fixture.ask(&format!("other-{number}"), 1);
+        }
+        until("all are ranked", || fixture.waiting_cards() == 9).await;
+        let unsent = fixture.ask("a", 1);
+        until("it ends", || fixture.recorder.outcome_of(&unsent).is_some()).await;
+        assert_eq!(fixture.recorder.outcome_of(&unsent), Some(Outcome::Failed(Failure::InboxFull)));
+        drop(take(&fixture.cards, 9).await);
+        // It grows late while it waits for the Ranker.
+        let late = fixture.ask("b", 1);
+        advance(Duration::from_secs(4)).await;
+        until("it ends", || fixture.recorder.outcome_of(&late).is_some()).await;
+        assert_eq!(fixture.recorder.outcome_of(&late), Some(Outcome::Expired(Stage::Rank)));
+        for interaction in ["a", "b"] {
+            assert!(!fixture.remembers(interaction).await, "{interaction}");
+        }
     }
 
     #[actix::test]

@@ -99,10 +99,7 @@ fn audit(entry: &RankingEntry) -> Value {
         "snippet_count": entry.snippet_count,
         "latency_ms": rounded(entry.latency_ms, 2),
         "max_window": entry.max_window,
-        "status": match entry.status {
-            RankingStatus::Success => "success",
-            RankingStatus::Failed => "failed",
-        },
+        "status": entry.status.as_str(),
         "ranking_checksum": entry.checksum,
     })
 }

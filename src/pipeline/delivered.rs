@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cuecard_actors::engine::Ranked;
 use cuecard_actors::injector::RecordDelivery;
-use cuecard_actors::ledger::{DeliveredCard, Deliveries, Delivery as DeliveryRecord, LedgerError};
+use cuecard_actors::ledger::{DeliveredCard, Deliveries, Delivery as DeliveryRecord};
 use cuecard_actors::messages::{Content, Delivery, Receipt};
 use cuecard_actors::telemetry::{ActorDropped, DropReason, Metrics};
 use futures_util::FutureExt;
@@ -31,7 +31,7 @@ async fn write(deliveries: Deliveries, metrics: Metrics, record: DeliveryRecord)
     for _ in 0..TRIES {
         match deliveries.record(record.clone()).await {
             Ok(()) => return,
-            Err(LedgerError::Closed) => break,
+            Err(error) if error.is_final() => break,
             Err(error) => tracing::error!(%error, "a delivery can't be written down"),
         }
         sleep(PAUSE).await;

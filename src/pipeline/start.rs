@@ -126,7 +126,7 @@ pub(super) fn injector(wiring: &Wiring, cell: Arc<ActorCell>) {
         push: Rc::new(move |delivery| profiles.get(&delivery.item.key.profile).push(delivery)),
         record: record_deliveries(wiring.ledger.deliveries(), wiring.metrics.clone()),
         not_shown: Rc::new(move |message| not_shown.tell(message)),
-        in_flight: wiring.pushes_in_flight,
+        width: wiring.lane_width,
         conversations: wiring.buffer_settings.conversations,
         forget_after: wiring.buffer_settings.forget_after,
         cell: Arc::clone(&cell),

@@ -13,6 +13,7 @@ use cuecard_actors::buffer::BufferSettings;
 use cuecard_actors::engine::SearchPool;
 use cuecard_actors::engine::conversation::Pauses;
 use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
+use cuecard_actors::injector::LaneWidth;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, NotShown, ProfileName, Rankable};
@@ -75,7 +76,7 @@ pub(super) struct Wiring {
     /// Whom to ask for a poll now.
     pub(super) refreshers: RefCell<HashMap<ProfileName, Recipient<Refresh>>>,
     pub(super) buffer_settings: BufferSettings,
-    pub(super) pushes_in_flight: usize,
+    pub(super) lane_width: LaneWidth,
     keyword_cache: PathBuf,
     restarts: RestartPolicy,
 }
@@ -131,7 +132,7 @@ impl Wiring {
             listening: RefCell::default(),
             refreshers: RefCell::default(),
             buffer_settings: buffer(settings),
-            pushes_in_flight: settings.delivery.in_flight,
+            lane_width: LaneWidth { in_flight: settings.delivery.in_flight, waiting: settings.pipeline.queue },
             keyword_cache: settings.data.dir.join(KEYWORD_CACHE),
             restarts: settings.supervision.restarts(),
         })
@@ -153,6 +154,11 @@ impl Wiring {
             deliveries: self.ledger.deliveries(),
         };
         self.until_stopped(watch.run());
+        let (ledger, escalation) = (self.ledger.clone(), self.escalation.clone());
+        self.until_stopped(async move {
+            ledger.writer_gone().await;
+            escalation.escalate("ledger", "its writer is gone, so nothing that agents do is kept");
+        });
         for profile in self.profiles.iter() {
             let known = knowledge.of(&profile.name);
             if let Some(graph) = known.graph.clone() {

@@ -12,6 +12,7 @@ impl Settings {
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_counts()?;
         self.check_times()?;
+        self.check_forgetting()?;
         self.check_giving_way()?;
         self.check_api()
     }
@@ -60,6 +61,17 @@ impl Settings {
         let allowed = Duration::from_millis(1)..=Duration::from_hours(24);
         let outside = times.iter().find(|(_, time)| !allowed.contains(time));
         outside.map_or(Ok(()), |(key, time)| Err(format!("`{key}` is {time:?}; it must be 1ms to 24h")))
+    }
+
+    /// A window that is forgotten before its longest pause is over loses words.
+    fn check_forgetting(&self) -> Result<(), String> {
+        let (forget_after, pause) = (self.buffer.forget_after, self.buffer.pause_after_first);
+        if forget_after <= pause {
+            return Err(format!(
+                "`buffer.forget_after` is {forget_after:?}; it must be longer than `buffer.pause_after_first`, {pause:?}"
+            ));
+        }
+        Ok(())
     }
 
     fn check_giving_way(&self) -> Result<(), String> {

@@ -6,20 +6,20 @@ use cuecard_engine::Effort;
 
 /// What the service has to do at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Load {
+pub(super) struct Load {
     /// Items waiting for admission.
-    pub queued: usize,
+    pub(super) queued: usize,
     /// How long the oldest of them has waited.
-    pub oldest_age: Duration,
+    pub(super) oldest_age: Duration,
     /// Items that could still be let in at once.
-    pub permits_free: usize,
+    pub(super) permits_free: usize,
     /// How long the oldest text has waited for the encoder.
-    pub encoder_wait: Duration,
+    pub(super) encoder_wait: Duration,
 }
 
 /// How far the service is behind, from not at all to hopelessly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pressure {
+pub(super) enum Pressure {
     /// Every question gets what its plan says.
     None,
     /// Only newest turns are embedded.
@@ -34,7 +34,7 @@ impl Pressure {
     const RISING: [Self; 3] = [Self::NewestTurn, Self::LexicalOnly, Self::DropOldest];
 
     /// What an admitted item may cost.
-    pub fn effort(self) -> Effort {
+    pub(super) fn effort(self) -> Effort {
         match self {
             Self::None => Effort::Full,
             Self::NewestTurn => Effort::NewestTurn,
@@ -57,7 +57,7 @@ pub struct GivingWay {
 impl GivingWay {
     /// The pressure that follows from the load. It rises at a threshold and falls only below half of
     /// it, so that it does not flicker. With a free permit and nothing waiting there is none.
-    pub fn pressure(&self, current: Pressure, load: &Load) -> Pressure {
+    pub(super) fn pressure(&self, current: Pressure, load: &Load) -> Pressure {
         let queue_wait = if load.permits_free > 0 && load.queued <= 1 { Duration::ZERO } else { load.oldest_age };
         let wait = queue_wait.max(load.encoder_wait);
         let reached = |pressure: &Pressure| {
@@ -68,7 +68,7 @@ impl GivingWay {
     }
 
     /// Whether an item that waited this long is let go: as many are as it takes for the pressure to fall.
-    pub fn lets_go(&self, pressure: Pressure, waited: Duration) -> bool {
+    pub(super) fn lets_go(&self, pressure: Pressure, waited: Duration) -> bool {
         pressure == Pressure::DropOldest && waited >= self.drop_oldest_after / 2
     }
 

@@ -3,7 +3,8 @@
 //! A bounded queue keyed by interaction, in which the newest utterance takes the place of the one before it,
 //! and a fixed number of permits. An item leaves the queue only with a permit, which travels in its ticket,
 //! so every inbox behind has room for all permits. Work that comes late ends here as expired; when the service
-//! is behind, items get less effort, and at last the oldest are let go.
+//! is behind, items get less effort, and at last the oldest are let go. What waits for a tenant's CXone has given its
+//! permit back: a tenant that is slow keeps nobody else's questions out.
 
 mod giving_way;
 mod pace;
@@ -17,7 +18,8 @@ use futures_util::{Stream, stream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-pub use giving_way::{GivingWay, Load, Pressure};
+pub use giving_way::GivingWay;
+use giving_way::{Load, Pressure};
 use pace::Pace;
 use queue::{Queue, QueueKey, Queued};
 
@@ -80,11 +82,11 @@ impl Admission {
     }
 
     /// Lets an utterance of a stream in. It takes the place of one of the same interaction that still waits;
-    /// a full queue lets its oldest item go.
+    /// a full queue lets its oldest item go for which nobody waits, and where somebody waits for each, this one.
     pub fn hear(&self, item: WorkItem) {
         let ticket = Ticket::new(&item, Arc::clone(&self.shared.sink), None);
         let key = QueueKey::Interaction(item.key.clone());
-        self.enqueue(key, item, ticket, true);
+        self.enqueue(key, item, ticket);
     }
 
     /// Lets somebody's question in and gives them the outcome to wait for. It is never replaced; with a
@@ -93,28 +95,27 @@ impl Admission {
         let (reply, outcome) = oneshot::channel();
         let ticket = Ticket::new(&item, Arc::clone(&self.shared.sink), Some(reply));
         let key = QueueKey::Caller(item.decision);
-        self.enqueue(key, item, ticket, false);
+        self.enqueue(key, item, ticket);
         outcome
     }
 
-    fn enqueue(&self, key: QueueKey, item: WorkItem, ticket: Ticket, makes_room: bool) {
+    fn enqueue(&self, key: QueueKey, item: WorkItem, ticket: Ticket) {
         let mut ends = Vec::new();
         let mut state = self.lock();
         let waiting = state.queue.len();
         let is_full = waiting >= self.shared.settings.queue && !state.queue.contains(&key);
-        let would_be_late = || Instant::now() + state.pace.expected_wait(waiting) >= item.deadline;
+        let has_caller = ticket.has_caller();
+        let would_be_late = has_caller && Instant::now() + state.pace.expected_wait(waiting) >= item.deadline;
+        let makes_room = is_full && !has_caller && !state.closed;
+        let made_room = if makes_room { state.queue.pop_heard() } else { None };
         if state.closed {
             ends.push((ticket, Outcome::Failed(Failure::Stopping)));
-        } else if !makes_room && (is_full || would_be_late()) {
+        } else if would_be_late || (is_full && made_room.is_none()) {
             ends.push((ticket, Outcome::Shed));
-        } else {
-            if is_full && let Some(oldest) = state.queue.pop() {
-                ends.push((oldest.ticket, Outcome::Shed));
-            }
-            if let Some(replaced) = state.queue.push(key, item, ticket) {
-                ends.push((replaced.ticket, Outcome::Replaced));
-            }
+        } else if let Some(replaced) = state.queue.push(key, item, ticket) {
+            ends.push((replaced.ticket, Outcome::Replaced));
         }
+        ends.extend(made_room.map(|oldest| (oldest.ticket, Outcome::Shed)));
         drop(state);
         self.shared.arrived.notify_one();
         // Finished outside the lock: the sink is somebody else's code.
@@ -233,11 +234,6 @@ impl Admission {
     /// Items on their way through the stages.
     pub fn in_flight(&self) -> usize {
         self.shared.settings.in_flight - self.shared.permits.available_permits()
-    }
-
-    /// How many can be on their way: the room that every inbox behind must have.
-    pub fn permits(&self) -> usize {
-        self.shared.settings.in_flight
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -48,6 +48,13 @@ impl Queue {
         self.items.remove(&key)
     }
 
+    /// Takes the oldest item out for which nobody waits.
+    pub(super) fn pop_heard(&mut self) -> Option<Queued> {
+        let oldest = self.order.iter().position(|(key, _)| matches!(key, QueueKey::Interaction(_)))?;
+        let (key, _) = self.order.remove(oldest)?;
+        self.items.remove(&key)
+    }
+
     pub(super) fn contains(&self, key: &QueueKey) -> bool {
         self.items.contains_key(key)
     }

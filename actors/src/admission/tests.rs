@@ -86,6 +86,26 @@ async fn a_caller_is_never_replaced_and_told_at_once_when_the_queue_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_queue_makes_room_for_what_is_heard_but_never_by_turning_a_caller_out() {
+    let recorder = Recorder::new();
+    let admission = admission(2, 1, &recorder);
+    let first = admission.ask(item("acme", "asked", 1));
+    admission.hear(item("acme", "a", 1));
+    let newer = item("acme", "b", 1);
+    admission.hear(newer.clone());
+    assert_eq!((recorder.labels(), recorder.outcome_of(&newer)), (vec!["shed"], None), "the older one gives way");
+    let mut admitted = pin!(admission.admitted());
+    admitted.next().await.unwrap().ticket.finish(Outcome::Delivered(Receipt::default()));
+    assert_eq!(first.await.unwrap(), Outcome::Delivered(Receipt::default()), "who waited longest was asked for");
+
+    let full = self::admission(1, 1, &recorder);
+    let _waiting = full.ask(item("acme", "asked", 2));
+    let heard = item("acme", "c", 1);
+    full.hear(heard.clone());
+    assert_eq!((recorder.outcome_of(&heard), full.queued()), (Some(Outcome::Shed), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn effort_falls_while_the_encoder_is_behind() {
     let recorder = Recorder::new();
     let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GIVING_WAY };

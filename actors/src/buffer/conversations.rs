@@ -3,6 +3,7 @@
 //! No actor and no timer in here: time is passed in, utterances are passed out through a function.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use cuecard_engine::conversation::{FlushReason, Fragment, Pauses, Speaker, Utterance, Window, WindowLimits};
@@ -110,12 +111,14 @@ impl Conversations {
     fn end(&mut self, key: &InteractionKey) -> Vec<Lost> {
         self.alarms.set(key, None);
         let ended = self.named.remove(key);
-        ended.map(|conversation| unfinished(key, &conversation)).into_iter().flatten().collect()
+        ended.and_then(|conversation| unfinished(key, &conversation.window)).into_iter().collect()
     }
 
     /// What still waits for a pause when the service ends.
     pub(super) fn unfinished(&self) -> Vec<Lost> {
-        self.named.iter().filter_map(|(key, conversation)| unfinished(key, conversation)).collect()
+        let named = self.named.iter().filter_map(|(key, conversation)| unfinished(key, &conversation.window));
+        let unnamed = self.unnamed.iter().filter_map(|(profile, window)| unfinished(profile, window));
+        named.chain(unnamed).collect()
     }
 
     fn hear_fragment(&mut self, key: &InteractionKey, fragment: Fragment, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
@@ -180,7 +183,7 @@ impl Conversations {
     fn evicted(&mut self, evicted: Option<InteractionKey>) -> Vec<Lost> {
         let Some(key) = evicted else { return Vec::new() };
         self.alarms.set(&key, None);
-        let detail = format!("{}: {} made room for another", key.profile, key.interaction);
+        let detail = format!("{key} made room for another");
         vec![Lost { reason: DropReason::WindowEvicted, count: 1, detail }]
     }
 
@@ -188,6 +191,10 @@ impl Conversations {
     pub(super) fn flush_due(&mut self, now: Instant, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
         let mut lost = Vec::new();
         while let Some(key) = self.alarms.pop_due(now) {
+            if !self.named.contains(&key) {
+                // Forgotten as idle before it was due.
+                continue;
+            }
             let pauses = self.settings.pauses;
             let (due, _) = self.named.with(&key, now, |conversation| conversation.window.next_flush(&pauses));
             let reason = due.map_or(FlushReason::Pause, |(_, reason)| reason);
@@ -226,9 +233,9 @@ impl Conversations {
     }
 }
 
-/// The words of a conversation that were never flushed.
-fn unfinished(key: &InteractionKey, conversation: &Conversation) -> Option<Lost> {
-    let detail = || format!("{}: {} ended before a pause", key.profile, key.interaction);
-    let count = conversation.window.num_unflushed() as u64;
+/// The words of a window that were never flushed.
+fn unfinished(whose: &impl Display, window: &Window) -> Option<Lost> {
+    let count = window.num_unflushed() as u64;
+    let detail = || format!("{whose} ended before a pause");
     (count > 0).then(|| Lost { reason: DropReason::Unfinished, count, detail: detail() })
 }

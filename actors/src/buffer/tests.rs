@@ -156,6 +156,32 @@ async fn an_ended_or_idle_interaction_is_forgotten_and_a_full_map_evicts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_alarm_of_a_conversation_that_was_forgotten_makes_no_other_give_way() {
+    let mut fixture = Fixture::new(BufferSettings { conversations: 1, ..settings() });
+    fixture.hear(fragment(Some("a"), "hello"));
+    advance(Duration::from_secs(1)).await;
+    fixture.conversations.evict_idle(Instant::now() + Duration::from_mins(15));
+    fixture.hear(fragment(Some("b"), "good morning"));
+    advance(Duration::from_secs(2)).await;
+    assert!(fixture.flush_due().is_empty());
+    fixture.hear(turn_ended(Some("b")));
+    assert_eq!(fixture.questions(), ["good morning"], "b is not evicted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_that_wait_when_the_service_ends_are_counted_also_those_of_no_interaction() {
+    let mut fixture = Fixture::new(settings());
+    fixture.hear(fragment(Some("a"), "one"));
+    fixture.hear(fragment(None, "two"));
+    fixture.hear(fragment(None, "three"));
+    let lost = fixture.conversations.unfinished();
+    let counts: Vec<_> = lost.iter().map(|lost| (lost.reason, lost.count)).collect();
+    assert_eq!(counts, [(DropReason::Unfinished, 1), (DropReason::Unfinished, 2)]);
+    fixture.hear(turn_ended(Some("a")));
+    assert_eq!(fixture.conversations.unfinished(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn too_much_text_flushes_without_waiting() {
     let mut fixture = Fixture::new(settings());
     fixture.hear(fragment(Some("a"), &"word ".repeat(4000)));

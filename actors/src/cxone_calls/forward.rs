@@ -12,12 +12,22 @@ use super::CxoneCalls;
 use super::answer::{Answered, attempt, describe, outcome};
 use crate::telemetry::Endpoint;
 
+/// How soon it is looked for a token again: the `TokenActor` keeps the waits of the token endpoint.
+const TOKEN_PAUSE: Duration = Duration::from_secs(1);
+
 /// What became of one attempt to hand feedback on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForwardEnd {
     /// CXone has it.
     Forwarded,
-    /// Again after this wait.
+    /// It was not sent; again after this wait.
+    NotSent {
+        /// The wait.
+        wait: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// CXone did not take it; again after this wait.
     Postponed {
         /// The wait.
         wait: Duration,
@@ -33,8 +43,8 @@ pub enum ForwardEnd {
 
 impl CxoneCalls {
     /// Hands one piece of feedback on; `number` counts the attempts. A token that CXone refuses is replaced and the
-    /// feedback sent once more at once; a second refusal is waited out like any other failure. While a 429 holds the
-    /// profile it is postponed and not sent.
+    /// feedback sent once more at once; a second refusal is waited out like any other failure. While there is no token,
+    /// or 429, rate limit or circuit hold it back, it is not sent.
     pub async fn forward(&self, call: &FeedbackCall, number: u32) -> ForwardEnd {
         let body = match call.to_json() {
             Ok(body) => Bytes::from(body),
@@ -44,18 +54,21 @@ impl CxoneCalls {
         loop {
             let token = match self.token().await {
                 Ok(token) => token,
-                Err(error) => return self.postponed(number, error.to_string()),
+                Err(error) => return ForwardEnd::NotSent { wait: TOKEN_PAUSE, reason: error.to_string() },
             };
-            let now = Instant::now();
-            if let Some(until) = self.gate.held(now) {
-                return ForwardEnd::Postponed { wait: until - now, reason: "CXone asked to wait".to_owned() };
-            }
+            // An attempt's own time is what it is worth waiting for here: the ledger keeps the event beyond that.
+            let patience = Instant::now() + self.deps.http.limits().attempt_timeout;
+            let permit = match self.gate.pass(Endpoint::Feedback, patience).await {
+                Ok(permit) => permit,
+                Err(held) => return ForwardEnd::NotSent { wait: held.wait(), reason: held.to_string() },
+            };
             let url = self.deps.connection.feedback_url();
             let request =
                 Request::json(actix_http::Method::POST, url, body.clone()).with_bearer(token.secret().clone());
             let answer = self.send(Endpoint::Feedback, &request, None).await;
             let attempt = Attempt { num_renewals, ..attempt(CallKind::Feedback, &answer, number, None) };
-            let decision = self.deps.policy.decide(&attempt);
+            self.gate.record(Endpoint::Feedback, permit, attempt.outcome);
+            let decision = self.decide(&attempt);
             if matches!(decision, Decision::RenewToken { .. }) {
                 self.invalidate(token);
                 if num_renewals == 0 {
@@ -74,21 +87,11 @@ impl CxoneCalls {
         }
         match decision {
             Decision::Done => ForwardEnd::Forwarded,
-            Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {
-                ForwardEnd::Postponed { wait, reason }
-            }
-            Decision::RetryAfter { wait, hold_profile, .. } => {
-                if hold_profile {
-                    self.gate.hold(wait);
-                }
-                ForwardEnd::Postponed { wait, reason }
-            }
+            Decision::RenewToken { wait }
+            | Decision::CredentialsRefused { wait }
+            | Decision::RetryAfter { wait, .. } => ForwardEnd::Postponed { wait, reason },
             Decision::GiveUp(given_up) => ForwardEnd::SetAside { reason: format!("{given_up}: {reason}") },
-            Decision::AwaitUnlock => self.postponed(number, reason),
+            Decision::AwaitUnlock => ForwardEnd::Postponed { wait: self.deps.policy.feedback.step(number), reason },
         }
-    }
-
-    fn postponed(&self, number: u32, reason: String) -> ForwardEnd {
-        ForwardEnd::Postponed { wait: self.deps.policy.feedback.step(number), reason }
     }
 }

@@ -8,12 +8,12 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use cuecard_cxone::answers::CallOutcome;
-use cuecard_cxone::circuit::{Admission, Circuit, CircuitSettings, CircuitState, Permit};
+use cuecard_cxone::circuit::{Admission, Circuit, CircuitSettings, CircuitState, Permit, Sign};
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::telemetry::Endpoint;
 
@@ -31,13 +31,30 @@ pub struct RateLimit {
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
 
-/// Why a call may not go out before its deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a call may not go out before its deadline, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Held {
-    /// The time is over, or would be when a 429 or the rate limit lets go.
+    /// The time is over.
+    #[error("there is no time left for the call")]
     Late,
-    /// The endpoint's circuit is open for longer than that.
-    CircuitOpen,
+    /// A 429 holds the profile.
+    #[error("CXone asked to wait for longer than there is time")]
+    Asked { wait: Duration },
+    /// The profile's own limit.
+    #[error("the profile's rate_limit holds the call back for longer than there is time")]
+    RateLimited { wait: Duration },
+    /// The endpoint failed.
+    #[error("the circuit is open: CXone failed five times in a row")]
+    CircuitOpen { wait: Duration },
+}
+
+impl Held {
+    pub(super) fn wait(self) -> Duration {
+        match self {
+            Self::Late => Duration::ZERO,
+            Self::Asked { wait } | Self::RateLimited { wait } | Self::CircuitOpen { wait } => wait,
+        }
+    }
 }
 
 pub(super) struct Gate {
@@ -54,56 +71,48 @@ impl Gate {
         Self { held_until: Cell::new(None), bucket, circuits: RefCell::default() }
     }
 
-    /// Waits until a call of this endpoint may go out, unless that is at or after the deadline.
+    /// Waits until a call of this endpoint may go out, unless that is at or after the deadline. Whatever it waited for,
+    /// it looks at everything again: a 429 may have come meanwhile.
     pub(super) async fn pass(&self, endpoint: Endpoint, deadline: Instant) -> Result<Permit, Held> {
         loop {
-            self.pass_hold(deadline).await?;
-            let admission = self.with(endpoint, |circuit| circuit.admit(Instant::now()));
-            match admission {
-                Admission::Pass(permit) => {
-                    self.pass_bucket(deadline).await?;
-                    return Ok(permit);
-                }
-                // Another call finds out whether the endpoint is back, which may be any moment.
-                Admission::Refused { .. } if self.state(endpoint) == CircuitState::Probing => sleep(PROBE_PAUSE).await,
-                Admission::Refused { retry_after } if Instant::now() + retry_after >= deadline => {
-                    return Err(Held::CircuitOpen);
-                }
-                Admission::Refused { retry_after } => sleep(retry_after).await,
-            }
-        }
-    }
-
-    /// Waits until no 429 holds the profile.
-    async fn pass_hold(&self, deadline: Instant) -> Result<(), Held> {
-        let now = Instant::now();
-        match self.held(now) {
-            _ if now >= deadline => Err(Held::Late),
-            Some(until) if until >= deadline => Err(Held::Late),
-            Some(until) => {
-                sleep_until(until).await;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Waits for a token of the bucket.
-    async fn pass_bucket(&self, deadline: Instant) -> Result<(), Held> {
-        let Some(bucket) = &self.bucket else { return Ok(()) };
-        while let Err(not_yet) = bucket.check() {
-            let wait = not_yet.wait_time_from(MonotonicClock.now());
-            if Instant::now() + wait >= deadline {
+            let now = Instant::now();
+            if now >= deadline {
                 return Err(Held::Late);
             }
-            sleep(wait).await;
+            match self.look(endpoint, now) {
+                Ok(permit) => return Ok(permit),
+                Err(held) if now + held.wait() >= deadline => return Err(held),
+                Err(held) => sleep(held.wait()).await,
+            }
         }
-        Ok(())
     }
 
-    /// Until when a 429 holds the profile's sending back.
-    pub(super) fn held(&self, now: Instant) -> Option<Instant> {
-        self.held_until.get().filter(|until| *until > now)
+    /// Leave to call now, or what is in the way.
+    fn look(&self, endpoint: Endpoint, now: Instant) -> Result<Permit, Held> {
+        if let Some(until) = self.held_until.get().filter(|until| *until > now) {
+            return Err(Held::Asked { wait: until - now });
+        }
+        let permit = match self.with(endpoint, |circuit| circuit.admit(now)) {
+            Admission::Pass(permit) => permit,
+            // Another call finds out whether the endpoint is back, which may be any moment.
+            Admission::Refused { .. } if self.state(endpoint) == CircuitState::Probing => {
+                return Err(Held::CircuitOpen { wait: PROBE_PAUSE });
+            }
+            Admission::Refused { retry_after } => return Err(Held::CircuitOpen { wait: retry_after }),
+        };
+        // Last, so that nothing is drawn from the bucket that does not go out.
+        self.draw().map_err(|wait| {
+            // If it was to probe the circuit, the next call may.
+            self.with(endpoint, |circuit| circuit.record(permit, Sign::None, now));
+            Held::RateLimited { wait }
+        })?;
+        Ok(permit)
+    }
+
+    /// Takes a token from the bucket, or says when there will be one.
+    fn draw(&self) -> Result<(), Duration> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        bucket.check().map_err(|not_yet| not_yet.wait_time_from(MonotonicClock.now()))
     }
 
     pub(super) fn hold(&self, wait: Duration) {
@@ -147,7 +156,7 @@ mod tests {
         let start = Instant::now();
         gate.hold(2 * SECOND);
         gate.hold(SECOND);
-        assert_eq!(gate.pass(Endpoint::Push, start + 2 * SECOND).await, Err(Held::Late));
+        assert_eq!(gate.pass(Endpoint::Push, start + 2 * SECOND).await, Err(Held::Asked { wait: 2 * SECOND }));
         assert_eq!(start.elapsed(), Duration::ZERO, "it is not waited for");
         assert!(gate.pass(Endpoint::Push, start + 3 * SECOND).await.is_ok());
         assert_eq!(start.elapsed(), 2 * SECOND, "the longer hold counts");
@@ -161,7 +170,7 @@ mod tests {
             let permit = gate.pass(Endpoint::Search, deadline).await.unwrap();
             gate.record(Endpoint::Search, permit, CallOutcome::Answered(503));
         }
-        assert_eq!(gate.pass(Endpoint::Search, deadline).await, Err(Held::CircuitOpen));
+        assert_eq!(gate.pass(Endpoint::Search, deadline).await, Err(Held::CircuitOpen { wait: SECOND }));
         assert!(gate.pass(Endpoint::Push, deadline).await.is_ok());
     }
 
@@ -178,6 +187,49 @@ mod tests {
         let soon = Instant::now() + Duration::from_millis(1);
         let gate = Gate::new(Some(limit(1, 1)));
         assert!(gate.pass(Endpoint::Push, soon).await.is_ok());
-        assert_eq!(gate.pass(Endpoint::Push, soon).await, Err(Held::Late));
+        let held = gate.pass(Endpoint::Push, soon).await;
+        assert!(matches!(held, Err(Held::RateLimited { .. } | Held::Late)), "{held:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_that_grows_while_somebody_waits_is_waited_out() {
+        let gate = Gate::new(None);
+        let start = Instant::now();
+        gate.hold(2 * SECOND);
+        let growing = async {
+            sleep(SECOND).await;
+            gate.hold(4 * SECOND);
+        };
+        let (passed, ()) = tokio::join!(gate.pass(Endpoint::Push, start + 10 * SECOND), growing);
+        assert!(passed.is_ok());
+        assert_eq!(start.elapsed(), 5 * SECOND);
+    }
+
+    /// On the machine's clock, as the bucket is.
+    #[tokio::test]
+    async fn a_hold_that_comes_while_somebody_waits_for_the_bucket_is_waited_out() {
+        let gate = Gate::new(Some(limit(20, 1)));
+        let deadline = Instant::now() + Duration::from_mins(1);
+        gate.pass(Endpoint::Push, deadline).await.unwrap();
+        let (start, hold) = (Instant::now(), Duration::from_millis(300));
+        // The second is polled once the first waits for the bucket.
+        let (passed, ()) = tokio::join!(gate.pass(Endpoint::Push, deadline), async { gate.hold(hold) });
+        assert!(passed.is_ok());
+        assert!(start.elapsed() >= hold, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_the_rate_limit_holds_back_is_left_to_the_next_call() {
+        // On the machine's clock the bucket stays empty for all of this test.
+        let gate = Gate::new(Some(limit(1, 5)));
+        let deadline = Instant::now() + SECOND / 2;
+        for _ in 0..5 {
+            let permit = gate.pass(Endpoint::Push, deadline).await.unwrap();
+            gate.record(Endpoint::Push, permit, CallOutcome::Answered(503));
+        }
+        tokio::time::advance(SECOND).await;
+        let held = gate.pass(Endpoint::Push, Instant::now() + Duration::from_millis(1)).await;
+        assert!(matches!(held, Err(Held::RateLimited { .. })), "{held:?}");
+        assert_eq!(gate.state(Endpoint::Push), CircuitState::Open, "nobody probes");
     }
 }

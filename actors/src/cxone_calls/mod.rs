@@ -12,9 +12,10 @@ mod token;
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Recipient;
-use cuecard_cxone::answers::{CallOutcome, RetryPolicy};
+use cuecard_cxone::answers::{Attempt, CallOutcome, Decision, RetryPolicy};
 use cuecard_cxone::http::{Answer, HttpClient, Request};
 use cuecard_cxone::token::Token;
 use cuecard_cxone::{Connection, Dialect};
@@ -109,6 +110,24 @@ impl CxoneCalls {
         let answer = self.deps.http.send(request, time_left).await;
         self.count(endpoint, &answer, start);
         answer
+    }
+
+    /// What comes after an attempt. A 429 holds the whole profile for as long as it says, whatever becomes of the call
+    /// that was told so.
+    fn decide(&self, attempt: &Attempt<'_>) -> Decision {
+        if let Some(wait) = self.asked_wait(attempt) {
+            self.gate.hold(wait);
+        }
+        self.deps.policy.decide(attempt)
+    }
+
+    /// How long a 429 holds the profile: also where this call has no time for it, or no attempt left.
+    fn asked_wait(&self, attempt: &Attempt<'_>) -> Option<Duration> {
+        let unbounded = Attempt { time_left: None, max_attempts: None, ..*attempt };
+        match self.deps.policy.decide(&unbounded) {
+            Decision::RetryAfter { wait, hold_profile: true, .. } => Some(wait),
+            _ => None,
+        }
     }
 
     fn count(&self, endpoint: Endpoint, answer: &Answered, since: Instant) {

@@ -9,7 +9,7 @@ use cuecard_cxone::http::Request;
 use cuecard_cxone::token::Token;
 use cuecard_cxone::transport::TransportFailure;
 use cuecard_cxone::{InteractionId, PushContent, PushTarget};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::CxoneCalls;
 use super::answer::{Answered, attempt, describe, refusal};
@@ -20,9 +20,6 @@ use crate::telemetry::Endpoint;
 
 /// Attempts in all where somebody waits for the answer; a card from a stream is tried until its deadline.
 pub const ASKED_ATTEMPTS: u32 = 3;
-
-/// How soon a push asks again for a token that can't be had at the moment.
-const TOKEN_PAUSE: Duration = Duration::from_millis(250);
 
 const LATE: Outcome = Outcome::Expired(Stage::Inject);
 
@@ -96,12 +93,14 @@ impl CxoneCalls {
     async fn push_once(&self, push: &Push, tries: &mut Tries) -> Step {
         let token = match self.token_before(push.deadline).await {
             Ok(token) => token,
-            Err(outcome) => return Step::End(outcome),
+            Err(error @ TokenError::Refused { .. }) => {
+                return Step::End(Outcome::Refused(credentials_refused(error.to_string())));
+            }
+            Err(_) => return Step::End(Outcome::Failed(Failure::Unreachable)),
         };
         let permit = match self.gate.pass(Endpoint::Push, push.deadline).await {
             Ok(permit) => permit,
-            Err(Held::Late) => return Step::End(self.held_off(push.deadline)),
-            Err(Held::CircuitOpen) => return Step::End(Outcome::Failed(Failure::Unreachable)),
+            Err(held) => return Step::End(held_back(held)),
         };
         if std::mem::take(&mut tries.is_ambiguous) {
             self.deps.metrics.count_redelivered(self.deps.health.profile());
@@ -117,7 +116,7 @@ impl CxoneCalls {
     }
 
     fn judge(&self, attempt: &Attempt<'_>, answer: &Answered, token: Token, tries: &mut Tries, count: usize) -> Step {
-        match self.deps.policy.decide(attempt) {
+        match self.decide(attempt) {
             Decision::Done => {
                 let answer = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
                 let cxone_id = self.deps.dialect.returned_id(&answer);
@@ -129,30 +128,13 @@ impl CxoneCalls {
                 self.invalidate(token);
                 Step::Again { wait }
             }
-            Decision::RetryAfter { wait, hold_profile, ambiguous } => {
-                if hold_profile {
-                    self.gate.hold(wait);
-                }
+            Decision::RetryAfter { wait, ambiguous, .. } => {
                 tries.is_ambiguous = ambiguous;
                 Step::Again { wait }
             }
             Decision::AwaitUnlock => Step::AwaitUnlock(refusal(answer, describe(answer))),
             Decision::GiveUp(reason) => Step::End(self.given_up(reason, attempt, answer, tries)),
             Decision::CredentialsRefused { .. } => Step::End(Outcome::Refused(credentials_refused(describe(answer)))),
-        }
-    }
-
-    /// Waits for a token while one may still come in time.
-    async fn token_before(&self, deadline: Instant) -> Result<Token, Outcome> {
-        loop {
-            match timeout_at(deadline, self.token()).await {
-                Ok(Ok(token)) => return Ok(token),
-                Ok(Err(error @ TokenError::Refused { .. })) => {
-                    return Err(Outcome::Refused(credentials_refused(error.to_string())));
-                }
-                Ok(Err(_)) if Instant::now() + TOKEN_PAUSE < deadline => sleep(TOKEN_PAUSE).await,
-                Ok(Err(_)) | Err(_) => return Err(Outcome::Failed(Failure::Unreachable)),
-            }
         }
     }
 
@@ -181,20 +163,6 @@ impl CxoneCalls {
         self.deps.health.set(Part::Pushes, condition);
     }
 
-    /// What waits for longer than the push has time: a 429, or the profile's own rate limit.
-    fn held_off(&self, deadline: Instant) -> Outcome {
-        let now = Instant::now();
-        match self.gate.held(now) {
-            Some(until) if until >= deadline && now < deadline => Outcome::HeldOff(Refusal {
-                cause: RefusalCause::Status(429),
-                reason: "CXone asked to wait for longer than the push has time".to_owned(),
-                answer: Bytes::new(),
-                retry_after: Some(until - now),
-            }),
-            _ => LATE,
-        }
-    }
-
     fn given_up(&self, reason: GiveUpReason, attempt: &Attempt<'_>, answer: &Answered, tries: &Tries) -> Outcome {
         let said = describe(answer);
         let said = match reason {
@@ -213,15 +181,24 @@ impl CxoneCalls {
         }
     }
 
-    /// A 429 whose wait this push can't afford still holds the pushes behind it.
+    /// The caller is told how long CXone asked to wait.
     fn given_up_waiting(&self, attempt: &Attempt<'_>, refusal: Refusal) -> Outcome {
-        let unbounded = Attempt { time_left: None, max_attempts: None, ..*attempt };
-        let Decision::RetryAfter { wait, .. } = self.deps.policy.decide(&unbounded) else {
-            return Outcome::Refused(refusal);
-        };
-        self.gate.hold(wait);
-        let refusal = Refusal { retry_after: Some(wait), ..refusal };
+        let refusal = Refusal { retry_after: self.asked_wait(attempt), ..refusal };
         if attempt.max_attempts.is_some() { Outcome::Refused(refusal) } else { Outcome::HeldOff(refusal) }
+    }
+}
+
+/// How a push ends that could go out only after its deadline.
+fn held_back(held: Held) -> Outcome {
+    match held {
+        Held::Late | Held::RateLimited { .. } => LATE,
+        Held::Asked { wait } => Outcome::HeldOff(Refusal {
+            cause: RefusalCause::Status(429),
+            reason: held.to_string(),
+            answer: Bytes::new(),
+            retry_after: Some(wait),
+        }),
+        Held::CircuitOpen { .. } => Outcome::Failed(Failure::Unreachable),
     }
 }
 

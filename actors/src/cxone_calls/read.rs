@@ -30,7 +30,7 @@ pub enum ReadError {
     NoToken(#[from] TokenError),
     /// A 429, the rate limit or an open circuit holds it back for too long.
     #[error("{0}")]
-    HeldBack(&'static str),
+    HeldBack(String),
     /// CXone refused, failed, or did not answer.
     #[error("{0}")]
     Failed(String),
@@ -97,11 +97,9 @@ impl CxoneCalls {
     async fn read(&self, read: Read<'_>) -> Result<Answer, ReadError> {
         let (mut number, mut num_renewals) = (0, 0);
         loop {
-            let token = self.token().await?;
-            let permit = self.gate.pass(read.endpoint, read.deadline).await.map_err(|held| match held {
-                Held::Late => ReadError::HeldBack("CXone asked to wait for longer than there is time"),
-                Held::CircuitOpen => ReadError::HeldBack("the circuit is open: CXone failed five times in a row"),
-            })?;
+            let token = self.token_before(read.deadline).await?;
+            let held_back = |held: Held| ReadError::HeldBack(held.to_string());
+            let permit = self.gate.pass(read.endpoint, read.deadline).await.map_err(held_back)?;
             let request = read.request.clone().with_bearer(token.secret().clone());
             let answer = self.read_once(&read, &request).await;
             number += 1;
@@ -110,19 +108,14 @@ impl CxoneCalls {
             attempt.max_attempts = read.max_attempts;
             let circuit = self.gate.record(read.endpoint, permit, attempt.outcome);
             self.tell_search(read.endpoint, circuit);
-            let wait = match self.deps.policy.decide(&attempt) {
+            let wait = match self.decide(&attempt) {
                 Decision::Done => return answer.map_err(|error| ReadError::Failed(error.to_string())),
                 Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {
                     num_renewals += 1;
                     self.invalidate(token);
                     wait
                 }
-                Decision::RetryAfter { wait, hold_profile, .. } => {
-                    if hold_profile {
-                        self.gate.hold(wait);
-                    }
-                    wait
-                }
+                Decision::RetryAfter { wait, .. } => wait,
                 Decision::AwaitUnlock => return Err(failed(GiveUpReason::Unexpected(409), &answer, read.scope)),
                 Decision::GiveUp(reason) => return Err(failed(reason, &answer, read.scope)),
             };

@@ -48,21 +48,25 @@ fn with_policy(cxone: Loopback, policy: RetryPolicy) -> Fixture {
 }
 
 fn speaking(dialect: Dialect, cxone: Loopback, policy: RetryPolicy) -> Fixture {
+    with(cxone, |deps| CxoneCallsDeps { dialect, policy, ..deps })
+}
+
+fn with(cxone: Loopback, change: impl FnOnce(CxoneCallsDeps) -> CxoneCallsDeps) -> Fixture {
     let bench = Bench::new("token_actor");
     let mut settings = ConnectionSettings::for_contract(Contract::Insights, "client", "s3cret".into());
     settings.base_url.clone_from(&cxone.base_url);
     let needed = [Part::Token, Part::Stream];
     let health = ProfileHealth::new(ProfileName::new("acme"), &needed, bench.metrics.clone());
     health.set(Part::Stream, Condition::Good);
-    let calls = Rc::new(CxoneCalls::new(CxoneCallsDeps {
+    let calls = Rc::new(CxoneCalls::new(change(CxoneCallsDeps {
         http: HttpClient::new(settings.limits.clone()).unwrap(),
         connection: Connection::new(settings).unwrap(),
-        dialect,
-        policy,
+        dialect: Dialect::Insights,
+        policy: quick(),
         rate_limit: None,
         health: Arc::clone(&health),
         metrics: bench.metrics.clone(),
-    }));
+    })));
     let asking = Rc::clone(&calls);
     let deps = TokenActorDeps {
         fetch: Rc::new(move |number| {

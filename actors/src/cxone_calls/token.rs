@@ -1,9 +1,11 @@
-//! Asks the token endpoint, one attempt at a time.
+//! Asks the token endpoint, one attempt at a time, and waits for the token where a call needs one.
+
+use std::time::Duration;
 
 use cuecard_cxone::answers::{CallKind, CallOutcome, Decision};
 use cuecard_cxone::http::Request;
 use cuecard_cxone::token::Token;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::CxoneCalls;
 use super::answer::{attempt, describe, is_success};
@@ -11,7 +13,23 @@ use crate::messages::TokenError;
 use crate::telemetry::Endpoint;
 use crate::token_actor::NoToken;
 
+/// How soon a call asks again for a token that can't be had at the moment.
+const TOKEN_PAUSE: Duration = Duration::from_millis(250);
+
 impl CxoneCalls {
+    /// Waits for a token while one may still come in time; refused credentials are not waited for.
+    pub(super) async fn token_before(&self, deadline: Instant) -> Result<Token, TokenError> {
+        loop {
+            match timeout_at(deadline, self.token()).await {
+                Ok(Ok(token)) => return Ok(token),
+                Ok(Err(error @ TokenError::Refused { .. })) => return Err(error),
+                Ok(Err(_)) if Instant::now() + TOKEN_PAUSE < deadline => sleep(TOKEN_PAUSE).await,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(TokenError::NoAnswer),
+            }
+        }
+    }
+
     /// Asks the token endpoint once; `number` counts the attempts since the last success.
     pub async fn request_token(&self, number: u32) -> Result<Token, NoToken> {
         let request = Request::form(self.deps.connection.token_url().clone(), self.deps.connection.token_form());

@@ -113,21 +113,20 @@ impl FeedbackLogger {
         Self { deps, progress: Progress::default(), in_hand: None, storing: Rc::default(), room }
     }
 
-    /// Asks the ledger what is due; the answer comes back as a message.
+    /// Asks the ledger what is due, where anything waits at all; the answer comes back as a message.
     fn look(&mut self, profile: &ProfileName, context: &Context<Self>) {
-        if !self.progress.start_look(profile) {
+        let pending = self.deps.queue.pending_count(profile.as_str());
+        self.deps.metrics.set_feedback_pending(profile, pending);
+        if pending == 0 || !self.progress.start_look(profile) {
             return;
         }
-        let (queue, metrics) = (self.deps.queue.clone(), self.deps.metrics.clone());
+        let queue = self.deps.queue.clone();
         let mut notice = LookNotice { profile: profile.clone(), due: Vec::new(), logger: context.address() };
         actix_rt::spawn(async move {
             let profile = notice.profile.clone();
             match queue.due(profile.as_str(), Timestamp::now(), AT_ONCE).await {
                 Ok(due) => notice.due = due,
                 Err(error) => tracing::error!(%error, %profile, "the ledger does not say what feedback is due"),
-            }
-            if let Ok(pending) = queue.pending_count(profile.as_str()).await {
-                metrics.set_feedback_pending(&profile, pending);
             }
             drop(notice);
         });
@@ -171,8 +170,8 @@ impl FeedbackLogger {
     }
 }
 
-/// Stores an event, for as long as that takes.
-async fn store(queue: FeedbackQueue, heard: HeardFeedback) {
+/// Stores an event, for as long as that takes; one that no ledger takes any more is lost, and counted.
+async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
     let feedback = NewFeedback {
         profile: heard.profile.to_string(),
         interaction: heard.interaction.to_string(),
@@ -181,7 +180,10 @@ async fn store(queue: FeedbackQueue, heard: HeardFeedback) {
         accepted: heard.accepted,
         heard_at: heard.heard_at,
     };
-    write_until_done(async || queue.store(feedback.clone()).await.map(drop)).await;
+    if let Err(error) = write_until_done(async || queue.store(feedback.clone()).await.map(drop)).await {
+        let detail = error.to_string();
+        ActorDropped { reason: DropReason::FeedbackNotStored, count: 1, detail: &detail }.emit(metrics);
+    }
 }
 
 /// Counts how forwarding ended and writes it down, for as long as that takes: an event whose end is not written
@@ -189,33 +191,49 @@ async fn store(queue: FeedbackQueue, heard: HeardFeedback) {
 async fn settle(queue: &FeedbackQueue, metrics: &Metrics, event: &PendingFeedback, end: ForwardEnd) {
     let (stage, detail) = match &end {
         ForwardEnd::Forwarded => (FeedbackStage::Forwarded, ""),
-        ForwardEnd::Postponed { reason, .. } => (FeedbackStage::Postponed, reason.as_str()),
+        ForwardEnd::NotSent { reason, .. } | ForwardEnd::Postponed { reason, .. } => {
+            (FeedbackStage::Postponed, reason.as_str())
+        }
         ForwardEnd::SetAside { reason } => (FeedbackStage::SetAside, reason.as_str()),
     };
     let (profile, accepted) = (event.feedback.profile.as_str(), event.feedback.accepted);
     FeedbackReached { profile, accepted, stage, detail }.emit(metrics);
-    match end {
-        ForwardEnd::Forwarded => write_until_done(async || queue.delivered(event.id).await).await,
+    if let ForwardEnd::SetAside { reason } = &end {
+        ActorDropped { reason: DropReason::FeedbackSetAside, count: 1, detail: reason }.emit(metrics);
+    }
+    let id = event.id;
+    let written = match end {
+        ForwardEnd::Forwarded => write_until_done(async || queue.delivered(id).await).await,
+        ForwardEnd::NotSent { wait, reason } => {
+            let at = after(wait);
+            write_until_done(async || queue.put_off(id, at, &reason).await).await
+        }
         ForwardEnd::Postponed { wait, reason } => {
-            let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-            let at = Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX);
-            write_until_done(async || queue.retry_at(event.id, at, &reason).await).await;
+            let at = after(wait);
+            write_until_done(async || queue.retry_at(id, at, &reason).await).await
         }
-        ForwardEnd::SetAside { reason } => {
-            ActorDropped { reason: DropReason::FeedbackSetAside, count: 1, detail: &reason }.emit(metrics);
-            write_until_done(async || queue.set_aside(event.id, &reason).await).await;
-        }
+        ForwardEnd::SetAside { reason } => write_until_done(async || queue.set_aside(id, &reason).await).await,
+    };
+    if let Err(error) = written {
+        tracing::warn!(%error, "how an event was forwarded is not written down; the next start forwards it again");
     }
 }
 
-/// Only a ledger that is closed ends the trying.
-async fn write_until_done(write: impl AsyncFn() -> Result<(), LedgerError>) {
-    while let Err(error) = write().await {
-        tracing::error!(%error, "feedback can't be written to the ledger");
-        if matches!(error, LedgerError::Closed) {
-            return;
+fn after(wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+/// Only a ledger that takes no more ends the trying.
+async fn write_until_done(write: impl AsyncFn() -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+    loop {
+        match write().await {
+            Err(error) if !error.is_final() => {
+                tracing::error!(%error, "feedback can't be written to the ledger");
+                sleep(WRITE_PAUSE).await;
+            }
+            done => return done,
         }
-        sleep(WRITE_PAUSE).await;
     }
 }
 
@@ -238,14 +256,14 @@ impl Supervised for FeedbackLogger {
 
 impl StreamHandler<HeardFeedback> for FeedbackLogger {
     fn handle(&mut self, heard: HeardFeedback, context: &mut Self::Context) {
-        let in_flight = self.deps.cell.in_flight();
+        let (in_flight, metrics) = (self.deps.cell.in_flight(), self.deps.metrics.clone());
         let (queue, storing) = (self.deps.queue.clone(), Rc::clone(&self.storing));
         let (room, full) = (Rc::clone(&self.room), Rc::clone(&self.room));
         let is_full = room.available_permits() == 0;
         actix_rt::spawn(async move {
             let place = room.acquire().await;
             let turn = storing.lock().await;
-            store(queue, heard).await;
+            store(queue, heard, &metrics).await;
             drop((turn, place, in_flight));
         });
         // The ledger is behind: the stream waits, and in the end whoever sends to it.

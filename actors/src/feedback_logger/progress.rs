@@ -13,13 +13,8 @@ use crate::messages::ProfileName;
 #[derive(Default)]
 pub(super) struct Progress {
     under_way: HashSet<FeedbackId>,
-    looks: HashMap<ProfileName, Look>,
-}
-
-/// A look under way.
-#[derive(Default)]
-struct Look {
-    ended_meanwhile: HashSet<FeedbackId>,
+    /// The looks under way, each with the events that ended meanwhile.
+    looks: HashMap<ProfileName, HashSet<FeedbackId>>,
 }
 
 impl Progress {
@@ -28,7 +23,7 @@ impl Progress {
         if self.looks.contains_key(profile) {
             return false;
         }
-        self.looks.insert(profile.clone(), Look::default());
+        self.looks.insert(profile.clone(), HashSet::new());
         true
     }
 
@@ -38,9 +33,9 @@ impl Progress {
         profile: &ProfileName,
         mut events: Vec<PendingFeedback>,
     ) -> (Vec<PendingFeedback>, bool) {
-        let look = self.looks.remove(profile).unwrap_or_default();
-        events.retain(|event| !look.ended_meanwhile.contains(&event.id) && !self.under_way.contains(&event.id));
-        (events, !look.ended_meanwhile.is_empty())
+        let ended_meanwhile = self.looks.remove(profile).unwrap_or_default();
+        events.retain(|event| !ended_meanwhile.contains(&event.id) && !self.under_way.contains(&event.id));
+        (events, !ended_meanwhile.is_empty())
     }
 
     /// Notes that an event is on its way.
@@ -52,8 +47,8 @@ impl Progress {
     pub(super) fn ended(&mut self, profile: &ProfileName, id: FeedbackId) -> bool {
         self.under_way.remove(&id);
         match self.looks.get_mut(profile) {
-            Some(look) => {
-                look.ended_meanwhile.insert(id);
+            Some(ended_meanwhile) => {
+                ended_meanwhile.insert(id);
                 false
             }
             None => true,

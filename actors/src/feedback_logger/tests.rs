@@ -57,6 +57,7 @@ fn on_ledger(expected_panics: u64, directory: TempDir, ledger: Ledger) -> Fixtur
     let forward: Forward = Rc::new(move |event| {
         let insight = event.feedback.insight.clone();
         started.borrow_mut().push((insight.clone(), event.attempts));
+        let starts = started.borrow().len();
         assert!(!insight.starts_with("bad"), "injected");
         let (waits, busy, most, attempts) = (Arc::clone(&waits), Rc::clone(&busy), Rc::clone(&most), event.attempts);
         async move {
@@ -71,6 +72,9 @@ fn on_ledger(expected_panics: u64, directory: TempDir, ledger: Ledger) -> Fixtur
             match insight.split('-').next() {
                 Some("late") if attempts < 2 => {
                     ForwardEnd::Postponed { wait: Duration::from_millis(20), reason: "status 503".to_owned() }
+                }
+                Some("unsent") if starts < 3 => {
+                    ForwardEnd::NotSent { wait: Duration::from_millis(20), reason: "no token".to_owned() }
                 }
                 Some("unwanted") => ForwardEnd::SetAside { reason: "status 422".to_owned() },
                 _ => ForwardEnd::Forwarded,
@@ -100,8 +104,8 @@ impl Fixture {
         self.forwarded.borrow().iter().map(|(insight, _)| insight.clone()).collect()
     }
 
-    async fn pending(&self) -> u64 {
-        self.queue.pending_count("acme").await.unwrap()
+    fn pending(&self) -> u64 {
+        self.queue.pending_count("acme")
     }
 
     /// Waits until so many attempts ended this way.
@@ -123,7 +127,7 @@ async fn an_event_is_stored_before_it_is_forwarded() {
     until("the gauge shows it", || fixture.bench.metric(r#"cuecard_feedback_pending{profile="acme"}"#) == 1).await;
     fixture.gates.open("slow-1");
     fixture.ended("forwarded", 1).await;
-    assert_eq!(fixture.pending().await, 0);
+    assert_eq!(fixture.pending(), 0);
     until("the gauge shows that too", || fixture.bench.metric(r#"cuecard_feedback_pending{profile="acme"}"#) == 0)
         .await;
 }
@@ -169,6 +173,24 @@ async fn a_postponed_event_comes_again_before_the_next_of_its_interaction() {
 }
 
 #[actix::test]
+async fn an_event_that_was_not_sent_comes_again_and_that_was_no_attempt() {
+    let fixture = fixture(0).await;
+    fixture.hear("a", "unsent").await;
+    fixture.ended("forwarded", 1).await;
+    assert_eq!(*fixture.forwarded.borrow(), [0; 3].map(|attempts| ("unsent".to_owned(), attempts)));
+    fixture.ended("postponed", 2).await;
+}
+
+#[actix::test]
+async fn an_event_that_no_ledger_takes_any_more_is_counted() {
+    let fixture = fixture(0).await;
+    fixture.ledger.close().await;
+    fixture.hear("a", "lost").await;
+    let series = r#"cuecard_dropped_total{actor="feedback_logger",reason="not_stored"}"#;
+    until(series, || fixture.bench.metric(series) == 1).await;
+}
+
+#[actix::test]
 async fn an_event_that_cxone_never_takes_is_set_aside_and_the_next_goes_on() {
     let fixture = fixture(0).await;
     fixture.hear("a", "unwanted").await;
@@ -176,7 +198,7 @@ async fn an_event_that_cxone_never_takes_is_set_aside_and_the_next_goes_on() {
     fixture.ended("forwarded", 1).await;
     fixture.ended("set_aside", 1).await;
     assert_eq!(fixture.forwarded(), ["unwanted", "next"]);
-    assert_eq!(fixture.pending().await, 0);
+    assert_eq!(fixture.pending(), 0);
     let series = r#"cuecard_dropped_total{actor="feedback_logger",reason="set_aside"}"#;
     assert_eq!(fixture.bench.metric(series), 1);
 }
@@ -190,7 +212,7 @@ async fn what_an_earlier_process_stored_is_forwarded() {
         earlier.forwarded().len() == 1 && earlier.bench.cell.report().in_flight == 1
     })
     .await;
-    assert_eq!(earlier.pending().await, 2);
+    assert_eq!(earlier.pending(), 2);
     // As a process does that is killed: nothing is settled any more.
     earlier.ledger.close().await;
     let Fixture { directory, .. } = earlier;
@@ -199,7 +221,7 @@ async fn what_an_earlier_process_stored_is_forwarded() {
     later.gates.open("slow-1");
     later.ended("forwarded", 2).await;
     assert_eq!(later.forwarded(), ["slow-1", "after"]);
-    assert_eq!(later.pending().await, 0);
+    assert_eq!(later.pending(), 0);
 }
 
 /// The bad event makes the actor panic; two wait behind it in the inbox, and another is being forwarded.
@@ -217,7 +239,7 @@ async fn a_panic_costs_the_event_in_hand_and_no_other() {
     fixture.ended("forwarded", 3).await;
     fixture.ended("set_aside", 1).await;
     assert_eq!(fixture.forwarded().iter().filter(|insight| *insight == "bad").count(), 1, "never tried again");
-    assert_eq!(fixture.pending().await, 0);
+    assert_eq!(fixture.pending(), 0);
     fixture.bench.assert_recovered(&fixture.logger);
 }
 

@@ -1,30 +1,44 @@
 //! Which delivery goes out next: one lane for each profile, one push at a time for each interaction. Of what was heard
-//! only the newest waits; what a caller waits for is never replaced. No actor and no I/O in here.
+//! only the newest waits; what a caller waits for is never replaced. A lane that is full takes no more: a tenant whose
+//! CXone is slow fills its own and nobody else's. No actor and no I/O in here.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::messages::{Delivery, InteractionKey, ProfileName};
+use crate::messages::{Delivery, InteractionKey, Outcome, ProfileName};
 use crate::supervision::{Keyed, Recovery};
 
 /// All lanes.
 pub(super) struct Lanes {
-    in_flight: usize,
+    width: LaneWidth,
     by_profile: HashMap<ProfileName, Lane>,
     /// Which utterance of an interaction was queued last. What is forgotten here costs no delivery.
     newest: Keyed<InteractionKey, Option<Place>>,
-    /// The deliveries of an interaction that wait, oldest first; at most one for each permit of the admission.
+    /// The deliveries of an interaction that wait, oldest first.
     waiting: HashMap<InteractionKey, VecDeque<Delivery>>,
+    /// How many wait in all lanes, for whoever watches.
+    depth: Arc<AtomicUsize>,
     /// Interactions with a push under way.
     pushing: HashSet<InteractionKey>,
 }
 
+/// What one profile may have.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneWidth {
+    /// Pushes under way at once.
+    pub in_flight: usize,
+    /// Deliveries that may wait for one of these to end.
+    pub waiting: usize,
+}
+
 struct Lane {
     order: VecDeque<InteractionKey>,
+    waiting: usize,
     permits: Arc<Semaphore>,
 }
 
@@ -41,32 +55,45 @@ pub(super) enum Next {
 }
 
 impl Lanes {
-    pub(super) fn new(in_flight: usize, conversations: usize) -> Self {
+    pub(super) fn new(width: LaneWidth, conversations: usize) -> Self {
         Self {
-            in_flight,
+            width,
             by_profile: HashMap::new(),
             newest: Keyed::new(conversations),
             waiting: HashMap::new(),
+            depth: Arc::default(),
             pushing: HashSet::new(),
         }
     }
 
-    /// Queues a delivery; returns the one that a newer one makes pointless, which may be itself.
-    pub(super) fn queue(&mut self, delivery: Delivery, now: Instant) -> Option<Delivery> {
+    /// Measures how much waits.
+    pub(super) fn depth(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let depth = Arc::clone(&self.depth);
+        move || depth.load(Relaxed)
+    }
+
+    /// Queues a delivery. Returns what ends by that, which may be itself: the one that a newer one makes pointless, or
+    /// the one for which the lane has no room.
+    pub(super) fn queue(&mut self, delivery: Delivery, now: Instant) -> Option<(Delivery, Outcome)> {
         let key = delivery.item.key.clone();
         let is_heard = !delivery.ticket.has_caller();
         if is_heard && !self.is_newest(&delivery, now) {
-            return Some(delivery);
+            return Some((delivery, Outcome::Replaced));
         }
-        let waiting = self.waiting.entry(key.clone()).or_default();
-        let is_first = waiting.is_empty();
-        let older = waiting.iter().position(|waits| is_heard && !waits.ticket.has_caller());
-        let older = older.and_then(|position| waiting.remove(position));
-        waiting.push_back(delivery);
-        if is_first && !self.pushing.contains(&key) {
-            self.lane(&key.profile).order.push_back(key);
+        let has_place = self.waiting.contains_key(&key) || self.pushing.contains(&key);
+        let older = if is_heard { self.take_where(&key, |waits| !waits.ticket.has_caller()) } else { None };
+        let most = self.width.waiting;
+        let lane = self.lane(&key.profile);
+        if lane.waiting >= most {
+            return Some((delivery, Outcome::Shed));
         }
-        older
+        lane.waiting += 1;
+        if !has_place {
+            lane.order.push_back(key.clone());
+        }
+        self.depth.fetch_add(1, Relaxed);
+        self.waiting.entry(key).or_default().push_back(delivery);
+        older.map(|older| (older, Outcome::Replaced))
     }
 
     fn is_newest(&mut self, delivery: &Delivery, now: Instant) -> bool {
@@ -79,14 +106,16 @@ impl Lanes {
         is_newest
     }
 
-    /// The next delivery of an interaction.
-    fn take(&mut self, key: &InteractionKey) -> Option<Delivery> {
+    /// The oldest delivery of an interaction that is meant.
+    fn take_where(&mut self, key: &InteractionKey, is_meant: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
         let waiting = self.waiting.get_mut(key)?;
-        let next = waiting.pop_front();
+        let taken = waiting.remove(waiting.iter().position(is_meant)?)?;
         if waiting.is_empty() {
             self.waiting.remove(key);
         }
-        next
+        self.depth.fetch_sub(1, Relaxed);
+        self.lane(&key.profile).waiting -= 1;
+        Some(taken)
     }
 
     /// The next delivery of the profile, as long as its lane has room.
@@ -98,7 +127,7 @@ impl Lanes {
             if self.pushing.contains(&key) {
                 continue;
             }
-            match self.take(&key) {
+            match self.take_where(&key, |_| true) {
                 Some(delivery) if delivery.item.is_expired(now) => {
                     if self.waiting.contains_key(&key) {
                         self.lane(&key.profile).order.push_back(key);
@@ -140,9 +169,11 @@ impl Lanes {
     }
 
     fn lane(&mut self, profile: &ProfileName) -> &mut Lane {
-        let in_flight = self.in_flight;
-        self.by_profile
-            .entry(profile.clone())
-            .or_insert_with(|| Lane { order: VecDeque::new(), permits: Arc::new(Semaphore::new(in_flight)) })
+        let permits = self.width.in_flight;
+        self.by_profile.entry(profile.clone()).or_insert_with(|| Lane {
+            order: VecDeque::new(),
+            waiting: 0,
+            permits: Arc::new(Semaphore::new(permits)),
+        })
     }
 }

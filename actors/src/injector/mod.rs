@@ -1,8 +1,9 @@
 //! Injector: from cards to CXone's desktop.
 //!
 //! Takes [`Delivery`], ends each question. One lane per profile with a bounded number of pushes, one per interaction at
-//! a time, so that cards never overtake each other and one tenant's trouble holds no other tenant up. What waits
-//! is the newest of its interaction, and goes out only while it is fresh.
+//! a time, so that cards never overtake each other and one tenant's trouble holds no other tenant up: what enters a
+//! lane gives its permit back, and a lane holds only so many. What waits is the newest of its interaction, and goes
+//! out only while it is fresh.
 
 mod lanes;
 
@@ -16,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+pub use lanes::LaneWidth;
 use lanes::{Lanes, Next};
 
 use crate::inbox::Inbox;
@@ -41,8 +43,8 @@ pub struct InjectorDeps {
     pub record: RecordDelivery,
     /// Told of cards that never reached the screen.
     pub not_shown: Rc<dyn Fn(NotShown)>,
-    /// Pushes of one profile under way at once.
-    pub in_flight: usize,
+    /// What one profile may have waiting and under way.
+    pub width: LaneWidth,
     /// Conversations kept track of at most.
     pub conversations: usize,
     /// How long an idle conversation is kept track of.
@@ -85,12 +87,7 @@ struct NotShownNotice {
 
 impl NotShownNotice {
     fn new(delivery: &Delivery, deps: &InjectorDeps) -> Self {
-        let message = NotShown {
-            key: delivery.item.key.clone(),
-            utterance_number: delivery.item.utterance_number,
-            article_ids: delivery.content.article_ids(),
-        };
-        Self { message: Some(message), tell: Rc::clone(&deps.not_shown) }
+        Self { message: Some(NotShown::of(delivery)), tell: Rc::clone(&deps.not_shown) }
     }
 
     fn were_shown(mut self) {
@@ -109,7 +106,9 @@ impl Drop for NotShownNotice {
 impl Injector {
     /// An Injector with nothing to push.
     pub fn new(deps: InjectorDeps) -> Self {
-        Self { lanes: Lanes::new(deps.in_flight, deps.conversations), deps }
+        let lanes = Lanes::new(deps.width, deps.conversations);
+        deps.cell.measure_queue(lanes.depth());
+        Self { deps, lanes }
     }
 
     /// Starts what the lane of this profile has room for.
@@ -182,10 +181,11 @@ impl Supervised for Injector {
 }
 
 impl StreamHandler<Delivery> for Injector {
-    fn handle(&mut self, delivery: Delivery, context: &mut Self::Context) {
+    fn handle(&mut self, mut delivery: Delivery, context: &mut Self::Context) {
         let profile = delivery.item.key.profile.clone();
-        if let Some(older) = self.lanes.queue(delivery, Instant::now()) {
-            self.end_unsent(older, Outcome::Replaced);
+        delivery.ticket.give_permit_back();
+        if let Some((unsent, outcome)) = self.lanes.queue(delivery, Instant::now()) {
+            self.end_unsent(unsent, outcome);
         }
         self.start_ready(&profile, context);
     }

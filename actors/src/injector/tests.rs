@@ -64,7 +64,7 @@ fn fixture(expected_panics: u64) -> Fixture {
             std::future::ready(()).boxed_local()
         }),
         not_shown: Rc::new(move |message| untold.borrow_mut().push(message)),
-        in_flight: 2,
+        width: LaneWidth { in_flight: 2, waiting: 5 },
         conversations: 100,
         forget_after: Duration::from_mins(15),
         cell: Arc::clone(&bench.cell),

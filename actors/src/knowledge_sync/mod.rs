@@ -8,11 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use cuecard_cxone::backoff::Backoff;
 use futures_util::future::LocalBoxFuture;
 
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::supervision::{ActorCell, Timer};
 use crate::telemetry::{KnowledgePolled, Metrics, PollResult};
+
+/// The first wait after a poll that failed; it doubles up to the interval.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// How a poll ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +50,7 @@ pub struct Refresh;
 pub struct KnowledgeSyncDeps {
     /// Polls once and puts what changed in service.
     pub sync: Sync,
-    /// From the end of one poll to the next.
+    /// From the end of one poll to the next, and the longest wait after polls that failed.
     pub interval: Duration,
     /// Where it says whether there are articles.
     pub health: Arc<ProfileHealth>,
@@ -63,6 +67,8 @@ pub struct KnowledgeSync {
     is_polling: bool,
     /// Somebody asked for another poll meanwhile.
     again: bool,
+    /// Polls in a row that failed.
+    num_failures: u32,
     timer: Option<Timer>,
 }
 
@@ -86,7 +92,7 @@ impl Drop for EndNotice {
 impl KnowledgeSync {
     /// A `KnowledgeSync` that polls as soon as it starts.
     pub fn new(deps: KnowledgeSyncDeps) -> Self {
-        Self { deps, is_polling: false, again: false, timer: None }
+        Self { deps, is_polling: false, again: false, num_failures: 0, timer: None }
     }
 
     fn poll(&mut self, context: &mut Context<Self>) {
@@ -101,6 +107,22 @@ impl KnowledgeSync {
             notice.result = polling.await;
             drop((notice, in_flight));
         });
+    }
+
+    /// What failed may be well again soon: the tenant, the token endpoint, another writer's lock. What was refused needs
+    /// somebody to mend it. Half of the step at least, so that many instances spread out and none hammers.
+    fn wait_after(&mut self, result: &Result<Synced, SyncError>) -> Duration {
+        if std::mem::take(&mut self.again) {
+            return Duration::ZERO;
+        }
+        let interval = self.deps.interval;
+        if !matches!(result, Err(SyncError::Failed(_))) {
+            self.num_failures = 0;
+            return interval;
+        }
+        self.num_failures = self.num_failures.saturating_add(1);
+        let step = Backoff::new(FIRST_RETRY, interval).step(self.num_failures);
+        step.mul_f64(rand::random_range(0.5..=1.0))
     }
 
     fn tell(&self, result: &Result<Synced, SyncError>) {
@@ -152,7 +174,7 @@ impl Handler<Polled> for KnowledgeSync {
     fn handle(&mut self, Polled(result): Polled, context: &mut Self::Context) {
         self.is_polling = false;
         self.tell(&result);
-        let wait = if std::mem::take(&mut self.again) { Duration::ZERO } else { self.deps.interval };
+        let wait = self.wait_after(&result);
         self.timer = Some(Timer::start(wait, context, Self::poll));
     }
 }

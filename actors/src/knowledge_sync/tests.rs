@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use futures_util::FutureExt;
-use tokio::time::{advance, pause};
+use tokio::time::{Instant, advance, pause};
 
 use super::*;
 use crate::messages::ProfileName;
@@ -168,7 +168,25 @@ async fn a_poll_whose_task_panics_counts_as_failed_and_the_next_one_comes() {
     fixture.polled(1).await;
     fixture.ended().await;
     assert_eq!(fixture.counted("failed"), 1);
-    advance(INTERVAL).await;
+    advance(FIRST_RETRY).await;
     fixture.polled(2).await;
     assert_eq!((fixture.bench.cell.panics(), fixture.bench.cell.restarts()), (1, 0));
+}
+
+#[actix::test]
+async fn a_poll_that_failed_is_tried_again_after_a_wait_that_doubles_up_to_the_interval() {
+    let fixture = fixture(0, (0..12).map(|_| failed("no answer")));
+    let mut longest = FIRST_RETRY;
+    for number in 1..=12 {
+        fixture.polled(number).await;
+        fixture.ended().await;
+        let ended = Instant::now();
+        fixture.polled(number + 1).await;
+        let waited = ended.elapsed();
+        assert!(waited >= longest / 2 && waited <= longest + Duration::from_millis(100), "{number}: {waited:?}");
+        longest = (longest * 2).min(INTERVAL);
+    }
+    fixture.ended().await;
+    advance(JUST_BEFORE).await;
+    assert_eq!(fixture.script.num_polls(), 13, "a poll that went well ends the hurry");
 }

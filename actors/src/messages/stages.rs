@@ -77,6 +77,17 @@ pub struct NotShown {
     pub article_ids: Vec<String>,
 }
 
+impl NotShown {
+    /// What is to be said where this delivery comes to nothing.
+    pub fn of(delivery: &Delivery) -> Self {
+        Self {
+            key: delivery.item.key.clone(),
+            utterance_number: delivery.item.utterance_number,
+            article_ids: delivery.content.article_ids(),
+        }
+    }
+}
+
 impl fmt::Debug for Delivery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {

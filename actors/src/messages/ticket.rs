@@ -102,10 +102,16 @@ impl Ticket {
         }
     }
 
-    /// Hands over the admission permit, which is given back when the ticket ends.
+    /// Hands over the admission permit, which is given back when the ticket ends, or before.
     pub fn admit(&mut self, permit: OwnedSemaphorePermit) {
         self.permit = Some(permit);
         self.leave(Stage::Admission);
+    }
+
+    /// Gives the permit back: the service has nothing more to do, and what now waits for one tenant's CXone must take
+    /// no place from the questions of others.
+    pub fn give_permit_back(&mut self) {
+        self.permit = None;
     }
 
     /// Notes that a stage is done; the time since the one before counts for it.

@@ -44,6 +44,12 @@ pub struct InteractionKey {
     pub interaction: InteractionId,
 }
 
+impl fmt::Display for InteractionKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.profile, self.interaction)
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,7 +1,7 @@
 //! What is known of one actor, in atomics that anybody may read without asking the actor.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -47,7 +47,7 @@ pub struct ActorCell {
     in_poll_since_ns: AtomicU64,
     last_progress_ns: AtomicU64,
     last_error: Mutex<Option<String>>,
-    queue_depth: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
+    queues: Mutex<Vec<Box<dyn Fn() -> usize + Send + Sync>>>,
 }
 
 /// A reading of a cell.
@@ -63,7 +63,7 @@ pub struct ActorReport {
     pub panics: u64,
     /// Where the last panic was.
     pub last_error: Option<String>,
-    /// Items waiting in its inbox.
+    /// Items waiting in its inbox, and behind it for their turn.
     pub queue_depth: usize,
     /// Pieces of work that run outside the actor and report back to it.
     pub in_flight: usize,
@@ -89,7 +89,7 @@ impl ActorCell {
             in_poll_since_ns: AtomicU64::new(0),
             last_progress_ns: AtomicU64::new(0),
             last_error: Mutex::new(None),
-            queue_depth: OnceLock::new(),
+            queues: Mutex::default(),
         })
     }
 
@@ -113,9 +113,9 @@ impl ActorCell {
         self.restarts.load(Relaxed)
     }
 
-    /// Says how the actor's inbox is measured; the first call counts.
+    /// Says how a queue of the actor is measured: its inbox, and where it keeps work waiting behind that.
     pub fn measure_queue(&self, depth: impl Fn() -> usize + Send + Sync + 'static) {
-        let _ = self.queue_depth.set(Box::new(depth));
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(depth));
     }
 
     /// Counts a piece of work as in flight until the guard is dropped. Where the work runs in a task of its own, a
@@ -135,12 +135,16 @@ impl ActorCell {
             restarts: self.restarts(),
             panics: self.panics(),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            queue_depth: self.queue_depth.get().map_or(0, |depth| depth()),
+            queue_depth: self.queue_depth(),
             in_flight: self.in_flight.load(Relaxed),
             busy_seconds: seconds(self.busy_ns.load(Relaxed)),
             in_handler_seconds: (in_poll_since > 0).then(|| seconds(now.saturating_sub(in_poll_since))),
             idle_seconds: seconds(now.saturating_sub(self.last_progress_ns.load(Relaxed))),
         }
+    }
+
+    fn queue_depth(&self) -> usize {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|depth| depth()).sum()
     }
 
     pub(super) fn set_state(&self, state: ActorState) {

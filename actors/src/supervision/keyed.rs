@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const PANIC_WINDOW: Duration = Duration::from_mins(1);
 
 /// A bounded map whose entries are only touched one at a time and under a note of which one.
-pub struct Keyed<K, V> {
+pub(crate) struct Keyed<K, V> {
     entries: HashMap<K, Entry<V>>,
     in_hand: Option<K>,
     panics: VecDeque<(Instant, K)>,
@@ -24,7 +24,7 @@ struct Entry<V> {
 
 /// What a restart did to the entries.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Recovery<K> {
+pub(crate) enum Recovery<K> {
     /// No entry was in hand; nothing is lost.
     Kept,
     /// The entry in hand is gone.
@@ -37,13 +37,13 @@ pub enum Recovery<K> {
 
 impl<K: Clone + Eq + Hash, V: Default> Keyed<K, V> {
     /// An empty map that holds at most `capacity` entries.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self { entries: HashMap::new(), in_hand: None, panics: VecDeque::new(), capacity }
     }
 
     /// Calls `work` with the entry of `key`, made if it is not there, while the key is noted as in hand.
     /// A full map gives up the entry that was used longest ago, and returns its key.
-    pub fn with<R>(&mut self, key: &K, now: Instant, work: impl FnOnce(&mut V) -> R) -> (R, Option<K>) {
+    pub(crate) fn with<R>(&mut self, key: &K, now: Instant, work: impl FnOnce(&mut V) -> R) -> (R, Option<K>) {
         let evicted = if self.entries.contains_key(key) { None } else { self.make_room() };
         self.in_hand = Some(key.clone());
         let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry { value: V::default(), last_used: now });
@@ -54,39 +54,34 @@ impl<K: Clone + Eq + Hash, V: Default> Keyed<K, V> {
     }
 
     /// Whether there is an entry of this key.
-    pub fn contains(&self, key: &K) -> bool {
+    pub(crate) fn contains(&self, key: &K) -> bool {
         self.entries.contains_key(key)
     }
 
     /// Forgets an entry.
-    pub fn remove(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.entries.remove(key).map(|entry| entry.value)
     }
 
     /// Forgets every entry that was not used for `idle`; returns how many.
-    pub fn evict_idle(&mut self, now: Instant, idle: Duration) -> usize {
+    pub(crate) fn evict_idle(&mut self, now: Instant, idle: Duration) -> usize {
         let before = self.entries.len();
         self.entries.retain(|_, entry| now.duration_since(entry.last_used) < idle);
         before - self.entries.len()
     }
 
     /// All entries, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, entry)| (key, &entry.value))
     }
 
     /// Number of entries.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Called after a panic: drops what may be half changed.
-    pub fn recover(&mut self, now: Instant) -> Recovery<K> {
+    pub(crate) fn recover(&mut self, now: Instant) -> Recovery<K> {
         let Some(in_hand) = self.in_hand.take() else { return Recovery::Kept };
         self.panics.retain(|(time, _)| now.duration_since(*time) < PANIC_WINDOW);
         self.panics.push_back((now, in_hand.clone()));
@@ -165,7 +160,7 @@ mod tests {
         keyed.recover(now);
         panic_on(&mut keyed, "b");
         assert_eq!(keyed.recover(now), Recovery::Cleared);
-        assert!(keyed.is_empty());
+        assert_eq!(keyed.len(), 0);
         panic_on(&mut keyed, "c");
         assert_eq!(keyed.recover(now), Recovery::Escalate);
         panic_on(&mut keyed, "d");

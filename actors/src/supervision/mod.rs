@@ -16,7 +16,7 @@ mod timer;
 
 pub use cell::{ActorCell, ActorReport, ActorState, InFlight};
 pub use escalation::{Escalation, Escalations, escalations};
-pub use keyed::{Keyed, Recovery};
+pub(crate) use keyed::{Keyed, Recovery};
 pub use panics::log_panics;
 pub use policy::RestartPolicy;
 pub use supervised::{Restartable, supervise};

@@ -11,7 +11,7 @@ pub enum FrameFate {
     Binary,
     /// Text that can't be read.
     Malformed,
-    /// An id that is missing or not safe.
+    /// An id that is empty, too long, or of characters that are not safe.
     BadId,
     /// Larger than the limit.
     TooLarge,
@@ -47,18 +47,21 @@ pub enum DropReason {
     Unfinished,
     /// `FeedbackLogger`: CXone will never take this event.
     FeedbackSetAside,
+    /// `FeedbackLogger`: an event that no ledger takes any more.
+    FeedbackNotStored,
     /// Injector: the record of a delivery that the ledger would not take.
     DeliveryUnrecorded,
 }
 
 impl DropReason {
     /// Every reason; metrics start each at 0.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NoInteraction,
         Self::WindowLost,
         Self::WindowEvicted,
         Self::Unfinished,
         Self::FeedbackSetAside,
+        Self::FeedbackNotStored,
         Self::DeliveryUnrecorded,
     ];
 
@@ -70,6 +73,7 @@ impl DropReason {
             Self::WindowEvicted => "window_evicted",
             Self::Unfinished => "unfinished",
             Self::FeedbackSetAside => "set_aside",
+            Self::FeedbackNotStored => "not_stored",
             Self::DeliveryUnrecorded => "unrecorded",
         }
     }
@@ -78,7 +82,7 @@ impl DropReason {
     pub fn actor(self) -> &'static str {
         match self {
             Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
-            Self::FeedbackSetAside => "feedback_logger",
+            Self::FeedbackSetAside | Self::FeedbackNotStored => "feedback_logger",
             Self::DeliveryUnrecorded => "injector",
         }
     }

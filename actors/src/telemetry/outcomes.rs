@@ -15,11 +15,6 @@ impl Telemetry {
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics }
     }
-
-    /// The metrics, for events of other kinds.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
 }
 
 impl OutcomeSink for Telemetry {

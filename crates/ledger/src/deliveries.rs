@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::acceptance::{Acceptance, AcceptanceChange};
 use crate::microseconds::Microseconds;
+use crate::totals::{Acceptance, Change};
 use crate::writer::Write;
 use crate::{Ledger, LedgerError};
 
@@ -61,16 +61,12 @@ impl Deliveries {
 
     /// How the cards were received so far; asks no database.
     pub fn acceptance(&self) -> Acceptance {
-        self.ledger.acceptance.get()
+        self.ledger.totals.acceptance()
     }
 }
 
 impl Delivery {
-    pub(crate) async fn insert(
-        &self,
-        change: &mut AcceptanceChange,
-        connection: &mut SqliteConnection,
-    ) -> sqlx::Result<()> {
+    pub(crate) async fn insert(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let inserted = sqlx::query(
             "INSERT INTO deliveries
                  (id, decision, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms)

@@ -18,9 +18,17 @@ pub enum LedgerError {
     /// The ledger was closed; a write that was under way is not confirmed.
     #[error("the ledger is closed")]
     Closed,
+    /// A write that was under way is not confirmed.
+    #[error("the ledger's writer is gone, by a panic that the log names; start the service anew")]
+    WriterGone,
 }
 
 impl LedgerError {
+    /// Whether trying again is no use.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Closed | Self::WriterGone)
+    }
+
     pub(crate) fn read(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolClosed => Self::Closed,

@@ -8,11 +8,16 @@ use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use crate::acceptance::AcceptanceChange;
 use crate::deliveries::LATEST_DELIVERY;
 use crate::microseconds::Microseconds;
+use crate::totals::Change;
 use crate::writer::Write;
 use crate::{Ledger, LedgerError};
+
+/// The states of an event, as the schema has them.
+const PENDING: &str = "pending";
+const DELIVERED: &str = "delivered";
+const SET_ASIDE: &str = "set_aside";
 
 /// What an agent did with a card. Times are kept to the microsecond.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -47,7 +52,18 @@ pub struct PendingFeedback {
 #[derive(Debug)]
 pub(crate) enum FeedbackWrite {
     Store(NewFeedback),
-    Attempted { id: FeedbackId, state: &'static str, retry_at: Option<Timestamp>, reason: Option<String> },
+    Attempted(Attempted),
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub(crate) struct Attempted {
+    id: FeedbackId,
+    state: &'static str,
+    /// 0 where it was not even sent.
+    attempts: u32,
+    retry_at: Option<Timestamp>,
+    reason: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -84,35 +100,34 @@ impl FeedbackQueue {
 
     /// CXone took the event.
     pub async fn delivered(&self, id: FeedbackId) -> Result<(), LedgerError> {
-        self.attempted(id, "delivered", None, None).await
+        self.attempted(Attempted { id, state: DELIVERED, attempts: 1, retry_at: None, reason: None }).await
     }
 
     /// The attempt failed for `reason`; the event is not due again before `at`.
     pub async fn retry_at(&self, id: FeedbackId, at: Timestamp, reason: &str) -> Result<(), LedgerError> {
-        self.attempted(id, "pending", Some(at), Some(reason.to_owned())).await
+        let (retry_at, reason) = (Some(at), Some(reason.to_owned()));
+        self.attempted(Attempted { id, state: PENDING, attempts: 1, retry_at, reason }).await
+    }
+
+    /// The event was not sent for `reason`, which counts as no attempt; it is not due again before `at`.
+    pub async fn put_off(&self, id: FeedbackId, at: Timestamp, reason: &str) -> Result<(), LedgerError> {
+        let (retry_at, reason) = (Some(at), Some(reason.to_owned()));
+        self.attempted(Attempted { id, state: PENDING, attempts: 0, retry_at, reason }).await
     }
 
     /// CXone will never take the event: it is kept with its `reason`, and the next one goes on.
     pub async fn set_aside(&self, id: FeedbackId, reason: &str) -> Result<(), LedgerError> {
-        self.attempted(id, "set_aside", None, Some(reason.to_owned())).await
+        let reason = Some(reason.to_owned());
+        self.attempted(Attempted { id, state: SET_ASIDE, attempts: 1, retry_at: None, reason }).await
     }
 
-    pub async fn pending_count(&self, profile: &str) -> Result<u64, LedgerError> {
-        sqlx::query_scalar("SELECT COUNT(*) FROM feedback WHERE state = 'pending' AND profile = ?1")
-            .bind(profile)
-            .fetch_one(&self.ledger.readers)
-            .await
-            .map_err(LedgerError::read)
+    /// Events of a profile that are not settled; asks no database.
+    pub fn pending_count(&self, profile: &str) -> u64 {
+        self.ledger.totals.pending(profile)
     }
 
-    async fn attempted(
-        &self,
-        id: FeedbackId,
-        state: &'static str,
-        retry_at: Option<Timestamp>,
-        reason: Option<String>,
-    ) -> Result<(), LedgerError> {
-        self.write(FeedbackWrite::Attempted { id, state, retry_at, reason }).await.map(drop)
+    async fn attempted(&self, attempted: Attempted) -> Result<(), LedgerError> {
+        self.write(FeedbackWrite::Attempted(attempted)).await.map(drop)
     }
 
     async fn write(&self, write: FeedbackWrite) -> Result<i64, LedgerError> {
@@ -122,31 +137,38 @@ impl FeedbackQueue {
 
 impl FeedbackWrite {
     /// The id of the event.
-    pub(crate) async fn apply(
-        &self,
-        change: &mut AcceptanceChange,
-        connection: &mut SqliteConnection,
-    ) -> sqlx::Result<i64> {
-        let (id, state, retry_at, reason) = match self {
-            Self::Store(feedback) => return feedback.insert(change, connection).await,
-            Self::Attempted { id, state, retry_at, reason } => (id, state, retry_at, reason),
-        };
-        sqlx::query(
-            "UPDATE feedback SET state = ?2, attempts = attempts + 1, retry_at_us = ?3, reason = ?4
-             WHERE id = ?1 AND state = 'pending'",
+    pub(crate) async fn apply(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+        match self {
+            Self::Store(feedback) => feedback.insert(change, connection).await,
+            Self::Attempted(attempted) => attempted.apply(change, connection).await,
+        }
+    }
+}
+
+impl Attempted {
+    async fn apply(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+        let profile: Option<String> = sqlx::query_scalar(
+            "UPDATE feedback SET state = ?2, attempts = attempts + ?3, retry_at_us = ?4, reason = ?5
+             WHERE id = ?1 AND state = 'pending' RETURNING profile",
         )
-        .bind(id)
-        .bind(*state)
-        .bind(retry_at.map(Microseconds::from))
-        .bind(reason)
-        .execute(connection)
+        .bind(self.id)
+        .bind(self.state)
+        .bind(self.attempts)
+        .bind(self.retry_at.map(Microseconds::from))
+        .bind(&self.reason)
+        .fetch_optional(connection)
         .await?;
-        Ok(id.0)
+        if let Some(profile) = profile
+            && self.state != PENDING
+        {
+            change.settled(profile);
+        }
+        Ok(self.id.0)
     }
 }
 
 impl NewFeedback {
-    async fn insert(&self, change: &mut AcceptanceChange, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    async fn insert(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
         let statement = format!(
             "INSERT INTO feedback (profile, interaction, insight, action, accepted, heard_at_us, delivery)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ({LATEST_DELIVERY})) RETURNING id, delivery"
@@ -160,6 +182,7 @@ impl NewFeedback {
             .bind(Microseconds::from(self.heard_at))
             .fetch_one(&mut *connection)
             .await?;
+        change.waits(&self.profile);
         if let Some(delivery) = delivery {
             change.judged((id, delivery, &self.insight), self.accepted, connection).await?;
         }

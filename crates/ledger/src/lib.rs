@@ -8,25 +8,26 @@
 //! All writes pass through the one connection of [`writer`], reads through a small pool of read-only ones.
 //! Each kind of record has a module and a handle of its own ([`FeedbackQueue`], [`Deliveries`],
 //! [`Rankings`]).
-//! On failure every call answers a [`LedgerError`]; nothing is half written.
+//! On failure every call answers a [`LedgerError`]; nothing is half written. A writer that is gone is told by
+//! [`Ledger::writer_gone`].
 
-mod acceptance;
 mod deliveries;
 mod error;
 mod feedback;
 mod microseconds;
 mod opening;
 mod rankings;
+mod totals;
 mod writer;
 
-pub use acceptance::Acceptance;
 pub use deliveries::{DeliveredCard, Deliveries, Delivery};
 pub use error::LedgerError;
 pub use feedback::{FeedbackId, FeedbackQueue, NewFeedback, PendingFeedback};
 pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus, Rankings, RecordedRanking};
+pub use totals::Acceptance;
 
-use acceptance::AcceptanceTotals;
 use sqlx::SqlitePool;
+use totals::Totals;
 use writer::Writer;
 
 /// A handle to an open ledger; clones are cheap and share the file.
@@ -34,7 +35,7 @@ use writer::Writer;
 pub struct Ledger {
     readers: SqlitePool,
     writer: Writer,
-    acceptance: AcceptanceTotals,
+    totals: Totals,
 }
 
 impl Ledger {
@@ -43,9 +44,9 @@ impl Ledger {
     /// Must be called inside a tokio runtime, on which the writer then runs.
     pub async fn open(url: &str) -> Result<Self, LedgerError> {
         let (mut connection, readers) = opening::open(url).await?;
-        let acceptance = AcceptanceTotals::open(&mut connection).await.map_err(LedgerError::read)?;
-        let writer = Writer::spawn(connection, acceptance.clone());
-        Ok(Self { readers, writer, acceptance })
+        let totals = Totals::open(&mut connection).await.map_err(LedgerError::read)?;
+        let writer = Writer::spawn(connection, totals.clone());
+        Ok(Self { readers, writer, totals })
     }
 
     /// The queue of what agents did with cards.
@@ -61,6 +62,12 @@ impl Ledger {
     /// The record of rankings and of clicks on their snippets.
     pub fn rankings(&self) -> Rankings {
         Rankings::new(self.clone())
+    }
+
+    /// Waits until the writer is gone without having been told to end; pending for ever after an ordered close. Nothing
+    /// can be stored from then on: only a new process helps.
+    pub async fn writer_gone(&self) {
+        self.writer.gone().await;
     }
 
     /// Finishes the writes that wait and folds the log into the file; every handle answers

@@ -6,15 +6,16 @@
 
 use std::slice;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{Connection, SqliteConnection, error::ErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::LedgerError;
-use crate::acceptance::{AcceptanceChange, AcceptanceTotals};
 use crate::deliveries::Delivery;
 use crate::feedback::FeedbackWrite;
 use crate::rankings::{RankingBatch, RankingWrite};
+use crate::totals::{Change, Totals};
 
 /// Holds several commits' worth, so that the writer never waits for its callers to be scheduled.
 const QUEUE_CAPACITY: usize = 1024;
@@ -44,24 +45,39 @@ struct Job {
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     requests: mpsc::Sender<Request>,
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Writer {
-    pub(crate) fn spawn(connection: SqliteConnection, acceptance: AcceptanceTotals) -> Self {
+    pub(crate) fn spawn(connection: SqliteConnection, totals: Totals) -> Self {
         let (requests, received) = mpsc::channel(QUEUE_CAPACITY);
-        tokio::spawn(run(connection, acceptance, received));
-        Self { requests }
+        tokio::spawn(run(connection, totals, received));
+        Self { requests, is_closed: Arc::default() }
     }
 
     /// Returns when the write is durable. A caller that stops waiting does not take its write back.
     pub(crate) async fn write(&self, write: Write) -> Result<i64, LedgerError> {
         let (reply, answer) = oneshot::channel();
         let request = Request::Write(Job { write, reply });
-        self.requests.send(request).await.map_err(|_| LedgerError::Closed)?;
-        answer.await.map_err(|_| LedgerError::Closed)?
+        self.requests.send(request).await.map_err(|_| self.absent())?;
+        answer.await.map_err(|_| self.absent())?
+    }
+
+    /// Why there is nobody to write.
+    fn absent(&self) -> LedgerError {
+        if self.is_closed.load(Ordering::Acquire) { LedgerError::Closed } else { LedgerError::WriterGone }
+    }
+
+    /// Waits until the writer is gone without having been closed.
+    pub(crate) async fn gone(&self) {
+        self.requests.closed().await;
+        if self.is_closed.load(Ordering::Acquire) {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(crate) async fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
         let (reply, closed) = oneshot::channel();
         if self.requests.send(Request::Close(reply)).await.is_ok() {
             // An error says that the writer is gone, which is what was asked for.
@@ -71,7 +87,7 @@ impl Writer {
 }
 
 /// Ends when every handle is dropped, or closed and the queue empty.
-async fn run(mut connection: SqliteConnection, acceptance: AcceptanceTotals, mut requests: mpsc::Receiver<Request>) {
+async fn run(mut connection: SqliteConnection, totals: Totals, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::with_capacity(MAX_WRITES_PER_COMMIT);
     let mut closing = Vec::new();
     while requests.recv_many(&mut batch, MAX_WRITES_PER_COMMIT).await > 0 {
@@ -86,7 +102,7 @@ async fn run(mut connection: SqliteConnection, acceptance: AcceptanceTotals, mut
             }
         }
         if !jobs.is_empty() {
-            settle(&mut connection, &acceptance, jobs).await;
+            settle(&mut connection, &totals, jobs).await;
         }
     }
     if let Err(error) = connection.close().await {
@@ -97,12 +113,12 @@ async fn run(mut connection: SqliteConnection, acceptance: AcceptanceTotals, mut
     }
 }
 
-async fn settle(connection: &mut SqliteConnection, acceptance: &AcceptanceTotals, jobs: Vec<Job>) {
-    match commit(connection, acceptance, &jobs).await {
+async fn settle(connection: &mut SqliteConnection, totals: &Totals, jobs: Vec<Job>) {
+    match commit(connection, totals, &jobs).await {
         Ok(rows) => jobs.into_iter().zip(rows).for_each(|(job, row)| answer(job, Ok(row))),
         Err(error) if jobs.len() > 1 && breaks_a_rule(&error) => {
             for job in jobs {
-                let result = commit(connection, acceptance, slice::from_ref(&job)).await;
+                let result = commit(connection, totals, slice::from_ref(&job)).await;
                 answer(job, result.map(|rows| rows[0]).map_err(write_error));
             }
         }
@@ -117,15 +133,11 @@ async fn settle(connection: &mut SqliteConnection, acceptance: &AcceptanceTotals
 
 /// One transaction over all jobs. Its statements are plain ones: after some errors SQLite rolls back by
 /// itself, and sqlx's own transaction would then count one level too many for ever.
-async fn commit(
-    connection: &mut SqliteConnection,
-    acceptance: &AcceptanceTotals,
-    jobs: &[Job],
-) -> sqlx::Result<Vec<i64>> {
-    let mut change = AcceptanceChange::default();
+async fn commit(connection: &mut SqliteConnection, totals: &Totals, jobs: &[Job]) -> sqlx::Result<Vec<i64>> {
+    let mut change = Change::default();
     let result = apply_all(connection, &mut change, jobs).await;
     match &result {
-        Ok(_) => acceptance.apply(&change),
+        Ok(_) => totals.apply(&change),
         Err(_) => drop(sqlx::query("ROLLBACK").execute(connection).await),
     }
     result
@@ -133,11 +145,7 @@ async fn commit(
 
 /// The row of each job, or 0 where no caller asks for it. Rankings, which come by the thousand, are gathered
 /// and written together; the order between the kinds means nothing.
-async fn apply_all(
-    connection: &mut SqliteConnection,
-    change: &mut AcceptanceChange,
-    jobs: &[Job],
-) -> sqlx::Result<Vec<i64>> {
+async fn apply_all(connection: &mut SqliteConnection, change: &mut Change, jobs: &[Job]) -> sqlx::Result<Vec<i64>> {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     let mut rows = vec![0; jobs.len()];
     let mut rankings = RankingBatch::default();
@@ -172,8 +180,9 @@ fn answer(job: Job, result: Result<i64, LedgerError>) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
+    use futures_util::FutureExt;
     use futures_util::future::join_all;
     use jiff::Timestamp;
     use uuid::Uuid;
@@ -196,8 +205,8 @@ mod tests {
     }
 
     async fn spawn(mut connection: SqliteConnection) -> Writer {
-        let acceptance = AcceptanceTotals::open(&mut connection).await.unwrap();
-        Writer::spawn(connection, acceptance)
+        let totals = Totals::open(&mut connection).await.unwrap();
+        Writer::spawn(connection, totals)
     }
 
     fn event(number: usize) -> Write {
@@ -256,6 +265,23 @@ mod tests {
         let (mut connection, _) = crate::opening::open(&url).await.unwrap();
         let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await.unwrap();
         assert_eq!(synchronous, 2, "2 is FULL");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_gone_is_told_from_one_that_was_closed() {
+        let (requests, received) = mpsc::channel(1);
+        let gone = Writer { requests, is_closed: Arc::default() };
+        assert!(gone.gone().now_or_never().is_none(), "it is there");
+        // As it goes when the writer's task panics.
+        drop(received);
+        assert!(matches!(gone.write(event(1)).await, Err(LedgerError::WriterGone)));
+        assert!(gone.gone().now_or_never().is_some());
+
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, _) = counted_writer(&directory).await;
+        writer.close().await;
+        assert!(matches!(writer.write(event(1)).await, Err(LedgerError::Closed)));
+        assert!(writer.gone().now_or_never().is_none());
     }
 
     #[tokio::test]

@@ -47,3 +47,27 @@ async fn a_token_refused_for_feedback_is_replaced_once_and_at_once() {
     assert_eq!(fixture.forward(21).await, ForwardEnd::Forwarded);
     assert_eq!(fixture.bearers(FEEDBACK)[5..], ["Bearer t4"], "the second refused token is not used again");
 }
+
+#[actix::test]
+async fn an_endpoint_that_fails_five_times_in_a_row_is_left_alone_for_a_while() {
+    let fixture = fixture().await;
+    fixture.cxone.script(FEEDBACK, (0..5).map(|_| Reply::Status(503, "")));
+    for number in 1..=5 {
+        assert!(matches!(fixture.forward(number).await, ForwardEnd::Postponed { .. }));
+    }
+    assert_eq!(fixture.forward(6).await, ForwardEnd::Forwarded, "it waits for the probe");
+    let asked = fixture.cxone.asked(FEEDBACK);
+    assert!(asked[5].at - asked[4].at >= Duration::from_millis(990), "nothing is sent while the circuit is open");
+}
+
+#[actix::test]
+async fn feedback_draws_on_the_profiles_rate_limit() {
+    let one = std::num::NonZero::<u32>::MIN;
+    let limit = RateLimit { per_second: one, burst: one };
+    let fixture = with(Loopback::start().await, |deps| CxoneCallsDeps { rate_limit: Some(limit), ..deps });
+    for number in 1..=2 {
+        assert_eq!(fixture.forward(number).await, ForwardEnd::Forwarded);
+    }
+    let asked = fixture.cxone.asked(FEEDBACK);
+    assert!(asked[1].at - asked[0].at >= Duration::from_millis(900), "one a second: {asked:?}");
+}

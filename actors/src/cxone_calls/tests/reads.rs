@@ -1,4 +1,4 @@
-//! Searches: asked twice at most.
+//! Searches: asked twice at most, and heard by the whole profile where CXone asks to wait.
 
 use super::*;
 
@@ -29,4 +29,18 @@ async fn a_forbidden_search_names_the_scope() {
     let error = fixture.calls.search("x", 5, four_seconds()).await.unwrap_err().to_string();
     assert!(error.contains("knowledge:read"), "{error}");
     assert_eq!(fixture.cxone.asked(SEARCH).len(), 1);
+}
+
+#[actix::test]
+async fn a_search_that_is_told_to_wait_holds_the_whole_profile_also_where_it_gives_up() {
+    let longer_than_there_is_time = [Reply::RetryAfter(429, "3600")];
+    let for_the_last_time = [Reply::RetryAfter(429, "1"), Reply::RetryAfter(429, "3600")];
+    for replies in [longer_than_there_is_time.to_vec(), for_the_last_time.to_vec()] {
+        let (fixture, expected) = (fixture().await, replies.len());
+        fixture.cxone.script(SEARCH, replies);
+        assert!(fixture.calls.search("x", 5, four_seconds()).await.is_err());
+        assert_eq!(fixture.cxone.asked(SEARCH).len(), expected);
+        assert!(held_off(fixture.push("d-1").await) > Duration::from_secs(3500));
+        assert!(fixture.cxone.asked(PUSH).is_empty());
+    }
 }

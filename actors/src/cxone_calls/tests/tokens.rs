@@ -27,6 +27,15 @@ async fn a_token_endpoint_that_fails_is_waited_for_while_a_card_is_still_of_use(
 }
 
 #[actix::test]
+async fn a_read_waits_for_a_token_as_a_push_does() {
+    let fixture = fixture().await;
+    fixture.cxone.script(TOKEN, [Reply::Status(503, "oops")]);
+    fixture.cxone.script(SEARCH, [Reply::Status(200, r#"{"entities":[]}"#)]);
+    assert_eq!(fixture.calls.search("x", 5, four_seconds()).await, Ok(Vec::new()));
+    assert_eq!(fixture.cxone.asked(TOKEN).len(), 2);
+}
+
+#[actix::test]
 async fn what_the_token_endpoint_says_becomes_an_error_and_a_wait() {
     let fixture = fixture().await;
     until("the TokenActor has its token", || fixture.health.state().0 == ProfileState::Ready).await;
@@ -50,6 +59,6 @@ async fn without_a_token_actor_nothing_is_sent() {
     *fixture.calls.tokens.borrow_mut() = None;
     let deadline = Instant::now() + Duration::from_millis(100);
     assert_eq!(fixture.push_before("d-1", deadline).await, Outcome::Failed(Failure::Unreachable));
-    assert!(matches!(fixture.forward(1).await, ForwardEnd::Postponed { .. }));
+    assert!(matches!(fixture.forward(1).await, ForwardEnd::NotSent { .. }));
     assert!(fixture.cxone.asked(PUSH).is_empty() && fixture.cxone.asked(FEEDBACK).is_empty());
 }

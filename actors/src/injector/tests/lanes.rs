@@ -1,6 +1,13 @@
 //! Who is pushed when, and what becomes of those that wait.
 
+use std::pin::pin;
+
+use futures_util::StreamExt;
+
 use super::*;
+use crate::admission::{Admission, AdmissionSettings};
+use crate::messages::Admitted;
+use crate::testing::{GIVING_WAY, soon};
 
 #[actix::test]
 async fn an_interaction_has_one_push_at_a_time_and_the_newest_that_waits_is_next() {
@@ -87,6 +94,47 @@ async fn a_profile_has_so_many_pushes_at_once_and_holds_up_no_other() {
     assert!(fixture.not_shown().is_empty());
 }
 
+/// A tenant whose CXone takes nothing for a while has more to push than there are permits.
+#[actix::test]
+async fn what_waits_for_one_tenants_cxone_takes_no_permit_from_another() {
+    let fixture = fixture(0);
+    let settings = AdmissionSettings { queue: 9, in_flight: 2, giving_way: GIVING_WAY };
+    let sink = Arc::clone(&fixture.recorder) as Arc<dyn OutcomeSink>;
+    let admission = Admission::new(settings, sink, || Duration::ZERO);
+    let mut admitted = pin!(admission.admitted());
+    fixture.gates.open("e");
+    let heard = [("acme", "a"), ("acme", "b"), ("acme", "c"), ("acme", "d"), ("other", "e")];
+    for (profile, interaction) in heard {
+        let item = item(profile, interaction, 1);
+        admission.hear(item.clone());
+        let Admitted { item, ticket, .. } = soon("a permit", admitted.next()).await.unwrap();
+        fixture.cards.hand_on(Delivery { ticket, ..delivery(&item, &Recorder::new()) }, Stage::Rank);
+        fixture.settle().await;
+    }
+    until("the other tenant's card is there", || *fixture.delivered.borrow() == pushed([("e", 1)])).await;
+    assert_eq!(fixture.pushed(), pushed([("a", 1), ("b", 1), ("e", 1)]));
+    assert_eq!((admission.in_flight(), fixture.bench.cell.report().queue_depth), (0, 2), "c and d still wait");
+}
+
+#[actix::test]
+async fn a_full_lane_takes_no_more_but_what_takes_the_place_of_an_older_one() {
+    let mut lanes = Lanes::new(LaneWidth { in_flight: 1, waiting: 2 }, 9);
+    let recorder = Recorder::new();
+    let ended = [("a", 1, None), ("b", 1, None), ("c", 1, Some("shed")), ("b", 2, Some("replaced"))];
+    for (interaction, number, expected) in ended {
+        let item = item("acme", interaction, number);
+        let unsent = lanes.queue(delivery(&item, &recorder), Instant::now());
+        let outcome = unsent.map(|(unsent, outcome)| {
+            unsent.ticket.finish(outcome.clone());
+            outcome.label()
+        });
+        assert_eq!(outcome, expected, "{interaction} {number}");
+    }
+    assert_eq!(lanes.depth()(), 2);
+    let elsewhere = item("other", "c", 1);
+    assert!(lanes.queue(delivery(&elsewhere, &recorder), Instant::now()).is_none(), "a tenant fills its own lane only");
+}
+
 #[actix::test]
 async fn what_waited_too_long_expires_and_the_lane_goes_on() {
     let fixture = fixture(0);
@@ -122,7 +170,7 @@ async fn cards_that_cxone_does_not_take_were_not_shown() {
 
 #[actix::test]
 async fn more_conversations_than_are_kept_track_of_cost_no_delivery() {
-    let mut lanes = Lanes::new(1, 2);
+    let mut lanes = Lanes::new(LaneWidth { in_flight: 1, waiting: 9 }, 2);
     let recorder = Recorder::new();
     let now = Instant::now();
     let items: Vec<_> = ["a", "b", "c", "d"].map(|interaction| item("acme", interaction, 1)).into();

@@ -30,7 +30,8 @@ pub struct RankingEntry {
     pub status: RankingStatus,
     /// Of the answer; none for a failure.
     pub checksum: Option<String>,
-    /// The ids of the snippets submitted, the top one first. Those of a failure are kept, but were not delivered.
+    /// The ids of the snippets that CXone took, the top one first. What a failure names is kept and counts as nothing
+    /// delivered.
     #[sqlx(json)]
     pub delivered: Vec<String>,
 }

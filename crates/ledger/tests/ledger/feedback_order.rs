@@ -34,7 +34,7 @@ async fn only_the_oldest_of_each_interaction_is_due() {
     assert_eq!(due_ids(&queue, 0).await, [second_of_a, other]);
     queue.set_aside(second_of_a, "422 from CXone").await.unwrap();
     assert_eq!(due_ids(&queue, 0).await, [other]);
-    assert_eq!(queue.pending_count("main").await.unwrap(), 1);
+    assert_eq!(queue.pending_count("main"), 1);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn profiles_with_the_same_interaction_stay_apart() {
     let theirs = queue.store(NewFeedback { profile: "other".into(), ..event("a", "1", true) }).await.unwrap();
     let due = queue.due("other", second(0), 10).await.unwrap();
     assert_eq!(due.iter().map(|pending| pending.id).collect::<Vec<_>>(), [theirs]);
-    assert_eq!(queue.pending_count("other").await.unwrap(), 1);
+    assert_eq!(queue.pending_count("other"), 1);
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_closed_ledger_says_so_and_leaves_one_file() {
     ledger.close().await;
     ledger.close().await;
     assert!(matches!(queue.store(event("a", "2", true)).await, Err(LedgerError::Closed)));
-    assert!(matches!(queue.pending_count("main").await, Err(LedgerError::Closed)));
+    assert!(matches!(queue.due("main", second(0), 1).await, Err(LedgerError::Closed)));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
@@ -104,7 +104,7 @@ async fn concurrent_stores_all_arrive_in_the_order_of_their_interaction() {
         assert!(task.await.unwrap().is_sorted());
     }
     eprintln!("200 tasks: {:.0} stores/s", 1000.0 / started.elapsed().as_secs_f64());
-    assert_eq!(queue.pending_count("main").await.unwrap(), 1000);
+    assert_eq!(queue.pending_count("main"), 1000);
     assert_eq!(queue.due("main", second(0), 1000).await.unwrap().len(), 200);
 
     let started = std::time::Instant::now();

@@ -1,8 +1,10 @@
-//! How delivered cards were received, in figures that are counted along with the writes.
+//! What the feedback comes to, in figures that are counted along with the writes: how delivered cards were received,
+//! and how many events wait for CXone.
 //!
-//! In: what each commit changes. Out: [`Acceptance`], at any time and without asking the database, which is only counted
-//! over when the ledger is opened. Nothing of a commit that failed is counted.
+//! In: what each commit changes. Out: [`Acceptance`] and the events that wait, at any time and without asking the
+//! database, which is only counted over when the ledger is opened. Nothing of a commit that failed is counted.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::{FromRow, SqliteConnection};
@@ -36,12 +38,13 @@ impl Acceptance {
 
 /// What one commit changes.
 #[derive(Debug, Default)]
-pub(crate) struct AcceptanceChange {
+pub(crate) struct Change {
     accepted: i64,
     rejected: i64,
+    pending: HashMap<String, i64>,
 }
 
-impl AcceptanceChange {
+impl Change {
     /// An event about a delivered card was stored as the newest: it stands for the card instead of the one before it.
     pub(crate) async fn judged(
         &mut self,
@@ -69,6 +72,16 @@ impl AcceptanceChange {
         self.add(accepted, 1);
     }
 
+    /// An event of this profile waits for CXone.
+    pub(crate) fn waits(&mut self, profile: &str) {
+        *self.pending.entry(profile.to_owned()).or_default() += 1;
+    }
+
+    /// An event of this profile is settled.
+    pub(crate) fn settled(&mut self, profile: String) {
+        *self.pending.entry(profile).or_default() -= 1;
+    }
+
     fn add(&mut self, accepted: bool, cards: i64) {
         *(if accepted { &mut self.accepted } else { &mut self.rejected }) += cards;
     }
@@ -76,27 +89,50 @@ impl AcceptanceChange {
 
 /// The running figures; clones are one.
 #[derive(Debug, Clone)]
-pub(crate) struct AcceptanceTotals {
-    totals: Arc<Mutex<Acceptance>>,
+pub(crate) struct Totals {
+    figures: Arc<Mutex<Figures>>,
 }
 
-impl AcceptanceTotals {
+#[derive(Debug)]
+struct Figures {
+    acceptance: Acceptance,
+    /// By profile.
+    pending: HashMap<String, u64>,
+}
+
+impl Totals {
     pub(crate) async fn open(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
-        Ok(Self { totals: Arc::new(Mutex::new(Acceptance::count(connection).await?)) })
+        let acceptance = Acceptance::count(connection).await?;
+        let pending: Vec<(String, u64)> =
+            sqlx::query_as("SELECT profile, COUNT(*) FROM feedback WHERE state = 'pending' GROUP BY profile")
+                .fetch_all(connection)
+                .await?;
+        let figures = Figures { acceptance, pending: pending.into_iter().collect() };
+        Ok(Self { figures: Arc::new(Mutex::new(figures)) })
     }
 
-    pub(crate) fn get(&self) -> Acceptance {
-        *self.lock()
+    pub(crate) fn acceptance(&self) -> Acceptance {
+        self.lock().acceptance
+    }
+
+    /// Events of a profile that wait for CXone.
+    pub(crate) fn pending(&self, profile: &str) -> u64 {
+        self.lock().pending.get(profile).copied().unwrap_or_default()
     }
 
     /// Takes over what a commit changed, once it is on disk.
-    pub(crate) fn apply(&self, change: &AcceptanceChange) {
-        let mut totals = self.lock();
-        totals.accepted = totals.accepted.saturating_add_signed(change.accepted);
-        totals.rejected = totals.rejected.saturating_add_signed(change.rejected);
+    pub(crate) fn apply(&self, change: &Change) {
+        let mut figures = self.lock();
+        let acceptance = &mut figures.acceptance;
+        acceptance.accepted = acceptance.accepted.saturating_add_signed(change.accepted);
+        acceptance.rejected = acceptance.rejected.saturating_add_signed(change.rejected);
+        for (profile, events) in &change.pending {
+            let pending = figures.pending.entry(profile.clone()).or_default();
+            *pending = pending.saturating_add_signed(*events);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Acceptance> {
-        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
