@@ -51,8 +51,7 @@ impl CxoneCalls {
                 return ForwardEnd::Postponed { wait: until - now, reason: "CXone asked to wait".to_owned() };
             }
             let url = self.deps.connection.feedback_url();
-            let request =
-                Request::json(actix_http::Method::POST, url, body.clone()).with_bearer(token.secret().clone());
+            let request = Request::json(url, body.clone()).with_bearer(token.secret().clone());
             let answer = self.send(Endpoint::Feedback, &request, None).await;
             let attempt = Attempt { num_renewals, ..attempt(CallKind::Feedback, &answer, number, None) };
             let decision = self.deps.policy.decide(&attempt);
