@@ -80,6 +80,9 @@ pub(super) struct Replay {
     /// The service's admin port, read for turns that it chose to leave without a card.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9100")]
     admin: String,
+    /// The profile of the service that is replayed; needed where it has several, whose counters else count together.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Customer turns a second over all conversations.
     #[arg(long, value_name = "R", default_value_t = 2.0)]
     rate: f64,
@@ -115,6 +118,7 @@ impl Replay {
             target: self.target.clone(),
             target_headers: headers.collect(),
             admin: self.admin.clone(),
+            profile: self.profile.clone(),
             connect_timeout: Duration::from_secs(self.connect_timeout),
             session: self.session.clone(),
             articles: self.listen.articles()?,
