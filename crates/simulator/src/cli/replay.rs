@@ -51,8 +51,8 @@ Printed are, as a table or with --json as one object:
   p50, p95, p99 ms   from the frame that ends a turn, or the sending of the question, to the card's arrival
   cards/s            with --concurrency: the median over the seconds of the run without the first two
 
-What explains a turn without a card is read from the service's --admin port, and for rag, graph and ranking from its
-answers: no_match and no_results are silent, 504 is expired, 503 is explained as far as the service counts as many shed.";
+What explains a turn without a card is read from the service's --admin port, and for rag, graph and ranking from the
+answer to it: no_match and no_results are silent, 504 is expired, 503 is explained as far as the service counts as many shed.";
 
 const EXAMPLES: &str = "\
 Examples: a stream at two turns a second for two minutes, and a service asked by 16 agents at once
