@@ -118,12 +118,12 @@ fn counting(counts: impl Fn(bool) -> Vec<(&'static str, &'static str, u64)> + Cl
         let (counts, scrapes) = (counts.clone(), Arc::clone(&scrapes));
         let metrics = move || {
             let counted = counts(scrapes.fetch_add(1, Ordering::Relaxed) == 0).into_iter();
-            let lines: String = counted
+            let lines: Vec<_> = counted
                 .map(|(profile, outcome, count)| {
                     format!("cuecard_cards_total{{outcome=\"{outcome}\",profile=\"{profile}\"}} {count}\n")
                 })
                 .collect();
-            async move { lines }
+            async move { lines.concat() }
         };
         App::new().route("/metrics", web::get().to(metrics))
     });
