@@ -39,9 +39,9 @@ pub(super) fn attempt(kind: CallKind, answer: &Answered, number: u32, deadline: 
     }
 }
 
-/// An answer that takes nothing, with what an operator is told of it.
+/// An answer that takes nothing, with what an operator is told of it; one that can't be kept stands for a bad gateway.
 pub(super) fn refusal(answer: &Answered, reason: String) -> Refusal {
-    let (status, body) = answer.as_ref().map_or((0, Bytes::new()), |answer| (answer.status, answer.body.clone()));
+    let (status, body) = answer.as_ref().map_or((502, Bytes::new()), |answer| (answer.status, answer.body.clone()));
     Refusal { cause: RefusalCause::Status(status), reason, answer: body, retry_after: None }
 }
 

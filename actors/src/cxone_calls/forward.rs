@@ -63,8 +63,7 @@ impl CxoneCalls {
                 Err(held) => return ForwardEnd::NotSent { wait: held.wait(), reason: held.to_string() },
             };
             let url = self.deps.connection.feedback_url();
-            let request =
-                Request::json(actix_http::Method::POST, url, body.clone()).with_bearer(token.secret().clone());
+            let request = Request::json(url, body.clone()).with_bearer(token.secret().clone());
             let answer = self.send(Endpoint::Feedback, &request, None).await;
             let attempt = Attempt { num_renewals, ..attempt(CallKind::Feedback, &answer, number, None) };
             self.gate.record(Endpoint::Feedback, permit, attempt.outcome);

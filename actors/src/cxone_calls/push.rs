@@ -72,7 +72,7 @@ impl CxoneCalls {
             Err(error) => return Outcome::Failed(Failure::Unwritable { reason: error.to_string() }),
         };
         let url = self.deps.connection.push_url(self.deps.dialect, order.target.interaction);
-        let request = Request::json(self.deps.dialect.method(), url, body).with_idempotency_key(order.key);
+        let request = Request::json(url, body).with_idempotency_key(order.key);
         let headers = self.deps.dialect.extra_headers().iter();
         let request = headers.fold(request, |request, (name, value)| request.with_header(name, *value));
         let push = Push { request, deadline: order.deadline, max_attempts: order.max_attempts, count };
@@ -146,8 +146,12 @@ impl CxoneCalls {
             match session.map(|answer| session_is_locked(&answer.body)) {
                 Ok(true) if Instant::now() + UNLOCK_POLL < deadline => was_locked = true,
                 Ok(false) if was_locked => return Ok(()),
-                // Locked until the deadline, not locked at all, or nobody can say: the refusal stands.
-                Ok(_) | Err(_) => return Err(Outcome::Refused(refusal)),
+                // Locked until the deadline, or not locked at all: the refusal stands.
+                Ok(_) => return Err(Outcome::Refused(refusal)),
+                Err(error) => {
+                    let reason = format!("{}; whether the session is locked is not known: {error}", refusal.reason);
+                    return Err(Outcome::Refused(Refusal { reason, ..refusal }));
+                }
             }
             sleep(UNLOCK_POLL).await;
         }
@@ -176,6 +180,9 @@ impl CxoneCalls {
             CallOutcome::Answered(429) => self.given_up_waiting(attempt, refusal(answer, said)),
             CallOutcome::Answered(500..=599) => Outcome::Failed(Failure::CxoneFailed(refusal(answer, said))),
             CallOutcome::Answered(_) => Outcome::Refused(refusal(answer, said)),
+            CallOutcome::Failed(TransportFailure::BodyTooLarge { .. }) => {
+                Outcome::Failed(Failure::CxoneFailed(refusal(answer, said)))
+            }
             CallOutcome::Failed(TransportFailure::TimedOut) => Outcome::Failed(Failure::TimedOut),
             CallOutcome::Failed(_) | CallOutcome::Unusable => Outcome::Failed(Failure::Unreachable),
         }

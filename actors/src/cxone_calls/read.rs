@@ -7,6 +7,7 @@ use cuecard_cxone::answers::{CallKind, CallOutcome, Decision, GiveUpReason};
 use cuecard_cxone::circuit::CircuitState;
 use cuecard_cxone::http::{Answer, Request};
 use cuecard_cxone::knowledge::search::{self, SearchHit};
+use cuecard_cxone::ranking::SESSION_SCOPE;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
@@ -90,7 +91,7 @@ impl CxoneCalls {
     /// Asks for a session's state.
     pub(super) async fn read_session(&self, session: &InteractionId, deadline: Instant) -> Result<Answer, ReadError> {
         let request = Request::get(self.deps.connection.session_url(session));
-        let (endpoint, scope) = (Endpoint::Session, self.deps.dialect.required_scope());
+        let (endpoint, scope) = (Endpoint::Session, SESSION_SCOPE);
         self.read(Read { endpoint, request, deadline, max_attempts: None, scope, is_large: false }).await
     }
 
@@ -127,9 +128,8 @@ impl CxoneCalls {
         if !read.is_large {
             return self.send(read.endpoint, request, Some(read.deadline)).await;
         }
-        let (limits, start) = (self.deps.http.limits(), Instant::now());
-        let answer =
-            self.deps.http.read_large(request, limits.articles_limit_bytes, limits.articles_idle_timeout).await;
+        let start = Instant::now();
+        let answer = self.deps.http.read_large(request).await;
         self.count(read.endpoint, &answer, start);
         answer
     }

@@ -13,7 +13,7 @@ use actix::Addr;
 use bytes::Bytes;
 use cuecard_cxone::backoff::Backoff;
 use cuecard_cxone::feedback::FeedbackCall;
-use cuecard_cxone::{Card, ConnectionSettings, Contract, InteractionId, PushContent, PushTarget};
+use cuecard_cxone::{Card, ConnectionSettings, Contract, InteractionId, Limits, PushContent, PushTarget};
 use jiff::Timestamp;
 use loopback::{FEEDBACK, Loopback, PUSH, RANKING, Reply, SEARCH, SESSION, TOKEN};
 

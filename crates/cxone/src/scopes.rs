@@ -21,7 +21,7 @@ pub fn scopes_for(
     dialect: Dialect,
     reads_knowledge: bool,
 ) -> Vec<String> {
-    if is_own(contract, stream, dialect) && contract.defaults().scopes.is_empty() {
+    if is_own(contract, stream, dialect) && !contract.defaults().sends_scopes {
         return Vec::new();
     }
     required_scopes_for(contract, stream, dialect, reads_knowledge)
@@ -69,12 +69,12 @@ mod tests {
         for contract in Contract::ALL {
             let defaults = contract.defaults();
             let (stream, dialect) = (defaults.stream, defaults.dialect);
-            assert_eq!(scopes_for(contract, stream, dialect, false), defaults.scopes, "{contract}");
+            assert_eq!(scopes_for(contract, stream, dialect, false), defaults.scopes(), "{contract}");
             assert_eq!(required_scopes_for(contract, stream, dialect, false), defaults.required_scopes, "{contract}");
         }
         let snippets = Contract::Snippets.defaults();
         let listens_and_polls = scopes_for(Contract::Snippets, snippets.stream, snippets.dialect, true);
-        assert_eq!(listens_and_polls, snippets.scopes);
+        assert_eq!(listens_and_polls, snippets.scopes());
         assert!(scopes_for(Contract::Insights, INSIGHTS_STREAM, Dialect::Insights, true).is_empty());
     }
 

@@ -28,9 +28,6 @@ pub enum TransportFailure {
 }
 
 impl TransportFailure {
-    pub const LABELS: [&'static str; 7] =
-        ["refused", "tls", "cut", "timed_out", "garbled", "body_too_large", "not_sendable"];
-
     pub const fn label(self) -> &'static str {
         match self {
             Self::Refused => "refused",

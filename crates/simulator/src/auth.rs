@@ -50,7 +50,8 @@ impl Denial {
 struct Grant {
     client: Arc<str>,
     scopes: Vec<String>,
-    expires_at: Instant,
+    issued_at: Instant,
+    lifetime: Duration,
     revoked: bool,
 }
 
@@ -71,7 +72,7 @@ impl Tokens {
             self.grants.remove(&oldest);
         }
         self.order.push_back(Arc::clone(&token));
-        let grant = Grant { client: client.into(), scopes, expires_at: now + lifetime, revoked: false };
+        let grant = Grant { client: client.into(), scopes, issued_at: now, lifetime, revoked: false };
         self.grants.insert(token, grant);
     }
 
@@ -81,7 +82,7 @@ impl Tokens {
         if grant.revoked {
             return Err(Denial::Revoked);
         }
-        if now >= grant.expires_at {
+        if now.saturating_duration_since(grant.issued_at) >= grant.lifetime {
             return Err(Denial::Expired);
         }
         let lacks = |scope: &&&'static str| !grant.scopes.iter().any(|granted| granted == *scope);
@@ -165,6 +166,8 @@ mod tests {
         tokens.issue("new", "a", scopes(&["more"]), lifetime, start);
         assert!(tokens.check("new", &["more"], start).is_ok());
         assert_eq!(tokens.owner("t").as_deref(), Some("a"));
+        tokens.issue("for ever", "a", scopes(&["more"]), Duration::MAX, start);
+        assert!(tokens.check("for ever", &["more"], after(1_000_000)).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Input: what routes and players do. Output: consistent changes, told to waiting callers and open pages in the order
 //! in which they happened. The lock is never held across an await; a panic under it leaves the state readable. Articles
-//! stand beside it, because a list of them takes long to write.
+//! stand beside it, because a list of them takes long to write; whoever reads them never waits for that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -40,7 +40,10 @@ pub(crate) struct Hub {
     pub(crate) settings: SimulatorSettings,
     pub(crate) schemas: Schemas,
     state: Mutex<State>,
+    /// Held only to look or to swap.
     articles: Mutex<Arc<Library>>,
+    /// Held while a change of the articles is made, so that each is made of the one before.
+    changing_articles: Mutex<()>,
     changed: watch::Sender<()>,
     feed: broadcast::Sender<Arc<str>>,
 }
@@ -51,6 +54,7 @@ impl Hub {
         Self {
             state: Mutex::new(State::new(&settings, Instant::now())),
             articles: Mutex::new(Arc::new(articles)),
+            changing_articles: Mutex::new(()),
             settings,
             schemas,
             changed: watch::Sender::new(()),
@@ -105,18 +109,22 @@ impl Hub {
 
     /// The articles as they are now.
     pub(crate) fn articles(&self) -> Arc<Library> {
-        Arc::clone(&self.articles.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.lock_articles())
+    }
+
+    fn lock_articles(&self) -> MutexGuard<'_, Arc<Library>> {
+        self.articles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the articles by what `change` makes of them; false when it makes nothing.
     pub(crate) fn change_articles(&self, change: impl FnOnce(&Library, u64) -> Option<Library>) -> bool {
-        let mut articles = self.articles.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(&articles, seconds_since_1970());
-        let is_changed = changed.is_some();
-        if let Some(changed) = changed {
-            *articles = Arc::new(changed);
-        }
-        is_changed
+        let _changing = self.changing_articles.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.articles();
+        let Some(changed) = change(&before, seconds_since_1970()) else {
+            return false;
+        };
+        *self.lock_articles() = Arc::new(changed);
+        true
     }
 
     /// Waits until `reached` holds, looking again after every change; false when `timeout` came first.
@@ -227,4 +235,25 @@ impl Hub {
 /// Of now.
 fn seconds_since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::articles::Article;
+
+    #[test]
+    fn articles_can_be_read_while_they_are_changed() {
+        let hub = Hub::new(SimulatorSettings::default(), Schemas::compile().unwrap());
+        let article = Article { id: "a".into(), title: "t".into(), body: "b".into(), url: None };
+        let changed = hub.change_articles(|library, now| {
+            let read = hub.articles.try_lock().map(|articles| articles.len());
+            assert_eq!(read.ok(), Some(0));
+            Some(library.put(article, now))
+        });
+        assert!(changed);
+        assert_eq!(hub.articles().len(), 1);
+        assert!(!hub.change_articles(|_, _| None));
+    }
 }

@@ -68,7 +68,7 @@ pub struct Received {
     pub method: String,
     /// Path without the query.
     pub path: String,
-    /// What follows the path; never a token.
+    /// What follows the path, its secrets masked.
     pub query: Option<String>,
     /// The client whose token it carried, or that asked for one.
     pub client_id: Option<String>,
@@ -80,7 +80,7 @@ pub struct Received {
     pub idempotency_key: Option<String>,
     /// The header of that name.
     pub if_modified_since: Option<String>,
-    /// The body as JSON, a form as an object with the secret masked, anything else as text; `None` when empty.
+    /// The body as JSON, a form as an object with its secrets masked, anything else as text; `None` when empty.
     pub body: Option<Value>,
 }
 

@@ -69,7 +69,7 @@ pub struct SimulatorSettings {
     pub address: SocketAddr,
     /// Who may ask for a token.
     pub clients: Vec<Client>,
-    /// From the answer to a token request until the token is refused.
+    /// From the arrival of a token request until its token is refused.
     pub token_lifetime: Duration,
     /// What the knowledge endpoints answer from at first.
     pub articles: Vec<Article>,

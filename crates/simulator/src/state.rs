@@ -121,13 +121,14 @@ impl State {
         self.desk.note_frame(client, frame, ended_turn);
     }
 
-    /// Takes note of a question that a client is asked over HTTP.
-    pub(crate) fn note_question(&mut self, client: &Arc<str>, id: &str, text: &str, now: Instant) {
+    /// Takes note of a question that a client is asked over HTTP; the number of its turn.
+    pub(crate) fn note_question(&mut self, client: &Arc<str>, id: &str, text: &str, now: Instant) -> usize {
         let number = self.tenant(client).ledger.end_turn(id, now);
         if let Some(tally) = &mut self.tally {
             tally.turn_ended();
         }
         self.desk.note_question(Of { client, id }, text, number);
+        number
     }
 
     /// Gives a push to the turn that it answers, and shows it.

@@ -215,3 +215,26 @@ async fn a_ranking_waits_for_its_session_and_is_sent_again() {
     };
     assert_eq!(refusal.cause, RefusalCause::Status(409));
 }
+
+#[actix::test]
+async fn a_ranking_whose_answer_is_too_large_is_not_told_as_an_empty_one() {
+    let fixture = speaking(Dialect::Ranking, Loopback::start().await, quick());
+    let too_large = "x".repeat(Limits::default().body_limit_bytes + 1);
+    fixture.cxone.script(RANKING, [Reply::Status(200, too_large.leak())]);
+    let Outcome::Failed(Failure::CxoneFailed(refusal)) = fixture.ask("d-1").await else { panic!("not failed") };
+    assert_eq!(refusal.cause, RefusalCause::Status(502));
+    assert!(refusal.reason.contains("cxone.max_answer_bytes"), "{refusal:?}");
+}
+
+#[actix::test]
+async fn a_session_that_may_not_be_looked_at_names_its_scope() {
+    let fixture = speaking(Dialect::Ranking, Loopback::start().await, quick());
+    fixture.cxone.script(RANKING, [Reply::Status(409, "locked")]);
+    fixture.cxone.script(SESSION, [Reply::Status(403, "forbidden")]);
+    let Outcome::Refused(refusal) = fixture.ask("d-1").await else { panic!("not refused") };
+    assert_eq!((refusal.cause, &refusal.answer[..]), (RefusalCause::Status(409), &b"locked"[..]));
+    assert!(
+        refusal.reason.contains("status 409") && refusal.reason.contains("agentassist:session:write"),
+        "{refusal:?}"
+    );
+}

@@ -27,11 +27,11 @@ pub(super) fn meaning_of_status(kind: CallKind, status: u16, num_renewals: u32) 
     }
 }
 
-/// Of a push the status says it all; elsewhere the body was what was asked for.
+/// Of a card and of a verdict the status says it all; elsewhere the body was what was asked for.
 pub(super) fn meaning_of_too_large(kind: CallKind, status: u16, num_renewals: u32) -> Meaning {
     match (kind, status) {
         (CallKind::Token, 200..=299) => Meaning::RETRY,
-        (CallKind::Read, 200..=299) => Meaning::GiveUp(GiveUpReason::TooLarge),
+        (CallKind::Read | CallKind::Ranking, 200..=299) => Meaning::GiveUp(GiveUpReason::TooLarge),
         (kind, status) => meaning_of_status(kind, status, num_renewals),
     }
 }

@@ -17,7 +17,7 @@
 //! | any other status | give up | give up | retry | retry |
 //! | 5xx | retry; a ranking's last one names the setting `normalise` | retry | retry | retry |
 //! | no answer | retry; ambiguous ones only where `retry_ambiguous` allows it | retry | retry | retry |
-//! | 2xx, body too large | done | give up | done | retry |
+//! | 2xx, body too large | push: done; ranking, whose answer its caller gets: give up | give up | done | retry |
 //!
 //! A retry that would come after the deadline gives up as late, one beyond `max_attempts` as exhausted. A feedback given
 //! up is set aside by the caller, not lost.

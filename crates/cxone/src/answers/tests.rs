@@ -87,8 +87,12 @@ fn the_table_of_answers() {
         (too_large(500), retry(500), retry(500), retry(250), retry(500)),
     ];
     for (outcome, push, read, feedback, token) in table {
-        // A ranking is a push in all but this.
-        let ranking = if outcome == Answered(409) { Decision::AwaitUnlock } else { push };
+        // A ranking is a push in all but these.
+        let ranking = match outcome {
+            Answered(409) => Decision::AwaitUnlock,
+            Failed(TransportFailure::BodyTooLarge { status: 200 }) => give_up(R::TooLarge),
+            _ => push,
+        };
         for (kind, expected) in [(Push, push), (Ranking, ranking), (Read, read), (Feedback, feedback), (Token, token)] {
             assert_eq!(decide(attempt(kind, outcome)), expected, "{kind:?} {outcome:?}");
         }

@@ -23,8 +23,8 @@ use crate::knowledge::{articles, search};
 use crate::limits::Limits;
 use crate::ranking;
 
-/// Servers commonly refuse an address of more than 8 KiB; a letter may take up to six characters in it.
-const MAX_SEARCH_CHARACTERS: usize = 1000;
+/// Servers commonly refuse an address of more than 8 KiB, in which a byte takes up to three characters.
+const MAX_SEARCH_BYTES: usize = 2000;
 /// The language that the documents search in.
 const SEARCH_LANGUAGE: &str = "en-US";
 /// Far above any link of a listing.
@@ -109,7 +109,7 @@ impl Connection {
     pub fn search_url(&self, query: &str, page_size: usize) -> Url {
         let mut url = join(&self.base_url, search::PATH);
         url.query_pairs_mut()
-            .append_pair("q", end_of(query, MAX_SEARCH_CHARACTERS))
+            .append_pair("q", end_of(query, MAX_SEARCH_BYTES))
             .append_pair("language", SEARCH_LANGUAGE)
             .append_pair("page", "1")
             .append_pair("pageSize", &page_size.to_string());
@@ -179,7 +179,6 @@ fn to_web_socket(mut url: Url) -> Url {
     url
 }
 
-fn end_of(text: &str, most_characters: usize) -> &str {
-    let surplus = text.chars().count().saturating_sub(most_characters);
-    text.char_indices().nth(surplus).map_or("", |(start, _)| &text[start..])
+fn end_of(text: &str, most_bytes: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(most_bytes))..]
 }

@@ -39,7 +39,7 @@ impl ConnectionSettings {
             stream: defaults.stream,
             client_id: client_id.into(),
             client_secret,
-            scopes: defaults.scopes.iter().map(|&scope| scope.to_owned()).collect(),
+            scopes: defaults.scopes().iter().map(|&scope| scope.to_owned()).collect(),
             refresh_margin: defaults.refresh_margin,
             allow_plain_http: false,
             limits: Limits::default(),

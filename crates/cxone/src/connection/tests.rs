@@ -76,9 +76,11 @@ fn a_search_escapes_its_text_and_keeps_the_end_of_a_long_one() {
     );
     assert_eq!(searched.as_str(), expected);
     for (text, kept) in [
-        (format!("old {}", "x".repeat(1000)), "x".repeat(1000)),
+        (format!("old {}", "x".repeat(2000)), "x".repeat(2000)),
         (format!("old {}", "é".repeat(1000)), "é".repeat(1000)),
         ("é".repeat(1000), "é".repeat(1000)),
+        (format!("old {}", "退".repeat(1000)), "退".repeat(666)),
+        ("🙂".repeat(1000), "🙂".repeat(500)),
         (String::new(), String::new()),
     ] {
         let url = connection.search_url(&text, 5);

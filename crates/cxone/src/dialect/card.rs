@@ -64,7 +64,15 @@ pub enum MatchedBy {
     Nearest,
 }
 
+/// Of an article without a title.
+const UNKNOWN_TITLE: &str = "Unknown";
+
 impl Card {
+    /// The title, or that there is none.
+    pub(super) fn shown_title(&self) -> &str {
+        if self.title.trim().is_empty() { UNKNOWN_TITLE } else { &self.title }
+    }
+
     /// The first letters of the body.
     pub(super) fn start_of_body(&self, most_characters: usize) -> String {
         self.body.chars().take(most_characters).collect()

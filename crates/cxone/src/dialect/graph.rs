@@ -51,7 +51,7 @@ impl GraphPush {
 impl Article {
     fn new(card: &Card) -> Self {
         Self {
-            title: card.title.clone(),
+            title: card.shown_title().to_owned(),
             url: card.url.clone().unwrap_or_default(),
             description: description(card),
             kind: "article",
@@ -130,6 +130,13 @@ mod tests {
         let article = article(Card { url: None, priority: None, updated: None, ..card });
         assert_eq!(article["description"], "é".repeat(200));
         assert_eq!((&article["url"], &article["metadata"]), (&json!(""), &json!({"source": "cuecard"})));
+    }
+
+    #[test]
+    fn an_article_without_a_title_says_so() {
+        for title in ["", " "] {
+            assert_eq!(article(Card { title: title.into(), ..node() })["title"], "Unknown");
+        }
     }
 
     #[test]

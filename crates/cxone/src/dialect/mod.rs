@@ -1,13 +1,13 @@
 //! From cards to the push that shows them, for every dialect.
 //!
-//! Input: an interaction and its cards in order, or a caller's ranking. Output: path, method, scopes, headers and body of
-//! one call. Pure and total; text of any kind reaches CXone as JSON text, and a score that is no number as 0.
+//! Input: an interaction and its cards in order, or a caller's ranking. Output: path, scopes, headers and body of one POST.
+//! Pure and total; text of any kind reaches CXone as JSON text, and a score that is no number as 0.
 //!
 //! | dialect | one card for each | score | what it lacks |
 //! |---|---|---|---|
 //! | rag | passage | none | source: the URL, else the id, else `unknown` |
 //! | snippets | article | to 4 places | title: `Unknown` |
-//! | graph | article | none | URL: empty; summary: the body's first 200 characters |
+//! | graph | article | none | title: `Unknown`; URL: empty; summary: empty for a node of the graph, else the body's first 200 characters |
 //! | insights | article | as it is | URL: empty |
 //! | ranking | article | 0 to 1, to 4 places | boost: 1; metadata: none |
 
@@ -21,7 +21,6 @@ mod snippets;
 
 use std::collections::HashSet;
 
-use actix_http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,7 +30,7 @@ pub use push_body::PushBody;
 use crate::answers::CallKind;
 use crate::interaction_id::InteractionId;
 use crate::names::written_by_name;
-use crate::ranking::session_path;
+use crate::ranking::{SESSION_SCOPE, session_path};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
@@ -61,12 +60,6 @@ impl Dialect {
         }
     }
 
-    pub const fn method(self) -> Method {
-        match self {
-            Self::Rag | Self::Snippets | Self::Graph | Self::Insights | Self::Ranking => Method::POST,
-        }
-    }
-
     /// Below the base URL; the id needs no escape.
     pub fn path(self, interaction: &InteractionId) -> String {
         match self {
@@ -85,18 +78,7 @@ impl Dialect {
             Self::Snippets => &["assist:write"],
             Self::Graph => &["agentassist:interactions:write", "agentassist:read"],
             Self::Insights => &["agentassist:write"],
-            Self::Ranking => &["agentassist:session:write", "agentassist:snippet:write"],
-        }
-    }
-
-    /// The one that a push can't do without.
-    pub const fn required_scope(self) -> &'static str {
-        match self {
-            Self::Rag => "agentassists:write",
-            Self::Snippets => "assist:write",
-            Self::Graph => "agentassist:interactions:write",
-            Self::Insights => "agentassist:write",
-            Self::Ranking => "agentassist:snippet:write",
+            Self::Ranking => &[SESSION_SCOPE, "agentassist:snippet:write"],
         }
     }
 

@@ -6,8 +6,6 @@ use super::{Card, first_of_each};
 use crate::rounding::to_four_places;
 
 const BODY_CHARACTERS: usize = 200;
-/// Of an article without a title.
-const UNKNOWN_TITLE: &str = "Unknown";
 
 #[derive(Clone, PartialEq, Serialize)]
 pub struct SnippetsPush {
@@ -40,10 +38,9 @@ impl SnippetsPush {
 
 impl Message {
     fn new(card: &Card, place: usize) -> Self {
-        let title = if card.title.trim().is_empty() { UNKNOWN_TITLE } else { &card.title };
         let content = Content {
             title: format!("KB Result {place}"),
-            body: format!("**{title}**\n{}...", card.start_of_body(BODY_CHARACTERS)),
+            body: format!("**{}**\n{}...", card.shown_title(), card.start_of_body(BODY_CHARACTERS)),
             score: to_four_places(card.score),
         };
         Self { kind: "card", content }

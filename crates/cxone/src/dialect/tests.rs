@@ -48,10 +48,9 @@ fn each_dialect_has_its_path_its_scopes_and_its_word_for_a_403() {
         ),
     ];
     for (dialect, path, reason) in table {
-        assert_eq!(dialect.method(), Method::POST);
         assert_eq!(dialect.path(&id("a~b:1")), path);
         assert_eq!(dialect.forbidden_reason(), reason);
-        assert!(dialect.scopes().contains(&dialect.required_scope()) && reason.contains(dialect.required_scope()));
+        assert!(dialect.scopes().iter().any(|scope| reason.contains(scope)), "{dialect}");
     }
 }
 

@@ -9,6 +9,7 @@ use awc::ClientResponse;
 use awc::http::header::{CONTENT_LENGTH, HeaderName, LAST_MODIFIED, RETRY_AFTER};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
 use crate::transport::{TransportError, TransportFailure};
@@ -61,12 +62,19 @@ impl Body {
             self.check(body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
         }
-        // awc ends a body quietly when the connection ends.
+        if self.is_cut(&body) {
+            let came = body.len();
+            return Err(TransportError::new(TransportFailure::Cut, format_args!("the body ended after {came} bytes")));
+        }
+        Ok(body.freeze())
+    }
+
+    /// awc ends a body quietly when the connection ends. Where no length says how much was to come, as in a chunked
+    /// answer, JSON says it: it never ends in the middle of a value.
+    fn is_cut(&self, body: &[u8]) -> bool {
         match self.announced {
-            Some(bytes) if bytes != body.len() => {
-                Err(TransportError::new(TransportFailure::Cut, format_args!("{} of {bytes} bytes came", body.len())))
-            }
-            _ => Ok(body.freeze()),
+            Some(bytes) => bytes != body.len(),
+            None => !body.is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err_and(|error| error.is_eof()),
         }
     }
 

@@ -34,7 +34,7 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// Fails when the machine's certificate store is broken, even if only plain `http` is meant to be used.
+    /// Fails when none of the machine's root certificates can be read, even if only plain `http` is meant to be used.
     pub fn new(limits: Limits) -> Result<Self, TlsError> {
         let connector = |config| {
             awc::Connector::new()
@@ -56,7 +56,7 @@ impl HttpClient {
         Ok(Self { client, limits })
     }
 
-    pub fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
@@ -75,17 +75,13 @@ impl HttpClient {
         within(patience, &sent, exchange).await
     }
 
-    /// One attempt whose answer may be large and take long: given up only after `idle` without a byte. The body of a 2xx
-    /// may have `limit_bytes`, any other as many as the limits give an answer.
-    pub async fn read_large(
-        &self,
-        request: &Request,
-        limit_bytes: usize,
-        idle: Duration,
-    ) -> Result<Answer, TransportError> {
+    /// One attempt for the listing of articles, which may be large and take long: given up only after the limits'
+    /// `articles_idle_timeout` without a byte. A 2xx may have `articles_limit_bytes`, anything else no more than any answer.
+    pub async fn read_large(&self, request: &Request) -> Result<Answer, TransportError> {
+        let Limits { articles_limit_bytes, articles_idle_timeout: idle, body_limit_bytes, .. } = self.limits;
         let sent = Rc::new(Cell::new(false));
         let response = within(idle, &sent, self.exchange(request, &sent)).await?;
-        let limit_bytes = if response.status().is_success() { limit_bytes } else { self.limits.body_limit_bytes };
+        let limit_bytes = if response.status().is_success() { articles_limit_bytes } else { body_limit_bytes };
         Answer::read(response, limit_bytes, Some(idle)).await
     }
 

@@ -42,8 +42,9 @@ impl Request {
         Self::new(Method::GET, url, Body::None)
     }
 
-    pub fn json(method: Method, url: Url, body: impl Into<Bytes>) -> Self {
-        Self::new(method, url, Body::Json(body.into()))
+    /// Everything that is sent to CXone is posted.
+    pub fn json(url: Url, body: impl Into<Bytes>) -> Self {
+        Self::new(Method::POST, url, Body::Json(body.into()))
     }
 
     pub fn form(url: Url, body: SecretString) -> Self {

@@ -11,7 +11,7 @@
 mod checksum;
 mod invalid;
 mod order;
-pub mod python_json;
+mod python_json;
 mod request;
 
 use std::collections::BTreeMap;
@@ -47,6 +47,9 @@ pub struct RankedSnippet {
     pub boost_factor: f64,
     pub metadata: BTreeMap<String, String>,
 }
+
+/// What looking at a session takes, and part of what ordering its snippets takes.
+pub const SESSION_SCOPE: &str = "agentassist:session:write";
 
 /// Where a session says whether it is locked; below the base URL, and the id needs no escape.
 pub fn session_path(session: &InteractionId) -> String {

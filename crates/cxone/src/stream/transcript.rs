@@ -126,9 +126,21 @@ fn words_after(text: &str, heard: usize) -> &str {
     rest.trim_start_matches(|letter: char| letter.is_whitespace() || CLOSING_MARKS.contains(&letter)).trim_end()
 }
 
-/// Scripts without case write no space between words, so nothing tells where a word of theirs begins.
+/// Where no space stands between words, nothing tells where one begins.
 fn is_inside_word(letter: char) -> bool {
-    letter.is_lowercase() || letter.is_uppercase() || letter.is_numeric()
+    (letter.is_alphanumeric() || is_indic(letter)) && !is_written_without_spaces(letter)
+}
+
+/// Some of the signs inside a word there count as no letters; the dandas end a sentence.
+fn is_indic(letter: char) -> bool {
+    matches!(letter, '\u{900}'..='\u{dff}') && !matches!(letter, '\u{964}' | '\u{965}')
+}
+
+/// Thai, Lao, Tibetan, Burmese, Khmer, Chinese and Japanese; Korean has spaces.
+fn is_written_without_spaces(letter: char) -> bool {
+    matches!(letter,
+        '\u{e00}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..='\u{a4cf}' | '\u{f900}'..='\u{faff}'
+        | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
 }
 
 #[cfg(test)]
@@ -152,7 +164,7 @@ mod tests {
     #[test]
     fn only_what_was_not_heard_before_is_new() {
         type Case<'a> = (&'a str, &'a [&'a [&'a str]], &'a [&'a str]);
-        let table: [Case<'_>; 18] = [
+        let table: [Case<'_>; 22] = [
             (
                 "whole conversations",
                 &[&["my bill"], &["my bill is wrong"], &["my bill is wrong again"]],
@@ -180,6 +192,10 @@ mod tests {
             ("a sentence that ends", &[&["is it"], &["is it?"], &["is it? Yes."]], &["is it", "", "Yes."]),
             ("an amount", &[&["pay"], &["pay -5 €"], &["pay -5 €, $7"]], &["pay", "-5 €", "$7"]),
             ("without spaces", &[&["我要"], &["我要退款"]], &["我要", "退款"]),
+            ("without spaces or case", &[&["ฉันต้อง"], &["ฉันต้องการ"]], &["ฉันต้อง", "การ"]),
+            ("a Hebrew word that grows", &[&["אני קורא ספר"], &["אני קורא ספרים"]], &["אני קורא ספר", "ספרים"]),
+            ("an Arabic word that grows", &[&["أريد كتاب"], &["أريد كتابا"]], &["أريد كتاب", "كتابا"]),
+            ("a Hindi word that grows", &[&["मुझे रास्त"], &["मुझे रास्ता"]], &["मुझे रास्त", "रास्ता"]),
             ("no words", &[&[], &[""], &[" \n"], &["a"], &[]], &["", "", "", "a", ""]),
             ("a new channel", &[&["hello"], &["hello", "my bill"]], &["hello", "my bill"]),
             (

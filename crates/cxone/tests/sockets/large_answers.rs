@@ -12,14 +12,16 @@ use tokio::io::AsyncWriteExt;
 const MIB: usize = 1 << 20;
 const LONG: Duration = Duration::from_secs(30);
 
-/// Short limits for every other answer: none of them may hold this one back.
-fn client() -> HttpClient {
-    let short = Duration::from_millis(1);
-    HttpClient::new(Limits { attempt_timeout: short, body_limit_bytes: 1000, ..Limits::default() }).unwrap()
-}
-
+/// The limits for every other answer are short: none of them may hold this one back.
 async fn read(peer: &Peer, limit_bytes: usize, idle: Duration) -> Result<Answer, TransportError> {
-    client().read_large(&Request::get(peer.url("http")), limit_bytes, idle).await
+    let limits = Limits {
+        attempt_timeout: Duration::from_millis(1),
+        body_limit_bytes: 1000,
+        articles_limit_bytes: limit_bytes,
+        articles_idle_timeout: idle,
+        ..Limits::default()
+    };
+    HttpClient::new(limits).unwrap().read_large(&Request::get(peer.url("http"))).await
 }
 
 /// A listing of articles whose contents are of a mebibyte each.
@@ -109,7 +111,10 @@ async fn a_listing_that_comes_slowly_is_read_to_its_end() {
 
 #[actix_web::test]
 async fn a_listing_that_is_cut_is_no_listing() {
-    let whole = with_length("200 OK", &listing(2));
-    let peer = Peer::answering(whole[..MIB].to_owned(), Then::Close).await;
-    assert_eq!(read(&peer, 256 * MIB, LONG).await.unwrap_err().failure, TransportFailure::Cut);
+    let body = listing(2);
+    let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len());
+    for whole in [with_length("200 OK", &body), chunked] {
+        let peer = Peer::answering(whole[..MIB].to_owned(), Then::Close).await;
+        assert_eq!(read(&peer, 256 * MIB, LONG).await.unwrap_err().failure, TransportFailure::Cut);
+    }
 }

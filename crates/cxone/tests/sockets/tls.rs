@@ -2,7 +2,6 @@
 
 use crate::loopback::{Peer, read_request};
 use crate::self_signed::self_signed;
-use actix_http::Method;
 use cuecard_cxone::http::{HttpClient, Request};
 use cuecard_cxone::limits::Limits;
 use cuecard_cxone::transport::{TransportError, TransportFailure};
@@ -40,7 +39,7 @@ async fn a_server_whose_certificate_nobody_signed_is_refused() {
     for host in ["127.0.0.1", "localhost"] {
         let url: Url = format!("https://{host}:{}/path", peer.address.port()).parse().unwrap();
         let token = Request::form(url.clone(), "client_secret=s3cret".into());
-        let push = Request::json(Method::POST, url.clone(), "{}").with_bearer("s3cret".into());
+        let push = Request::json(url.clone(), "{}").with_bearer("s3cret".into());
         let poll = Request::get(url.clone()).with_bearer("s3cret".into());
         for (what, request) in [("token", token), ("push", push), ("poll", poll)] {
             assert_says_so(&client.send(&request, None).await.unwrap_err(), what);

@@ -2,9 +2,10 @@
 //!
 //! Input: articles, one change, or the date that a request names. Output: another library, or the items that an answer
 //! holds. Every change moves the date on by at least one second, so that a date names exactly one state although HTTP
-//! dates have no fractions.
+//! dates have no fractions. All that answers need is made with the library, so that no request waits for it.
 
-use std::sync::{Arc, OnceLock};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use serde_json::json;
@@ -28,31 +29,49 @@ impl Held {
 }
 
 /// The items of an answer before they are cut into pages.
-pub(crate) struct Listing {
-    held: Vec<Arc<Held>>,
+pub(crate) struct Listing<'a> {
+    held: Cow<'a, [Arc<Held>]>,
     /// The answer holds only a part, and says so.
     pub(crate) is_partial: bool,
 }
 
-impl Listing {
+impl Listing<'_> {
     pub(crate) fn len(&self) -> usize {
         self.held.len()
     }
 
     /// The items from `first` on, at most `count`, as a JSON array.
     pub(crate) fn items(&self, first: usize, count: usize) -> String {
-        let items: Vec<&str> = self.held.iter().skip(first).take(count).map(|held| held.item.as_str()).collect();
-        format!("[{}]", items.join(","))
+        items(self.held.iter().skip(first).take(count))
+    }
+}
+
+fn items<'a>(held: impl Iterator<Item = &'a Arc<Held>>) -> String {
+    let items: Vec<&str> = held.map(|held| held.item.as_str()).collect();
+    format!("[{}]", items.join(","))
+}
+
+/// Articles, and what is made of all of them.
+struct Contents {
+    held: Vec<Arc<Held>>,
+    /// The answer with everything in it.
+    whole: Bytes,
+    index: SearchIndex,
+}
+
+impl Contents {
+    fn new(held: Vec<Arc<Held>>) -> Arc<Self> {
+        let whole = format!("{{\"items\":{}}}", items(held.iter())).into();
+        let index = SearchIndex::new(held.iter().map(|held| &held.article));
+        Arc::new(Self { held, whole, index })
     }
 }
 
 /// One state of the articles.
 pub(crate) struct Library {
-    held: Vec<Arc<Held>>,
+    contents: Arc<Contents>,
     modified: u64,
     answer: ArticlesAnswer,
-    index: OnceLock<SearchIndex>,
-    whole: OnceLock<Bytes>,
 }
 
 impl Library {
@@ -63,7 +82,7 @@ impl Library {
     }
 
     fn dated(held: Vec<Arc<Held>>, modified: u64, answer: ArticlesAnswer) -> Self {
-        Self { held, modified, answer, index: OnceLock::new(), whole: OnceLock::new() }
+        Self { contents: Contents::new(held), modified, answer }
     }
 
     /// Seconds since 1970.
@@ -76,7 +95,7 @@ impl Library {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.contents.held.len()
     }
 
     fn next_date(&self, now: u64) -> u64 {
@@ -86,7 +105,7 @@ impl Library {
     /// With one more article, or another text for one that is there.
     pub(crate) fn put(&self, article: Article, now: u64) -> Self {
         let date = self.next_date(now);
-        let mut held = self.held.clone();
+        let mut held = self.contents.held.clone();
         let place = held.iter().position(|held| held.article.id == article.id);
         let changed = Held::new(article, date);
         match place {
@@ -98,9 +117,9 @@ impl Library {
 
     /// Without one article; nothing when it was not there.
     pub(crate) fn delete(&self, id: &str, now: u64) -> Option<Self> {
-        let mut held = self.held.clone();
+        let mut held = self.contents.held.clone();
         held.retain(|held| held.article.id != id);
-        let is_gone = held.len() < self.held.len();
+        let is_gone = held.len() < self.len();
         is_gone.then(|| Self::dated(held, self.next_date(now), self.answer))
     }
 
@@ -108,7 +127,7 @@ impl Library {
     pub(crate) fn replace(&self, articles: Vec<Article>, now: u64) -> Self {
         let date = self.next_date(now);
         let known: std::collections::HashMap<&str, &Arc<Held>> =
-            self.held.iter().map(|held| (held.article.id.as_str(), held)).collect();
+            self.contents.held.iter().map(|held| (held.article.id.as_str(), held)).collect();
         let keep = |article: Article| match known.get(article.id.as_str()) {
             Some(held) if held.article == article => Arc::clone(held),
             _ => Held::new(article, date),
@@ -118,40 +137,35 @@ impl Library {
 
     /// Answering in another way.
     pub(crate) fn answering(&self, answer: ArticlesAnswer, now: u64) -> Self {
-        Self::dated(self.held.clone(), self.next_date(now), answer)
+        Self { contents: Arc::clone(&self.contents), modified: self.next_date(now), answer }
     }
 
     /// What a request gets that knows the state of `since`, in seconds since 1970; nothing when that is this one.
-    pub(crate) fn list(&self, since: Option<u64>) -> Option<Listing> {
+    pub(crate) fn list(&self, since: Option<u64>) -> Option<Listing<'_>> {
         if since.is_some_and(|since| since >= self.modified) {
             return None;
         }
-        let whole = |held: &[Arc<Held>]| held.to_vec();
+        let all = self.contents.held.as_slice();
         let held = match self.answer {
-            ArticlesAnswer::Whole => whole(&self.held),
-            ArticlesAnswer::Empty => Vec::new(),
-            ArticlesAnswer::Half => whole(&self.held[..self.held.len() / 2]),
+            ArticlesAnswer::Whole => Cow::Borrowed(all),
+            ArticlesAnswer::Empty => Cow::Borrowed(&all[..0]),
+            ArticlesAnswer::Half => Cow::Borrowed(&all[..all.len() / 2]),
             ArticlesAnswer::Partial => {
                 let since = since.unwrap_or(0);
-                self.held.iter().filter(|held| held.modified > since).map(Arc::clone).collect()
+                all.iter().filter(|held| held.modified > since).map(Arc::clone).collect()
             }
         };
         Some(Listing { held, is_partial: self.answer == ArticlesAnswer::Partial })
     }
 
-    /// The answer with everything in it, made once: a big one takes long to write.
+    /// The answer with everything in it.
     pub(crate) fn whole(&self) -> Bytes {
-        let write = || {
-            let listing = Listing { held: self.held.clone(), is_partial: false };
-            Bytes::from(format!("{{\"items\":{}}}", listing.items(0, usize::MAX)))
-        };
-        self.whole.get_or_init(write).clone()
+        self.contents.whole.clone()
     }
 
     /// Page `page` (from 1) of `page_size` articles that share words with `query`, as a JSON array of entities.
     pub(crate) fn search(&self, query: &str, page: usize, page_size: usize) -> String {
-        let index = self.index.get_or_init(|| SearchIndex::new(self.held.iter().map(|held| &held.article)));
-        index.search(query, page, page_size)
+        self.contents.index.search(query, page, page_size)
     }
 }
 
@@ -165,7 +179,7 @@ mod tests {
         Article { id: id.into(), title: format!("About {id}"), body: body.into(), url: None }
     }
 
-    fn ids(listing: &Listing) -> Vec<String> {
+    fn ids(listing: &Listing<'_>) -> Vec<String> {
         let items: Vec<Value> = serde_json::from_str(&listing.items(0, usize::MAX)).unwrap();
         items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
     }
@@ -203,7 +217,8 @@ mod tests {
         let library = Library::new(vec![article("a", "1"), article("b", "1"), article("c", "1")], 100);
         let changed = library.put(article("b", "2"), 200);
         let listed = |answer, since| {
-            let listing = changed.answering(answer, 300).list(since).unwrap();
+            let library = changed.answering(answer, 300);
+            let listing = library.list(since).unwrap();
             (ids(&listing).join(""), listing.is_partial)
         };
         assert_eq!(listed(ArticlesAnswer::Whole, Some(250)), ("abc".to_owned(), false));
@@ -217,8 +232,8 @@ mod tests {
     fn replacing_keeps_the_date_of_what_stays() {
         let library = Library::new(vec![article("a", "1"), article("b", "1")], 100);
         let replaced = library.replace(vec![article("a", "1"), article("c", "1")], 200);
-        let changed = replaced.answering(ArticlesAnswer::Partial, 300).list(Some(150)).unwrap();
-        assert_eq!(ids(&changed), ["c"]);
+        let changed = replaced.answering(ArticlesAnswer::Partial, 300);
+        assert_eq!(ids(&changed.list(Some(150)).unwrap()), ["c"]);
         assert_eq!(
             replaced.whole(),
             r#"{"items":[{"id":"a","title":"About a","content":"1"},{"id":"c","title":"About c","content":"1"}]}"#

@@ -51,8 +51,8 @@ Printed are, as a table or with --json as one object:
   p50, p95, p99 ms   from the frame that ends a turn, or the sending of the question, to the card's arrival
   cards/s            with --concurrency: the median over the seconds of the run without the first two
 
-What explains a turn without a card is read from the service's --admin port, and for rag, graph and ranking from its
-answers: no_match and no_results are silent, 504 is expired, 503 is explained as far as the service counts as many shed.";
+What explains a turn without a card is read from the service's --admin port, and for rag, graph and ranking from the
+answer to it: no_match and no_results are silent, 504 is expired, 503 is explained as far as the service counts as many shed.";
 
 const EXAMPLES: &str = "\
 Examples: a stream at two turns a second for two minutes, and a service asked by 16 agents at once
@@ -80,6 +80,9 @@ pub(super) struct Replay {
     /// The service's admin port, read for turns that it chose to leave without a card.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9100")]
     admin: String,
+    /// The profile of the service that is replayed; needed where it has several, whose counters else count together.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Customer turns a second over all conversations.
     #[arg(long, value_name = "R", default_value_t = 2.0)]
     rate: f64,
@@ -115,6 +118,7 @@ impl Replay {
             target: self.target.clone(),
             target_headers: headers.collect(),
             admin: self.admin.clone(),
+            profile: self.profile.clone(),
             connect_timeout: Duration::from_secs(self.connect_timeout),
             session: self.session.clone(),
             articles: self.listen.articles()?,

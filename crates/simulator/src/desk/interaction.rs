@@ -1,6 +1,7 @@
 //! One interaction on the desk: its bubbles and its cards.
 //!
-//! Input: what frames say, and pushes. Output: which bubble or card changed. Bounded in both.
+//! Input: what frames say, and pushes. Output: which bubbles or card changed. Bounded: so many of each, and so much text
+//! in a bubble.
 
 use std::sync::Arc;
 
@@ -10,11 +11,13 @@ use serde_json::Value;
 
 use super::Of;
 use super::cards::Card;
-use crate::ledger::{Attribution, transcript};
+use crate::ledger::{Attribution, ENDING_STATES, transcript};
 use crate::routes::Route;
 
 /// Bubbles or cards kept per interaction.
 const MAX_ITEMS: usize = 300;
+/// Text kept in a bubble, far more than one person says before another does; what is beyond is not shown.
+const MAX_BUBBLE_BYTES: usize = 16 * 1024;
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Bubble {
@@ -53,6 +56,13 @@ enum What<'a> {
     TurnEnd,
 }
 
+impl Bubble {
+    fn add(&mut self, text: &str) {
+        let room = MAX_BUBBLE_BYTES.saturating_sub(self.text.len());
+        self.text.push_str(&text[..text.floor_char_boundary(room)]);
+    }
+}
+
 impl<'a> Spoken<'a> {
     /// Nothing for frames that change no bubble.
     pub(super) fn read(frame: &'a Value) -> Option<Self> {
@@ -61,7 +71,7 @@ impl<'a> Spoken<'a> {
                 customer: frame["participant"].as_str() != Some("AGENT"),
                 text: frame["text"].as_str().unwrap_or_default(),
             },
-            "DIALOG_STATE" => What::TurnEnd,
+            "DIALOG_STATE" if ENDING_STATES.contains(&frame["state"].as_str()?) => What::TurnEnd,
             "interaction" if frame["data"]["state"] == "active" => What::Transcript(transcript(&frame["data"])),
             _ => return None,
         };
@@ -103,49 +113,59 @@ impl Interaction {
         self.ended = true;
     }
 
-    /// The bubble that changed.
-    pub(super) fn hear(&mut self, spoken: &Spoken<'_>, ended_turn: Option<usize>) -> Option<usize> {
+    /// The bubbles that changed.
+    pub(super) fn hear(&mut self, spoken: &Spoken<'_>, ended_turn: Option<usize>) -> Vec<usize> {
         self.ended = false;
-        match &spoken.what {
-            What::Words { customer, text } => self.say(*customer, text),
-            What::TurnEnd => self.end_bubble(ended_turn),
-            What::Transcript(all) => {
-                ended_turn?;
+        match (&spoken.what, ended_turn) {
+            (What::Words { customer, text }, _) => self.say(*customer, text).into_iter().collect(),
+            (What::TurnEnd, _) => self.end_bubble(ended_turn),
+            (What::Transcript(_), None) => Vec::new(),
+            (What::Transcript(all), Some(turn)) => {
                 let new = all.strip_prefix(self.heard.as_str()).unwrap_or(all).trim_start().to_owned();
                 self.heard.clone_from(all);
-                self.say(true, &new)?;
-                self.end_bubble(ended_turn)
+                self.ask(&new, turn)
             }
         }
     }
 
     /// The bubble of a question that was asked as a whole.
-    pub(super) fn ask(&mut self, text: &str, turn: usize) -> Option<usize> {
+    pub(super) fn ask(&mut self, text: &str, turn: usize) -> Vec<usize> {
         self.ended = false;
-        self.say(true, text)?;
-        self.end_bubble(Some(turn))
+        self.say(true, text).map_or_else(Vec::new, |_| self.end_bubble(Some(turn)))
     }
 
     fn say(&mut self, customer: bool, text: &str) -> Option<usize> {
         let index = self.bubbles.len();
         match self.bubbles.last_mut().filter(|bubble| !bubble.done && bubble.customer == customer) {
             Some(bubble) => {
-                bubble.text.push(' ');
-                bubble.text.push_str(text);
+                bubble.add(" ");
+                bubble.add(text);
             }
             None if index < MAX_ITEMS => {
-                self.bubbles.push(Bubble { index, customer, text: text.to_owned(), done: false, turn: None });
+                let mut bubble = Bubble { index, customer, text: String::new(), done: false, turn: None };
+                bubble.add(text);
+                self.bubbles.push(bubble);
             }
             None => return None,
         }
         Some(self.bubbles.len() - 1)
     }
 
-    fn end_bubble(&mut self, ended_turn: Option<usize>) -> Option<usize> {
-        let bubble = self.bubbles.last_mut()?;
-        bubble.done = true;
-        bubble.turn = ended_turn.or(bubble.turn);
-        Some(bubble.index)
+    /// Nothing is added to the last bubble any more. The turn is the customer's, even when the agent spoke after it.
+    fn end_bubble(&mut self, ended_turn: Option<usize>) -> Vec<usize> {
+        let mut changed = Vec::new();
+        if let Some(last) = self.bubbles.last_mut() {
+            last.done = true;
+            changed.push(last.index);
+        }
+        if let Some(turn) = ended_turn
+            && let Some(said) = self.bubbles.iter_mut().rfind(|bubble| bubble.customer)
+        {
+            said.turn.get_or_insert(turn);
+            changed.push(said.index);
+        }
+        changed.dedup();
+        changed
     }
 
     /// The card's place; nothing when there are too many.

@@ -84,24 +84,26 @@ impl Desk {
         };
         let of = Of { client, id: spoken.id };
         let changed = self.open(of).hear(&spoken, ended_turn);
-        self.tell_bubble(of, changed);
+        self.tell_bubbles(of, &changed);
     }
 
     /// Takes a question that was asked over HTTP.
     pub(crate) fn note_question(&mut self, of: Of<'_>, text: &str, turn: usize) {
         let changed = self.open(of).ask(text, turn);
-        self.tell_bubble(of, changed);
+        self.tell_bubbles(of, &changed);
     }
 
-    fn tell_bubble(&mut self, of: Of<'_>, index: Option<usize>) {
+    fn tell_bubbles(&mut self, of: Of<'_>, changed: &[usize]) {
         if !self.is_watched {
             return;
         }
-        let event = self.find(of).and_then(|interaction| {
-            let bubble = interaction.bubble(index?)?;
-            Some(json!({"event": "bubble", "interaction": interaction.key(), "bubble": bubble}))
-        });
-        self.events.extend(event);
+        for index in changed {
+            let event = self.find(of).and_then(|interaction| {
+                let bubble = interaction.bubble(*index)?;
+                Some(json!({"event": "bubble", "interaction": interaction.key(), "bubble": bubble}))
+            });
+            self.events.extend(event);
+        }
     }
 
     fn open(&mut self, of: Of<'_>) -> &mut Interaction {
@@ -208,17 +210,43 @@ mod tests {
         let mut desk = desk();
         say(&mut desk, "i", "CUSTOMER", "hello");
         say(&mut desk, "i", "CUSTOMER", "there");
-        desk.note_frame(
-            &client(),
-            &json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": "i"}),
-            Some(1),
-        );
+        state(&mut desk, "TURN_END", Some(1));
         say(&mut desk, "i", "CUSTOMER", "more");
         say(&mut desk, "i", "AGENT", "yes");
         let expected = [("hello there".to_owned(), Some(1)), ("more".to_owned(), None), ("yes".to_owned(), None)];
         assert_eq!(bubbles(&desk), expected);
         assert_eq!(desk.take_events().len(), 6, "one for the interaction, five for its bubbles");
         assert!(desk.take_events().is_empty());
+    }
+
+    fn state(desk: &mut Desk, state: &str, turn: Option<usize>) {
+        let frame = json!({"type": "DIALOG_STATE", "state": state, "interactionId": "i"});
+        desk.note_frame(&client(), &frame, turn);
+    }
+
+    #[test]
+    fn a_bubble_ends_where_the_turn_does() {
+        let mut desk = desk();
+        say(&mut desk, "i", "CUSTOMER", "hello");
+        state(&mut desk, "ON_HOLD", None);
+        say(&mut desk, "i", "CUSTOMER", "there");
+        say(&mut desk, "i", "AGENT", "yes");
+        desk.take_events();
+        state(&mut desk, "AGENT_SILENT", Some(1));
+        assert_eq!(bubbles(&desk), [("hello there".to_owned(), Some(1)), ("yes".to_owned(), None)]);
+        assert_eq!(desk.take_events().len(), 2, "the agent's bubble is done, the customer's has its number");
+        state(&mut desk, "TURN_END", Some(2));
+        assert_eq!(bubbles(&desk)[0].1, Some(1), "a turn that no bubble shows takes no other's place");
+    }
+
+    #[test]
+    fn a_bubble_that_never_ends_does_not_grow_for_ever() {
+        let mut desk = desk();
+        for _ in 0..3 {
+            say(&mut desk, "i", "CUSTOMER", &"é".repeat(5_000));
+        }
+        let (text, _) = &bubbles(&desk)[0];
+        assert!(text.len() > 15_000 && text.len() <= 16 * 1024, "{}", text.len());
     }
 
     #[test]

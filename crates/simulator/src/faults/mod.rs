@@ -13,6 +13,9 @@ use crate::routes::Route;
 pub(crate) use script::FaultScript;
 pub use script::PendingFault;
 
+/// Far beyond any wait that a server asks for, and well before the year 10,000, where HTTP dates end.
+const FURTHEST_DATE: Duration = Duration::from_hours(24 * 36_500);
+
 /// As [`Fault::times`]: for every request until the faults are cleared.
 pub const UNTIL_CLEARED: u32 = u32::MAX;
 
@@ -142,6 +145,11 @@ impl FaultOrder {
         {
             return Err(format!("{status} is no status that an answer can have, choose one from 200 to 599"));
         }
+        if let FaultKind::Answer { retry_after: Some(RetryAfter::DateIn(later)), .. } = &self.fault
+            && *later > FURTHEST_DATE
+        {
+            return Err(format!("date_in must be at most {} days", FURTHEST_DATE.as_secs() / 86_400));
+        }
         Ok((Fault { route: self.route, times, fault: self.fault }, self.every))
     }
 }
@@ -183,6 +191,7 @@ mod tests {
             r#"{"route":"token","times":"often","fault":{"kind":"no_answer"}}"#,
             r#"{"route":"token","every":0,"fault":{"kind":"no_answer"}}"#,
             r#"{"route":"token","fault":{"kind":"answer","status":99}}"#,
+            r#"{"route":"token","fault":{"kind":"answer","status":429,"retry_after":{"date_in":"9000years"}}}"#,
             r#"{"route":"token"}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");

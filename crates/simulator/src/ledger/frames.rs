@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Ledger;
 
 /// The states that end a turn; others are ignored.
-const ENDING_STATES: [&str; 3] = ["TURN_END", "AGENT_SILENT", "CUSTOMER_SILENT"];
+pub(crate) const ENDING_STATES: [&str; 3] = ["TURN_END", "AGENT_SILENT", "CUSTOMER_SILENT"];
 
 impl Ledger {
     /// Takes note of a frame.

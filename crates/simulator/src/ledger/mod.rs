@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-pub(crate) use self::frames::transcript;
+pub(crate) use self::frames::{ENDING_STATES, transcript};
 use self::turns::Turns;
 
 /// An interaction that ended so long ago is forgotten; feedback for it comes well before.
@@ -142,6 +142,11 @@ impl Ledger {
     pub(crate) fn end_turn(&mut self, id: &str, now: Instant) -> usize {
         self.counts.turns += 1;
         self.opened(id, now).turns.end(now)
+    }
+
+    /// Whether a turn of `id` has its card.
+    pub(crate) fn has_card(&self, id: &str, number: usize) -> bool {
+        self.interactions.get(id).is_some_and(|interaction| interaction.turns.has_card(number))
     }
 
     /// Is told when the next card of `id` comes.

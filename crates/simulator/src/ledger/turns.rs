@@ -58,6 +58,12 @@ impl Turns {
         Attribution::Turn { number: self.num_forgotten + index + 1, ended_at, after }
     }
 
+    /// Whether the turn of this number has its card; one that is forgotten has none.
+    pub(super) fn has_card(&self, number: usize) -> bool {
+        let place = number.checked_sub(self.num_forgotten + 1);
+        place.and_then(|place| self.slots.get(place)).is_some_and(|slot| slot.card.is_some())
+    }
+
     /// The number of each turn, and the time until its card.
     pub(super) fn cards(&self) -> impl Iterator<Item = (usize, Option<Duration>)> {
         let first = self.num_forgotten + 1;

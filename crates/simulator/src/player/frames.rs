@@ -12,7 +12,8 @@ use crate::streams::StreamKind;
 
 /// Longest message made on request; every client's limit is far below.
 const MAX_OVERSIZED_BYTES: usize = 64 * 1024 * 1024;
-/// Longest transcript that an event repeats, oldest words cut first: clients keep no more.
+/// Longest transcript that an event repeats, oldest words cut first: an event that repeats
+/// everything would else outgrow the messages that clients take.
 const MAX_TRANSCRIPT_BYTES: usize = 256 * 1024;
 
 /// One interaction as it is told.

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::WARM_UP_SECONDS;
-use super::admin::{Admin, Outcomes};
+use super::admin::{Admin, Outcomes, Scrape};
 use super::ask::Answers;
 use super::report::{Counted, Explained, Report, Throughput, Times};
 use super::speaker::Speakers;
@@ -32,8 +32,16 @@ pub(super) struct Account<'a> {
 impl<'a> Account<'a> {
     /// Begins to count.
     pub(super) async fn open(simulator: &'a RunningSimulator, admin: Admin, tell: &mut dyn FnMut(&str)) -> Self {
-        let before = match admin.outcomes().await {
-            Ok(outcomes) => Some(outcomes),
+        let before = match admin.scrape().await {
+            Ok(Scrape { outcomes, num_profiles }) => {
+                if num_profiles > 1 {
+                    tell(&format!(
+                        "the service counts for {num_profiles} profiles, and all of them explain turns without a card: \
+                         name the one that is replayed with --profile"
+                    ));
+                }
+                Some(outcomes)
+            }
             Err(reason) => {
                 let url = admin.url();
                 tell(&format!(
@@ -73,6 +81,7 @@ impl<'a> Account<'a> {
             num_cards: tally.num_cards(),
             percentiles_ms: [50, 95, 99].map(|percent| tally.percentile_ms(percent)),
         });
+        tell_surplus(&times, &explained.outcomes, tell);
         let throughput = rate_over.map(|lasted| Throughput {
             cards_per_second: tally.and_then(|tally| tally.cards_per_second(lasted, WARM_UP_SECONDS)),
         });
@@ -101,7 +110,7 @@ impl<'a> Account<'a> {
     /// What explains turns without a card by now.
     async fn known(&self, speakers: &Speakers<'_>) -> Known {
         let counted = match &self.before {
-            Some(before) => self.admin.outcomes().await.ok().map(|after| after.since(before)),
+            Some(before) => self.admin.scrape().await.ok().map(|after| after.outcomes.since(*before)),
             None => None,
         };
         let is_gone = self.before.is_some() && counted.is_none();
@@ -162,6 +171,16 @@ fn tell_failed(answers: &Answers, tell: &mut dyn FnMut(&str)) {
         tell(&format!(
             "{} questions were answered 503, lost unless the service counts as many shed",
             answers.unavailable
+        ));
+    }
+}
+
+/// What is explained twice may stand for a turn that nothing explains.
+fn tell_surplus(times: &Times, explained: &Explained, tell: &mut dyn FnMut(&str)) {
+    let surplus = (times.num_cards + explained.chosen()).saturating_sub(times.num_turns);
+    if surplus > 0 {
+        tell(&format!(
+            "{surplus} more turns have a card or an explanation than there were: as many lost ones may not be counted"
         ));
     }
 }

@@ -1,9 +1,14 @@
 //! What the service under test says about its own outcomes.
 //!
-//! Input: the address of its admin port. Output: the counters `cuecard_cards_total` by outcome, summed over all other
-//! labels; nothing when the port does not answer or has no such counter.
+//! Input: the address of its admin port, and the profile that is replayed. Output: the counters `cuecard_cards_total` by
+//! outcome, of that profile, or of all where none is named; nothing when the port does not answer or has no such counter.
 
+use std::collections::BTreeMap;
+use std::ops::Add;
 use std::time::Duration;
+
+use super::ReplayError;
+use super::address::base_url;
 
 /// A scrape that takes longer counts as no answer.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -22,35 +27,57 @@ pub(super) struct Outcomes {
 
 impl Outcomes {
     /// What was counted since `before`. A counter that went back started anew in between.
-    pub(super) fn since(&self, before: &Self) -> Self {
-        let grown = |after: u64, before: u64| after.checked_sub(before).unwrap_or(after);
+    pub(super) fn since(self, before: Self) -> Self {
+        self.with(before, |after, before| after.checked_sub(before).unwrap_or(after))
+    }
+
+    fn with(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
         Self {
-            silent: grown(self.silent, before.silent),
-            replaced: grown(self.replaced, before.replaced),
-            expired: grown(self.expired, before.expired),
-            shed: grown(self.shed, before.shed),
-            refused: grown(self.refused, before.refused),
-            failed: grown(self.failed, before.failed),
+            silent: combine(self.silent, other.silent),
+            replaced: combine(self.replaced, other.replaced),
+            expired: combine(self.expired, other.expired),
+            shed: combine(self.shed, other.shed),
+            refused: combine(self.refused, other.refused),
+            failed: combine(self.failed, other.failed),
         }
     }
+
+    fn count(&mut self, outcome: &str, number: u64) {
+        match outcome {
+            "silent" => self.silent += number,
+            "replaced" => self.replaced += number,
+            "expired" => self.expired += number,
+            "shed" => self.shed += number,
+            "refused" => self.refused += number,
+            "failed" => self.failed += number,
+            _ => {}
+        }
+    }
+}
+
+/// Counts by profile.
+type Profiles = BTreeMap<String, Outcomes>;
+
+/// What one look at the counters gives.
+pub(super) struct Scrape {
+    pub(super) outcomes: Outcomes,
+    /// Whose counts are in it.
+    pub(super) num_profiles: usize,
 }
 
 /// Reads a service's metrics.
 pub(super) struct Admin {
     client: awc::Client,
     base: String,
+    profile: Option<String>,
 }
 
 impl Admin {
     /// `address` is a URL or `host:port`. Must be called inside an actix system.
-    pub(super) fn new(address: &str) -> Self {
-        // Fails when a provider is there already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        Self {
-            client: awc::Client::builder().timeout(SCRAPE_TIMEOUT).finish(),
-            base: base.trim_end_matches('/').to_owned(),
-        }
+    pub(super) fn new(address: &str, profile: Option<&str>) -> Result<Self, ReplayError> {
+        let base = base_url("--admin", address)?;
+        let client = awc::Client::builder().timeout(SCRAPE_TIMEOUT).finish();
+        Ok(Self { client, base, profile: profile.map(str::to_owned) })
     }
 
     pub(super) fn url(&self) -> String {
@@ -64,45 +91,55 @@ impl Admin {
     }
 
     /// The counters now, or why they can't be had.
-    pub(super) async fn outcomes(&self) -> Result<Outcomes, String> {
+    pub(super) async fn scrape(&self) -> Result<Scrape, String> {
         let mut response = self.client.get(self.url()).send().await.map_err(|error| error.to_string())?;
         if !response.status().is_success() {
             return Err(format!("answered {}", response.status()));
         }
         let body = response.body().await.map_err(|error| error.to_string())?;
-        parse(&String::from_utf8_lossy(&body)).ok_or_else(|| format!("has no {COUNTER}"))
+        of_profile(&parse(&String::from_utf8_lossy(&body)), self.profile.as_deref())
     }
 }
 
-/// The counters in a Prometheus text; nothing when it has none of them.
-fn parse(text: &str) -> Option<Outcomes> {
-    let mut outcomes = Outcomes::default();
-    let mut found = false;
-    for (outcome, value) in text.lines().filter_map(sample) {
-        found = true;
-        match outcome {
-            "silent" => outcomes.silent += value,
-            "replaced" => outcomes.replaced += value,
-            "expired" => outcomes.expired += value,
-            "shed" => outcomes.shed += value,
-            "refused" => outcomes.refused += value,
-            "failed" => outcomes.failed += value,
-            _ => {}
+fn of_profile(profiles: &Profiles, wanted: Option<&str>) -> Result<Scrape, String> {
+    if profiles.is_empty() {
+        return Err(format!("has no {COUNTER}"));
+    }
+    let Some(wanted) = wanted else {
+        let outcomes = profiles.values().fold(Outcomes::default(), |sum, of_one| sum.with(*of_one, u64::add));
+        return Ok(Scrape { outcomes, num_profiles: profiles.len() });
+    };
+    let names = || profiles.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let outcomes = profiles.get(wanted).ok_or_else(|| format!("has no profile {wanted}, only {}", names()))?;
+    Ok(Scrape { outcomes: *outcomes, num_profiles: 1 })
+}
+
+/// The counters in a Prometheus text.
+fn parse(text: &str) -> Profiles {
+    let mut profiles = Profiles::new();
+    for (labels, number) in text.lines().filter_map(sample) {
+        if let Some(outcome) = label(labels, "outcome") {
+            let profile = label(labels, "profile").unwrap_or_default();
+            profiles.entry(profile.to_owned()).or_default().count(outcome, number);
         }
     }
-    found.then_some(outcomes)
+    profiles
 }
 
-/// Outcome and value of one line of the counter.
+/// Labels and value of one line of the counter.
 fn sample(line: &str) -> Option<(&str, u64)> {
     let (labels, rest) = line.strip_prefix(COUNTER)?.strip_prefix('{')?.rsplit_once('}')?;
-    let start = match labels.find(",outcome=\"") {
-        Some(position) => position + ",outcome=\"".len(),
-        None => labels.starts_with("outcome=\"").then_some("outcome=\"".len())?,
-    };
-    let outcome = labels[start..].split('"').next()?;
     let value: f64 = rest.split_whitespace().next()?.parse().ok()?;
-    Some((outcome, value as u64))
+    Some((labels, value as u64))
+}
+
+fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
+    let written = format!("{name}=\"");
+    let value = match labels.strip_prefix(&written) {
+        Some(value) => value,
+        None => labels.split_once(&format!(",{written}"))?.1,
+    };
+    value.split('"').next()
 }
 
 #[cfg(test)]
@@ -121,15 +158,21 @@ cuecard_other_total{outcome="failed"} 9
 "#;
 
     #[test]
-    fn counters_are_summed_over_profiles() {
-        let expected = Outcomes { silent: 5, replaced: 4, shed: 1, ..Outcomes::default() };
-        assert_eq!(parse(TEXT), Some(expected));
-        assert_eq!(parse("up 1\n"), None);
+    fn counters_are_those_of_the_profile_or_of_all() {
+        let profiles = parse(TEXT);
+        let of = |wanted| of_profile(&profiles, wanted).map(|scrape| (scrape.outcomes, scrape.num_profiles));
+        let outcomes = |silent, replaced, shed| Outcomes { silent, replaced, shed, ..Outcomes::default() };
+        assert_eq!(of(None), Ok((outcomes(5, 4, 1), 4)));
+        assert_eq!(of(Some("a")), Ok((outcomes(3, 0, 0), 1)));
+        assert_eq!(of(Some("b")), Ok((outcomes(2, 0, 0), 1)));
+        assert_eq!(of(Some("}{")), Ok((outcomes(0, 0, 1), 1)));
+        assert_eq!(of(Some("c")), Err("has no profile c, only , a, b, }{".to_owned()));
+        assert!(of_profile(&parse("up 1\n"), None).is_err());
     }
 
     #[test]
     fn a_counter_that_went_back_started_anew() {
         let outcomes = |silent, expired| Outcomes { silent, expired, ..Outcomes::default() };
-        assert_eq!(outcomes(5, 1).since(&outcomes(3, 4)), outcomes(2, 1));
+        assert_eq!(outcomes(5, 1).since(outcomes(3, 4)), outcomes(2, 1));
     }
 }

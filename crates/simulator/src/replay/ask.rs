@@ -1,7 +1,7 @@
 //! Asking the service as an agent's desktop would: contracts 000, 002 and 004.
 //!
 //! Input: an interaction and what the customer said in it. Output: the question in the ledger at the moment when it is
-//! sent, and the count of what the answers said: an answer that explains why no card came is no lost turn.
+//! sent, and the count of what the answers said: a turn without a card whose answer explains that is no lost one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::ReplayOptions;
+use super::address::base_url;
 use super::snippets::SnippetMaker;
+use super::{ReplayError, ReplayOptions};
 use crate::contract::Contract;
 use crate::hub::Hub;
 use crate::running::RunningSimulator;
@@ -50,6 +51,13 @@ enum Said {
     Failed(String),
 }
 
+impl Said {
+    /// A card that came leaves nothing to explain, whatever its caller was told.
+    fn beside_a_card(self) -> Self {
+        if matches!(self, Self::Failed(_)) { self } else { Self::Pushed }
+    }
+}
+
 impl Answers {
     fn add(&mut self, said: Said) {
         match said {
@@ -78,12 +86,9 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Must be called inside an actix system.
-    pub(super) fn new(simulator: &RunningSimulator, options: &ReplayOptions) -> Self {
-        // Fails when a provider is there already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = options.target.trim_end_matches('/');
-        let target = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Self {
+    pub(super) fn new(simulator: &RunningSimulator, options: &ReplayOptions) -> Result<Self, ReplayError> {
+        let target = base_url("--target", &options.target)?;
+        Ok(Self {
             http: awc::Client::builder().timeout(ANSWER_TIMEOUT).connector(awc::Connector::new().limit(0)).finish(),
             hub: Arc::clone(simulator.hub()),
             contract: options.contract,
@@ -94,7 +99,7 @@ impl Asker {
             snippets: RefCell::new(SnippetMaker::new(&options.articles, options.seed)),
             answers: RefCell::default(),
             open: Arc::new(Semaphore::new(MAX_OPEN)),
-        }
+        })
     }
 
     /// Whether anything answers at the target.
@@ -131,15 +136,17 @@ impl Asker {
         for (name, value) in &self.headers {
             request = request.insert_header((name.as_str(), value.as_str()));
         }
-        self.hub.update(|state| state.note_question(&self.client, id, text, Instant::now()));
-        match request.send_json(&body).await {
+        let turn = self.hub.update(|state| state.note_question(&self.client, id, text, Instant::now()));
+        let said = match request.send_json(&body).await {
             Ok(mut response) => {
                 let body = response.body().await.unwrap_or_default();
                 read(response.status().as_u16(), &body)
             }
             Err(SendRequestError::Timeout) => Said::Failed("no answer".to_owned()),
             Err(error) => Said::Failed(error.to_string()),
-        }
+        };
+        let has_card = self.hub.change_quietly(|state| state.tenant(&self.client).ledger.has_card(id, turn));
+        if has_card { said.beside_a_card() } else { said }
     }
 
     fn question(&self, id: &str, text: &str) -> (String, Value) {

@@ -15,8 +15,9 @@ use super::{PROGRESS_INTERVAL, Script};
 struct Loop<'a> {
     script: &'a Script<'a>,
     speakers: &'a Speakers<'a>,
+    began: Instant,
     /// No turn begins later; without it every conversation is played once.
-    until: Option<Instant>,
+    duration: Option<Duration>,
     next: Cell<usize>,
     num_said: Cell<usize>,
 }
@@ -30,8 +31,7 @@ pub(super) async fn run(
     tell: &mut dyn FnMut(&str),
 ) -> Duration {
     let began = Instant::now();
-    let until = duration.map(|duration| began + duration);
-    let turns = Loop { script, speakers, until, next: Cell::new(0), num_said: Cell::new(0) };
+    let turns = Loop { script, speakers, began, duration, next: Cell::new(0), num_said: Cell::new(0) };
     let workers = join_all((0..number).map(|_| turns.work()));
     tokio::pin!(workers);
     let mut progress = interval_at(began + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
@@ -50,7 +50,7 @@ impl Loop<'_> {
         loop {
             let number = self.next.replace(self.next.get() + 1);
             let (pass, conversation) = (number / num_conversations, number % num_conversations);
-            if self.is_over() || (pass > 0 && self.until.is_none()) {
+            if self.is_over() || (pass > 0 && self.duration.is_none()) {
                 return;
             }
             self.converse(conversation, pass).await;
@@ -69,6 +69,6 @@ impl Loop<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
+        self.duration.is_some_and(|duration| self.began.elapsed() >= duration)
     }
 }

@@ -5,6 +5,7 @@
 //! error when no client connects, or no service answers, in time; anything that goes wrong later shows in the figures.
 
 mod account;
+mod address;
 mod admin;
 mod ask;
 mod closed_loop;
@@ -65,6 +66,8 @@ pub struct ReplayOptions {
     pub target_headers: Vec<(String, String)>,
     /// The service's admin port, a URL or `host:port`.
     pub admin: String,
+    /// Whose counters there explain turns without a card; without it those of all profiles.
+    pub profile: Option<String>,
     /// How long to wait for a client, or for the target.
     pub connect_timeout: Duration,
     /// How long to wait for outstanding cards after the last turn.
@@ -87,6 +90,7 @@ impl Default for ReplayOptions {
             target: "http://127.0.0.1:8000".to_owned(),
             target_headers: Vec::new(),
             admin: "http://127.0.0.1:9100".to_owned(),
+            profile: None,
             connect_timeout: Duration::from_mins(1),
             // A stream card's own deadline is 4 s.
             answer_timeout: Duration::from_secs(5),
@@ -113,8 +117,18 @@ pub enum ReplayError {
         /// How long was tried.
         timeout: Duration,
     },
+    /// It would have to be asked in another way than by plain HTTP.
+    #[error(
+        "{option} {address} is no plain http, name the port that the service itself listens on, as http://host:port"
+    )]
+    Scheme {
+        /// Which one.
+        option: &'static str,
+        /// As it was given.
+        address: String,
+    },
     /// The rate is of no use.
-    #[error("the rate must be a number above 0, for example 2, and is {0}")]
+    #[error("the rate must be a number above 0 and at least one turn a day, for example 2, and is {0}")]
     Rate(f64),
     /// Nobody would speak.
     #[error("the concurrency must be at least 1")]
@@ -134,7 +148,7 @@ pub async fn replay(
 ) -> Result<Report, ReplayError> {
     check_load(options.load)?;
     let script = Script::new(simulator, conversations)?;
-    let admin = Admin::new(&options.admin);
+    let admin = Admin::new(&options.admin, options.profile.as_deref())?;
     let speakers = meet(simulator, options, &admin).await?;
     tell(&format!("{}, playing {} customer turns", speakers.met(), script.num_turns()));
     let account = Account::open(simulator, admin, tell).await;
@@ -161,7 +175,7 @@ async fn meet<'a>(
     admin: &Admin,
 ) -> Result<Speakers<'a>, ReplayError> {
     let Some(kind) = options.contract.stream() else {
-        let asker = Asker::new(simulator, options);
+        let asker = Asker::new(simulator, options)?;
         wait_for_target(&asker, admin, options).await?;
         return Ok(Speakers::asking(asker));
     };
@@ -177,14 +191,14 @@ async fn meet<'a>(
 async fn wait_for_target(asker: &Asker, admin: &Admin, options: &ReplayOptions) -> Result<(), ReplayError> {
     /// How often it is asked.
     const LOOK: Duration = Duration::from_millis(200);
-    let deadline = Instant::now() + options.connect_timeout;
+    let began = Instant::now();
     loop {
         let reason = match asker.reach().await {
             Ok(()) if !admin.is_unready().await => return Ok(()),
             Ok(()) => "it is not ready yet".to_owned(),
             Err(reason) => reason,
         };
-        if Instant::now() + LOOK > deadline {
+        if began.elapsed() + LOOK > options.connect_timeout {
             let (target, timeout) = (options.target.clone(), options.connect_timeout);
             return Err(ReplayError::NobodyAnswers { target, reason, timeout });
         }

@@ -12,9 +12,13 @@ use super::plan::{self, Tempo};
 use super::speaker::Speakers;
 use super::{PROGRESS_INTERVAL, Script, TURN_SPACING};
 
+/// Nobody waits longer for the next turn, and any timetable of such turns is one that the clock can hold.
+const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
+
 /// From one turn to the next; nothing for a rate that is of no use.
 pub(super) fn interval(rate: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(1.0 / rate).ok().filter(|interval| !interval.is_zero())
+    let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;
+    (!interval.is_zero() && interval <= LONGEST_INTERVAL).then_some(interval)
 }
 
 /// How long the turns were spoken.

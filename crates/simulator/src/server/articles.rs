@@ -91,7 +91,7 @@ impl Page {
     }
 }
 
-fn body(library: &Library, listing: &Listing, page: Page) -> web::Bytes {
+fn body(library: &Library, listing: &Listing<'_>, page: Page) -> web::Bytes {
     if page.paging == Paging::Whole && library.answer() == ArticlesAnswer::Whole {
         return library.whole();
     }

@@ -8,6 +8,7 @@ mod articles;
 mod control;
 mod faulty;
 mod feedback;
+mod masking;
 mod observe;
 mod pages;
 mod push;

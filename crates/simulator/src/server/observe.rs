@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, IF_MODIFIED_SINCE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MODIFIED_SINCE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
-use serde_json::{Value, json};
 
-use super::{answer, faulty, token};
+use super::{answer, faulty, masking, token};
 use crate::auth;
 use crate::faults::{CutMoment, FaultKind};
 use crate::hub::Hub;
@@ -22,6 +21,9 @@ use crate::routes::Route;
 
 /// Longer than any client waits, and an end to what a client that never gives up would hold.
 const NEVER: Duration = Duration::from_mins(10);
+
+/// A body of this type may hold a secret on any route.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// When a request's head was read.
 #[derive(Clone, Copy, Debug)]
@@ -122,16 +124,16 @@ fn entry(hub: &Hub, request: &ServiceRequest, route: Route, at: Instant, body: w
     } else {
         auth::bearer(header(AUTHORIZATION.as_str())).ok()
     };
-    // The only parameter of the stream is a token.
-    let query = Some(request.query_string()).filter(|query| route != Route::Stream && !query.is_empty());
-    let form = (route == Route::Token).then(|| form(&body));
+    let query = Some(request.query_string()).filter(|query| !query.is_empty());
+    let is_form = route == Route::Token || header(CONTENT_TYPE.as_str()).is_some_and(names_a_form);
+    let form = is_form.then(|| masking::form(&body));
     let asked = form.as_ref().and_then(|form| form["client_id"].as_str()).map(Arc::from);
     Entry {
         at,
         route,
         method: request.method().to_string(),
         path: request.path().to_owned(),
-        query: query.map(str::to_owned),
+        query: query.map(masking::query),
         client: asked.or_else(|| hub.read(|state| state.tokens.owner(presented?))),
         status: None,
         verdict: Verdict::Accepted,
@@ -141,13 +143,8 @@ fn entry(hub: &Hub, request: &ServiceRequest, route: Route, at: Instant, body: w
     }
 }
 
-/// The form as an object with the secret masked.
-fn form(body: &[u8]) -> Value {
-    let fields = token::fields(body).into_iter().map(|(name, value)| {
-        let shown = if name == "client_secret" { "***".to_owned() } else { value };
-        (name, json!(shown))
-    });
-    Value::Object(fields.collect())
+fn names_a_form(content_type: &str) -> bool {
+    content_type.get(..FORM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(FORM))
 }
 
 fn verdict_of(response: &ServiceResponse<BoxBody>) -> Verdict {

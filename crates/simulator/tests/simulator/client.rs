@@ -47,7 +47,6 @@ impl Client {
     }
 
     pub fn with(simulator: &RunningSimulator, id: &str, secret: &str) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             http: awc::Client::builder().timeout(PATIENCE).finish(),
             base: simulator.base_url(),

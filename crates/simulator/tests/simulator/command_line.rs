@@ -34,6 +34,8 @@ fn it_says_what_is_wrong() {
         (&file, "insights", vec!["--connect-timeout", "0"], "no client connected within 0 s"),
         (&file, "snippets", vec!["--connect-timeout", "0"], "no client connected within 0 s"),
         (&file, "rag", nowhere.to_vec(), "say where it is with --target"),
+        (&file, "rag", vec!["--target", "https://host"], "--target https://host is no plain http"),
+        (&file, "insights", vec!["--admin", "https://host"], "--admin https://host is no plain http"),
         (&file, "insights", vec!["--rate", "0"], "rate must be a number above 0"),
         (&file, "insights", vec!["--concurrency", "0"], "concurrency must be at least 1"),
         (&file, "insights", vec!["--concurrency", "2", "--rate", "2"], "cannot be used with"),
@@ -60,7 +62,10 @@ fn it_helps() {
     for (arguments, expected) in [
         (&["--help"][..], &["rag", "snippets", "graph", "insights", "ranking", "/_sim/faults"][..]),
         (&["serve", "--help"], &["--articles", "--paging", "--transcripts", "--known-interactions-only", "--client"]),
-        (&["replay", "--help"], &["--target", "--concurrency", "--seed", "--admin", "cards/s", "no_match"]),
+        (
+            &["replay", "--help"],
+            &["--target", "--concurrency", "--seed", "--admin", "--profile", "cards/s", "no_match"],
+        ),
     ] {
         let output = simulator().args(arguments).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -24,6 +24,7 @@ async fn the_control_calls_steer_the_simulator() {
     assert_eq!(post("streams/send?kind=snippets", json!({"text": "x"})).await, 409);
     assert_eq!(post("streams/send?client=nobody", json!({"text": "x"})).await, 409);
     assert_eq!(post("streams/send?kind=other", json!({"text": "x"})).await, 400);
+    assert_eq!(post("streams/end?clients=nobody", json!({"how": "cut"})).await, 400);
     assert_eq!(post("verdict", json!({"interactionId": "i", "insightId": "a", "accepted": true})).await, 204);
     assert_eq!(next_json(&mut socket).await.unwrap()["type"], "INSIGHT_ACCEPTED");
     assert_eq!(post("verdict", json!({"interactionId": "nobody", "insightId": "a", "accepted": true})).await, 404);
@@ -68,7 +69,12 @@ async fn a_session_s_script_can_be_read_back() {
     assert_eq!((&now["articles"]["count"], &now["articles"]["answer"]), (&json!(0), &json!("whole")));
     client.http.delete(client.url("/_sim/faults?route=rag")).send().await.unwrap();
     assert_eq!(state().await["faults"].as_array().unwrap().len(), 1);
-    assert_eq!(client.http.delete(client.url("/_sim/faults?route=rug")).send().await.unwrap().status().as_u16(), 400);
+    for wrong in ["route=rug", "rout=graph", "route=graph&all=true"] {
+        let url = client.url(&format!("/_sim/faults?{wrong}"));
+        let (status, body) = answer(client.http.delete(url).send().await.unwrap()).await;
+        assert_eq!((status, body["message"].is_string()), (400, true), "{wrong}: {body}");
+    }
+    assert_eq!(state().await["faults"].as_array().unwrap().len(), 1, "nothing was cleared");
 }
 
 #[actix_web::test]

@@ -12,6 +12,9 @@ use cuecard_simulator::replay::{Load, ReplayOptions, replay};
 use cuecard_simulator::{Article, Contract, RunningSimulator};
 use serde_json::{Value, json};
 
+/// The `status` of an answer whose card was pushed, whatever its caller is told.
+const TAKEN: &str = "taken";
+
 /// What the service does with its questions; the number counts from 0.
 type Choose = fn(u64) -> (u16, Value);
 
@@ -28,12 +31,13 @@ struct Service {
     questions: std::sync::Mutex<Vec<(String, Value)>>,
 }
 
-/// Answers as chosen; where that is 200 with a card, it pushes one first.
+/// Answers as chosen; where that is a card, it pushes one first.
 async fn answer(service: web::Data<Service>, request: HttpRequest, body: web::Json<Value>) -> HttpResponse {
     let number = service.asked.fetch_add(1, Ordering::Relaxed);
     service.questions.lock().unwrap().push((request.path().to_owned(), body.0.clone()));
     let (status, answered) = (service.choose)(number);
-    let is_pushed = status == 200 && answered["status"] != "no_match" && answered["status"] != "no_results";
+    let is_silent = answered["status"] == "no_match" || answered["status"] == "no_results";
+    let is_pushed = answered["status"] == TAKEN || status == 200 && !is_silent;
     if is_pushed {
         let named = ["conversation_id", "interaction_id"].iter().find_map(|name| body[name].as_str());
         let id = named.or_else(|| request.match_info().get("id")).unwrap();
@@ -112,7 +116,8 @@ async fn every_question_has_its_card() {
 #[actix_web::test]
 async fn questions_are_the_documents() {
     let first = async |contract, dialect| {
-        let with = ReplayOptions { load: Load::Concurrency(1), ..options(NO_ADMIN) };
+        let (load, connect_timeout) = (Load::Concurrency(1), Duration::MAX);
+        let with = ReplayOptions { load, connect_timeout, ..options(NO_ADMIN) };
         run(contract, dialect, push_all, with).await.1.remove(0)
     };
     let text = "hello there my friend, what is this";
@@ -164,4 +169,19 @@ async fn answers_explain_what_is_missing() {
         let (report, _) = run(Contract::Rag, Dialect::Rag, choose, with).await;
         assert_eq!(figures(&report, names), [6, 1, 2, 1, lost], "{shed:?}");
     }
+}
+
+#[actix_web::test]
+async fn an_answer_explains_only_a_turn_without_a_card() {
+    let choose = |number| match number {
+        0 | 1 => (504, json!({"status": TAKEN})),
+        2 => (503, json!({"status": TAKEN})),
+        3 => (500, json!({"detail": "lost"})),
+        4 => (504, json!({"detail": "expired"})),
+        _ => (200, json!({"status": "injected"})),
+    };
+    let admin = admin(&Arc::default(), 9);
+    let with = ReplayOptions { answer_timeout: Duration::from_millis(100), ..options(&admin) };
+    let (report, _) = run(Contract::Rag, Dialect::Rag, choose, with).await;
+    assert_eq!(figures(&report, ["turns", "cards", "silent", "expired", "lost"]), [6, 4, 0, 1, 1]);
 }

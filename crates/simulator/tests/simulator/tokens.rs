@@ -149,3 +149,23 @@ async fn without_a_token_nothing_opens() {
         assert_eq!(status, 401, "{path}");
     }
 }
+
+#[actix_web::test]
+async fn secrets_are_not_shown_wherever_a_client_knocks_with_them() {
+    let simulator = start();
+    let client = Client::of(&simulator);
+    let token = client.token().await;
+    assert_eq!(client.ask_token("/oauth/tokens", &[GRANT, ID, SECRET]).await.0, 404);
+    let json = json!({"client_id": DEFAULT_CLIENT_ID, "client_secret": DEFAULT_CLIENT_SECRET});
+    client.http.post(client.url("/oauth/token")).send_json(&json).await.unwrap();
+    for path in ["/cxoneapi/v2/agentassist/stream", "/cxoneapi/v2/agentassist/streams", "/api/v2/knowledge/articles"] {
+        client.http.get(client.url(&format!("{path}?access_token={token}&page=1"))).send().await.unwrap();
+    }
+    let received = simulator.received_on(Route::Unknown);
+    let form = json!({"grant_type": "client_credentials", "client_id": DEFAULT_CLIENT_ID, "client_secret": "***"});
+    assert_eq!(received[0].body, Some(form));
+    assert_eq!(received[1].query.as_deref(), Some("access_token=***&page=1"));
+    let shown = client.http.get(client.url("/_sim/received")).send().await.unwrap().body().await.unwrap();
+    let shown = String::from_utf8(shown.to_vec()).unwrap();
+    assert!(!shown.contains(DEFAULT_CLIENT_SECRET) && !shown.contains(&token), "{shown}");
+}

@@ -13,7 +13,7 @@ mod write;
 use std::collections::BTreeMap;
 
 /// Deeper than any answer nests, and shallow enough for the smallest stack; Python itself gives up somewhat later.
-pub const MAX_DEPTH: usize = 500;
+const MAX_DEPTH: usize = 500;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotPythonJson {

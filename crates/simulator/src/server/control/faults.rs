@@ -35,18 +35,14 @@ async fn add_fault(hub: web::Data<Hub>, order: web::Json<FaultOrder>) -> HttpRes
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OnRoute {
     route: Option<Route>,
 }
 
-async fn clear_faults(hub: web::Data<Hub>, on: Result<web::Query<OnRoute>, actix_web::Error>) -> HttpResponse {
-    match on {
-        Ok(on) => {
-            hub.update(|state| state.faults.clear(on.route));
-            done()
-        }
-        Err(error) => refused(400, &error.to_string()),
-    }
+async fn clear_faults(hub: web::Data<Hub>, on: web::Query<OnRoute>) -> HttpResponse {
+    hub.update(|state| state.faults.clear(on.route));
+    done()
 }
 
 async fn expire_tokens(hub: web::Data<Hub>) -> HttpResponse {

@@ -25,8 +25,8 @@
 //! `{kind: "no_answer"}` or `{kind: "cut", moment}`; `retry_after` is `{"seconds": 2}`, `{"date_in": "2s"}` or
 //! `{"literal": "soon"}`; `moment` is `before_handling`, `after_handling` or `in_body`. `every: 2` is every second
 //! request. `kind` is `snippets` (001) or `insights` (003); without it a message goes where its type belongs, or to all.
-//! Good calls answer 200 or 204; a body that can't be read 400; no client connected 409; an unknown path, interaction,
-//! lock or article 404.
+//! Good calls answer 200 or 204; a body or query that can't be read 400; no client connected 409; an unknown path,
+//! interaction, lock or article 404.
 
 mod articles;
 mod faults;
@@ -44,6 +44,7 @@ const MAX_ARTICLES_BYTES: usize = 256 * 1024 * 1024;
 pub(super) fn scope() -> Scope {
     web::scope("/_sim")
         .app_data(json_config())
+        .app_data(query_config())
         .route("/faults", web::get().to(pages::faults))
         .route("/base.css", web::get().to(pages::base_style))
         .route("/feed", web::get().to(pages::feed))
@@ -55,10 +56,17 @@ pub(super) fn scope() -> Scope {
 
 /// Bodies that can't be read are answered in the shape of every other error.
 fn json_config() -> web::JsonConfig {
-    web::JsonConfig::default().limit(MAX_ARTICLES_BYTES).error_handler(|error, _| {
-        let response = refused(400, &error.to_string());
-        InternalError::from_response(error, response).into()
-    })
+    web::JsonConfig::default().limit(MAX_ARTICLES_BYTES).error_handler(|error, _| unreadable(error))
+}
+
+/// The same of queries. One with an unknown parameter is not read: without it the call would reach further than meant.
+fn query_config() -> web::QueryConfig {
+    web::QueryConfig::default().error_handler(|error, _| unreadable(error))
+}
+
+fn unreadable<E: std::fmt::Debug + std::fmt::Display + 'static>(error: E) -> actix_web::Error {
+    let response = refused(400, &error.to_string());
+    InternalError::from_response(error, response).into()
 }
 
 fn done() -> HttpResponse {

@@ -17,6 +17,7 @@ pub(super) fn routes(service: &mut web::ServiceConfig) {
 
 /// Whose connections, of which kind.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WhichStreams {
     kind: Option<StreamKind>,
     client: Option<String>,

@@ -4,7 +4,6 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::refused;
 use crate::hub::Hub;
 use crate::record::Received;
 use crate::routes::Route;
@@ -52,11 +51,7 @@ struct Wanted {
     refused: bool,
 }
 
-async fn received(hub: web::Data<Hub>, wanted: Result<web::Query<Wanted>, actix_web::Error>) -> HttpResponse {
-    let wanted = match wanted {
-        Ok(wanted) => wanted.into_inner(),
-        Err(error) => return refused(400, &error.to_string()),
-    };
+async fn received(hub: web::Data<Hub>, wanted: web::Query<Wanted>) -> HttpResponse {
     let entries = hub.read(|state| {
         let entries = state.record.received(wanted.from, |entry| {
             wanted.route.is_none_or(|route| route == entry.route) && (!wanted.refused || entry.verdict.is_refusal())
