@@ -105,11 +105,15 @@ fn refresh(
 pub(super) type Users = Vec<Arc<ProfileHealth>>;
 
 fn lost(users: &Users, part: Part, reason: &str) {
-    users.iter().for_each(|health| health.lost(part, reason));
+    for health in users {
+        health.lost(part, reason);
+    }
 }
 
 fn works(users: &Users, part: Part) {
-    users.iter().for_each(|health| health.set(part, Condition::Good));
+    for health in users {
+        health.set(part, Condition::Good);
+    }
 }
 
 /// Keeps the catalog of a graph's keywords up to date, and says whether the graph answers.
