@@ -129,7 +129,7 @@ async fn profiles_share_a_graph_that_they_name_alike_and_its_keywords_and_no_oth
         tokio::time::sleep(LOOK).await;
     }
     let entries = std::fs::read_dir(caches).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let caches: Vec<_> = entries.filter(|name| name.ends_with(".redb")).collect();
+    let caches: Vec<_> = entries.filter(|name| name.starts_with("keywords-")).collect();
     assert_eq!(caches.len(), 2, "one for each graph: {caches:?}");
     service.stop().await;
 }
