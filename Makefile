@@ -9,12 +9,12 @@ demo: setup
 	@$(ENV) cargo build --release --workspace --bins
 	@$(ENV) "$$CARGO_TARGET_DIR/release/cuecard" demo
 
-# Against real databases, which are stopped at the end; CUECARD_SKIP_SERVICES=1 leaves out the tests that need them.
+# Against real databases, which are stopped however it ends; CUECARD_SKIP_SERVICES=1 leaves out the tests that need them.
 test:
 	@scripts/setup $$([ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || echo databases)
 	@$(ENV) cargo test --release --workspace --no-run
 	@$(ENV) if [ "$${CUECARD_SKIP_SERVICES:-}" != 1 ]; then \
-	  services="$$(scripts/services start)"; trap 'scripts/services stop' EXIT; eval "$$services"; \
+	  trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
 	fi; \
 	cargo test --release --workspace --no-fail-fast
 

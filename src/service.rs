@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{Escalation, Escalations, escalations};
 use cuecard_actors::telemetry::Metrics;
+use tokio::time::Instant;
 
 use crate::admin::{self, AdminState};
 use crate::api::{Api, RunningApi};
@@ -96,19 +97,20 @@ async fn serve(
     };
     let Started { pipeline, api } = started;
     state.loaded(pipeline.health(), pipeline.refreshers());
-    let api_handle = api.map(|RunningApi { addr, handle, server }| {
+    if let Some(RunningApi { addr, .. }) = &api {
         tracing::info!(%addr, "the API is open");
-        listening(Listening::Api(addr));
-        actix_rt::spawn(server);
-        handle
-    });
+        listening(Listening::Api(*addr));
+    }
     let ended = until_ended(stop, &mut escalations).await;
     state.stop();
     tracing::info!(?ended, "shutting down");
-    pipeline.drain(settings.shutdown.grace).await;
-    if let Some(handle) = api_handle {
-        handle.stop(true).await;
+    // One grace for all of it. The ledger closes last: a ranking is audited when its question has left the stages.
+    let by = Instant::now() + settings.shutdown.grace;
+    pipeline.drain(by).await;
+    if let Some(api) = api {
+        api.stop(by).await;
     }
+    pipeline.close().await;
     Ok(ended)
 }
 
@@ -129,7 +131,10 @@ async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) ->
     let pipeline = Pipeline::start(settings, &knowledge, metrics.clone(), escalation).await?;
     let api = if Api::is_needed(profiles) {
         let (admission, ledger) = (pipeline.admission().clone(), pipeline.ledger().clone());
-        Some(Api::new(&settings.api, profiles, admission, ledger, metrics)?.serve(&settings.api)?)
+        Some(
+            Api::new(&settings.api, profiles, admission, ledger, metrics)?
+                .serve(&settings.api, settings.shutdown.grace)?,
+        )
     } else {
         None
     };

@@ -52,9 +52,17 @@ impl Machine {
     }
 
     fn set_up(&self) -> Output {
+        self.set_up_for(&[])
+    }
+
+    fn set_up_for(&self, purpose: &[&str]) -> Output {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup"));
-        command.env("PATH", path).env("FETCHED", self.path("fetched")).env("CUECARD_CACHE", self.path("cache"));
+        command
+            .args(purpose)
+            .env("PATH", path)
+            .env("FETCHED", self.path("fetched"))
+            .env("CUECARD_CACHE", self.path("cache"));
         match &self.model_dir {
             Some(directory) => command.env("CUECARD_MODEL_DIR", directory),
             None => command.env_remove("CUECARD_MODEL_DIR"),
@@ -140,6 +148,19 @@ fn what_cannot_work_is_refused_with_advice() {
         let output = machine.set_up();
         assert_eq!(output.status.code(), Some(1), "{program}");
         assert!(stderr(&output).contains(expected), "{program}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_older_java_is_refused_for_the_databases() {
+    for (version, is_enough) in [("openjdk 11.0.2 2019-01-15", false), ("java 17 2021-09-14 LTS", true)] {
+        let machine = Machine::new();
+        machine.install("java", &format!("#!/bin/sh\necho {version}\n"));
+        machine.install("mvn", NOTHING);
+        machine.install("id", "#!/bin/sh\necho 1000\n");
+        let output = machine.set_up_for(&["databases"]);
+        assert_eq!(output.status.success(), is_enough, "{version}: {}", stderr(&output));
+        assert_eq!(stderr(&output).contains("default-jre-headless is missing"), !is_enough, "{}", stderr(&output));
     }
 }
 

@@ -13,7 +13,13 @@ pub enum Part {
     Token,
     /// The stream's connection.
     Stream,
-    /// Articles to find: the index, or what the first poll brings.
+    /// Articles in the index.
+    Index,
+    /// The graph and the embeddings of its keywords.
+    Graph,
+    /// The collection.
+    Collection,
+    /// The polls of the tenant's articles.
     Knowledge,
     /// The circuit of the pushes.
     Pushes,
@@ -54,7 +60,10 @@ impl ProfileHealth {
             let reason = match part {
                 Part::Token => "no token yet",
                 Part::Stream => "the stream is not connected yet",
-                Part::Knowledge => "no articles yet",
+                Part::Index => "the index holds no articles yet",
+                Part::Graph => "the graph was not asked yet",
+                Part::Collection => "the collection is not open yet",
+                Part::Knowledge => "no articles were polled yet",
                 Part::Pushes | Part::Search | Part::Effort => "not tried yet",
             };
             (*part, Condition::Missing(reason.to_owned()))

@@ -20,10 +20,10 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(super) type Wording = fn(u16, &Refusal) -> Problem;
 
 impl Api {
-    /// Lets a question in and waits for its end; `None` when it hangs beyond its deadline.
+    /// Lets a question in and waits for its end; `None` when it hangs beyond its deadline, or beyond the grace of a stop.
     pub(super) async fn outcome(&self, item: WorkItem) -> Option<Outcome> {
         let give_up = item.deadline + GRACE;
-        outcome(self.admission.ask(item), give_up).await
+        self.background.within_grace(outcome(self.admission.ask(item), give_up)).await.flatten()
     }
 }
 

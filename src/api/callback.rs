@@ -19,6 +19,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use super::background::Background;
 use crate::settings::CallbackRules;
 
 /// The contract's own.
@@ -46,16 +47,17 @@ pub struct Callbacks {
     public: reqwest::Client,
     any: reqwest::Client,
     metrics: Metrics,
+    background: Background,
 }
 
 impl Callbacks {
     /// Clients that follow no redirect.
-    pub fn new(metrics: Metrics) -> Result<Self, CallbackError> {
+    pub(super) fn new(metrics: Metrics, background: Background) -> Result<Self, CallbackError> {
         // The client takes the process's provider; one that is installed already serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = || reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy();
         let public = client().dns_resolver(Arc::new(PublicOnly)).build()?;
-        Ok(Self { public, any: client().build()?, metrics })
+        Ok(Self { public, any: client().build()?, metrics, background })
     }
 
     /// Where the result goes; `None` where nobody wants it. The caller's URL comes before that of the settings.
@@ -79,12 +81,13 @@ impl Callbacks {
         let host = url.host_str().unwrap_or_default().to_owned();
         let blocked = if allow_private { None } else { literal(&url).filter(|address| !is_public(*address)) };
         let sending = client.post(url).json(body).send();
-        let (profile, metrics) = (profile.clone(), self.metrics.clone());
-        tokio::spawn(async move {
+        let (profile, metrics, background) = (profile.clone(), self.metrics.clone(), self.background.clone());
+        self.background.spawn(async move {
             let outcome = if let Some(address) = blocked {
                 Err(NotAllowed::Private(address).to_string())
             } else {
-                taken(sending.await, &host)
+                let answer = background.within_grace(sending).await;
+                answer.map_or_else(|| Err(format!("the service stopped before {host} answered")), |it| taken(it, &host))
             };
             CallbackEnded { profile: &profile, error: outcome.err().as_deref() }.emit(&metrics);
         });
@@ -178,7 +181,7 @@ mod tests {
     }
 
     fn callbacks() -> Callbacks {
-        Callbacks::new(Metrics::new(&[], Vec::new()).unwrap()).unwrap()
+        Callbacks::new(Metrics::new(&[], Vec::new()).unwrap(), Background::new()).unwrap()
     }
 
     #[test]

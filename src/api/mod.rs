@@ -5,6 +5,7 @@
 
 mod access;
 mod answer;
+mod background;
 mod body;
 mod callback;
 mod graph;
@@ -15,16 +16,18 @@ mod rag;
 mod ranking;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
 use cuecard_actors::admission::Admission;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::telemetry::Metrics;
-use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
 
+use background::Background;
 pub use callback::{CallbackError, Callbacks};
 use profiles::ApiProfiles;
 
@@ -38,8 +41,7 @@ pub struct Api {
     callbacks: Callbacks,
     metrics: Metrics,
     access: access::Access,
-    /// Runs what goes on when a caller hangs up.
-    runtime: Handle,
+    background: Background,
 }
 
 /// The API can't be served.
@@ -62,10 +64,24 @@ pub enum ApiError {
 pub struct RunningApi {
     /// Where it listens, the port resolved.
     pub addr: SocketAddr,
-    /// Stops it.
-    pub handle: ServerHandle,
-    /// To be polled until it ends.
-    pub server: Server,
+    handle: ServerHandle,
+    background: Background,
+}
+
+impl RunningApi {
+    /// Lets nobody more in, and waits until the last caller has an answer and what goes on behind the callers has
+    /// ended; what has not ended by then is cut short.
+    pub async fn stop(self, by: Instant) {
+        let ended = async {
+            self.handle.stop(true).await;
+            self.background.ended().await;
+        };
+        if timeout_at(by, ended).await.is_err() {
+            tracing::warn!("the API is stopped before its last answer");
+            self.background.end_grace();
+            self.background.ended().await;
+        }
+    }
 }
 
 impl Api {
@@ -77,14 +93,15 @@ impl Api {
         ledger: Ledger,
         metrics: Metrics,
     ) -> Result<Self, ApiError> {
+        let background = Background::new();
         Ok(Self {
             profiles: ApiProfiles::new(profiles),
             admission,
             ledger,
-            callbacks: Callbacks::new(metrics.clone())?,
+            callbacks: Callbacks::new(metrics.clone(), background.clone())?,
             metrics,
             access: access::Access::new(settings.accepted_keys()),
-            runtime: Handle::current(),
+            background,
         })
     }
 
@@ -93,9 +110,9 @@ impl Api {
         profiles.iter().any(|profile| profile.stream.is_none())
     }
 
-    /// Opens the port.
-    pub fn serve(self, settings: &ApiSettings) -> Result<RunningApi, ApiError> {
-        let addr = settings.addr;
+    /// Opens the port; must be called on an arbiter, which the server runs on. `grace` is how long a stop may take.
+    pub fn serve(self, settings: &ApiSettings, grace: Duration) -> Result<RunningApi, ApiError> {
+        let (addr, background) = (settings.addr, self.background.clone());
         let bind_error = |source| ApiError::Bind { addr, source };
         let (api, max_body_bytes) = (web::Data::new(self), settings.max_body_bytes);
         let server = HttpServer::new(move || {
@@ -109,11 +126,15 @@ impl Api {
         })
         .workers(settings.workers)
         .disable_signals()
+        // The stop is bounded by the grace; the server must not cut callers off before, nor linger after.
+        .shutdown_timeout(grace.as_secs() + 1)
         .bind(addr)
         .map_err(bind_error)?;
         let addr = server.addrs().first().copied().unwrap_or(addr);
         let server = server.run();
-        Ok(RunningApi { addr, handle: server.handle(), server })
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Ok(RunningApi { addr, handle, background })
     }
 }
 

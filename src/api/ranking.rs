@@ -31,7 +31,7 @@ pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body
     let callback = callback.map_err(|error| Problem::unprocessable(error.to_string()))?;
     let submission = Submission { profile, session, asked, callback };
     // A caller who hangs up takes neither the order nor its audit back.
-    let submitting = api.runtime.spawn(submission.run(api.clone().into_inner()));
+    let submitting = api.background.spawn(submission.run(api.clone().into_inner()));
     let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the submission failed; the log says why");
     let receipt = submitting.await.map_err(broken)??;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(receipt.answer))

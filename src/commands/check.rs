@@ -5,10 +5,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use cuecard_actors::cxone::Connection;
 use cuecard_actors::cxone::http::{HttpClient, Request};
+use cuecard_actors::cxone::knowledge::search;
 use cuecard_actors::cxone::stream::StreamKind;
 use cuecard_actors::cxone::token::Token;
 use cuecard_actors::cxone::websocket::{self, HandshakeError};
+use cuecard_actors::engine::Backend;
 use cuecard_actors::ledger::Ledger;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::time::Instant;
 
 use crate::cli::CheckArgs;
@@ -20,7 +24,7 @@ use crate::settings::{Profile, Settings};
 /// Checks the settings and the machine, then each tenant; names what is wrong where.
 pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
-    let settings = Settings::load(arguments.config.as_deref(), std::env::vars())?;
+    let settings = Settings::of_environment(arguments.config.as_deref())?;
     println!("settings  ok  {}", described(&settings.profiles));
     let knowledge = Knowledge::load(&settings)?;
     println!("knowledge ok  models, indexes and graph files fit");
@@ -31,7 +35,6 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         if arguments.offline {
             return Ok(false);
         }
-        knowledge.open_collections().await?;
         let mut failed = false;
         for profile in &settings.profiles {
             let reached = reach(profile, &knowledge).await;
@@ -51,7 +54,7 @@ fn described(profiles: &[Profile]) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-/// Fetches a token, opens the stream and closes it, asks the databases; says what was reached.
+/// Fetches a token, opens the stream and closes it, asks what the profile's knowledge comes from; says what was reached.
 async fn reach(profile: &Profile, knowledge: &Knowledge) -> anyhow::Result<String> {
     let connection = &profile.connection;
     let http = HttpClient::new(connection.limits().clone()).context("no TLS client can be made")?;
@@ -67,9 +70,17 @@ async fn reach(profile: &Profile, knowledge: &Knowledge) -> anyhow::Result<Strin
         open_and_close(&http, url, &token, stream).await?;
         reached.push("stream");
     }
+    if profile.plan.asks(Backend::Search) {
+        search(&http, profile, &token).await.context("CXone's search can't be asked")?;
+        reached.push("search");
+    }
+    if profile.knowledge.sync.is_some() {
+        articles(&http, connection, &token).await.context("the tenant's articles can't be listed")?;
+        reached.push("articles");
+    }
     let known = knowledge.of(&profile.name);
     if let Some(graph) = &known.graph {
-        graph.keywords().await.context("the graph can't be asked")?;
+        graph.backend.keywords().await.context("the graph can't be asked")?;
         reached.push("graph");
     }
     if let Some(collection) = &known.collection {
@@ -144,6 +155,26 @@ async fn refused_scopes(http: &HttpClient, connection: &Connection) -> Vec<Strin
 async fn gives_token(http: &HttpClient, connection: &Connection, scopes: &[String]) -> bool {
     let request = Request::form(connection.token_url().clone(), connection.token_form_for(scopes));
     http.send(&request, None).await.is_ok_and(|answer| (200..300).contains(&answer.status))
+}
+
+/// Asks the search once, as a question would.
+async fn search(http: &HttpClient, profile: &Profile, token: &Token) -> anyhow::Result<()> {
+    let url = profile.connection.search_url("check", profile.plan.cards);
+    let answer = http.send(&Request::get(url.clone()).with_bearer(token.secret().clone()), None).await?;
+    anyhow::ensure!(answer.status == 200, "{url} answered {}; see that the client may search", answer.status);
+    search::parse(&answer.body)?;
+    Ok(())
+}
+
+/// Asks for what changed since now, which is nothing: a tenant that holds many articles sends none of them.
+async fn articles(http: &HttpClient, connection: &Connection, token: &Token) -> anyhow::Result<()> {
+    let url = connection.articles_url();
+    let now = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now())?;
+    let request = Request::get(url.clone()).with_bearer(token.secret().clone()).with_if_modified_since(now);
+    let answer = http.read_large(&request).await?;
+    let is_list = matches!(answer.status, 200 | 206 | 304);
+    anyhow::ensure!(is_list, "{url} answered {}; see that the client may read articles", answer.status);
+    Ok(())
 }
 
 async fn open_and_close(http: &HttpClient, url: &url::Url, token: &Token, stream: StreamKind) -> anyhow::Result<()> {

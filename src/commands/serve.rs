@@ -18,7 +18,7 @@ const KILLED: i32 = 130;
 /// Serves until SIGTERM or SIGINT; a second signal ends the process at once.
 pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::SERVICE);
-    let settings = Settings::load(arguments.config.as_deref(), std::env::vars())?;
+    let settings = Settings::of_environment(arguments.config.as_deref())?;
     for profile in &settings.profiles {
         tracing::info!(
             profile = %profile.name,

@@ -9,9 +9,12 @@ use std::time::Duration;
 use cuecard_actors::engine::encoder::{Encoder, EncoderError};
 use cuecard_actors::engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
 use cuecard_actors::engine::knowledge::graph::{EmbeddedGraph, GraphError, Neo4jGraph, Neo4jSettings};
-use cuecard_actors::engine::knowledge::{Completeness, IndexError, IndexHandle, ModelIdentity, Update, build};
+use cuecard_actors::engine::knowledge::{
+    Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build,
+};
 use cuecard_actors::engine::{BulkEncoder, Engine, GraphBackend, GraphStore, Sources};
 use cuecard_actors::messages::ProfileName;
+use secrecy::ExposeSecret;
 
 use crate::settings::{ChromaPlace, GraphPlace, Profile, Settings};
 
@@ -30,15 +33,22 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// Opens it, unless it is open.
+    /// Looks for it on its server, and opens it unless it is open.
     pub async fn open(&self) -> Result<(), ChromaError> {
-        if self.opened.get().is_none() {
-            let opened = ChromaCollection::open(&self.settings, self.dimensions).await?;
-            // Another profile may have opened it meanwhile.
-            let _ = self.opened.set(opened);
-        }
+        let found = ChromaCollection::open(&self.settings, self.dimensions).await?;
+        // One that is open already goes on with its connections.
+        let _ = self.opened.set(found);
         Ok(())
     }
+}
+
+/// A graph that is asked.
+#[derive(Clone)]
+pub struct Graph {
+    /// The graph.
+    pub backend: Arc<GraphBackend>,
+    /// The file of the data directory that keeps the embeddings of its keywords: of this graph, and of no other.
+    pub keyword_cache: PathBuf,
 }
 
 /// What one profile answers from.
@@ -47,7 +57,7 @@ pub struct ProfileKnowledge {
     /// Everything that questions are put to.
     pub engine: Engine,
     /// The graph, for whoever keeps its keywords up to date.
-    pub graph: Option<Arc<GraphBackend>>,
+    pub graph: Option<Graph>,
     /// The collection, for whoever opens it.
     pub collection: Option<Collection>,
 }
@@ -55,6 +65,7 @@ pub struct ProfileKnowledge {
 /// What is loaded before the first question.
 pub struct Knowledge {
     by_profile: HashMap<ProfileName, ProfileKnowledge>,
+    encoders: Vec<Encoder>,
 }
 
 /// Why it can't be loaded; the message says what to run.
@@ -105,10 +116,11 @@ impl Knowledge {
             encoders: Once::new(),
             indexes: Once::new(),
             graphs: Once::new(),
-            collections: Once::new(),
+            collections: HashMap::new(),
         };
         let by_profile = settings.profiles.iter().map(|profile| Ok((profile.name.clone(), loader.load(profile)?)));
-        Ok(Self { by_profile: by_profile.collect::<Result<_, _>>()? })
+        let by_profile = by_profile.collect::<Result<_, _>>()?;
+        Ok(Self { by_profile, encoders: loader.encoders.made.into_values().collect() })
     }
 
     /// Opens the collections. A server that can't be reached may come later; a collection that is missing or does not
@@ -126,6 +138,11 @@ impl Knowledge {
             }
         }
         Ok(())
+    }
+
+    /// Every encoder once, however many profiles share it.
+    pub fn encoders(&self) -> &[Encoder] {
+        &self.encoders
     }
 
     /// What a profile answers from. Every profile of the settings has it.
@@ -158,8 +175,8 @@ struct Loader<'a> {
     settings: &'a Settings,
     encoders: Once<PathBuf, Encoder>,
     indexes: Once<(PathBuf, PathBuf), Arc<IndexHandle>>,
-    graphs: Once<(String, PathBuf), Arc<GraphBackend>>,
-    collections: Once<String, Collection>,
+    graphs: Once<(GraphKey, PathBuf), Graph>,
+    collections: HashMap<(CollectionKey, PathBuf), Collection>,
 }
 
 impl Loader<'_> {
@@ -180,20 +197,22 @@ impl Loader<'_> {
             })
         });
         let graph = known.graph.as_ref().map(|place| {
-            let opened = self.graphs.get((address(place), model_dir.clone()), |_| open_graph(place));
+            let data = &self.settings.data.dir;
+            let opened = self.graphs.get((graph_key(place), model_dir.clone()), |(key, model_dir)| {
+                Ok(Graph { backend: open_graph(place)?, keyword_cache: keyword_cache(data, &key.0, model_dir) })
+            });
             opened.map_err(|source| KnowledgeError::Graph { profile: name.clone(), source: Box::new(source) })
         });
         let dimensions = encoder.model().dimensions;
-        let collection = known.chroma.as_ref().map(|place| self.collection(place, dimensions));
+        let collection = known.chroma.as_ref().map(|place| self.collection(place, model_dir, dimensions));
         let (index, graph) = (index.transpose()?, graph.transpose()?);
         let chroma = collection.as_ref().map(|collection| Arc::clone(&collection.opened));
-        let sources = Sources { index, graph: graph.clone(), chroma };
+        let sources = Sources { index, graph: graph.as_ref().map(|graph| Arc::clone(&graph.backend)), chroma };
         Ok(ProfileKnowledge { engine: Engine::with_sources(encoder, sources), graph, collection })
     }
 
-    fn collection(&mut self, place: &ChromaPlace, dimensions: usize) -> Collection {
-        let address = format!("{} {} {} {}", place.url, place.tenant, place.database, place.collection);
-        let made = self.collections.get(address, |_| {
+    fn collection(&mut self, place: &ChromaPlace, model_dir: PathBuf, dimensions: usize) -> Collection {
+        let make = || {
             let settings = ChromaSettings {
                 url: place.url.clone(),
                 tenant: place.tenant.clone(),
@@ -202,12 +221,9 @@ impl Loader<'_> {
                 token: place.token.clone(),
                 timeout: BACKEND_TIMEOUT,
             };
-            Ok::<_, std::convert::Infallible>(Collection { settings, opened: Arc::default(), dimensions })
-        });
-        match made {
-            Ok(collection) => collection,
-            Err(never) => match never {},
-        }
+            Collection { settings, opened: Arc::default(), dimensions }
+        };
+        self.collections.entry((collection_key(place), model_dir)).or_insert_with(make).clone()
     }
 }
 
@@ -226,11 +242,32 @@ fn open_index(profile: &Profile, path: &Path, encoder: &Encoder) -> Result<Arc<I
     }
 }
 
-fn address(place: &GraphPlace) -> String {
+/// Where a graph is, and the password that opens it.
+type GraphKey = (String, Option<String>);
+
+fn graph_key(place: &GraphPlace) -> GraphKey {
     match place {
-        GraphPlace::File(path) => format!("file {}", path.display()),
-        GraphPlace::Neo4j { uri, user, .. } => format!("neo4j {uri} {user}"),
+        GraphPlace::File(path) => (format!("file {}", path.display()), None),
+        GraphPlace::Neo4j { uri, user, password } => {
+            (format!("neo4j {uri} {user}"), Some(password.expose_secret().to_owned()))
+        }
     }
+}
+
+/// Where a collection is, and the token that opens it.
+type CollectionKey = ([String; 4], Option<String>);
+
+fn collection_key(place: &ChromaPlace) -> CollectionKey {
+    let ChromaPlace { url, tenant, database, collection, token } = place;
+    let address = [url.to_string(), tenant.clone(), database.clone(), collection.clone()];
+    (address, token.as_ref().map(|token| token.expose_secret().to_owned()))
+}
+
+/// Named after a hash of where graph and model are: both may hold what is no name of a file.
+fn keyword_cache(data: &Path, address: &str, model_dir: &Path) -> PathBuf {
+    let place = format!("{address} {}", model_dir.display());
+    let hash = ContentHash::of_bytes(place.as_bytes()).to_string();
+    data.join(format!("keywords-{}.redb", &hash[..16]))
 }
 
 /// Opens a graph without the embeddings of its keywords, which come behind.
@@ -253,4 +290,31 @@ fn open_graph(place: &GraphPlace) -> Result<Arc<GraphBackend>, GraphError> {
         })?),
     };
     Ok(Arc::new(GraphBackend::new(store)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_opened_by_another_secret_is_another_thing_but_keeps_its_keywords() {
+        let graph = |password: &str| {
+            let (uri, user) = ("bolt://graph".to_owned(), "neo4j".to_owned());
+            graph_key(&GraphPlace::Neo4j { uri, user, password: password.into() })
+        };
+        assert!(graph("right") == graph("right") && graph("right") != graph("wrong"));
+        let cache = |key: GraphKey, model_dir: &str| keyword_cache("data".as_ref(), &key.0, model_dir.as_ref());
+        assert_eq!(cache(graph("right"), "model"), cache(graph("wrong"), "model"));
+        assert_ne!(cache(graph("right"), "model"), cache(graph("right"), "other"));
+        assert_ne!(cache(graph("right"), "model"), cache(graph_key(&GraphPlace::File("graph".into())), "model"));
+        let collection = |token: Option<&str>| {
+            let [tenant, database, collection] = ["tenant", "database", "collection"].map(str::to_owned);
+            let (url, token) = ("http://chroma".parse().unwrap(), token.map(Into::into));
+            collection_key(&ChromaPlace { url, tenant, database, collection, token })
+        };
+        assert!(collection(Some("a")) == collection(Some("a")) && collection(Some("a")) != collection(Some("b")));
+        assert_ne!(collection(Some("a")), collection(None));
+    }
 }

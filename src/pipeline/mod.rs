@@ -23,7 +23,7 @@ use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
 use cuecard_actors::telemetry::Metrics;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use error::StartError;
 pub use knowledge::{Knowledge, KnowledgeError};
@@ -97,8 +97,8 @@ impl Pipeline {
         &self.wiring.ledger
     }
 
-    /// Stops the sources, lets what is under way finish in the order of the flow, and says who does not.
-    pub async fn drain(self, grace: Duration) {
+    /// Stops the sources, lets what is under way finish in the order of the flow, and says who has not by then.
+    pub async fn drain(&self, by: Instant) {
         let drained = async {
             for stage in &STAGES {
                 (stage.close)(&self.wiring).await;
@@ -108,10 +108,14 @@ impl Pipeline {
                 tracing::debug!(stage = stage.name, "drained");
             }
         };
-        if timeout(grace, drained).await.is_err() {
+        if timeout_at(by, drained).await.is_err() {
             let busy: Vec<_> = self.busy().collect();
-            tracing::warn!(?busy, ?grace, "stopped without waiting longer");
+            tracing::warn!(?busy, "stopped without waiting longer");
         }
+    }
+
+    /// Closes the ledger; whoever records anything must have ended before.
+    pub async fn close(self) {
         self.wiring.ledger.close().await;
     }
 

@@ -12,7 +12,7 @@ use cuecard_actors::cxone::stream::StreamKind;
 use cuecard_actors::cxone::websocket::{self, HandshakeError};
 use cuecard_actors::cxone::{PushTarget, ranking};
 use cuecard_actors::cxone_calls::{ASKED_ATTEMPTS, CxoneCalls, CxoneCallsDeps, ForwardEnd, PushOrder};
-use cuecard_actors::engine::knowledge::Article;
+use cuecard_actors::engine::knowledge::{Article, IndexHandle};
 use cuecard_actors::engine::{Backend, BackendError, Candidate, Engine, Plan, Query, Scores};
 use cuecard_actors::health::{Condition, Part, ProfileHealth};
 use cuecard_actors::ledger::PendingFeedback;
@@ -99,9 +99,8 @@ impl ProfileWiring {
             health: Arc::clone(&health),
             metrics: metrics.clone(),
         });
-        let has_articles = answering.engine.sources().index.as_ref().is_some_and(|index| !index.current().is_empty());
-        if has_articles {
-            health.set(Part::Knowledge, Condition::Good);
+        if let Some(index) = &answering.engine.sources().index {
+            tell_index(index, &health);
         }
         Ok(Self {
             name: profile.name.clone(),
@@ -113,6 +112,11 @@ impl ProfileWiring {
             agent_id: profile.agent_id.clone(),
             metrics: metrics.clone(),
         })
+    }
+
+    /// The profile's index, and who is to know how it is.
+    pub(super) fn watched_index(&self) -> Option<(Arc<IndexHandle>, Arc<ProfileHealth>)> {
+        Some((self.answering.engine.sources().index.clone()?, Arc::clone(&self.health)))
     }
 
     /// Opens the stream with the token that is valid now; a refused token is dropped and a fresh one tried at once.
@@ -187,10 +191,20 @@ impl ProfileWiring {
 fn needed_parts(profile: &Profile) -> Vec<Part> {
     let mut parts = vec![Part::Token];
     parts.extend(profile.stream.map(|_| Part::Stream));
-    let answers_from_somewhere =
-        profile.plan.asks(Backend::Index) || profile.knowledge.graph.is_some() || profile.knowledge.chroma.is_some();
-    parts.extend(answers_from_somewhere.then_some(Part::Knowledge));
+    let knowledge = &profile.knowledge;
+    parts.extend(knowledge.index.as_ref().map(|_| Part::Index));
+    parts.extend(knowledge.graph.as_ref().map(|_| Part::Graph));
+    parts.extend(knowledge.chroma.as_ref().map(|_| Part::Collection));
     parts
+}
+
+/// Says whether there are articles, whoever brings them: a poll, or `cuecard index` in another process.
+pub(super) fn tell_index(index: &IndexHandle, health: &ProfileHealth) {
+    if index.current().is_empty() {
+        health.lost(Part::Index, "the index holds no articles");
+    } else {
+        health.set(Part::Index, Condition::Good);
+    }
 }
 
 async fn search(calls: &CxoneCalls, query: &Query, page_size: usize, deadline: Instant) -> Answer {

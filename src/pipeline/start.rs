@@ -8,7 +8,7 @@ use cuecard_actors::cxone_calls::TokenActorAddress;
 use cuecard_actors::extractor::{Extract, Extractor};
 use cuecard_actors::feedback_logger::{FeedbackLogger, FeedbackLoggerDeps};
 use cuecard_actors::injector::{Injector, InjectorDeps};
-use cuecard_actors::knowledge_sync::{KnowledgeSync, KnowledgeSyncDeps};
+use cuecard_actors::knowledge_sync::{KnowledgeSync, KnowledgeSyncDeps, SyncError, Synced};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::ranker::{Ranker, RankerDeps};
 use cuecard_actors::retriever::{Retriever, RetrieverDeps};
@@ -160,10 +160,12 @@ pub(super) fn knowledge_sync(wiring: &Wiring, profile: &Rc<ProfileWiring>, cell:
         encoder: profile.answering.engine.encoder().clone(),
         settings,
     });
+    let stop = wiring.stop.clone();
     let deps = KnowledgeSyncDeps {
         sync: Rc::new(move || {
-            let syncing = Rc::clone(&syncing);
-            async move { syncing.sync().await }.boxed_local()
+            let (syncing, stop) = (Rc::clone(&syncing), stop.clone());
+            // A poll may take minutes; it is cut off by a stop, and the next start begins it anew.
+            async move { stop.run_until_cancelled(syncing.sync()).await.unwrap_or_else(cut_off) }.boxed_local()
         }),
         interval: settings.poll_interval,
         health: Arc::clone(&profile.health),
@@ -172,6 +174,10 @@ pub(super) fn knowledge_sync(wiring: &Wiring, profile: &Rc<ProfileWiring>, cell:
     };
     let address = wiring.supervise(cell, |_| KnowledgeSync::new(deps));
     wiring.refreshers.borrow_mut().insert(profile.name.clone(), address.recipient());
+}
+
+fn cut_off() -> Result<Synced, SyncError> {
+    Err(SyncError::Failed("the service is stopping".to_owned()))
 }
 
 pub(super) fn token_actor(wiring: &Wiring, profile: &Rc<ProfileWiring>, cell: Arc<ActorCell>) {

@@ -1,5 +1,6 @@
 //! One poll of a tenant's articles, and the build that follows from it.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,9 @@ impl Syncing {
         }
         let last_modified = answer.last_modified.clone();
         let completeness = if answer.status == 206 { Completeness::Partial } else { Completeness::Full };
-        let (mut pages, mut articles, mut num_bad) = (1, Vec::new(), 0);
+        let (mut followed, mut articles, mut num_bad) = (HashSet::from([first.url]), Vec::new(), 0);
+        let limit = self.calls.connection().limits().articles_limit_bytes;
+        let mut num_bytes = answer.body.len();
         let mut page = read(answer).await?;
         loop {
             num_bad += page.num_bad;
@@ -83,15 +86,23 @@ impl Syncing {
             }
             articles.extend(page.articles.into_iter().map(remote));
             let Some(next) = page.next else { break };
-            pages += 1;
-            if pages > MAX_PAGES {
+            let url = self.url_of(&next, page.page_size)?;
+            if followed.len() == MAX_PAGES || !followed.insert(url.clone()) {
+                let num_pages = followed.len();
                 return Err(failed(format!(
-                    "the tenant's list does not end after {MAX_PAGES} pages; see in CXone how it is paged"
+                    "the tenant's list does not end after {num_pages} pages; see in CXone how it is paged"
                 )));
             }
-            let url = self.url_of(&next, page.page_size)?;
             let answer = self.calls.read_articles(&ArticlesRead { url, last_modified: None }, PATIENCE).await;
-            page = read(answer.map_err(failed)?).await?;
+            let answer = answer.map_err(failed)?;
+            num_bytes += answer.body.len();
+            if num_bytes > limit {
+                return Err(failed(format!(
+                    "the tenant's list is larger than {limit} bytes; give cxone.max_articles_bytes more, and this \
+                     machine the memory"
+                )));
+            }
+            page = read(answer).await?;
         }
         let total = articles.len() + num_bad;
         if num_bad as f64 > total as f64 * MAX_BAD_SHARE {

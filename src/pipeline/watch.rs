@@ -1,14 +1,14 @@
-//! What is looked at again and again beside the flow: new index generations, keywords of graphs, collections that are
-//! not open yet, and the gauges that nobody reports.
+//! What is looked at again and again beside the flow: new index generations, keywords of graphs, collections, and the
+//! gauges that nobody reports.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cuecard_actors::admission::Admission;
+use cuecard_actors::engine::knowledge::IndexHandle;
 use cuecard_actors::engine::knowledge::graph::KeywordCatalog;
-use cuecard_actors::engine::{BulkEncoder, Effort, Engine, GraphBackend};
+use cuecard_actors::engine::{BulkEncoder, Effort, Engine};
 use cuecard_actors::health::{Condition, Part, ProfileHealth};
 use cuecard_actors::ledger::Deliveries;
 use cuecard_actors::messages::ProfileName;
@@ -16,13 +16,15 @@ use cuecard_actors::telemetry::Metrics;
 use jiff::Timestamp;
 use tokio::time::{interval, sleep};
 
-use super::knowledge::Collection;
-use super::profiles::Answering;
+use super::knowledge::{Collection, Graph};
+use super::profiles::tell_index;
 
 /// A new generation must be seen within 2 s.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a graph is asked for its keywords.
 const KEYWORD_INTERVAL: Duration = Duration::from_mins(1);
+/// How often a collection is looked for: a load balancer learns of one that is away within as many seconds.
+const COLLECTION_INTERVAL: Duration = Duration::from_secs(15);
 /// How often a database that could not be reached is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -33,7 +35,7 @@ const LEXICAL_ONLY: &str = "lexical only: questions come faster than they are em
 pub(super) struct Watch {
     /// Of the profiles whose questions are embedded.
     pub(super) embedding: Vec<Arc<ProfileHealth>>,
-    pub(super) plans: Arc<HashMap<ProfileName, Answering>>,
+    pub(super) indexes: Vec<(Arc<IndexHandle>, Arc<ProfileHealth>)>,
     pub(super) metrics: Metrics,
     pub(super) admission: Admission,
     pub(super) deliveries: Deliveries,
@@ -49,9 +51,9 @@ impl Watch {
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
             tell_effort(self.admission.effort(), &self.embedding);
             self.metrics.set_acceptance(self.deliveries.acceptance().ratio());
-            let (plans, metrics) = (Arc::clone(&self.plans), self.metrics.clone());
+            let (indexes, metrics) = (self.indexes.clone(), self.metrics.clone());
             let looking = tokio::task::spawn_blocking(move || {
-                refresh(&plans, &metrics, &mut complaints);
+                refresh(&indexes, &metrics, &mut complaints);
                 complaints
             });
             complaints = looking.await.unwrap_or_else(|_| {
@@ -74,9 +76,13 @@ fn tell_effort(effort: Effort, profiles: &[Arc<ProfileHealth>]) {
 }
 
 /// Puts new generations in service; a damaged one leaves the old in service, and is complained of once.
-fn refresh(plans: &HashMap<ProfileName, Answering>, metrics: &Metrics, complaints: &mut HashMap<ProfileName, String>) {
-    for (profile, answering) in plans {
-        let Some(index) = &answering.engine.sources().index else { continue };
+fn refresh(
+    indexes: &[(Arc<IndexHandle>, Arc<ProfileHealth>)],
+    metrics: &Metrics,
+    complaints: &mut HashMap<ProfileName, String>,
+) {
+    for (index, health) in indexes {
+        let profile = health.profile();
         match index.refresh() {
             Ok(true) => tracing::info!(%profile, generation = index.current().generation(), "a new index generation"),
             Ok(false) => drop(complaints.remove(profile)),
@@ -88,23 +94,39 @@ fn refresh(plans: &HashMap<ProfileName, Answering>, metrics: &Metrics, complaint
                 }
             }
         }
+        tell_index(index, health);
         let index = index.current();
         let age = Timestamp::now().duration_since(index.manifest().built_at);
         metrics.set_index(profile, index.len(), age.as_secs_f64().max(0.0));
     }
 }
 
+/// The profiles that share a graph or a collection.
+pub(super) type Users = Vec<Arc<ProfileHealth>>;
+
+fn lost(users: &Users, part: Part, reason: &str) {
+    for health in users {
+        health.lost(part, reason);
+    }
+}
+
+fn works(users: &Users, part: Part) {
+    for health in users {
+        health.set(part, Condition::Good);
+    }
+}
+
 /// Keeps the catalog of a graph's keywords up to date, and says whether the graph answers.
-pub(super) async fn keep_catalog(graph: Arc<GraphBackend>, engine: Engine, cache: PathBuf, health: Arc<ProfileHealth>) {
+pub(super) async fn keep_catalog(graph: Graph, engine: Engine, users: Users) {
     let mut known = None;
     loop {
-        let renewed = renew_catalog(&graph, &engine, &cache, &health, &mut known).await;
-        if renewed.is_ok() && graph.is_fixed() {
+        let renewed = renew_catalog(&graph, &engine, &users, &mut known).await;
+        if renewed.is_ok() && graph.backend.is_fixed() {
             return;
         }
         let wait = renewed.map_or_else(
             |reason| {
-                health.lost(Part::Knowledge, &reason);
+                lost(&users, Part::Graph, &reason);
                 RETRY_INTERVAL
             },
             |()| KEYWORD_INTERVAL,
@@ -115,35 +137,29 @@ pub(super) async fn keep_catalog(graph: Arc<GraphBackend>, engine: Engine, cache
 
 /// A profile that has no catalog yet finds little, so it is not ready.
 async fn renew_catalog(
-    graph: &Arc<GraphBackend>,
+    graph: &Graph,
     engine: &Engine,
-    cache: &Path,
-    health: &ProfileHealth,
+    users: &Users,
     known: &mut Option<Vec<String>>,
 ) -> Result<(), String> {
-    let mut keywords = graph.keywords().await.map_err(|error| error.to_string())?;
+    let mut keywords = graph.backend.keywords().await.map_err(|error| error.to_string())?;
     keywords.sort_unstable();
     if known.as_ref() != Some(&keywords) {
         if known.is_none() {
-            health.lost(Part::Knowledge, &format!("embedding the graph's {} keywords", keywords.len()));
+            lost(users, Part::Graph, &format!("embedding the graph's {} keywords", keywords.len()));
         }
-        replace_catalog(graph, engine, cache.to_owned(), keywords.clone()).await?;
+        replace_catalog(graph, engine, keywords.clone()).await?;
         *known = Some(keywords);
     }
-    health.set(Part::Knowledge, Condition::Good);
+    works(users, Part::Graph);
     Ok(())
 }
 
 /// Embeds the keywords on the bulk lane; until that is done the old catalog answers.
-async fn replace_catalog(
-    graph: &Arc<GraphBackend>,
-    engine: &Engine,
-    cache: PathBuf,
-    keywords: Vec<String>,
-) -> Result<(), String> {
-    let (graph, encoder) = (Arc::clone(graph), BulkEncoder::new(engine.encoder().clone()));
+async fn replace_catalog(graph: &Graph, engine: &Engine, keywords: Vec<String>) -> Result<(), String> {
+    let (Graph { backend, keyword_cache }, encoder) = (graph.clone(), BulkEncoder::new(engine.encoder().clone()));
     let building = tokio::task::spawn_blocking(move || {
-        KeywordCatalog::build(keywords, &encoder, Some(&cache)).map(|catalog| graph.replace_catalog(catalog))
+        KeywordCatalog::build(keywords, &encoder, Some(&keyword_cache)).map(|catalog| backend.replace_catalog(catalog))
     });
     match building.await {
         Ok(Ok(())) => Ok(()),
@@ -152,13 +168,21 @@ async fn replace_catalog(
     }
 }
 
-/// Opens a collection, trying until that succeeds.
-pub(super) async fn open_collection(collection: Collection, health: Arc<ProfileHealth>) {
-    while let Err(error) = collection.open().await {
-        health.lost(Part::Knowledge, &error.to_string());
-        sleep(RETRY_INTERVAL).await;
+/// Opens a collection, trying until that succeeds, and from then on says whether it is still there.
+pub(super) async fn keep_open(collection: Collection, users: Users) {
+    loop {
+        let wait = match collection.open().await {
+            Ok(()) => {
+                works(&users, Part::Collection);
+                COLLECTION_INTERVAL
+            }
+            Err(error) => {
+                lost(&users, Part::Collection, &error.to_string());
+                RETRY_INTERVAL
+            }
+        };
+        sleep(wait).await;
     }
-    health.set(Part::Knowledge, Condition::Good);
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,16 +22,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StartError;
-use super::knowledge::Knowledge;
+use super::knowledge::{Knowledge, ProfileKnowledge};
 use super::profiles::{Answering, Profiles};
-use super::watch::{self, Watch};
+use super::watch::{self, Users, Watch};
 use crate::settings::Settings;
 
 /// Frames, fragments and feedback that may wait for their actor; a sender beyond that waits itself.
 const STREAM_INBOX: usize = 256;
-
-/// Embeddings of the graphs' keywords, in the data directory.
-const KEYWORD_CACHE: &str = "keywords.redb";
 
 /// The way into a stage, and its inbox until the stage's actor takes it: the actor alone keeps it open.
 pub(super) struct Channel<W, M> {
@@ -77,7 +73,6 @@ pub(super) struct Wiring {
     pub(super) refreshers: RefCell<HashMap<ProfileName, Recipient<Refresh>>>,
     pub(super) buffer_settings: BufferSettings,
     pub(super) lane_width: LaneWidth,
-    keyword_cache: PathBuf,
     restarts: RestartPolicy,
 }
 
@@ -111,7 +106,7 @@ impl Wiring {
         let profiles = Profiles::new(&settings.profiles, knowledge, &metrics)?;
         let plans = profiles.iter().map(|profile| (profile.name.clone(), profile.answering.clone()));
         let plans: Arc<HashMap<_, _>> = Arc::new(plans.collect());
-        let encoders: Vec<_> = plans.values().map(|answering| answering.engine.encoder().clone()).collect();
+        let encoders = knowledge.encoders().to_vec();
         let oldest_wait = move || encoders.iter().map(|encoder| encoder.live_queue().oldest_wait).max();
         let sink = Arc::new(Telemetry::new(metrics.clone()));
         Ok(Self {
@@ -133,7 +128,6 @@ impl Wiring {
             refreshers: RefCell::default(),
             buffer_settings: buffer(settings),
             lane_width: LaneWidth { in_flight: settings.delivery.in_flight, waiting: settings.pipeline.queue },
-            keyword_cache: settings.data.dir.join(KEYWORD_CACHE),
             restarts: settings.supervision.restarts(),
         })
     }
@@ -148,7 +142,7 @@ impl Wiring {
         let embedding = self.profiles.iter().filter(|profile| profile.answering.plan.reads_embeddings());
         let watch = Watch {
             embedding: embedding.map(|profile| Arc::clone(&profile.health)).collect(),
-            plans: Arc::clone(&self.plans),
+            indexes: self.profiles.iter().filter_map(|profile| profile.watched_index()).collect(),
             metrics: self.metrics.clone(),
             admission: self.admission.clone(),
             deliveries: self.ledger.deliveries(),
@@ -159,16 +153,37 @@ impl Wiring {
             ledger.writer_gone().await;
             escalation.escalate("ledger", "its writer is gone, so nothing that agents do is kept");
         });
+        let graph = |known: &ProfileKnowledge| Some((known.graph.clone()?, known.engine.clone()));
+        for ((graph, engine), users) in
+            self.with_users(knowledge, graph, |(one, _), (other, _)| Arc::ptr_eq(&one.backend, &other.backend))
+        {
+            self.until_stopped(watch::keep_catalog(graph, engine, users));
+        }
+        let collection = |known: &ProfileKnowledge| known.collection.clone();
+        for (collection, users) in
+            self.with_users(knowledge, collection, |one, other| Arc::ptr_eq(&one.opened, &other.opened))
+        {
+            self.until_stopped(watch::keep_open(collection, users));
+        }
+    }
+
+    /// Each of these things once, with the profiles that share it.
+    fn with_users<T>(
+        &self,
+        knowledge: &Knowledge,
+        used: impl Fn(&ProfileKnowledge) -> Option<T>,
+        is_same: impl Fn(&T, &T) -> bool,
+    ) -> Vec<(T, Users)> {
+        let mut shared: Vec<(T, Users)> = Vec::new();
         for profile in self.profiles.iter() {
-            let known = knowledge.of(&profile.name);
-            if let Some(graph) = known.graph.clone() {
-                let (engine, health) = (known.engine.clone(), Arc::clone(&profile.health));
-                self.until_stopped(watch::keep_catalog(graph, engine, self.keyword_cache.clone(), health));
-            }
-            if let Some(collection) = known.collection.clone() {
-                self.until_stopped(watch::open_collection(collection, Arc::clone(&profile.health)));
+            let Some(thing) = used(knowledge.of(&profile.name)) else { continue };
+            let health = Arc::clone(&profile.health);
+            match shared.iter_mut().find(|(known, _)| is_same(known, &thing)) {
+                Some((_, users)) => users.push(health),
+                None => shared.push((thing, vec![health])),
             }
         }
+        shared
     }
 
     fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {

@@ -237,8 +237,10 @@ impl ProfileSettings {
 
     fn callback(&self, name: &str) -> Result<CallbackRules, String> {
         let default_url = filled(&self.callback_url).map(|url| {
-            let parsed: Result<Url, _> = url.parse();
-            parsed.map_err(|error| wrong(name, "callback_url", &format!("`{url}` is no URL: {error}")))
+            let parsed =
+                url.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            let what = || format!("`{url}` is no http or https URL; it looks like https://host/path");
+            parsed.ok_or_else(|| wrong(name, "callback_url", &what()))
         });
         Ok(CallbackRules {
             default_url: default_url.transpose()?,

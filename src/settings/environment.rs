@@ -1,5 +1,7 @@
 //! What the environment says: the documents' own names, cuecard's short ones, and any key by its path.
 
+use std::ffi::OsString;
+
 use super::known_keys::{KnownKeys, UnknownKey};
 
 /// Short names and the keys that they stand for. An empty value counts as not set.
@@ -45,6 +47,18 @@ pub(super) struct UnknownVariable {
     pub(super) unknown: UnknownKey,
 }
 
+/// A variable of ours whose value is no text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotText(pub(super) String);
+
+/// The variables that may set a key, as text; what others hold is not looked at.
+pub(super) fn own(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, NotText> {
+    let named = variables.map(|(name, value)| (name.to_string_lossy().into_owned(), value));
+    let is_own = |name: &str| name.starts_with(PREFIX) || SHORT_NAMES.iter().any(|(short, _)| *short == name);
+    let own = named.filter(|(name, _)| is_own(name));
+    own.map(|(name, value)| value.into_string().map(|value| (name.clone(), value)).map_err(|_| NotText(name))).collect()
+}
+
 /// The overrides among the variables; a long name beats a short one for the same key.
 pub(super) fn overrides(
     variables: impl IntoIterator<Item = (String, String)>,
@@ -79,6 +93,8 @@ pub(super) fn both_ways(profile: &str, key: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn known() -> KnownKeys {
@@ -93,6 +109,16 @@ mod tests {
     fn every_short_name_stands_for_a_key_that_exists() {
         for (name, key) in SHORT_NAMES {
             assert_eq!(known().check(key), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_refused_if_it_is_ours() {
+        let no_text = || OsString::from_vec(vec![b'a', 0xff]);
+        let foreign = [(no_text(), "x".into()), ("LESSCHARSET".into(), no_text()), ("CXONE_ENV".into(), "acme".into())];
+        assert_eq!(own(foreign.into_iter()), Ok(variables(&[("CXONE_ENV", "acme")])));
+        for name in ["CXONE_CLIENT_SECRET", "CUECARD__PROFILE__CARDS"] {
+            assert_eq!(own([(name.into(), no_text())].into_iter()), Err(NotText(name.to_owned())));
         }
     }
 

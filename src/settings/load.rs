@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::check::check_name;
-use super::environment::{self, UnknownVariable};
+use super::environment::{self, NotText, UnknownVariable};
 use super::known_keys::{KnownKeys, UnknownKey};
 use super::profile::{Profile, ProfileSettings};
 use super::sections::{
@@ -68,6 +68,9 @@ pub enum SettingsError {
     /// A key that there is not.
     #[error("{place}: there is no key `{key}`{}", suggestion(nearest.as_deref()))]
     UnknownKey { place: String, key: String, nearest: Option<String> },
+    /// A variable that is no text.
+    #[error("the environment variable {variable} is not UTF-8; set it to a text, or unset it")]
+    NotText { variable: String },
     /// A value of the wrong type or form.
     #[error("a setting can't be used: {source}{}", named(place.as_deref()))]
     Value { source: Box<ConfigError>, place: Option<String> },
@@ -94,6 +97,11 @@ fn named(place: Option<&str>) -> String {
 }
 
 impl Settings {
+    /// Reads defaults, the file if one is given, and the environment.
+    pub fn of_environment(file: Option<&Path>) -> Result<Self, SettingsError> {
+        Self::load(file, variables()?)
+    }
+
     /// Reads defaults, the file if one is given, and these environment variables.
     pub fn load(
         file: Option<&Path>,
@@ -122,6 +130,11 @@ impl Settings {
         settings.check().map_err(|reason| SettingsError::Section { reason })?;
         Ok(settings)
     }
+}
+
+/// What the environment of this process says.
+fn variables() -> Result<Vec<(String, String)>, SettingsError> {
+    environment::own(std::env::vars_os()).map_err(|NotText(variable)| SettingsError::NotText { variable })
 }
 
 /// What the layers say before the types are checked.
@@ -259,7 +272,7 @@ pub struct ToolSettings {
 
 impl ToolSettings {
     pub fn of_environment() -> Result<Self, SettingsError> {
-        let Written { encoder, buffer, profile, .. } = Layers::read(None, std::env::vars())?.written()?;
+        let Written { encoder, buffer, profile, .. } = Layers::read(None, variables()?)?.written()?;
         Ok(Self { encoder, buffer, profile })
     }
 }

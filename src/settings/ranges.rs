@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::load::Settings;
 
-/// More permits, places or threads than this are a slip of the finger.
+/// More permits or places than this are a slip of the finger.
 const MANY: usize = 1_000_000;
+/// So are more threads than this: no machine has as many cores.
+const MOST_THREADS: usize = 4096;
 
 impl Settings {
     /// The first value out of its range, in words that name its key and the range.
@@ -23,6 +25,8 @@ impl Settings {
         let counts = [
             ("api.workers", self.api.workers, 1, 256),
             ("api.max_body_bytes", self.api.max_body_bytes, 1024, 64 << 20),
+            ("encoder.threads", self.encoder.threads.resolve(|_| 1), 1, MOST_THREADS),
+            ("search.threads", self.search.threads.resolve(|_| 1), 1, MOST_THREADS),
             ("encoder.live_queue", self.encoder.live_queue, 1, MANY),
             ("encoder.max_batch", self.encoder.max_batch, 1, 1024),
             ("pipeline.in_flight", pipeline.in_flight, 1, 65_536),

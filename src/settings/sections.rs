@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
@@ -34,15 +34,6 @@ impl Threads {
     }
 }
 
-impl Serialize for Threads {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str("auto"),
-            Self::Exactly(threads) => serializer.serialize_u64(*threads as u64),
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for Threads {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -63,7 +54,7 @@ impl<'de> Deserialize<'de> for Threads {
 }
 
 /// `[admin]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct AdminSettings {
     pub addr: SocketAddr,
 }
@@ -95,7 +86,7 @@ impl ApiSettings {
 }
 
 /// `[data]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct DataSettings {
     pub dir: PathBuf,
     pub database_url: String,
@@ -142,13 +133,13 @@ impl EncoderSection {
 }
 
 /// `[search]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct SearchSettings {
     pub threads: Threads,
 }
 
 /// `[pipeline]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct PipelineSettings {
     pub in_flight: usize,
     pub queue: usize,
@@ -161,7 +152,7 @@ pub struct PipelineSettings {
 }
 
 /// `[buffer]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct BufferSection {
     #[serde(with = "humantime_serde")]
     pub pause_after_last: Duration,
@@ -184,7 +175,7 @@ impl BufferSection {
 }
 
 /// `[cxone]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct CxoneSettings {
     #[serde(with = "humantime_serde")]
     pub attempt_timeout: Duration,
@@ -205,13 +196,13 @@ pub struct CxoneSettings {
 }
 
 /// `[delivery]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct DeliverySettings {
     pub in_flight: usize,
 }
 
 /// `[supervision]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct SupervisionSettings {
     pub max_restarts: usize,
     #[serde(with = "humantime_serde")]
@@ -226,7 +217,7 @@ impl SupervisionSettings {
 }
 
 /// `[shutdown]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct ShutdownSettings {
     #[serde(with = "humantime_serde")]
     pub grace: Duration,

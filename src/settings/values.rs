@@ -6,10 +6,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::{Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 /// `on` or `off`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
     On,
@@ -64,7 +64,7 @@ impl FromStr for Span {
     }
 }
 
-/// Words: a list in the file, one text in the environment with commas or spaces between them.
+/// Words: a list in the file, one text in the environment with commas or spaces between them. An empty word is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words(pub Vec<String>);
 
@@ -79,14 +79,13 @@ impl<'de> Deserialize<'de> for Words {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
-                let words = text.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty());
-                Ok(Words(words.map(str::to_owned).collect()))
+                Ok(Words(text.split([',', ' ']).filter_map(filled).map(str::to_owned).collect()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Words, A::Error> {
                 let mut words = Vec::new();
-                while let Some(word) = sequence.next_element()? {
-                    words.push(word);
+                while let Some(word) = sequence.next_element::<String>()? {
+                    words.extend(filled(&word).map(str::to_owned));
                 }
                 Ok(Words(words))
             }

@@ -12,7 +12,9 @@ use cuecard_simulator::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Chroma, Service, address, environment, first_article, run, say, simulator, unique, until_shown};
+use crate::support::{
+    Chroma, Service, address, environment, first_article, run, say, serve_chroma, simulator, unique, until_shown,
+};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 const VOUCHER: &str = "How long is my gift voucher valid?";
@@ -221,15 +223,26 @@ async fn a_collection_that_is_missing_or_does_not_fit_stops_the_start() {
 
 #[actix_rt::test]
 async fn a_chroma_server_that_comes_later_is_waited_for() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let simulator = simulator();
-    let url = format!("http://{nobody}");
+    let url = format!("http://{addr}");
     let overrides = [("CXONE_CONTRACT", "rag"), ("CUECARD_API_ADDR", "127.0.0.1:0"), ("CHROMA_URL", url.as_str())];
     let service = Service::launch(&simulator.base_url(), &overrides);
     let caller = service.caller();
     let answer = caller.post("/assist/push", &question(DOG)).await;
     assert_eq!(answer.status, 500, "{}", answer.text);
     assert!(answer.detail().contains("collection"), "{}", answer.text);
+    let (_, server) = serve_chroma(addr);
+    service.admin.until_profile("the collection is open", |_, profile| profile["state"] == "ready").await;
+    let answer = caller.post("/assist/push", &question(DOG)).await;
+    assert_eq!((answer.status, &answer.json()["chunks_returned"]), (200, &json!(1)), "{}", answer.text);
+    assert!(pushed_text(&simulator).contains("[pets.pdf] A dog travels"), "{}", pushed_text(&simulator));
+    // One that goes away again is missed, though nobody asks.
+    server.stop(false).await;
+    let is_missed = |_: u16, profile: &Value| {
+        profile["state"] == "degraded" && profile["reason"].as_str().is_some_and(|reason| reason.contains(&url))
+    };
+    service.admin.until_profile("the collection is away", is_missed).await;
     service.stop().await;
 }
 

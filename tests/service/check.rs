@@ -8,7 +8,7 @@ use cuecard_simulator::{
 };
 use tempfile::TempDir;
 
-use crate::support::{Ended, environment, run, simulator};
+use crate::support::{COLLECTION, Ended, environment, run, serve_chroma, simulator};
 
 const GRAPH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/graph.jsonl");
 
@@ -25,7 +25,7 @@ const CASES: [Case; 5] = [
     Case { contract: "rag", reached: "token", scopes: &["agentassists:write"], stream: None },
     Case {
         contract: "snippets",
-        reached: "token, stream",
+        reached: "token, stream, articles",
         scopes: &["interactions:read", "assist:write", "knowledge:read"],
         stream: Some((Route::Events, "interactions:read")),
     },
@@ -132,6 +132,46 @@ fn a_stream_that_is_refused_is_named_with_its_scope() {
         let said = line(&ended, contract);
         assert!(ended.code == Some(1) && said.contains("no stream at") && said.contains("503"), "{said}");
     }
+}
+
+#[test]
+fn a_search_and_a_list_of_articles_are_asked_once() {
+    let table = [("snippets", Route::Articles, "articles"), ("insights", Route::Search, "search")];
+    for (contract, route, reached) in table {
+        let simulator = simulator();
+        let overrides = [("CUECARD__PROFILE__BACKENDS", if route == Route::Search { "search" } else { "index" })];
+        let ended = check(contract, &simulator, &overrides);
+        assert_eq!(ended.code, Some(0), "{contract}: {}{}", ended.stdout, ended.stderr);
+        assert!(line(&ended, contract).ends_with(reached), "{}", ended.stdout);
+        assert_eq!(simulator.received_on(route).len(), 1, "{contract}");
+        assert!(simulator.violations().is_empty(), "{:#?}", simulator.violations());
+        simulator.inject(Fault { route, times: 1, fault: FaultKind::status(503) });
+        let ended = check(contract, &simulator, &overrides);
+        let said = line(&ended, contract);
+        assert!(ended.code == Some(1) && said.contains("--") && said.contains("503"), "{said}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_missing_collection_is_one_profiles_trouble() {
+    let (simulator, place) = (simulator(), TempDir::new().unwrap());
+    let (addr, server) = serve_chroma(([127, 0, 0, 1], 0).into());
+    let file = place.path().join("cuecard.toml");
+    let sections = format!(
+        "[profiles.acme]\ncontract = 'rag'\nchroma_url = 'http://{addr}'\nchroma_collection = 'nowhere'\n\
+         [profiles.beta]\ncontract = 'rag'\nchroma_url = 'http://{addr}'\nchroma_collection = '{COLLECTION}'\n"
+    );
+    std::fs::write(&file, sections).unwrap();
+    let checking = tokio::task::spawn_blocking(move || {
+        let arguments = ["check", "--config", file.to_str().unwrap()];
+        check_in(place.path(), &simulator, &[("CXONE_CONTRACT", "")], &arguments)
+    });
+    let ended = checking.await.unwrap();
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    let said = line(&ended, "acme");
+    assert!(said.contains("--") && said.contains("no collection nowhere"), "{said}");
+    assert_eq!(line(&ended, "beta"), "beta      ok  token, collection");
+    server.stop(false).await;
 }
 
 #[test]

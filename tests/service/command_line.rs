@@ -44,9 +44,10 @@ fn assert_refused(ended: &Ended, expected: &[&str]) {
     assert_eq!(parts.iter().collect::<BTreeSet<_>>().len(), parts.len(), "{}", ended.stderr);
 }
 
-/// A tenant with everything that is needed.
-fn tenant<'a>() -> Vec<(&'a str, &'a str)> {
+/// A tenant with everything that is needed, whose data are in this place.
+fn tenant(place: &TempDir) -> Vec<(&str, &str)> {
     vec![
+        ("CUECARD_DATA_DIR", text(place.path())),
         ("CXONE_CONTRACT", "insights"),
         ("CXONE_CLIENT_ID", "client"),
         ("CXONE_CLIENT_SECRET", "opensesame"),
@@ -54,8 +55,8 @@ fn tenant<'a>() -> Vec<(&'a str, &'a str)> {
     ]
 }
 
-fn tenant_but<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut variables = tenant();
+fn tenant_but<'a>(place: &'a TempDir, name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut variables = tenant(place);
     variables.retain(|(other, _)| *other != name);
     variables.push((name, value));
     variables
@@ -177,10 +178,11 @@ fn every_ranker_is_served_and_another_name_is_answered_with_them() {
 
 #[test]
 fn check_looks_at_all_that_is_on_this_machine() {
-    let ended = run(&["check", "--offline"], &tenant());
+    let place = TempDir::new().unwrap();
+    let ended = run(&["check", "--offline"], &tenant(&place));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stdout.contains("opensesame"));
-    let place = TempDir::new().unwrap();
+    assert!(place.path().join("ledger.db").exists());
     let file = place.path().join("cuecard.toml");
     fs::write(&file, "[profile]\ncontract = \"insights\"\n[profiles.acme]\nclient_id = \"a\"\nclient_secret = \"b\"\n[profiles.beta]\nclient_id = \"c\"\nclient_secret = \"d\"\n").unwrap();
     let data = place.path().join("data");
@@ -197,7 +199,8 @@ fn check_looks_at_all_that_is_on_this_machine() {
 #[test]
 fn check_reaches_for_the_tenant_and_says_which_is_away() {
     // Port 9 of loopback: nobody discards there.
-    let variables = tenant_but("CXONE_BASE_URL", "http://127.0.0.1:9");
+    let place = TempDir::new().unwrap();
+    let variables = tenant_but(&place, "CXONE_BASE_URL", "http://127.0.0.1:9");
     let ended = run(&["check"], &variables);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(
@@ -221,15 +224,19 @@ fn a_service_that_cannot_start_says_what_to_do() {
         (serve, vec![], &["CXONE_CONTRACT", "CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "[profiles.NAME]", "--config"]),
         (
             check,
-            tenant_but("CXONE_CLIENT_SECRET", ""),
+            tenant_but(&place, "CXONE_CLIENT_SECRET", ""),
             &["client_secret", "CXONE_CLIENT_SECRET", "[profiles.insights]"],
         ),
-        (serve, tenant_but("CUECARD__BUFFER__MAX_TURN", "3"), &["CUECARD__BUFFER__MAX_TURN", "`buffer.max_turns`"]),
-        (check, tenant_but("CUECARD_INDEX", &no_index), &[&no_index, "cuecard index --articles"]),
-        (serve, tenant_but("CUECARD_INDEX", &no_index), &[&no_index, "cuecard index --articles"]),
         (
             serve,
-            tenant_but("CUECARD_MODEL_DIR", &no_model),
+            tenant_but(&place, "CUECARD__BUFFER__MAX_TURN", "3"),
+            &["CUECARD__BUFFER__MAX_TURN", "`buffer.max_turns`"],
+        ),
+        (check, tenant_but(&place, "CUECARD_INDEX", &no_index), &[&no_index, "cuecard index --articles"]),
+        (serve, tenant_but(&place, "CUECARD_INDEX", &no_index), &[&no_index, "cuecard index --articles"]),
+        (
+            serve,
+            tenant_but(&place, "CUECARD_MODEL_DIR", &no_model),
             &[&no_model, "config.json", "model.safetensors", "tokenizer.json", "make build"],
         ),
     ];
@@ -241,7 +248,7 @@ fn a_service_that_cannot_start_says_what_to_do() {
         assert!(!ended.stderr.contains("opensesame"), "{}", ended.stderr);
         assert_refused(&Ended { stderr: complaint, ..ended }, expected);
     }
-    let ended = run(&["serve", "--config", text(&file)], &tenant());
+    let ended = run(&["serve", "--config", text(&file)], &tenant(&place));
     assert_refused(&ended, &[text(&file), "`buffer.pause_after_lst`", "`buffer.pause_after_last`"]);
 }
 
@@ -252,10 +259,10 @@ fn a_settings_file_that_is_no_use_is_named() {
     let broken = place.path().join("broken.toml");
     fs::write(&broken, "[buffer\n").unwrap();
     for file in [&missing, &folder, &broken] {
-        assert_refused(&run(&["check", "--config", text(file), "--offline"], &tenant()), &[text(file)]);
+        assert_refused(&run(&["check", "--config", text(file), "--offline"], &tenant(&place)), &[text(file)]);
     }
     // An empty file says nothing, and the environment says all.
-    let ended = run(&["check", "--config", text(&empty), "--offline"], &tenant());
+    let ended = run(&["check", "--config", text(&empty), "--offline"], &tenant(&place));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_refused(&run(&["check", "--config", text(&empty), "--offline"], &[]), &["CXONE_CONTRACT"]);
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    ARTICLES, Caller, Process, Service, build_index, environment, first_article, refuse_all, say, simulator, until,
-    until_shown,
+    ARTICLES, Caller, Process, Service, build_index, environment, first_article, refuse_all, run, say, simulator,
+    until, until_shown,
 };
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
@@ -176,6 +176,24 @@ async fn a_new_index_generation_comes_into_service_by_itself() {
     say(&simulator, "call-2", DOG).await;
     assert_eq!(first_article(&until_shown(&simulator, 2).await[1]), ("call-2", "dogs-2"));
     service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn an_index_that_is_filled_while_the_service_runs_makes_it_ready() {
+    let directory = TempDir::new().unwrap();
+    let index = directory.path().join("index");
+    let index = index.to_str().unwrap();
+    build_index(ARTICLES.as_ref(), index.as_ref());
+    let emptied = run(&["index", "--index", index, "--remove-source", "file:articles.jsonl"], &[]);
+    assert_eq!(emptied.code, Some(0), "{}", emptied.stderr);
+    let simulator = simulator();
+    let service = Service::launch(&simulator.base_url(), &[("CUECARD_INDEX", index)]);
+    let is_empty = |_: u16, profile: &Value| profile["reason"] == "the index holds no articles";
+    let profile = service.admin.until_profile("there is nothing to find", is_empty).await;
+    assert_eq!(profile["state"], "waiting");
+    build_index(ARTICLES.as_ref(), index.as_ref());
+    service.admin.until_profile("ready", |_, profile| profile["state"] == "ready").await;
+    service.stop().await;
 }
 
 fn add(articles: &Path, article: &Value) {

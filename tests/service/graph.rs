@@ -1,10 +1,14 @@
 //! Contract 002 over real sockets: an agent asks, the graph answers, and each answer of CXone becomes the one that the
 //! contract has for it.
 
+use std::time::Instant;
+
+use cuecard::settings::Settings;
 use cuecard_simulator::{Route, RunningSimulator};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::support::{Caller, Service, simulator};
+use crate::support::{Caller, LOOK, PATIENCE, Service, environment, simulator};
 
 const GRAPH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/graph.jsonl");
 const PATH: &str = "/agent-assist/query";
@@ -96,6 +100,37 @@ async fn a_graph_that_is_down_is_a_500_and_the_service_says_so() {
     let profile = service.admin.until_profile("the graph's trouble", is_told).await;
     assert_eq!(profile["state"], "waiting", "{profile}");
     assert_eq!(service.admin.metrics().await.sum("cuecard_backend_failures_total", &[("backend", "graph")]), 1.0);
+    service.stop().await;
+}
+
+#[actix_rt::test]
+async fn profiles_share_a_graph_that_they_name_alike_and_its_keywords_and_no_others() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let other = data.path().join("other.jsonl");
+    std::fs::write(&other, std::fs::read_to_string(GRAPH).unwrap().replace("dog on board", "cat on board")).unwrap();
+    let (file, base) = (data.path().join("cuecard.toml"), simulator.base_url());
+    let sections = format!(
+        "[profile]\ncontract = 'graph'\nbase_url = '{base}'\n[profiles.first]\ngraph = '{GRAPH}'\n\
+         [profiles.second]\ngraph = '{GRAPH}'\n[profiles.third]\ngraph = '{}'\n",
+        other.display()
+    );
+    std::fs::write(&file, sections).unwrap();
+    let own = [("CXONE_CONTRACT", ""), ("CXONE_BASE_URL", ""), ("CUECARD_API_ADDR", "127.0.0.1:0")];
+    let settings = Settings::load(Some(&file), environment("", data.path(), &own)).unwrap();
+    let caches = data.path().to_owned();
+    let service = Service::with(settings, data);
+    let are_ready = |page: &Value| {
+        let profiles = page["profiles"].as_array().unwrap();
+        profiles.len() == 3 && profiles.iter().all(|profile| profile["state"] == "ready")
+    };
+    let start = Instant::now();
+    while !are_ready(&service.admin.get("/readyz").await.json()) {
+        assert!(start.elapsed() < PATIENCE, "{}", service.admin.get("/readyz").await.text);
+        tokio::time::sleep(LOOK).await;
+    }
+    let entries = std::fs::read_dir(caches).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let caches: Vec<_> = entries.filter(|name| name.starts_with("keywords-")).collect();
+    assert_eq!(caches.len(), 2, "one for each graph: {caches:?}");
     service.stop().await;
 }
 

@@ -290,7 +290,7 @@ async fn a_429_storm_delays_every_ranking_and_loses_doubles_or_hurries_none() {
     let simulator = simulator();
     let (service, caller) = service(&simulator).await;
     let busy = FaultKind::Answer { status: 429, retry_after: Some(RetryAfter::Seconds(1)), body: None };
-    // A tenth of the contract's own figure: the whole storm stands in docs/benchmarks.md.
+    // A twentieth of the contract's own figure: the whole storm stands in docs/contracts.md.
     let pushes = std::env::var("CUECARD_STORM_PUSHES").map_or(PUSHES / 20, |number| number.parse().unwrap());
     simulator.inject_every(2, Fault { route: Route::Ranking, times: u32::MAX, fault: busy });
     for number in 0..pushes {

@@ -261,6 +261,39 @@ async fn an_articles_answer_of_twenty_mebibytes_is_read() {
 }
 
 #[actix_rt::test]
+async fn a_list_whose_pages_are_too_much_together_or_do_not_end_is_given_up() {
+    let long = |number: usize| {
+        let mut article = articles().remove(0);
+        (article.id, article.body) = (format!("long-{number}"), " ".repeat(100 << 10));
+        article
+    };
+    // Each page has 700 KiB and fits.
+    let settings = SimulatorSettings {
+        articles: (0..14).map(long).collect(),
+        paging: Paging::NextLink(7),
+        ..SimulatorSettings::default()
+    };
+    let endless = r#"{"items":[],"nextPage":"/api/v2/knowledge/articles?cursor=7"}"#.to_owned();
+    let endless = FaultKind::Answer { status: 200, retry_after: None, body: Some(endless) };
+    for (fault, said, pages) in [(None, "1048576 bytes", 2), (Some(endless), "does not end after 2 pages", 2)] {
+        let (simulator, index) = (Simulator::start(settings.clone()).unwrap(), TempDir::new().unwrap());
+        if let Some(fault) = fault {
+            simulator.inject(Fault { route: Route::Articles, times: u32::MAX, fault });
+        }
+        let overrides = [
+            ("CXONE_CONTRACT", "snippets"),
+            ("CUECARD_INDEX", index.path().to_str().unwrap()),
+            ("CUECARD__CXONE__MAX_ARTICLES_BYTES", "1048576"),
+        ];
+        let service = Service::launch(&simulator.base_url(), &overrides);
+        let is_told = |_: u16, profile: &Value| profile["reason"].as_str().is_some_and(|reason| reason.contains(said));
+        service.admin.until_profile(said, is_told).await;
+        assert_eq!(polls(&simulator).len(), pages, "{said}");
+        service.stop().await;
+    }
+}
+
+#[actix_rt::test]
 async fn a_connection_that_goes_silent_is_given_up_after_its_pong_is_missed() {
     let simulator = simulator();
     let patience = [("CUECARD__CXONE__PING_INTERVAL", "200ms"), ("CUECARD__CXONE__PONG_TIMEOUT", "300ms")];

@@ -1,11 +1,16 @@
-//! Being told twice: whoever does not want to wait for the drain sends a second signal.
+//! What a stop waits for, and for how long; and being told twice, by whoever does not want to wait.
 
+use std::path::Path;
 use std::time::Duration;
 
-use cuecard_simulator::{Fault, FaultKind, Route};
+use cuecard_simulator::{Fault, FaultKind, Route, RunningSimulator};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
-use crate::support::{Process, environment, say, simulator, until};
+use crate::support::{Answered, Caller, LOOK, Process, environment, say, simulator, until};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -32,4 +37,125 @@ async fn a_second_signal_in_the_drain_ends_the_process_at_once() {
         service.signal(second);
         assert_eq!(service.ended().await.code(), Some(130), "{first} {second}");
     }
+}
+
+/// A service that orders snippets, with a data directory that outlives it.
+fn ranking(simulator: &RunningSimulator, data: &Path, overrides: &[(&str, &str)]) -> Process {
+    let token_url = format!("{}/api/v2/oauth/token", simulator.base_url());
+    let own = [
+        ("CXONE_CONTRACT", "ranking"),
+        ("CXONE_OAUTH_URL", token_url.as_str()),
+        ("CUECARD_API_ADDR", "127.0.0.1:0"),
+        ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "30s"),
+    ];
+    Process::serve(&environment(&simulator.base_url(), data, &[&own, overrides].concat()))
+}
+
+async fn order(caller: &Caller, session: usize) -> Answered {
+    let body = json!({"snippets": [{"snippet_id": "KB-1", "relevance_score": 0.5}]});
+    caller.post(&format!("/sessions/s-{session}/snippets/ranking"), &body).await
+}
+
+/// The figures of the contract as the next start reads them.
+async fn figures_afterwards(simulator: &RunningSimulator, data: &Path) -> Value {
+    let mut service = ranking(simulator, data, &[]);
+    let figures = service.caller().get("/ranking/metrics").await.json();
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+    figures
+}
+
+async fn until_pushed(simulator: &RunningSimulator, service: &Process, number: usize) {
+    let pushing = format!(r#""in_flight":{number}"#);
+    while !service.admin.get("/actors/injector").await.text.contains(&pushing) {
+        assert!(simulator.received_on(Route::Ranking).is_empty(), "they are answered already");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_stop_waits_for_the_audit_and_the_callback_of_every_ranking() {
+    const RANKINGS: usize = 16;
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let hooks = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/done", hooks.local_addr().unwrap());
+    // Takes every callback, and answers once all have come and the service was told to stop.
+    let (stopped, told) = tokio::sync::oneshot::channel();
+    let taking = actix_rt::spawn(async move {
+        let mut taken = Vec::new();
+        while taken.len() < RANKINGS {
+            let mut socket = hooks.accept().await.unwrap().0;
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+            taken.push(socket);
+        }
+        told.await.unwrap();
+        for socket in &mut taken {
+            socket.write_all(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    let overrides = [
+        ("FEEDBACK_CALLBACK_URL", url.as_str()),
+        ("CUECARD__PROFILE__CALLBACK_PRIVATE", "on"),
+        ("CUECARD__SHUTDOWN__GRACE", "30s"),
+    ];
+    let service = ranking(&simulator, data.path(), &overrides);
+    let caller = service.caller();
+    let slow = FaultKind::Delay { by: Duration::from_secs(1) };
+    simulator.inject(Fault { route: Route::Ranking, times: u32::MAX, fault: slow });
+    let asking = join_all((0..RANKINGS).map(|session| order(&caller, session)));
+    let stopping = async {
+        until_pushed(&simulator, &service, RANKINGS).await;
+        service.terminate();
+    };
+    let (answers, ()) = tokio::join!(asking, stopping);
+    for answer in answers {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    stopped.send(()).unwrap();
+    taking.await.unwrap();
+    let log = service.output().await;
+    assert!(!log.contains("a callback failed"), "{log}");
+    let figures = figures_afterwards(&simulator, data.path()).await;
+    assert_eq!((&figures["audit_entries_count"], &figures["click_through_rate"]), (&RANKINGS.into(), &0.0.into()));
+    assert!(figures["average_latency_ms"].as_f64() >= Some(1000.0), "each a success: {figures}");
+}
+
+#[actix_rt::test]
+async fn a_ranking_that_outlasts_the_grace_is_audited_and_holds_the_process_no_longer() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let overrides = [
+        ("CUECARD__PROFILE__DEADLINE", "1h"),
+        ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "1h"),
+        ("CUECARD__SHUTDOWN__GRACE", "200ms"),
+    ];
+    let mut service = ranking(&simulator, data.path(), &overrides);
+    let caller = service.caller();
+    simulator.inject(Fault { route: Route::Ranking, times: 1, fault: FaultKind::NoAnswer });
+    // Whether the process still tells its caller is open.
+    let asking = actix_rt::spawn(async move { order(&caller, 1).await });
+    until_pushed(&simulator, &service, 1).await;
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+    asking.abort();
+    let figures = figures_afterwards(&simulator, data.path()).await;
+    assert_eq!((&figures["audit_entries_count"], &figures["average_latency_ms"]), (&1.into(), &0.0.into()));
+}
+
+#[actix_rt::test]
+async fn a_poll_of_articles_holds_no_stop() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let index = data.path().join("index");
+    simulator.inject(Fault { route: Route::Articles, times: u32::MAX, fault: FaultKind::NoAnswer });
+    let overrides = [
+        ("CXONE_CONTRACT", "snippets"),
+        ("CUECARD_INDEX", index.to_str().unwrap()),
+        ("CUECARD__SHUTDOWN__GRACE", "1h"),
+    ];
+    let mut service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+    let page = "/actors/knowledge_sync:snippets";
+    while service.admin.get(page).await.json()["in_flight"] != 1 {
+        tokio::time::sleep(LOOK).await;
+    }
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
 }

@@ -14,7 +14,7 @@ fn without_a_profile_both_ways_are_named() {
 
 #[test]
 fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
-    let cases: [(&str, &str, &[&str]); 14] = [
+    let cases: [(&str, &str, &[&str]); 16] = [
         ("CXONE_CLIENT_ID", "", &["`insights`", "client_id", "CXONE_CLIENT_ID", "[profiles.insights]"]),
         ("CXONE_CLIENT_SECRET", " ", &["`insights`", "client_secret", "CXONE_CLIENT_SECRET"]),
         ("CXONE_BASE_URL", "cxone.example", &["`insights`", "base_url", "CXONE_BASE_URL", "https://"]),
@@ -28,6 +28,8 @@ fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
         ("CUECARD__PROFILE__BACKENDS", "chroma", &["`insights`", "`chroma_url`", "CHROMA_URL"]),
         ("CUECARD__PROFILE__DIALECT", "rag", &["`insights`", "`agent_id`"]),
         ("CXONE_CONTRACT", "snippets", &["`snippets`", "`base_url`", "CXONE_BASE_URL"]),
+        ("FEEDBACK_CALLBACK_URL", "hooks.example:8080/x", &["`insights`", "`callback_url`", "https://"]),
+        ("FEEDBACK_CALLBACK_URL", "mailto:hooks@example", &["`callback_url`", "FEEDBACK_CALLBACK_URL"]),
         ("CXONE_CONTRACT", "telepathy", &["telepathy", "insights"]),
     ];
     for (name, value, expected) in cases {
@@ -120,6 +122,9 @@ fn an_api_that_other_machines_reach_wants_keys() {
     assert!(refused.contains("api.keys") && refused.contains("CUECARD_API_KEYS"), "{refused}");
     let off = [open[0], ("CUECARD_API_KEYS", "off")];
     assert!(load(None, &[&TENANT[..], &off].concat()).is_err(), "off is for loopback");
+    for file in ["[api]\nkeys = ['']\n", "[api]\nkeys = [' ', '']\n"] {
+        assert!(load(Some(file), &[&TENANT[..], &open].concat()).is_err(), "an empty key is none");
+    }
     let keys = [open[0], ("CUECARD_API_KEYS", "one,two")];
     assert_eq!(load(None, &[&TENANT[..], &keys].concat()).unwrap().api.accepted_keys().len(), 2);
 }
@@ -135,6 +140,8 @@ fn a_number_out_of_its_range_is_named_with_the_range() {
         ("buffer.max_bytes", "0"),
         ("buffer.conversations", "0"),
         ("encoder.max_batch", "0"),
+        ("encoder.threads", "100000"),
+        ("search.threads", "100000"),
         ("cxone.attempt_timeout", "0s"),
         ("buffer.pause_after_last", "2days"),
         ("buffer.forget_after", "10s"),

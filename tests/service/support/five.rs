@@ -73,7 +73,13 @@ impl Five {
         let caller = service.caller();
         let is_ready =
             |page: &Value| page["profiles"].as_array().unwrap().iter().all(|profile| profile["state"] == "ready");
-        while !is_ready(&service.admin.get("/readyz").await.json()) || simulator.num_streams() < 2 {
+        let start = Instant::now();
+        loop {
+            let page = service.admin.get("/readyz").await;
+            if is_ready(&page.json()) && simulator.num_streams() >= 2 {
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "not ready: {}", page.text);
             tokio::time::sleep(LOOK).await;
         }
         Self { simulator, service, caller }

@@ -56,7 +56,8 @@ impl HttpClient {
         Ok(Self { client, limits })
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    /// How long and how large a call may be.
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
