@@ -117,12 +117,15 @@ fn works(users: &Users, part: Part) {
 }
 
 /// Keeps the catalog of a graph's keywords up to date, and says whether the graph answers.
-pub(super) async fn keep_catalog(graph: Graph, engine: Engine, users: Users) {
+pub(super) async fn keep_catalog(graph: Graph, engine: Engine, users: Users, metrics: Metrics) {
     let mut known = None;
     loop {
         let renewed = renew_catalog(&graph, &engine, &users, &mut known).await;
         if renewed.is_ok() && graph.backend.is_fixed() {
             return;
+        }
+        for health in &users {
+            metrics.set_constraint_failures(health.profile(), graph.backend.constraint_failures());
         }
         let wait = renewed.map_or_else(
             |reason| {

@@ -157,7 +157,7 @@ impl Wiring {
         for ((graph, engine), users) in
             self.with_users(knowledge, graph, |(one, _), (other, _)| Arc::ptr_eq(&one.backend, &other.backend))
         {
-            self.until_stopped(watch::keep_catalog(graph, engine, users));
+            self.until_stopped(watch::keep_catalog(graph, engine, users, self.metrics.clone()));
         }
         let collection = |known: &ProfileKnowledge| known.collection.clone();
         for (collection, users) in

@@ -41,6 +41,7 @@ pub struct Metrics {
     pub(super) profile_state: IntGaugeVec,
     index_articles: IntGaugeVec,
     index_age: GaugeVec,
+    constraint_failures: IntGaugeVec,
     build_info: IntGaugeVec,
     actor_up: IntGaugeVec,
     actor_restarts: IntCounterVec,
@@ -142,6 +143,11 @@ impl Metrics {
                 "Age of the index generation in service",
                 &["profile"],
             )?,
+            constraint_failures: register.gauges(
+                "graph_constraint_failures",
+                "Times that the graph could not ensure that its keywords are unique",
+                &["profile"],
+            )?,
             build_info: register.gauges("build_info", "What is running", &["version", "model", "ranker"])?,
             actor_up: register.gauges("actor_up", "1 while an actor is at work", &["actor"])?,
             actor_restarts: register.counters("actor_restarts_total", "Restarts after panics", &["actor"])?,
@@ -173,6 +179,12 @@ impl Metrics {
         let articles = i64::try_from(articles).unwrap_or(i64::MAX);
         self.index_articles.with_label_values(&[profile.as_str()]).set(articles);
         self.index_age.with_label_values(&[profile.as_str()]).set(age_seconds);
+    }
+
+    /// Says how often the constraint of a profile's graph could not be made.
+    pub fn set_constraint_failures(&self, profile: &ProfileName, failures: u64) {
+        let failures = i64::try_from(failures).unwrap_or(i64::MAX);
+        self.constraint_failures.with_label_values(&[profile.as_str()]).set(failures);
     }
 
     /// Counts an answer of the HTTP API.

@@ -89,9 +89,11 @@ fn what_does_not_exist_yet_is_left_out() {
     assert!(!metrics.render(0.0).unwrap().contains("cuecard_acceptance_ratio"));
     metrics.set_acceptance(Some(0.25));
     metrics.set_index(&ProfileName::new("acme"), 80, 12.5);
+    metrics.set_constraint_failures(&ProfileName::new("acme"), 2);
     let series = series(&metrics);
     assert_eq!(series["cuecard_acceptance_ratio"], "0.25");
     assert_eq!(series[r#"cuecard_index_age_seconds{profile="acme"}"#], "12.5");
+    assert_eq!(series[r#"cuecard_graph_constraint_failures{profile="acme"}"#], "2");
 }
 
 #[test]
@@ -100,6 +102,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     metrics.set_acceptance(Some(0.5));
     metrics.set_build("1.0", "model", "snippets");
     metrics.set_index(&ProfileName::new("acme"), 80, 12.5);
+    metrics.set_constraint_failures(&ProfileName::new("acme"), 2);
     let text = metrics.render(0.0).unwrap();
     let names = |kind: &str| -> BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(kind));

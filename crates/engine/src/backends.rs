@@ -59,6 +59,14 @@ impl GraphBackend {
         matches!(self.store, GraphStore::Embedded(_))
     }
 
+    /// How often the store could not be made to keep its keywords unique.
+    pub fn constraint_failures(&self) -> u64 {
+        match &self.store {
+            GraphStore::Embedded(_) => 0,
+            GraphStore::Neo4j(graph) => graph.constraint_failures(),
+        }
+    }
+
     /// Puts a new catalog in service.
     pub fn replace_catalog(&self, catalog: KeywordCatalog) {
         self.catalog.store(Some(Arc::new(catalog)));
