@@ -1,31 +1,30 @@
 //! The rankings and clicks of one commit, written together.
 //!
-//! A statement's way to SQLite's thread and back costs more than most rows, and a ranking brings up to fifty
-//! snippets. So each kind of row goes over as one statement for each profile, with the rows as JSON.
+//! The way to SQLite's thread and back costs more than most rows, and a ranking brings up to fifty snippets. So each
+//! kind of row goes over once for each profile, all its statements together, with the rows as JSON.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteQueryResult;
 
 use super::{Click, RankingEntry, RankingStatus, RankingWrite};
 
-/// Rows of either kind begin with the session.
-const ADD_SESSIONS: &str = "
+/// `?1` is the profile, `?2` the entries as [`EntryRow`]s, `?3` their count, `?4` how many succeeded, `?5` the latency
+/// of these. The ids of the entries follow each other in the order of the rows: [`RankingBatch::apply`] counts on it.
+///
+/// The third statement changes a row for each snippet that was not delivered in its session before, and the fourth
+/// counts them by `changes()`.
+const ADD_ENTRIES: &str = "
     INSERT INTO ranking_sessions (profile, session)
     SELECT ?1, value ->> 0 FROM json_each(?2) WHERE TRUE
-    ON CONFLICT DO NOTHING";
+    ON CONFLICT DO NOTHING;
 
-/// Ids follow each other in the order of the rows: [`RankingBatch::apply`] counts on it.
-const ADD_ENTRIES: &str = "
     INSERT INTO ranking_audit
         (profile, session, status, delivered, at_us, snippet_count, latency_us, max_window, checksum)
     SELECT ?1, value ->> 0, value ->> 1, value -> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-    FROM json_each(?2) ORDER BY key";
+    FROM json_each(?2) ORDER BY key;
 
-/// Changes a row for each snippet that was not delivered in its session before.
-const ADD_DELIVERED: &str = "
     WITH entry AS MATERIALIZED (
         SELECT s.number, value -> 2 AS delivered
         FROM json_each(?2) CROSS JOIN ranking_sessions s ON s.profile = ?1 AND s.session = value ->> 0
@@ -33,29 +32,34 @@ const ADD_DELIVERED: &str = "
     )
     INSERT INTO ranked_snippets (session, snippet, delivered, clicked)
     SELECT entry.number, snippet.value, 1, 0 FROM entry, json_each(entry.delivered) AS snippet WHERE TRUE
-    ON CONFLICT (session, snippet) DO UPDATE SET delivered = 1 WHERE NOT delivered";
+    ON CONFLICT (session, snippet) DO UPDATE SET delivered = 1 WHERE NOT delivered;
 
+    INSERT INTO ranking_totals (profile, delivered, entries, successes, latency_us)
+    VALUES (?1, changes(), ?3, ?4, ?5)
+    ON CONFLICT (profile) DO UPDATE SET
+        delivered = delivered + excluded.delivered,
+        entries = entries + excluded.entries,
+        successes = successes + excluded.successes,
+        latency_us = latency_us + excluded.latency_us";
+
+/// `?1` is the profile, `?2` the clicks as [`ClickRow`]s, `?3` their count.
 const ADD_CLICKS: &str = "
+    INSERT INTO ranking_sessions (profile, session)
+    SELECT ?1, value ->> 0 FROM json_each(?2) WHERE TRUE
+    ON CONFLICT DO NOTHING;
+
     INSERT INTO ranking_clicks (session, snippet, rank_position, clicked_at_us)
     SELECT s.number, value ->> 1, value ->> 2, value ->> 3
     FROM json_each(?2) CROSS JOIN ranking_sessions s ON s.profile = ?1 AND s.session = value ->> 0
-    ORDER BY key";
+    ORDER BY key;
 
-const ADD_CLICKED: &str = "
     INSERT INTO ranked_snippets (session, snippet, delivered, clicked)
     SELECT s.number, value ->> 1, 0, 1
     FROM json_each(?2) CROSS JOIN ranking_sessions s ON s.profile = ?1 AND s.session = value ->> 0 WHERE TRUE
-    ON CONFLICT (session, snippet) DO UPDATE SET clicked = 1 WHERE NOT clicked";
+    ON CONFLICT (session, snippet) DO UPDATE SET clicked = 1 WHERE NOT clicked;
 
-const ADD_TO_TOTALS: &str = "
-    INSERT INTO ranking_totals (profile, entries, successes, latency_us, clicks, delivered)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-    ON CONFLICT (profile) DO UPDATE SET
-        entries = entries + excluded.entries,
-        successes = successes + excluded.successes,
-        latency_us = latency_us + excluded.latency_us,
-        clicks = clicks + excluded.clicks,
-        delivered = delivered + excluded.delivered";
+    INSERT INTO ranking_totals (profile, clicks) VALUES (?1, ?3)
+    ON CONFLICT (profile) DO UPDATE SET clicks = clicks + excluded.clicks";
 
 /// As [`ADD_ENTRIES`] reads it.
 type EntryRow<'a> = (&'a str, &'static str, &'a [String], i64, u32, Option<i64>, u32, Option<&'a str>);
@@ -122,57 +126,37 @@ impl<'a> ProfileBatch<'a> {
         self.clicks.push((&click.session, &click.snippet, click.rank_position, click.at.as_microsecond()));
     }
 
-    /// The id of the first entry.
+    /// The id of the first entry, or 0 without any.
     async fn apply(&self, profile: &str, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-        let (mut first_id, mut newly_delivered) = (0, 0);
-        if !self.entries.is_empty() {
-            (first_id, newly_delivered) = self.write_entries(profile, connection).await?;
-        }
         if !self.clicks.is_empty() {
             self.write_clicks(profile, connection).await?;
         }
-        self.write_totals(profile, newly_delivered, connection).await?;
-        Ok(first_id)
+        if self.entries.is_empty() { Ok(0) } else { self.write_entries(profile, connection).await }
     }
 
-    /// The id of the first entry, and how many snippets are delivered that were not before.
-    async fn write_entries(&self, profile: &str, connection: &mut SqliteConnection) -> sqlx::Result<(i64, u64)> {
-        let rows = json(&self.entries)?;
-        write(ADD_SESSIONS, profile, &rows, connection).await?;
-        let last_id = write(ADD_ENTRIES, profile, &rows, connection).await?.last_insert_rowid();
-        let delivered = write(ADD_DELIVERED, profile, &rows, connection).await?.rows_affected();
-        Ok((last_id + 1 - integer(self.entries.len()), delivered))
+    async fn write_entries(&self, profile: &str, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+        let count = integer(self.entries.len());
+        let written = sqlx::query(ADD_ENTRIES)
+            .bind(profile)
+            .bind(json(&self.entries)?)
+            .bind(count)
+            .bind(self.successes)
+            .bind(self.latency_us)
+            .execute(connection)
+            .await?;
+        // Neither of the tables that are written after the audit has row ids.
+        Ok(written.last_insert_rowid() + 1 - count)
     }
 
     async fn write_clicks(&self, profile: &str, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let rows = json(&self.clicks)?;
-        for statement in [ADD_SESSIONS, ADD_CLICKS, ADD_CLICKED] {
-            write(statement, profile, &rows, connection).await?;
-        }
-        Ok(())
-    }
-
-    async fn write_totals(&self, profile: &str, delivered: u64, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        sqlx::query(ADD_TO_TOTALS)
+        sqlx::query(ADD_CLICKS)
             .bind(profile)
-            .bind(integer(self.entries.len()))
-            .bind(self.successes)
-            .bind(self.latency_us)
+            .bind(json(&self.clicks)?)
             .bind(integer(self.clicks.len()))
-            .bind(integer(delivered))
             .execute(connection)
             .await?;
         Ok(())
     }
-}
-
-async fn write(
-    statement: &str,
-    profile: &str,
-    rows: &str,
-    connection: &mut SqliteConnection,
-) -> sqlx::Result<SqliteQueryResult> {
-    sqlx::query(statement).bind(profile).bind(rows).execute(connection).await
 }
 
 fn json<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
