@@ -60,8 +60,10 @@ impl Ranker {
         let rank = &self.deps.rank;
         let (verdict, _) = self.shown.with(&item.key, Instant::now(), |shown| {
             let verdict = rank(item, found, shown).verdict;
-            if let Verdict::Cards(cards) = &verdict {
-                shown.note(cards.iter().map(|card| card.article.id.as_str()), item.utterance_number);
+            if let Verdict::Cards(cards) = &verdict
+                && let Some(first) = cards.first()
+            {
+                shown.note(&first.article.id, item.utterance_number);
             }
             verdict
         });
@@ -73,7 +75,9 @@ impl Ranker {
 
     fn hand_on(&mut self, delivery: Delivery) {
         let not_shown = NotShown::of(&delivery);
-        if !self.deps.injector.hand_on(delivery, Stage::Rank) {
+        if !self.deps.injector.hand_on(delivery, Stage::Rank)
+            && let Some(not_shown) = not_shown
+        {
             self.forget(&not_shown);
         }
     }
@@ -84,9 +88,7 @@ impl Ranker {
             return;
         }
         self.shown.with(&not_shown.key, Instant::now(), |shown| {
-            for id in &not_shown.article_ids {
-                shown.forget(id, not_shown.utterance_number);
-            }
+            shown.forget(&not_shown.article_id, not_shown.utterance_number);
         });
     }
 }
@@ -222,8 +224,7 @@ mod tests {
         fixture.ask("two", 1);
         until("the bad one ends", || fixture.recorder.outcome_of(&bad).is_some()).await;
         // It waits for the restart.
-        let article_ids = vec!["article".to_owned()];
-        let not_shown = NotShown { key: key("acme", "unseen"), utterance_number: 1, article_ids };
+        let not_shown = NotShown { key: key("acme", "unseen"), utterance_number: 1, article_id: "article".to_owned() };
         fixture.address.do_send(not_shown);
         until("the two behind it are ranked", || fixture.waiting_cards() == 4).await;
         assert_eq!(fixture.recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
@@ -253,8 +254,7 @@ mod tests {
         let again = fixture.ask("a", 2);
         until("the repetition is silenced", || fixture.recorder.outcome_of(&again).is_some()).await;
         assert_eq!(fixture.recorder.outcome_of(&again), Some(Outcome::Silent(SilenceReason::AlreadyShown)));
-        let article_ids = vec!["article".to_owned()];
-        let not_shown = NotShown { key: key("acme", "a"), utterance_number: 1, article_ids };
+        let not_shown = NotShown { key: key("acme", "a"), utterance_number: 1, article_id: "article".to_owned() };
         fixture.address.send(not_shown.clone()).await.unwrap();
         assert!(!fixture.remembers("a").await);
         let elsewhere = NotShown { key: key("other", "a"), ..not_shown };

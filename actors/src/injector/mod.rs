@@ -87,7 +87,7 @@ struct NotShownNotice {
 
 impl NotShownNotice {
     fn new(delivery: &Delivery, deps: &InjectorDeps) -> Self {
-        Self { message: Some(NotShown::of(delivery)), tell: Rc::clone(&deps.not_shown) }
+        Self { message: NotShown::of(delivery), tell: Rc::clone(&deps.not_shown) }
     }
 
     fn were_shown(mut self) {

@@ -110,7 +110,7 @@ impl Fixture {
     }
 
     fn not_shown(&self) -> Vec<InteractionKey> {
-        assert!(self.not_shown.borrow().iter().all(|message| message.article_ids == ["article"]));
+        assert!(self.not_shown.borrow().iter().all(|message| message.article_id == "article"));
         self.not_shown.borrow().iter().map(|message| message.key.clone()).collect()
     }
 

@@ -55,17 +55,7 @@ pub enum Content {
     Order(RankingSubmission),
 }
 
-impl Content {
-    /// The articles that the agent gets to see; given snippets are none of ours.
-    pub fn article_ids(&self) -> Vec<String> {
-        match self {
-            Self::Cards(cards) => cards.iter().map(|card| card.article.id.clone()).collect(),
-            Self::Order(_) => Vec::new(),
-        }
-    }
-}
-
-/// Injector to Ranker: these cards never reached the screen, they may be shown again.
+/// Injector to Ranker: these cards never reached the screen, the first one may be shown again.
 #[derive(Debug, Clone, actix::Message)]
 #[rtype(result = "()")]
 pub struct NotShown {
@@ -73,18 +63,19 @@ pub struct NotShown {
     pub key: InteractionKey,
     /// The utterance that brought them.
     pub utterance_number: u64,
-    /// The articles.
-    pub article_ids: Vec<String>,
+    /// The first card's article.
+    pub article_id: String,
 }
 
 impl NotShown {
-    /// What is to be said where this delivery comes to nothing.
-    pub fn of(delivery: &Delivery) -> Self {
-        Self {
+    /// What is to be said where this delivery comes to nothing; nothing where it brings snippets of a caller's.
+    pub fn of(delivery: &Delivery) -> Option<Self> {
+        let Content::Cards(cards) = &delivery.content else { return None };
+        Some(Self {
             key: delivery.item.key.clone(),
             utterance_number: delivery.item.utterance_number,
-            article_ids: delivery.content.article_ids(),
-        }
+            article_id: cards.first()?.article.id.clone(),
+        })
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Plan {
     pub cards: usize,
     /// When nothing is shown; `None` where somebody asked and always gets what was found.
     pub silence: Option<SilenceRule>,
-    /// Utterances after which a shown article may be shown again; 0 shows it every time.
+    /// Utterances after which an article that was the first card may be so again; 0 shows it every time.
     pub repeat_after: u64,
     /// How long after its flush a card is still worth showing.
     pub deadline: Duration,

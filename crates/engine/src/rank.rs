@@ -101,20 +101,23 @@ fn passage<'a>((candidate, text): (&Candidate, &'a String)) -> Passage<'a> {
 }
 
 fn judge(order: &[Ranked], newest_turn_cosine: Option<f64>, shown: &Shown, utterance: u64, plan: &Plan) -> Verdict {
-    if order.is_empty() {
-        return Verdict::Silent(SilenceReason::NothingFound);
-    }
+    let Some(best) = order.first() else { return Verdict::Silent(SilenceReason::NothingFound) };
     if let Some(reason) = plan.silence.and_then(|rule| rule.judge(newest_turn_cosine)) {
         return Verdict::Silent(reason);
     }
-    let fresh = |ranked: &&Ranked| !shown.recently(&ranked.article.id, utterance, plan.repeat_after);
-    let cards: Vec<_> = order.iter().filter(fresh).take(plan.cards).cloned().collect();
-    if cards.is_empty() { Verdict::Silent(SilenceReason::AlreadyShown) } else { Verdict::Cards(cards) }
+    // Without the best one its runners-up would come as if they were the answer.
+    if shown.recently(&best.article.id, utterance, plan.repeat_after) {
+        return Verdict::Silent(SilenceReason::AlreadyShown);
+    }
+    Verdict::Cards(order.iter().take(plan.cards).cloned().collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::conversation::TurnWindow;
     use crate::extract::Query;
 
     fn candidate(title: &str, search: Option<f64>, priority: Option<f64>) -> Candidate {
@@ -147,5 +150,40 @@ mod tests {
             let titles: Vec<_> = order.iter().map(|ranked| ranked.article.title.as_str()).collect();
             assert_eq!(titles, ["f", "e", "d", "b", "c", "a"], "{ranker}");
         }
+    }
+
+    #[test]
+    fn where_the_best_was_the_first_card_lately_its_runners_up_do_not_come_in_its_place() {
+        let query = Query {
+            text: "q".into(),
+            embedding: None,
+            newest_embedding: None,
+            key_phrases: Vec::new(),
+            without_vectors: None,
+        };
+        let candidates = vec![candidate("best", Some(0.9), None), candidate("second", Some(0.5), None)];
+        let found = Candidates { candidates, ..Candidates::none(query) };
+        let plan = Plan {
+            backends: vec![Backend::Search],
+            ranker: Ranker::Search,
+            window: TurnWindow::Last(1),
+            candidates: 20,
+            min_keyword_cosine: 1.0,
+            cards: 5,
+            silence: None,
+            repeat_after: 6,
+            deadline: Duration::from_secs(4),
+        };
+        let first_cards = |shown: &Shown, utterance| match rank(&found, shown, utterance, &plan).verdict {
+            Verdict::Cards(cards) => cards.into_iter().map(|card| card.article.id.clone()).collect(),
+            Verdict::Silent(reason) => vec![reason.name().to_owned()],
+        };
+        let mut shown = Shown::default();
+        assert_eq!(first_cards(&shown, 1), ["best", "second"]);
+        shown.note("second", 1);
+        assert_eq!(first_cards(&shown, 2), ["best", "second"], "what was first before may stand behind the best");
+        shown.note("best", 2);
+        assert_eq!(first_cards(&shown, 7), ["already_shown"]);
+        assert_eq!(first_cards(&shown, 8), ["best", "second"]);
     }
 }

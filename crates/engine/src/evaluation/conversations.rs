@@ -36,16 +36,19 @@ fn speaker<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Speaker, D::Err
 }
 
 impl Conversation {
-    /// The utterance that asks, made by the window that the live Buffer uses; `None` if no customer spoke.
+    /// The utterance that asks; `None` if no customer spoke.
     pub fn utterance(&self, limits: &WindowLimits) -> Option<Utterance> {
+        self.utterances(limits).last()
+    }
+
+    /// All utterances in their order, made by the window that the live Buffer uses.
+    pub fn utterances(&self, limits: &WindowLimits) -> impl Iterator<Item = Utterance> {
         let mut window = Window::default();
-        let mut newest = None;
         let arrived = Instant::now();
-        for turn in &self.turns {
+        self.turns.iter().filter_map(move |turn| {
             window.hear(Fragment { speaker: turn.speaker, text: turn.text.clone(), arrived });
-            newest = window.flush(FlushReason::State, Vec::new(), limits).or(newest);
-        }
-        newest
+            window.flush(FlushReason::State, Vec::new(), limits)
+        })
     }
 
     /// Whether the article answers the last customer turn.
