@@ -1,5 +1,6 @@
 //! The service from start to ordered stop.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use cuecard_actors::telemetry::Metrics;
 use tokio::time::Instant;
 
 use crate::admin::{self, AdminState};
-use crate::api::{Api, RunningApi};
+use crate::api::{Api, ApiPort, RunningApi};
 use crate::pipeline::{self, Knowledge, Pipeline};
 use crate::settings::Settings;
 
@@ -24,6 +25,15 @@ pub enum Ended {
     Told,
     /// An actor gave up.
     Escalated(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told => formatter.write_str("told to"),
+            Self::Escalated(reason) => formatter.write_str(reason),
+        }
+    }
 }
 
 /// Where the service listens.
@@ -103,7 +113,7 @@ async fn serve(
     }
     let ended = until_ended(stop, &mut escalations).await;
     state.stop();
-    tracing::info!(?ended, "shutting down");
+    tracing::info!(reason = %ended, "shutting down");
     // One grace for all of it. The ledger closes last: a ranking is audited when its question has left the stages.
     let by = Instant::now() + settings.shutdown.grace;
     pipeline.drain(by).await;
@@ -120,24 +130,26 @@ struct Started {
 }
 
 async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) -> anyhow::Result<Started> {
+    let profiles = &settings.profiles;
+    // First of all: loading takes seconds, and where a start fails, actors that run already panic at the runtime's end.
+    let port = Api::is_needed(profiles).then(|| ApiPort::bind(settings.api.addr)).transpose()?;
     let loading = settings.clone();
     let knowledge = tokio::task::spawn_blocking(move || Knowledge::load(&loading)).await??;
     knowledge.open_collections().await?;
-    let profiles = &settings.profiles;
     let rankers: Vec<_> = profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
     let models: Vec<_> =
         profiles.iter().map(|profile| knowledge.of(&profile.name).engine.encoder().model().name).collect();
     metrics.set_build(env!("CARGO_PKG_VERSION"), models.first().copied().unwrap_or_default(), &rankers.join(","));
     let pipeline = Pipeline::start(settings, &knowledge, metrics.clone(), escalation).await?;
-    let api = if Api::is_needed(profiles) {
+    let serve = |port| {
         let (admission, ledger) = (pipeline.admission().clone(), pipeline.ledger().clone());
-        Some(
-            Api::new(&settings.api, profiles, admission, ledger, metrics)?
-                .serve(&settings.api, settings.shutdown.grace)?,
+        Api::new(&settings.api, profiles, admission, ledger, metrics)?.serve(
+            port,
+            &settings.api,
+            settings.shutdown.grace,
         )
-    } else {
-        None
     };
+    let api = port.map(serve).transpose()?;
     Ok(Started { pipeline, api })
 }
 

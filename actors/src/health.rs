@@ -20,7 +20,7 @@ pub enum Part {
     /// The collection.
     Collection,
     /// The polls of the tenant's articles.
-    Knowledge,
+    Polls,
     /// The circuit of the pushes.
     Pushes,
     /// The circuit of CXone's search.
@@ -60,10 +60,10 @@ impl ProfileHealth {
             let reason = match part {
                 Part::Token => "no token yet",
                 Part::Stream => "the stream is not connected yet",
-                Part::Index => "the index holds no articles yet",
+                Part::Index => "the index is not open yet",
                 Part::Graph => "the graph was not asked yet",
                 Part::Collection => "the collection is not open yet",
-                Part::Knowledge => "no articles were polled yet",
+                Part::Polls => "no articles were polled yet",
                 Part::Pushes | Part::Search | Part::Effort => "not tried yet",
             };
             (*part, Condition::Missing(reason.to_owned()))

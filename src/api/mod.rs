@@ -15,7 +15,7 @@ mod profiles;
 mod rag;
 mod ranking;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -25,6 +25,7 @@ use actix_web::{App, HttpServer, web};
 use cuecard_actors::admission::Admission;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::telemetry::Metrics;
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use background::Background;
@@ -32,6 +33,9 @@ pub use callback::{CallbackError, Callbacks};
 use profiles::ApiProfiles;
 
 use crate::settings::{ApiSettings, Profile};
+
+/// Connections that wait to be accepted, at most: what actix takes by default.
+const BACKLOG: u32 = 2048;
 
 /// What the handlers work with. Shared by all workers.
 pub struct Api {
@@ -58,6 +62,31 @@ pub enum ApiError {
     /// No callbacks can be sent.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+}
+
+/// The API's port, held from the start of the service until it is loaded; whoever connects before is refused.
+pub struct ApiPort {
+    addr: SocketAddr,
+    socket: TcpSocket,
+}
+
+impl ApiPort {
+    /// Takes the port.
+    pub fn bind(addr: SocketAddr) -> Result<Self, ApiError> {
+        let bound = || {
+            let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(addr)?;
+            Ok(socket)
+        };
+        bound().map(|socket| Self { addr, socket }).map_err(|source| ApiError::Bind { addr, source })
+    }
+
+    fn listen(self) -> Result<TcpListener, ApiError> {
+        let addr = self.addr;
+        let listening = self.socket.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
+        listening.map_err(|source| ApiError::Bind { addr, source })
+    }
 }
 
 /// A running API.
@@ -110,10 +139,11 @@ impl Api {
         profiles.iter().any(|profile| profile.stream.is_none())
     }
 
-    /// Opens the port; must be called on an arbiter, which the server runs on. `grace` is how long a stop may take.
-    pub fn serve(self, settings: &ApiSettings, grace: Duration) -> Result<RunningApi, ApiError> {
-        let (addr, background) = (settings.addr, self.background.clone());
+    /// Listens; must be called on an arbiter, which the server runs on. `grace` is how long a stop may take.
+    pub fn serve(self, port: ApiPort, settings: &ApiSettings, grace: Duration) -> Result<RunningApi, ApiError> {
+        let (addr, background) = (port.addr, self.background.clone());
         let bind_error = |source| ApiError::Bind { addr, source };
+        let listener = port.listen()?;
         let (api, max_body_bytes) = (web::Data::new(self), settings.max_body_bytes);
         let server = HttpServer::new(move || {
             App::new()
@@ -128,7 +158,7 @@ impl Api {
         .disable_signals()
         // The stop is bounded by the grace; the server must not cut callers off before, nor linger after.
         .shutdown_timeout(grace.as_secs() + 1)
-        .bind(addr)
+        .listen(listener)
         .map_err(bind_error)?;
         let addr = server.addrs().first().copied().unwrap_or(addr);
         let server = server.run();

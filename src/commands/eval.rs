@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use cuecard_actors::engine::Plan;
 use cuecard_actors::engine::evaluation::{Evaluation, Report, evaluate, read_conversations};
 use indicatif::ProgressBar;
 
@@ -28,10 +29,18 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        println!("ranker {}, window {}", plan.ranker, plan.window);
+        print_plan(&plan);
         print_table(&report);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_plan(plan: &Plan) {
+    let silence = plan.silence.map_or_else(
+        || "never silent".to_owned(),
+        |rule| format!("silent below a cosine of {} (CUECARD__PROFILE__MIN_COSINE)", rule.min_cosine),
+    );
+    println!("ranker {}, window {}, {silence}", plan.ranker, plan.window);
 }
 
 fn print_table(report: &Report) {

@@ -32,6 +32,10 @@ const SHORT_NAMES: [(&str, &str); 21] = [
 /// What every other key starts with.
 const PREFIX: &str = "CUECARD__";
 
+/// Names that are a short one but for this many letters are taken for it misspelt. All others may be somebody's own: a
+/// container runtime sets `CUECARD_PORT` for a service of that name.
+const MISSPELT_LETTERS: usize = 2;
+
 /// One variable and the key that it sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Override {
@@ -42,9 +46,11 @@ pub(super) struct Override {
 
 /// An environment variable that sets no key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct UnknownVariable {
-    pub(super) variable: String,
-    pub(super) unknown: UnknownKey,
+pub(super) enum UnknownVariable {
+    /// A short name misspelt.
+    Name { variable: String, nearest: &'static str },
+    /// A path that leads to no key.
+    Path { variable: String, unknown: UnknownKey },
 }
 
 /// A variable of ours whose value is no text.
@@ -54,9 +60,20 @@ pub(super) struct NotText(pub(super) String);
 /// The variables that may set a key, as text; what others hold is not looked at.
 pub(super) fn own(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, NotText> {
     let named = variables.map(|(name, value)| (name.to_string_lossy().into_owned(), value));
-    let is_own = |name: &str| name.starts_with(PREFIX) || SHORT_NAMES.iter().any(|(short, _)| *short == name);
+    let is_own = |name: &str| name.starts_with(PREFIX) || key_of(name).is_some() || misspelt(name).is_some();
     let own = named.filter(|(name, _)| is_own(name));
     own.map(|(name, value)| value.into_string().map(|value| (name.clone(), value)).map_err(|_| NotText(name))).collect()
+}
+
+fn key_of(name: &str) -> Option<&'static str> {
+    SHORT_NAMES.iter().find(|(short, _)| *short == name).map(|(_, key)| *key)
+}
+
+/// The short name that must have been meant. Only by names that begin as ours do: a tenant's `NEO4J_URL` is no mistake.
+fn misspelt(name: &str) -> Option<&'static str> {
+    let prefix = ["CUECARD_", "CXONE_"].into_iter().find(|prefix| name.starts_with(prefix))?;
+    let near = |short: &str| short.starts_with(prefix) && strsim::damerau_levenshtein(name, short) <= MISSPELT_LETTERS;
+    SHORT_NAMES.iter().map(|(short, _)| *short).find(|short| *short != name && near(short))
 }
 
 /// The overrides among the variables; a long name beats a short one for the same key.
@@ -66,14 +83,16 @@ pub(super) fn overrides(
 ) -> Result<Vec<Override>, UnknownVariable> {
     let (mut short, mut long) = (Vec::new(), Vec::new());
     for (variable, value) in variables {
-        if let Some((_, key)) = SHORT_NAMES.iter().find(|(name, _)| *name == variable) {
+        if let Some(key) = key_of(&variable) {
             if !value.is_empty() {
-                short.push(Override { variable, key: (*key).to_owned(), value });
+                short.push(Override { variable, key: key.to_owned(), value });
             }
         } else if let Some(path) = variable.strip_prefix(PREFIX) {
             let key = path.to_lowercase().replace("__", ".");
-            known.check(&key).map_err(|unknown| UnknownVariable { variable: variable.clone(), unknown })?;
+            known.check(&key).map_err(|unknown| UnknownVariable::Path { variable: variable.clone(), unknown })?;
             long.push(Override { variable, key, value });
+        } else if let Some(nearest) = misspelt(&variable) {
+            return Err(UnknownVariable::Name { variable, nearest });
         }
     }
     short.append(&mut long);
@@ -139,7 +158,19 @@ mod tests {
     #[test]
     fn an_unknown_long_name_is_refused() {
         let error = overrides(variables(&[("CUECARD__BUFFER__PAUSE", "3s")]), &known()).unwrap_err();
-        assert_eq!(error.variable, "CUECARD__BUFFER__PAUSE");
-        assert_eq!(error.unknown.nearest.as_deref(), Some("buffer.pause_after_last"));
+        let UnknownVariable::Path { variable, unknown } = error else { panic!("{error:?}") };
+        assert_eq!(variable, "CUECARD__BUFFER__PAUSE");
+        assert_eq!(unknown.nearest.as_deref(), Some("buffer.pause_after_last"));
+    }
+
+    #[test]
+    fn a_short_name_misspelt_is_refused_and_names_of_others_are_not() {
+        for (variable, nearest) in [("CUECARD_INDXE", "CUECARD_INDEX"), ("CXONE_BASEURL", "CXONE_BASE_URL")] {
+            let found = own([(variable.into(), "x".into())].into_iter()).unwrap();
+            let refused = UnknownVariable::Name { variable: variable.to_owned(), nearest };
+            assert_eq!(overrides(found, &known()).unwrap_err(), refused);
+        }
+        let others = ["CUECARD_PORT", "CUECARD_SERVICE_HOST", "CUECARD_CACHE", "CUECARD_SKIP_SERVICES", "NEO4J_URL"];
+        assert_eq!(own(others.map(|name| (name.into(), "x".into())).into_iter()), Ok(Vec::new()));
     }
 }

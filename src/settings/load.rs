@@ -88,6 +88,21 @@ pub enum SettingsError {
     Profile { profile: String, reason: String },
 }
 
+impl From<UnknownVariable> for SettingsError {
+    fn from(unknown: UnknownVariable) -> Self {
+        match unknown {
+            UnknownVariable::Name { variable, nearest } => Self::UnknownKey {
+                place: "the environment".to_owned(),
+                key: variable,
+                nearest: Some(nearest.to_owned()),
+            },
+            UnknownVariable::Path { variable, unknown: UnknownKey { key, nearest } } => {
+                Self::UnknownKey { place: format!("environment variable {variable}"), key, nearest }
+            }
+        }
+    }
+}
+
 fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; the nearest is `{nearest}`"))
 }
@@ -160,11 +175,7 @@ impl Layers {
                 Some((path.to_owned(), table))
             }
         };
-        let overrides =
-            environment::overrides(variables, &known).map_err(|UnknownVariable { variable, unknown }| {
-                let place = format!("environment variable {variable}");
-                SettingsError::UnknownKey { place, key: unknown.key, nearest: unknown.nearest }
-            })?;
+        let overrides = environment::overrides(variables, &known)?;
         Ok(Self { file, overrides })
     }
 

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::values::{Auto, Span, Switch, Words, parsed};
+use super::values::{Auto, Span, Switch, Words, duration, parsed};
 
 /// `[profile]` and `[profiles.NAME]` as they are written.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,7 +46,7 @@ pub struct ProfileSettings {
     pub chroma_token: SecretString,
     pub model_dir: PathBuf,
     pub sync: Auto<Switch>,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub poll_interval: Duration,
     pub allow_shrinking: Switch,
     pub ranker: Auto<Ranker>,

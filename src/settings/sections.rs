@@ -12,7 +12,7 @@ use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
 use cuecard_actors::supervision::RestartPolicy;
 
-use super::values::{Auto, Words};
+use super::values::{Auto, Words, address, duration};
 
 /// A number of threads, or `"auto"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +56,14 @@ impl<'de> Deserialize<'de> for Threads {
 /// `[admin]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct AdminSettings {
+    #[serde(deserialize_with = "address")]
     pub addr: SocketAddr,
 }
 
 /// `[api]`
 #[derive(Clone, Deserialize)]
 pub struct ApiSettings {
+    #[serde(deserialize_with = "address")]
     pub addr: SocketAddr,
     pub keys: Words,
     pub workers: usize,
@@ -143,27 +145,27 @@ pub struct SearchSettings {
 pub struct PipelineSettings {
     pub in_flight: usize,
     pub queue: usize,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub newest_turn_after: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub lexical_only_after: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub drop_oldest_after: Duration,
 }
 
 /// `[buffer]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct BufferSection {
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub pause_after_last: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub pause_after_first: Duration,
     pub max_turns: usize,
     pub max_bytes: usize,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub unnamed_wait: Duration,
     pub conversations: usize,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub forget_after: Duration,
 }
 
@@ -177,20 +179,20 @@ impl BufferSection {
 /// `[cxone]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct CxoneSettings {
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub attempt_timeout: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub handshake_timeout: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub ping_interval: Duration,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub pong_timeout: Duration,
     pub max_message_bytes: usize,
     pub max_answer_bytes: usize,
     pub max_articles_bytes: usize,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub articles_idle_timeout: Duration,
     pub allow_plain_http: bool,
 }
@@ -205,7 +207,7 @@ pub struct DeliverySettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct SupervisionSettings {
     pub max_restarts: usize,
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub window: Duration,
 }
 
@@ -219,6 +221,6 @@ impl SupervisionSettings {
 /// `[shutdown]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct ShutdownSettings {
-    #[serde(with = "humantime_serde")]
+    #[serde(deserialize_with = "duration")]
     pub grace: Duration,
 }

@@ -1,6 +1,7 @@
 //! How values are written that are more than a number or a text.
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -108,6 +109,18 @@ where
     T: FromStr<Err: Display>,
 {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// A number with its unit; the error for one without names some.
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parsed::<D, Span>(deserializer).map(|Span(duration)| duration)
+}
+
+/// Where to listen.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let no_address = || D::Error::custom(format!("`{text}` is no IP address with a port, as 127.0.0.1:8000"));
+    text.parse().map_err(|_| no_address())
 }
 
 /// The text, unless it is empty.

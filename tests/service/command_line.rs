@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -161,6 +162,24 @@ fn eval_prints_exactly_its_figures() {
     assert!(silent["precision_when_shown"].is_null(), "{silent}");
     let told = run(&arguments[..5], &[]);
     assert!(told.code == Some(0) && told.stdout.contains("recall@1"), "{}", told.stdout);
+}
+
+#[test]
+fn an_api_port_in_use_is_all_that_serve_complains_about() {
+    let place = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let mut variables = tenant_but(&place, "CXONE_CONTRACT", "rag");
+    variables.extend([
+        ("CUECARD_API_ADDR", addr.as_str()),
+        ("CUECARD_ADMIN_ADDR", "127.0.0.1:0"),
+        ("CUECARD_API_KEYS", "off"),
+    ]);
+    let ended = run(&["serve"], &variables);
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.code, Some(1), "{said}");
+    assert!(said.contains(&format!("the API's port {addr} can't be opened")), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]

@@ -135,9 +135,9 @@ impl KnowledgeSync {
         let profile = self.deps.health.profile();
         KnowledgePolled { profile, result, detail: &detail }.emit(&self.deps.metrics);
         if detail.is_empty() {
-            self.deps.health.set(Part::Knowledge, Condition::Good);
+            self.deps.health.set(Part::Polls, Condition::Good);
         } else {
-            self.deps.health.lost(Part::Knowledge, &format!("the articles can't be brought up to date: {detail}"));
+            self.deps.health.lost(Part::Polls, &format!("the articles can't be brought up to date: {detail}"));
         }
     }
 }

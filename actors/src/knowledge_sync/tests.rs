@@ -45,7 +45,7 @@ struct Fixture {
 fn fixture(expected_panics: u64, results: impl IntoIterator<Item = Result<Synced, SyncError>>) -> Fixture {
     pause();
     let bench = Bench::expecting("knowledge_sync", expected_panics);
-    let health = ProfileHealth::new(ProfileName::new("acme"), &[Part::Knowledge], bench.metrics.clone());
+    let health = ProfileHealth::new(ProfileName::new("acme"), &[Part::Polls], bench.metrics.clone());
     let (script, gates) = (Script::default(), Gates::new());
     script.results.borrow_mut().extend(results);
     let (asked, waits) = (script.clone(), Arc::clone(&gates));

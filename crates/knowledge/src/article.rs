@@ -18,6 +18,7 @@ pub enum Audience {
 
 /// A knowledge article. `id` names it within its source; `title` or `body` may be empty, not both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object with id, title and body")]
 pub struct Article {
     #[serde(default, deserialize_with = "text_or_number")]
     pub id: String,

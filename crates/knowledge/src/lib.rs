@@ -33,5 +33,5 @@ pub use handle::IndexHandle;
 pub use hashing::ContentHash;
 pub use index::{Index, LexicalHit, VectorHit};
 pub use reader::{ArticleFile, BadRow, BadRowReason, ReadError, read_articles};
-pub use rows::{Row, Rows, TooLong};
+pub use rows::{Row, Rows, TooLong, json_flaw};
 pub use store::manifest::{Manifest, SourceSummary};

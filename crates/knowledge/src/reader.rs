@@ -13,7 +13,7 @@ use serde_json::error::Category;
 use thiserror::Error;
 
 use crate::article::Article;
-use crate::rows::{ROWS_PER_TOLERATED_BAD_ROW, Row, Rows, TooLong, are_tolerated};
+use crate::rows::{ROWS_PER_TOLERATED_BAD_ROW, Row, Rows, TooLong, are_tolerated, json_flaw};
 
 /// The articles of one file, with what was wrong in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +116,7 @@ impl Reading {
     fn read(&mut self, line: u64, bytes: &[u8]) -> Result<Article, BadRowReason> {
         let text = std::str::from_utf8(bytes).map_err(|error| BadRowReason::InvalidUtf8 { at: error.valid_up_to() })?;
         let article: Article = serde_json::from_str(text).map_err(|error| {
-            let detail = error.to_string();
+            let detail = json_flaw(&error);
             match error.classify() {
                 Category::Data => BadRowReason::NotAnArticle { detail },
                 _ => BadRowReason::BrokenJson { detail },
@@ -183,12 +183,9 @@ mod tests {
             (br#"{"id":"a","title":" ","body":""}"#, "no text: neither title nor body"),
             (br#"{"id":"3","title":"again"}"#, r#"the id "3" was already used in line 4"#),
             (b"{\"id\":\"a\",\"title\":\"\xff\"}", "invalid UTF-8 at byte 19"),
-            (br#"{"id":"a","title":"#, "broken JSON: EOF while parsing a value at line 1 column 18"),
-            (br#"["a"]"#, "not an article"),
-            (
-                br#"{"id":"a","title":3}"#,
-                "not an article: invalid type: integer `3`, expected a string at line 1 column 19",
-            ),
+            (br#"{"id":"a","title":"#, "broken JSON: EOF while parsing a value at column 18"),
+            (br#"["a"]"#, "not an article: invalid type: sequence, expected an object with id, title and body"),
+            (br#"{"id":"a","title":3}"#, "not an article: invalid type: integer `3`, expected a string at column 19"),
             (br#"{"id":[1],"title":"T"}"#, "not an article: the id must be a text or a whole number"),
             (&[b' '; LIMIT + 1], "longer than 64 bytes"),
         ];

@@ -48,6 +48,15 @@ pub struct TooLong {
     pub limit: usize,
 }
 
+/// What is wrong with the JSON of one row: the column, but no line, since to the library each row is line 1.
+pub fn json_flaw(error: &serde_json::Error) -> String {
+    let (text, column) = (error.to_string(), error.column());
+    match text.strip_suffix(&format!(" at line {} column {column}", error.line())) {
+        Some(what) => format!("{what} at column {column}"),
+        None => text,
+    }
+}
+
 impl Rows<Box<dyn BufRead>> {
     /// Opens a file, and unpacks it when it is compressed.
     pub fn open(path: &Path) -> io::Result<Self> {

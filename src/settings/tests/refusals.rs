@@ -44,6 +44,22 @@ fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
 }
 
 #[test]
+fn a_value_of_another_form_is_answered_with_one_that_serves() {
+    let cases: [(&str, &str, &[&str]); 3] = [
+        ("CUECARD_API_ADDR", "8000", &["`8000`", "127.0.0.1:8000", "CUECARD_API_ADDR"]),
+        ("CUECARD__SHUTDOWN__GRACE", "2", &["time unit needed", "2sec", "CUECARD__SHUTDOWN__GRACE"]),
+        ("CUECARD_INDXE", "idx", &["`CUECARD_INDXE`", "`CUECARD_INDEX`"]),
+    ];
+    for (name, value, expected) in cases {
+        let pairs: Vec<_> = TENANT.into_iter().chain([(name, value)]).collect();
+        let complaint = complaint(None, &pairs);
+        for part in expected {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+    }
+}
+
+#[test]
 fn a_profile_s_name_is_plain() {
     for name in ["a b", "a.b", "", "a[0]", "caf\u{e9}", "North"] {
         let complaint = complaint(Some(&format!("[profiles.\"{name}\"]\ncards = 3\n")), &TENANT);

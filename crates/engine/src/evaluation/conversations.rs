@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cuecard_knowledge::{Row, Rows};
+use cuecard_knowledge::{Row, Rows, json_flaw};
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
@@ -10,6 +10,7 @@ use crate::conversation::{FlushReason, Fragment, Speaker, Utterance, Window, Win
 
 /// A conversation; what is asked for is the card after its last customer turn.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(expecting = "an object with id and turns")]
 pub struct Conversation {
     /// Its id.
     pub id: String,
@@ -23,6 +24,7 @@ pub struct Conversation {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(expecting = "an object with speaker and text")]
 struct SpokenTurn {
     #[serde(deserialize_with = "speaker")]
     speaker: Speaker,
@@ -94,7 +96,7 @@ pub fn read_conversations(path: &Path) -> Result<Vec<Conversation>, Conversation
     while let Some(Row { line, content }) = rows.next_row().map_err(read_error)? {
         let row_error = |reason| ConversationError::Row { path: path.to_owned(), line, reason };
         let row = content.map_err(|error| row_error(error.to_string()))?;
-        conversations.push(serde_json::from_slice(row).map_err(|error| row_error(error.to_string()))?);
+        conversations.push(serde_json::from_slice(row).map_err(|error| row_error(json_flaw(&error)))?);
     }
     if conversations.is_empty() {
         return Err(ConversationError::Empty { path: path.to_owned() });

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::article::text_or_null;
 use crate::graph::article::GraphArticle;
 use crate::graph::nodes::is_relation_type;
-use crate::rows::TooLong;
+use crate::rows::{TooLong, json_flaw};
 
 /// A row that can stand alone; whether its nodes exist is not its business.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -96,7 +96,7 @@ impl Row {
         let text =
             std::str::from_utf8(bytes).map_err(|error| BadGraphRowReason::InvalidUtf8 { at: error.valid_up_to() })?;
         let row: Self = serde_json::from_str(text).map_err(|error| {
-            let detail = error.to_string();
+            let detail = json_flaw(&error);
             match error.classify() {
                 Category::Data => BadGraphRowReason::NotAGraphRow { detail },
                 _ => BadGraphRowReason::BrokenJson { detail },
