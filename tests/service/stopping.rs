@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::support::{Answered, Caller, LOOK, Process, environment, say, simulator, until};
 
@@ -98,7 +99,7 @@ async fn a_stop_waits_for_the_audit_and_the_callback_of_every_ranking() {
         ("CUECARD__PROFILE__CALLBACK_PRIVATE", "on"),
         ("CUECARD__SHUTDOWN__GRACE", "30s"),
     ];
-    let service = ranking(&simulator, data.path(), &overrides);
+    let mut service = ranking(&simulator, data.path(), &overrides);
     let caller = service.caller();
     let slow = FaultKind::Delay { by: Duration::from_secs(1) };
     simulator.inject(Fault { route: Route::Ranking, times: u32::MAX, fault: slow });
@@ -111,6 +112,9 @@ async fn a_stop_waits_for_the_audit_and_the_callback_of_every_ranking() {
     for answer in answers {
         assert_eq!(answer.status, 200, "{}", answer.text);
     }
+    // With the last connection closed only the callbacks hold the process; without them it ends within two seconds.
+    drop(caller);
+    assert!(timeout(Duration::from_secs(4), service.ended()).await.is_err(), "the callbacks were not waited for");
     stopped.send(()).unwrap();
     taking.await.unwrap();
     let log = service.output().await;
