@@ -160,5 +160,7 @@ mod tests {
         let text = metrics.render(0.0).unwrap();
         assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="degraded"} 1"#), "{text}");
         assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="ready"} 0"#), "{text}");
+        health.set(Part::Index, Condition::Missing("no articles".to_owned()));
+        assert_eq!(health.state(), (ProfileState::Waiting, "no articles; closed again; open".to_owned()));
     }
 }
