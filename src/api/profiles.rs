@@ -20,7 +20,6 @@ pub(super) struct ApiProfile {
     pub(super) name: ProfileName,
     pub(super) contract: Contract,
     pub(super) deadline: Duration,
-    pub(super) normalise: bool,
     pub(super) callback: CallbackRules,
 }
 
@@ -35,7 +34,6 @@ impl ApiProfiles {
             name: profile.name.clone(),
             contract: profile.contract,
             deadline: profile.plan.deadline,
-            normalise: profile.normalise,
             callback: profile.callback.clone(),
         };
         Self { by_name: profiles.iter().map(|profile| (profile.name.to_string(), known(profile))).collect() }

@@ -1,10 +1,12 @@
 //! Contract 004: a caller's snippets are ordered and pushed as one unit, with audit, clicks and figures.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use cuecard_actors::cxone::answers::GiveUpReason;
-use cuecard_actors::cxone::ranking::{self, RankingRequest, RankingSubmission, ranking_checksum};
+use cuecard_actors::cxone::ranking::{MAX_RESULT_WINDOW, RankingRequest, ranking_checksum};
 use cuecard_actors::cxone::{Contract, InteractionId};
 use cuecard_actors::ledger::{Click, LedgerError, RankingEntry, RankingStatus};
 use cuecard_actors::messages::{Ask, Outcome, Receipt, Refusal};
@@ -46,11 +48,10 @@ struct Submission {
 
 impl Submission {
     async fn run(self, api: std::sync::Arc<Api>) -> Result<Receipt, Problem> {
-        let (at, start) = (Timestamp::now(), Instant::now());
-        let order = ranking::order(&self.asked, self.profile.normalise);
-        let item = self.profile.item(self.session.clone(), None, Ask::Order(self.asked.clone()));
+        let (entry, start) = (self.entry(), Instant::now());
+        let item = self.profile.item(self.session, None, Ask::Order(self.asked));
         let outcome = api.outcome(item).await;
-        let entry = self.entry(at, start, &order, outcome.as_ref());
+        let entry = ended(entry, start.elapsed(), outcome.as_ref());
         let audit = audit(&entry);
         let recorded = api.ledger.rankings().record(entry).await;
         let receipt = delivered(outcome, wording)?;
@@ -65,30 +66,32 @@ impl Submission {
         Ok(receipt)
     }
 
-    fn entry(
-        &self,
-        at: Timestamp,
-        start: Instant,
-        order: &RankingSubmission,
-        outcome: Option<&Outcome>,
-    ) -> RankingEntry {
-        let answer = match outcome {
-            Some(Outcome::Delivered(receipt)) => Some(&receipt.answer),
-            _ => None,
-        };
-        let ids = || order.snippets.iter().map(|snippet| snippet.snippet_id.clone()).collect();
+    /// Failed until it is known to have succeeded.
+    fn entry(&self) -> RankingEntry {
+        let max_window = u32::try_from(self.asked.max_result_window).unwrap_or(MAX_RESULT_WINDOW);
         RankingEntry {
             profile: self.profile.name.to_string(),
             session: self.session.to_string(),
-            at,
-            snippet_count: u32::try_from(order.snippets.len()).unwrap_or(u32::MAX),
-            latency_ms: start.elapsed().as_secs_f64() * 1000.0,
-            max_window: order.max_result_window,
-            status: if answer.is_some() { RankingStatus::Success } else { RankingStatus::Failed },
-            checksum: answer.and_then(|answer| ranking_checksum(answer)),
-            delivered: if answer.is_some() { ids() } else { Vec::new() },
+            at: Timestamp::now(),
+            snippet_count: u32::try_from(self.asked.snippets.len()).map_or(max_window, |given| given.min(max_window)),
+            latency_ms: 0.0,
+            max_window,
+            status: RankingStatus::Failed,
+            checksum: None,
+            delivered: Vec::new(),
         }
     }
+}
+
+fn ended(mut entry: RankingEntry, after: Duration, outcome: Option<&Outcome>) -> RankingEntry {
+    entry.latency_ms = after.as_secs_f64() * 1000.0;
+    if let Some(Outcome::Delivered(receipt)) = outcome {
+        let order = receipt.order.iter().flat_map(|order| order.iter());
+        entry.status = RankingStatus::Success;
+        entry.checksum = ranking_checksum(&receipt.answer);
+        entry.delivered = order.map(|snippet| snippet.snippet_id.clone()).collect();
+    }
+    entry
 }
 
 /// The entry as the contract writes it.

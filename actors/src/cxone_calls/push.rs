@@ -1,11 +1,13 @@
 //! Pushes until CXone takes it, refuses it, or it is too late.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cuecard_cxone::answers::{Attempt, CallOutcome, Decision, GiveUpReason, UNLOCK_POLL, session_is_locked};
 use cuecard_cxone::circuit::{CircuitState, Permit};
 use cuecard_cxone::http::Request;
+use cuecard_cxone::ranking::RankedSnippet;
 use cuecard_cxone::token::Token;
 use cuecard_cxone::transport::TransportFailure;
 use cuecard_cxone::{InteractionId, PushContent, PushTarget};
@@ -60,6 +62,7 @@ struct Push {
     deadline: Instant,
     max_attempts: Option<u32>,
     count: usize,
+    order: Option<Arc<[RankedSnippet]>>,
 }
 
 impl CxoneCalls {
@@ -75,7 +78,11 @@ impl CxoneCalls {
         let request = Request::json(url, body).with_idempotency_key(order.key);
         let headers = self.deps.dialect.extra_headers().iter();
         let request = headers.fold(request, |request, (name, value)| request.with_header(name, *value));
-        let push = Push { request, deadline: order.deadline, max_attempts: order.max_attempts, count };
+        let snippets = match order.content {
+            PushContent::Ranking(submission) => Some(Arc::clone(&submission.snippets)),
+            PushContent::Cards(_) => None,
+        };
+        let push = Push { request, deadline: order.deadline, max_attempts: order.max_attempts, count, order: snippets };
         let mut tries = Tries::default();
         loop {
             match self.push_once(&push, &mut tries).await {
@@ -112,15 +119,16 @@ impl CxoneCalls {
         attempt.num_renewals = tries.num_renewals;
         attempt.max_attempts = push.max_attempts;
         self.record(permit, attempt.outcome);
-        self.judge(&attempt, &answer, token, tries, push.count)
+        self.judge(&attempt, &answer, token, tries, push)
     }
 
-    fn judge(&self, attempt: &Attempt<'_>, answer: &Answered, token: Token, tries: &mut Tries, count: usize) -> Step {
+    fn judge(&self, attempt: &Attempt<'_>, answer: &Answered, token: Token, tries: &mut Tries, push: &Push) -> Step {
         match self.decide(attempt) {
             Decision::Done => {
                 let answer = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
                 let cxone_id = self.deps.dialect.returned_id(&answer);
-                Step::End(Outcome::Delivered(Receipt { cxone_id, count, answer }))
+                let (count, order) = (push.count, push.order.clone());
+                Step::End(Outcome::Delivered(Receipt { cxone_id, count, order, answer }))
             }
             Decision::RenewToken { wait } => {
                 tries.num_renewals += 1;

@@ -135,7 +135,7 @@ impl Fixture {
 
 fn delivered() -> Outcome {
     let answer = Bytes::from_static(br#"{"id":"cx-1"}"#);
-    Outcome::Delivered(Receipt { cxone_id: Some("cx-1".to_owned()), count: 1, answer })
+    Outcome::Delivered(Receipt { cxone_id: Some("cx-1".to_owned()), count: 1, order: None, answer })
 }
 
 fn refusal(outcome: Outcome) -> String {

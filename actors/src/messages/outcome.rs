@@ -2,15 +2,17 @@
 //! what an HTTP caller is told.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cuecard_cxone::ranking::RankedSnippet;
 use cuecard_engine::ranking::SilenceReason;
 
 use super::Stage;
 
 /// The end of a work item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// CXone took what was pushed.
     Delivered(Receipt),
@@ -31,12 +33,14 @@ pub enum Outcome {
 }
 
 /// What CXone gave for a push. `Debug` shows no body: it may repeat what a customer said.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Receipt {
     /// The id that CXone gave, where it gave one.
     pub cxone_id: Option<String>,
     /// How many cards or snippets it took.
     pub count: usize,
+    /// The order in which it took a caller's own snippets; none where cards were pushed.
+    pub order: Option<Arc<[RankedSnippet]>>,
     /// The whole answer as it came.
     pub answer: Bytes,
 }
@@ -56,7 +60,7 @@ pub struct Refusal {
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cxone_id, count, answer } = self;
+        let Self { cxone_id, count, order: _, answer } = self;
         let mut shown = formatter.debug_struct("Receipt");
         shown.field("cxone_id", cxone_id).field("count", count).field("answer_bytes", &answer.len()).finish()
     }

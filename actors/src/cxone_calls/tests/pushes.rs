@@ -12,7 +12,7 @@ async fn a_push_carries_token_key_and_cards_and_keeps_the_id_that_comes_back() {
     let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
     assert_eq!((&body["insights"][0]["id"], &body["insights"][0]["interactionId"]), (&"kb-1".into(), &"c-1".into()));
     fixture.cxone.script(PUSH, [Reply::Status(204, "")]);
-    let empty = Receipt { cxone_id: None, count: 1, answer: Bytes::new() };
+    let empty = Receipt { cxone_id: None, count: 1, order: None, answer: Bytes::new() };
     assert_eq!(fixture.push("d-2").await, Outcome::Delivered(empty));
     assert_eq!((fixture.answered("push", "2xx"), fixture.answered("token", "2xx")), (2, 1));
 }

@@ -1,6 +1,7 @@
 //! Contract 004's push.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::rounding::{or_zero, to_four_places};
 pub struct RankingPush {
     session_id: InteractionId,
     max_result_window: u32,
-    snippets: Vec<RankedSnippet>,
+    snippets: Arc<[RankedSnippet]>,
 }
 
 impl RankingPush {
@@ -21,7 +22,7 @@ impl RankingPush {
         Self {
             session_id: session.clone(),
             max_result_window: submission.max_result_window,
-            snippets: submission.snippets.clone(),
+            snippets: Arc::clone(&submission.snippets),
         }
     }
 
@@ -31,7 +32,7 @@ impl RankingPush {
         snippets.sort_by(|left, right| right.relevance_score.total_cmp(&left.relevance_score));
         snippets.truncate(MAX_RESULT_WINDOW as usize);
         let max_result_window = DEFAULT_RESULT_WINDOW.max(snippets.len() as u32);
-        Self { session_id: session.clone(), max_result_window, snippets }
+        Self { session_id: session.clone(), max_result_window, snippets: snippets.into() }
     }
 
     pub(super) fn num_snippets(&self) -> usize {
@@ -75,7 +76,7 @@ mod tests {
             metadata: BTreeMap::from([("category".to_owned(), "billing".to_owned())]),
         };
         let snippets = vec![snippet("KB-001", 1.0, 1.2), snippet("KB-002", 0.8108, 1.0)];
-        let body = push(&PushContent::Ranking(RankingSubmission { max_result_window: 15, snippets }));
+        let body = push(&PushContent::Ranking(RankingSubmission { max_result_window: 15, snippets: snippets.into() }));
         assert_eq!(
             body,
             concat!(

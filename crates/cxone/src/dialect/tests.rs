@@ -111,7 +111,7 @@ fn a_ranking_under_another_dialect_shows_its_ids() {
         metadata: BTreeMap::new(),
     };
     let snippets = vec![snippet("KB-1", 0.9), snippet("KB-2", 0.5)];
-    let content = PushContent::Ranking(RankingSubmission { max_result_window: 10, snippets });
+    let content = PushContent::Ranking(RankingSubmission { max_result_window: 10, snippets: snippets.into() });
     for dialect in Dialect::ALL {
         let body = written(dialect, &content).to_string();
         let (first, second) = (body.find("KB-1").unwrap(), body.find("KB-2").unwrap());

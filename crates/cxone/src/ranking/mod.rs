@@ -15,6 +15,7 @@ mod python_json;
 mod request;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -34,8 +35,8 @@ pub const DEFAULT_RESULT_WINDOW: u32 = 10;
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankingSubmission {
     pub max_result_window: u32,
-    /// In their order, no more than the window.
-    pub snippets: Vec<RankedSnippet>,
+    /// In their order, no more than the window. Shared, for each stage hands them on.
+    pub snippets: Arc<[RankedSnippet]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

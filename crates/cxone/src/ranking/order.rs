@@ -88,7 +88,7 @@ mod tests {
     /// Ids and scores in their order.
     fn ordered(window: i64, scores_and_boosts: &[(f64, f64)], normalise: bool) -> Vec<(String, f64)> {
         let submission = order(&request(window, scores_and_boosts), normalise);
-        submission.snippets.into_iter().map(|snippet| (snippet.snippet_id, snippet.relevance_score)).collect()
+        submission.snippets.iter().map(|snippet| (snippet.snippet_id.clone(), snippet.relevance_score)).collect()
     }
 
     fn pairs(expected: &[(&str, f64)]) -> Vec<(String, f64)> {
