@@ -17,7 +17,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file itself.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     File {
         /// Which.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// One of its rows.
-    #[error("{path} line {line}: {source}")]
+    #[error("{path} line {line} can't be used")]
     Row {
         /// Which file.
         path: PathBuf,

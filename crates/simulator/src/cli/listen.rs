@@ -118,17 +118,29 @@ impl Listen {
         let base = simulator.base_url();
         tell(&format!("the agents' desktop is at {base}/"));
         tell(&format!("what arrives, and faults to set, are at {base}/_sim/faults"));
-        tell("connect a client with the environment");
+        tell("connect a client with the environment, for example `VARIABLES cuecard serve`");
         for contract in contracts {
-            let token = match contract {
-                Contract::Ranking => format!(" CXONE_OAUTH_URL={base}/api/v2/oauth/token"),
-                _ => String::new(),
-            };
             tell(&format!(
-                "  CXONE_CONTRACT={} CXONE_BASE_URL={base}{token} CXONE_CLIENT_ID={} CXONE_CLIENT_SECRET={secret}",
+                "  CXONE_CONTRACT={} CXONE_BASE_URL={base} CXONE_CLIENT_ID={} CXONE_CLIENT_SECRET={secret} {}",
                 contract.name(),
                 self.client_id,
+                needed_besides(*contract, &base),
             ));
         }
+        if contracts.iter().any(|contract| !matches!(contract, Contract::Graph | Contract::Ranking)) {
+            tell("DIR is an index that `cuecard index` made; that of snippets may be empty");
+        }
+        if contracts.contains(&Contract::Graph) {
+            tell("FILE is a graph; NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD may stand in its place");
+        }
+    }
+}
+
+/// What a service needs for a contract besides address and credentials; DIR and FILE are for the user to fill in.
+fn needed_besides(contract: Contract, base: &str) -> String {
+    match contract {
+        Contract::Rag | Contract::Snippets | Contract::Insights => "CUECARD_INDEX=DIR".to_owned(),
+        Contract::Graph => "CUECARD_GRAPH=FILE".to_owned(),
+        Contract::Ranking => format!("CXONE_OAUTH_URL={base}/api/v2/oauth/token"),
     }
 }

@@ -12,6 +12,8 @@ use std::io::IsTerminal;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::settings::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT};
+
 const ABOUT: &str = "A stand-in for NICE CXone that plays conversations and checks every call";
 
 const LONG_ABOUT: &str = "\
@@ -33,9 +35,22 @@ Two pages come with it: / is the agents' desktop, with every conversation and th
 /_sim/faults shows what was received and why it was refused, and makes things go wrong: answers of any status, slow
 answers, none at all, cut connections, expired tokens, locked sessions, silent streams, changed articles.";
 
+/// For whoever reads the help before starting anything; what was started prints its own addresses.
+fn how_to_connect() -> String {
+    format!(
+        "\
+Pointing the service at it: `serve` prints the environment for each contract. With the defaults, for insights:
+
+  export CXONE_CONTRACT=insights CXONE_BASE_URL=http://127.0.0.1:{DEFAULT_PORT} CUECARD_INDEX=DIR
+  export CXONE_CLIENT_ID={DEFAULT_CLIENT_ID} CXONE_CLIENT_SECRET={DEFAULT_CLIENT_SECRET}
+  cuecard index --articles FILE --index DIR
+  cuecard serve"
+    )
+}
+
 /// Arguments of `cxone-sim`.
 #[derive(Debug, Parser)]
-#[command(name = "cxone-sim", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(name = "cxone-sim", version, about = ABOUT, long_about = LONG_ABOUT, after_help = how_to_connect())]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Command,

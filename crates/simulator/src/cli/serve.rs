@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::listen::Listen;
-use super::tell;
+use super::{how_to_connect, tell};
 use crate::contract::Contract;
 use crate::conversation::Conversation;
 use crate::player::Pace;
@@ -21,6 +21,9 @@ Example: every second push of insights is answered 429 until the faults are clea
      \"fault\": {\"kind\": \"answer\", \"status\": 429, \"retry_after\": {\"seconds\": 1}}}'
   curl -X DELETE 127.0.0.1:9200/_sim/faults";
 
+const NO_ARTICLES: &str = "\
+no articles (--articles FILE): snippets, which polls them, and insights, where it searches them, find nothing to show";
+
 const ABOUT: &str = "Serves all five contracts and the pages until SIGINT or SIGTERM";
 
 const LONG_ABOUT: &str = "\
@@ -31,7 +34,7 @@ conversation after another. The agents' desktop shows them at /; what arrives, a
 scripts do the same by the calls under /_sim/.";
 
 #[derive(Debug, Args)]
-#[command(about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXAMPLE)]
+#[command(about = ABOUT, long_about = LONG_ABOUT, after_help = how_to_connect(), after_long_help = format!("{}\n\n{EXAMPLE}", how_to_connect()))]
 pub(super) struct Serve {
     #[command(flatten)]
     listen: Listen,
@@ -50,11 +53,19 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     // From the start, so that a signal that comes early ends it in order as well.
     let told_to_stop = told_to_stop().context("cannot wait for signals")?;
     let conversations = arguments.conversations.as_deref().map(Conversation::load).transpose()?.unwrap_or_default();
-    let simulator = arguments.listen.start(arguments.listen.articles()?, vec![arguments.session])?;
+    let articles = arguments.listen.articles()?;
+    let has_articles = !articles.is_empty();
+    let simulator = arguments.listen.start(articles, vec![arguments.session])?;
     arguments.listen.tell_how_to_connect(&simulator, Contract::value_variants());
+    if !has_articles {
+        tell(NO_ARTICLES);
+    }
+    let num_conversations = conversations.len();
     let playing = simulator.play(conversations, Pace::faster(arguments.speed));
     told_to_stop.await;
-    tell(&format!("{} conversations were played", playing.num_played()));
+    if num_conversations > 0 {
+        tell(&format!("{} of {num_conversations} conversations were played", playing.num_played()));
+    }
     simulator.stop();
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) use play::Teller;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address can't be listened on.
-    #[error("cannot listen on {address}: {source}; another program may hold the port, choose another one with --port")]
+    #[error("cannot listen on {address}; another program may hold the port, choose another one with --port")]
     Bind {
         /// Which.
         address: SocketAddr,
@@ -35,8 +35,8 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The thread or the server on it.
-    #[error("the server did not start: {0}")]
-    Server(std::io::Error),
+    #[error("the server did not start")]
+    Server(#[source] std::io::Error),
     /// A schema shipped with the simulator is broken.
     #[error("a schema can't be compiled: {0}")]
     Schema(String),

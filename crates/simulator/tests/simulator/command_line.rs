@@ -57,11 +57,27 @@ fn it_says_what_is_wrong() {
     }
 }
 
+/// How a service is pointed at it, as the help has it.
+const POINTED: &str = "CXONE_BASE_URL=http://127.0.0.1:9200 CUECARD_INDEX=DIR\n";
+
 #[test]
 fn it_helps() {
     for (arguments, expected) in [
-        (&["--help"][..], &["rag", "snippets", "graph", "insights", "ranking", "/_sim/faults"][..]),
-        (&["serve", "--help"], &["--articles", "--paging", "--transcripts", "--known-interactions-only", "--client"]),
+        (&["--help"][..], &["rag", "snippets", "graph", "insights", "ranking", "/_sim/faults", POINTED][..]),
+        (&["-h"], &[POINTED]),
+        (&["serve", "-h"], &[POINTED]),
+        (
+            &["serve", "--help"],
+            &[
+                "--articles",
+                "--paging",
+                "--transcripts",
+                "--known-interactions-only",
+                "--client",
+                POINTED,
+                "\"every\": 2",
+            ],
+        ),
         (
             &["replay", "--help"],
             &["--target", "--concurrency", "--seed", "--admin", "--profile", "cards/s", "no_match"],
@@ -74,6 +90,62 @@ fn it_helps() {
             assert!(text.contains(word), "{arguments:?} lacks {word}: {text}");
         }
     }
+}
+
+#[test]
+fn it_says_each_cause_once() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+    for (arguments, cause) in [
+        (["serve", "--port", "0", "--conversations", "nope"], "No such file"),
+        (["serve", "--port", "0", "--articles", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], "line 1 column"),
+        (["serve", "--speed", "1", "--port", &port], "in use"),
+    ] {
+        let output = simulator().args(arguments).output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(complaint.matches(cause).count(), 1, "{arguments:?}: {complaint}");
+    }
+}
+
+/// All that `serve` says until it is told to stop.
+fn said(arguments: &[&str]) -> String {
+    let mut child = simulator().args(["serve", "--port", "0"]).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut complaints = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("FILE is a graph") {
+        assert!(complaints.read_line(&mut text).unwrap() > 0, "ended early: {text}");
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    complaints.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    text
+}
+
+#[test]
+fn it_says_what_each_contract_needs_and_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, row: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, row).unwrap();
+        file.display().to_string()
+    };
+    let articles = write("articles.jsonl", r#"{"id": "1", "title": "t", "body": "b"}"#);
+    let conversations =
+        write("conversations.jsonl", r#"{"id": "c", "turns": [{"speaker": "customer", "text": "hi"}]}"#);
+    let bare = said(&[]);
+    for (contract, needed) in [
+        ("rag", " CUECARD_INDEX=DIR"),
+        ("snippets", " CUECARD_INDEX=DIR"),
+        ("graph", " CUECARD_GRAPH=FILE"),
+        ("insights", " CUECARD_INDEX=DIR"),
+        ("ranking", "/api/v2/oauth/token"),
+    ] {
+        let line = bare.lines().find(|line| line.contains(&format!("CXONE_CONTRACT={contract} "))).unwrap();
+        assert!(line.ends_with(needed), "{line}");
+    }
+    assert!(bare.contains("no articles (--articles FILE)") && !bare.contains("were played"), "{bare}");
+    let fed = said(&["--articles", &articles, "--conversations", &conversations]);
+    assert!(fed.contains("0 of 1 conversations were played") && !fed.contains("no articles"), "{fed}");
 }
 
 /// Starts a command and reads the base URL that it tells.
