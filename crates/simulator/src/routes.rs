@@ -105,6 +105,12 @@ pub(crate) const ROUTES: [RouteSpec; 14] = [
 ];
 
 impl Route {
+    /// Whether a path begins as one of the contracts does, also where none of them goes on like that.
+    pub(crate) fn is_of_an_api(path: &str) -> bool {
+        let first = |path: &str| path.split('/').nth(1).map(str::to_owned);
+        ROUTES.iter().any(|spec| first(spec.path) == first(path))
+    }
+
     /// The route of a path; nothing for the simulator's own pages and control calls.
     pub(crate) fn of(path: &str) -> Option<Self> {
         if path == "/" || path.starts_with("/_sim/") {
@@ -166,6 +172,20 @@ mod tests {
         ];
         for (path, route) in cases {
             assert_eq!(Route::of(path), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_of_an_api() {
+        for (path, expected) in [
+            ("/api/v3/anything", true),
+            ("/cxoneapi", true),
+            ("/oauth2/tokens", true),
+            ("/", false),
+            ("/nonsense", false),
+            ("/robots.txt/api", false),
+        ] {
+            assert_eq!(Route::is_of_an_api(path), expected, "{path}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The HTTP side: which path leads where.
 //!
 //! Input: requests. Output: answers by the contracts, each judged and recorded by `observe`, which wraps every route.
-//! A path that no contract has, or another method than the contract's, is a violation.
+//! A client's call of a path that no contract has, or by another method than the contract's, is a violation.
 
 mod answer;
 mod articles;

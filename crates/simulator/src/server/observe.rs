@@ -1,13 +1,15 @@
 //! Around every route: the moment of arrival, the scripted fault if one is due, the entry in the record.
 //!
-//! Input: each request to a route of the contracts, or to none. Output: its answer, or a broken connection. This is the
-//! only place where faults act; what they look like stands in `faulty`.
+//! Input: each request to a route of the contracts, or to none. Output: its answer, or a broken connection. A stray look
+//! at a path that is nobody's is answered and not recorded. This is the only place where faults act; what they look like
+//! stands in `faulty`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MODIFIED_SINCE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
@@ -38,7 +40,8 @@ pub(super) async fn observe(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(route) = Route::of(request.path()) else {
+    let Some(route) = Route::of(request.path()).filter(|route| *route != Route::Unknown || is_of_a_client(&request))
+    else {
         return next.call(request).await;
     };
     let now = Instant::now();
@@ -56,6 +59,13 @@ pub(super) async fn observe(
         None => Ok(file(&hub, entry, next.call(request).await?)),
         Some(fault) => meet(fault, &hub, entry, request, next).await,
     }
+}
+
+/// Whether somebody who looks around in a browser or by curl would not send this.
+fn is_of_a_client(request: &ServiceRequest) -> bool {
+    request.method() != Method::GET
+        || request.headers().contains_key(AUTHORIZATION)
+        || Route::is_of_an_api(request.path())
 }
 
 /// What a request meets for which a fault is scripted.

@@ -261,6 +261,21 @@ async fn other_routes_and_methods_are_violations() {
 }
 
 #[actix_web::test]
+async fn a_stray_look_is_no_call_of_the_client() {
+    let simulator = start();
+    let client = Client::of(&simulator);
+    let look = |path: &str| client.http.get(client.url(path));
+    for path in ["/nonsense", "/favicon.ico", "/_sim"] {
+        assert_eq!(look(path).send().await.unwrap().status().as_u16(), 404, "{path}");
+    }
+    assert_eq!((simulator.num_violations(), simulator.received().len()), (0, 0));
+    let posted = client.http.post(client.url("/nonsense")).send().await.unwrap();
+    let with_token = look("/nonsense").bearer_auth("t").send().await.unwrap();
+    assert_eq!((posted.status().as_u16(), with_token.status().as_u16()), (404, 404));
+    assert_eq!(simulator.num_violations(), 2);
+}
+
+#[actix_web::test]
 async fn interactions_must_be_known_and_live() {
     let settings = SimulatorSettings {
         known_interactions_only: true,
