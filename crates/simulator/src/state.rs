@@ -100,14 +100,18 @@ impl State {
         self.tenants.values_mut().for_each(|tenant| tenant.ledger.open(id, now));
     }
 
-    /// Refuses further pushes for an interaction to every client in `audience`; false when it was live for none.
-    pub(crate) fn end_interaction(&mut self, audience: &Audience, id: &str, now: Instant) -> bool {
-        let mut was_live = false;
+    /// Marks an interaction as ended for whoever looks; pushes for it are taken as before.
+    pub(crate) fn show_ended(&mut self, audience: &Audience, id: &str) {
         for client in self.knowing(audience, id) {
-            was_live |= self.tenant(&client).ledger.end(id, now);
             self.desk.end(Of { client: &client, id });
         }
-        was_live
+    }
+
+    /// Refuses further pushes for an interaction to every client in `audience`; false when it was live for none.
+    pub(crate) fn end_interaction(&mut self, audience: &Audience, id: &str, now: Instant) -> bool {
+        self.show_ended(audience, id);
+        let knowing = self.knowing(audience, id);
+        knowing.iter().fold(false, |was_live, client| self.tenant(client).ledger.end(id, now) || was_live)
     }
 
     /// Takes note of a frame that goes to a client.

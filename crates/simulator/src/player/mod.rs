@@ -21,7 +21,7 @@ pub struct Pace {
     pub between_turns: Duration,
     /// Between two conversations.
     pub between_conversations: Duration,
-    /// How long after its last turn an interaction still takes cards.
+    /// How long after its last turn an interaction, shown as ended, still takes cards.
     pub linger: Duration,
 }
 

@@ -28,6 +28,8 @@ impl RunningSimulator {
         self.arbiter.spawn(async move {
             for (conversation, id) in conversations.iter().zip(ids) {
                 play_conversation(&hub, &audience, conversation, &id, &pace).await;
+                // Nothing more is said, but a card may still come.
+                hub.update(|state| state.show_ended(&audience, &id));
                 report.send_modify(|played| *played += 1);
                 end_later(&hub, audience.clone(), id, pace.linger);
                 tokio::time::sleep(pace.between_conversations).await;

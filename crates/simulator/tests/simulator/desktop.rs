@@ -1,6 +1,7 @@
 //! The page and its live feed.
 
 use crate::client::{Client, Dialect, PATIENCE, feedback_body, insights_body, say, start, with_one_turn};
+use cuecard_simulator::{Conversation, Pace, Turn};
 use futures_util::StreamExt;
 use serde_json::Value;
 
@@ -85,6 +86,22 @@ async fn an_open_page_hears_of_every_change() {
     let (events, ()) = futures_util::future::join(heard, acts).await;
     let seen = events.iter().any(|event| learned(&event["card"]) || learned(&event["interactions"][0]["cards"][0]));
     assert!(seen, "{events:?}");
+}
+
+#[actix_web::test]
+async fn a_conversation_that_was_played_is_shown_as_ended_and_still_takes_its_card() {
+    let simulator = start();
+    let (client, token, _socket) = with_one_turn(&simulator).await;
+    let turn = Turn { speaker: "customer".to_owned(), text: "where is it".to_owned() };
+    let played = simulator.play(vec![Conversation { id: "played".to_owned(), turns: vec![turn] }], Pace::instant());
+    played.finished().await;
+    let events = read_until(&client, |event| event["event"] == "snapshot").await;
+    let shown = |number: usize| {
+        let interaction = &events[0]["interactions"][number];
+        (interaction["id"].as_str().unwrap(), interaction["ended"].as_bool().unwrap())
+    };
+    assert_eq!([shown(0), shown(1)], [("i", false), ("played", true)]);
+    assert_eq!(client.push_insights(&token, "k", &insights_body("played", &["a"])).await.0, 200);
 }
 
 #[actix_web::test]
