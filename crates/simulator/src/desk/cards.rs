@@ -95,16 +95,28 @@ impl Serialize for Card {
 }
 
 /// What a push suggests: `{id, rank, title, text, link, score}`, what a contract lacks as null. Only an id that can be
-/// accepted or rejected stands as one.
+/// accepted or rejected stands as one. The one text of contract 000 is as many suggestions as it has passages.
 fn suggestions(route: Route, body: &Value) -> Vec<Value> {
     let list = match route {
         Route::Insights => &body["insights"],
         Route::Snippets => &body["messages"],
         Route::Ranking => &body["snippets"],
+        Route::Rag => return passages(body["content"][0]["data"]["text"].as_str().unwrap_or_default()),
         _ => &body["content"],
     };
     let list = list.as_array().map_or(&[][..], Vec::as_slice);
     list.iter().zip(1..).map(|(part, rank)| suggestion(route, part, rank)).collect()
+}
+
+/// Each stands after an empty line, behind its source in brackets.
+fn passages(text: &str) -> Vec<Value> {
+    let text = text.strip_prefix("Reference Context:\n[").unwrap_or(text);
+    let parts = text.split("\n\n[").zip(1..);
+    let passage = |(part, rank): (&str, usize)| {
+        let (source, text) = part.split_once("] ").unwrap_or(("", part));
+        json!({"id": null, "rank": rank, "title": "Passage", "text": text, "link": source, "score": null})
+    };
+    parts.map(passage).collect()
 }
 
 fn suggestion(route: Route, part: &Value, rank: usize) -> Value {
@@ -117,7 +129,6 @@ fn suggestion(route: Route, part: &Value, rank: usize) -> Value {
             shown(none, &content["title"], &content["body"], none, &content["score"])
         }
         Route::Ranking => shown(none, &part["snippet_id"], none, none, &part["relevance_score"]),
-        Route::Rag => shown(none, &json!("Context"), &part["data"]["text"], none, none),
         _ => shown(none, &part["title"], &part["description"], &part["url"], none),
     }
 }
@@ -127,9 +138,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_context_of_contract_000_is_shown_by_passages_with_their_sources() {
+        let seen = |text: &str| -> Vec<_> {
+            let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            passages(text).iter().map(|passage| (part(&passage["link"]), part(&passage["text"]))).collect()
+        };
+        let whole = "Reference Context:\n[https://kb/1] One.\n\nStill [it].\n\n[manual.md] Two.";
+        let expected = [("https://kb/1", "One.\n\nStill [it]."), ("manual.md", "Two.")];
+        assert_eq!(seen(whole), expected.map(|(link, text)| (link.to_owned(), text.to_owned())));
+        assert_eq!(seen("no form at all"), [(String::new(), "no form at all".to_owned())]);
+    }
+
+    #[test]
     fn every_contract_s_push_can_be_shown() {
         let cases = [
-            (Route::Rag, json!({"content": [{"data": {"text": "Reference Context:\n[a] b"}}]}), "Context", true),
+            (Route::Rag, json!({"content": [{"data": {"text": "Reference Context:\n[a] b"}}]}), "Passage", true),
             (
                 Route::Snippets,
                 json!({"messages": [{"content": {"title": "KB Result 1", "body": "b"}}]}),
