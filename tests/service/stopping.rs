@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::support::{Answered, Caller, LOOK, Process, environment, say, simulator, until};
+use crate::support::{Answered, Caller, LOOK, Process, environment, say, send, simulator, until};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -38,6 +38,25 @@ async fn a_second_signal_in_the_drain_ends_the_process_at_once() {
         service.signal(second);
         assert_eq!(service.ended().await.code(), Some(130), "{first} {second}");
     }
+}
+
+#[actix_rt::test]
+async fn words_that_wait_for_a_pause_at_an_ordered_stop_are_information() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let service = Process::serve(&environment(&simulator.base_url(), data.path(), &[]));
+    until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+    let fragment = json!({
+        "type": "TRANSCRIPT_FRAGMENT", "text": DOG, "interactionId": "call-1", "participant": "CUSTOMER",
+    });
+    send(&simulator, fragment).await;
+    let used = [("fate", "used")];
+    service.admin.until("it is heard", |metrics| metrics.sum("cuecard_stream_frames_total", &used) == 1.0).await;
+    service.terminate();
+    let log = service.output().await;
+    let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let dropped: Vec<_> = entries.filter(|entry| entry["reason"] == "unfinished").collect();
+    assert_eq!(dropped.len(), 1, "{log}");
+    assert_eq!(dropped[0]["level"], "INFO", "{log}");
 }
 
 /// A service that orders snippets, with a data directory that outlives it.

@@ -7,6 +7,7 @@ use cuecard_engine::BackendError;
 
 use super::labels::{CALLBACK_RESULTS, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState};
 use super::metrics::Metrics;
+use super::milliseconds;
 use crate::messages::ProfileName;
 
 /// A frame was received.
@@ -46,7 +47,12 @@ impl ActorDropped<'_> {
     pub fn emit(&self, metrics: &Metrics) {
         let (actor, reason) = (self.reason.actor(), self.reason.name());
         metrics.dropped.with_label_values(&[actor, reason]).inc_by(self.count);
-        tracing::warn!(actor, reason, count = self.count, detail = self.detail, "dropped");
+        if self.reason == DropReason::Unfinished {
+            // Whoever ends a call, or the service, leaves words that nobody waits for.
+            tracing::info!(actor, reason, count = self.count, detail = self.detail, "dropped");
+        } else {
+            tracing::warn!(actor, reason, count = self.count, detail = self.detail, "dropped");
+        }
     }
 }
 
@@ -84,7 +90,7 @@ impl CxoneAnswered<'_> {
     pub fn emit(&self, metrics: &Metrics) {
         let (endpoint, status) = (self.endpoint.name(), self.outcome.label());
         metrics.requests.with_label_values(&[endpoint, status]).inc();
-        let took_ms = self.took.as_secs_f64() * 1000.0;
+        let took_ms = milliseconds(self.took);
         if let CallOutcome::Answered(200..=299 | 304) = self.outcome {
             tracing::debug!(endpoint, status, took_ms, "cxone answered");
         } else {

@@ -8,6 +8,8 @@ mod outcomes;
 mod registrar;
 mod series;
 
+use std::time::Duration;
+
 pub use events::{
     ActorDropped, BackendFailed, CallbackEnded, CxoneAnswered, FeedbackReached, FrameCounted, KnowledgePolled,
     ProfileChanged,
@@ -15,6 +17,11 @@ pub use events::{
 pub use labels::{ApiRoute, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState};
 pub use metrics::Metrics;
 pub use outcomes::Telemetry;
+
+/// For the log: to hundredths, where more would be noise.
+fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 100_000.0).round() / 100.0
+}
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use crate::messages::{Outcome, OutcomeSink, ProfileName, TicketReport};
 
 use super::metrics::Metrics;
+use super::milliseconds;
 
 /// Records how questions end. Cheap to clone.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ impl OutcomeSink for Telemetry {
 }
 
 fn log(report: &TicketReport, outcome: &Outcome) {
-    let latency_ms = report.latency.as_secs_f64() * 1000.0;
+    let latency_ms = milliseconds(report.latency);
     match outcome {
         Outcome::Failed(failure) => tracing::error!(latency_ms, ?failure, "question failed"),
         Outcome::Refused(refusal) => tracing::warn!(latency_ms, reason = refusal.reason, "push refused"),

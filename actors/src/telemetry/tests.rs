@@ -80,6 +80,13 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
 }
 
 #[test]
+fn times_are_logged_to_hundredths_of_a_millisecond() {
+    for (nanos, expected) in [(268_890, 0.27), (2_812_344_999, 2812.34), (0, 0.0)] {
+        assert_eq!(milliseconds(Duration::from_nanos(nanos)), expected);
+    }
+}
+
+#[test]
 fn what_does_not_exist_yet_is_left_out() {
     let metrics = metrics();
     for name in ["cuecard_acceptance_ratio", "cuecard_index_age_seconds", "cuecard_index_articles"] {
