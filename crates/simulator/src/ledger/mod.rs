@@ -36,6 +36,8 @@ pub struct TurnOutcome {
     /// From the ending frame's hand-over to the socket, or the question's sending, until the card's arrival; `None`
     /// without a card.
     pub card_after: Option<Duration>,
+    /// The arrival of the card's push, by which it is found among what was received.
+    pub card_at: Option<Instant>,
 }
 
 /// Where a push belongs.
@@ -181,11 +183,12 @@ impl Ledger {
     pub(crate) fn turns<'a>(&'a self, client: &'a str) -> impl Iterator<Item = TurnOutcome> + 'a {
         let of = move |id: &'a Arc<str>| {
             let turns = self.interactions.get(id).into_iter().flat_map(|found| found.turns.cards());
-            turns.map(move |(number, card_after)| TurnOutcome {
+            turns.map(move |(number, card_after, card_at)| TurnOutcome {
                 client_id: client.to_owned(),
                 interaction_id: id.to_string(),
                 number,
                 card_after,
+                card_at,
             })
         };
         self.order.iter().flat_map(of)

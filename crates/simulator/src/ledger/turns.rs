@@ -18,8 +18,12 @@ struct Slot {
 }
 
 impl Slot {
+    fn card_at(&self) -> Option<Instant> {
+        self.card.map(|(at, _)| at)
+    }
+
     fn card_after(&self) -> Option<Duration> {
-        self.card.map(|(at, _)| at.saturating_duration_since(self.ended_at))
+        self.card_at().map(|at| at.saturating_duration_since(self.ended_at))
     }
 }
 
@@ -64,10 +68,10 @@ impl Turns {
         place.and_then(|place| self.slots.get(place)).is_some_and(|slot| slot.card.is_some())
     }
 
-    /// The number of each turn, and the time until its card.
-    pub(super) fn cards(&self) -> impl Iterator<Item = (usize, Option<Duration>)> {
+    /// The number of each turn, the time until its card, and when that came.
+    pub(super) fn cards(&self) -> impl Iterator<Item = (usize, Option<Duration>, Option<Instant>)> {
         let first = self.num_forgotten + 1;
-        self.slots.iter().enumerate().map(move |(index, slot)| (first + index, slot.card_after()))
+        self.slots.iter().enumerate().map(move |(index, slot)| (first + index, slot.card_after(), slot.card_at()))
     }
 }
 
@@ -126,6 +130,6 @@ mod tests {
         let last = (0..MAX_TURNS + 2).map(|_| turns.end(Instant::now())).last();
         assert_eq!(last, Some(MAX_TURNS + 2));
         assert_eq!(seen(&mut turns, 1), Seen::Turn(MAX_TURNS + 2));
-        assert_eq!(turns.cards().next().map(|(number, _)| number), Some(3));
+        assert_eq!(turns.cards().next().map(|(number, ..)| number), Some(3));
     }
 }

@@ -23,6 +23,7 @@ impl RunningSimulator {
     /// The same to some connections only.
     pub fn play_to(&self, audience: Audience, conversations: Vec<Conversation>, pace: Pace) -> Playing {
         let ids = self.interaction_ids(&conversations);
+        let interaction_ids = ids.clone();
         let (report, progress) = watch::channel(0);
         let hub = Arc::clone(&self.hub);
         self.arbiter.spawn(async move {
@@ -38,7 +39,7 @@ impl RunningSimulator {
                 }
             }
         });
-        Playing { progress }
+        Playing { progress, interaction_ids }
     }
 
     pub(crate) fn interaction_ids(&self, conversations: &[Conversation]) -> Vec<String> {
@@ -51,12 +52,18 @@ impl RunningSimulator {
 #[must_use = "dropping it ends the playing after the current conversation"]
 pub struct Playing {
     progress: watch::Receiver<usize>,
+    interaction_ids: Vec<String>,
 }
 
 impl Playing {
     /// Conversations played to their end so far.
     pub fn num_played(&self) -> usize {
         *self.progress.borrow()
+    }
+
+    /// Under which interaction each conversation is told.
+    pub fn interaction_ids(&self) -> &[String] {
+        &self.interaction_ids
     }
 
     /// Waits until all are played.

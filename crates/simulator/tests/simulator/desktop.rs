@@ -1,7 +1,7 @@
 //! The page and its live feed.
 
 use crate::client::{Client, Dialect, PATIENCE, feedback_body, insights_body, say, start, with_one_turn};
-use cuecard_simulator::{Conversation, Pace, Turn};
+use cuecard_simulator::{Conversation, Pace, Route, Turn};
 use futures_util::StreamExt;
 use serde_json::Value;
 
@@ -94,6 +94,7 @@ async fn a_conversation_that_was_played_is_shown_as_ended_and_still_takes_its_ca
     let (client, token, _socket) = with_one_turn(&simulator).await;
     let turn = Turn { speaker: "customer".to_owned(), text: "where is it".to_owned() };
     let played = simulator.play(vec![Conversation { id: "played".to_owned(), turns: vec![turn] }], Pace::instant());
+    assert_eq!(played.interaction_ids(), ["played"]);
     played.finished().await;
     let events = read_until(&client, |event| event["event"] == "snapshot").await;
     let shown = |number: usize| {
@@ -102,6 +103,8 @@ async fn a_conversation_that_was_played_is_shown_as_ended_and_still_takes_its_ca
     };
     assert_eq!([shown(0), shown(1)], [("i", false), ("played", true)]);
     assert_eq!(client.push_insights(&token, "k", &insights_body("played", &["a"])).await.0, 200);
+    let pushed_at = simulator.received_on(Route::Insights).last().map(|push| push.at);
+    assert_eq!(simulator.turns().last().map(|turn| turn.card_at), Some(pushed_at), "a card is found by its time");
 }
 
 #[actix_web::test]
