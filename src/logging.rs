@@ -23,3 +23,5 @@ pub fn start(default: &str) {
 pub const SERVICE: &str = "warn,cuecard=info,cuecard_actors=info,cuecard_cxone=info,cuecard_knowledge=info";
 /// What a command line tool logs.
 pub const TOOL: &str = "warn";
+/// What the demo logs: a push that failed stands on its terminal already, once however often it is tried.
+pub const DEMO: &str = "warn,cuecard_actors[{took_ms}]=error";

@@ -1,5 +1,6 @@
 //! What the tools share: loading the encoder, building an index with a progress bar, opening an engine.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use cuecard_actors::engine::knowledge::{
     read_articles,
 };
 use cuecard_actors::engine::{BulkEncoder, Engine};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -181,12 +182,18 @@ impl BuildProgress for Bar {
 
     fn embedded(&self, done: usize, total: usize) {
         if self.bar.length() != Some(total as u64) {
-            let template = "{msg} {bar:40} {pos}/{len} texts, {per_sec}, {eta} left";
+            let template = "{msg} {bar:40} {pos}/{len} texts, {rate}, {eta} left";
             if let Ok(style) = ProgressStyle::with_template(template) {
-                self.bar.set_style(style);
+                self.bar.set_style(style.with_key("rate", rate));
             }
             self.bar.set_length(total as u64);
         }
         self.bar.set_position(done as u64);
     }
+}
+
+/// Without the four decimal places of the library's own.
+fn rate(state: &ProgressState, shown: &mut dyn fmt::Write) {
+    // What draws the bar has no use for an error.
+    let _ = write!(shown, "{:.0}/s", state.per_sec());
 }

@@ -1,37 +1,40 @@
 //! `cuecard demo`: simulator, service and a page to watch, one conversation after another.
 
+mod service;
+mod terminal;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use cuecard_simulator::{
-    Conversation, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Pace, Received, Route, RunningSimulator, Simulator,
-    SimulatorSettings, Verdict,
+    Conversation, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Pace, RunningSimulator, Simulator, SimulatorSettings,
 };
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
+use self::service::Service;
+use self::terminal::Terminal;
 use super::knowledge;
 use super::serve::Signals;
 use crate::cli::DemoArgs;
 use crate::logging;
-use crate::service::{self, Ended, Listening};
+use crate::service::on_system;
 use crate::settings::Settings;
 
-const ARTICLES: &[u8] = include_bytes!("../../demo/articles.jsonl");
-const CONVERSATIONS: &[u8] = include_bytes!("../../demo/conversations.jsonl");
-const QUIET: &[u8] = include_bytes!("../../demo/quiet.jsonl");
+const ARTICLES: &[u8] = include_bytes!("../../../demo/articles.jsonl");
+const CONVERSATIONS: &[u8] = include_bytes!("../../../demo/conversations.jsonl");
+const QUIET: &[u8] = include_bytes!("../../../demo/quiet.jsonl");
 
 /// Of the built-in calls one in so many asks for nothing that an article answers.
 const QUIET_EVERY: usize = 4;
 
+/// The demo's articles are long beside what callers say; `eval` with --quiet found this level.
+const MIN_COSINE: &str = "0.3";
+
 /// How long the service may take to connect; it loads the model first.
 const CONNECT: Duration = Duration::from_mins(1);
-/// How often it is looked whether the service still runs.
-const LOOK: Duration = Duration::from_millis(200);
 /// How long a card may come after the last turn of all, ...
 const LAST_CARD: Duration = Duration::from_secs(5);
 /// ... and after that of a call before the next one rings.
@@ -39,7 +42,7 @@ const NEXT_CALL: Duration = Duration::from_millis(500);
 
 /// Plays until told to stop, or once.
 pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start(logging::DEMO);
     let directory = TempDir::with_prefix("cuecard-demo-")
         .context("no directory for the demo can be made; point TMPDIR to one that can be written")?;
     let articles = given_or_own(arguments.articles.as_deref(), ARTICLES, &directory.path().join("articles.jsonl"))?;
@@ -47,30 +50,38 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         Some(file) => Conversation::load(file)?,
         None => own_conversations(directory.path())?,
     };
-    println!(
-        "indexing {}",
-        arguments.articles.as_ref().map_or("the demo's articles".into(), |file| file.display().to_string())
-    );
-    let index = directory.path().join("index");
-    let knowledge::Updated { report, .. } = knowledge::update(&articles, None, &index, &knowledge::encoder()?)?;
-    println!("{} articles in {:.1} s", report.articles, report.duration_seconds);
+    // Before the articles are embedded, which takes its time: the port may be in use.
     let simulator = Simulator::start(SimulatorSettings {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
         ..SimulatorSettings::default()
     })?;
+    tell_ignored();
+    let index = directory.path().join("index");
+    make_index(&articles, arguments, &index)?;
     let service = Service::start(demo_settings(&simulator, &index, directory.path())?)?;
-    let outcome = service::on_system(async {
+    tell_where(&simulator, service.admin_addr);
+    let mut terminal = Terminal::new(&simulator);
+    let outcome = on_system(async {
         let stop = Signals::listen().context("signals can't be listened for")?.stop();
         tokio::select! {
-            played = play(&simulator, &conversations, arguments, service.admin_addr) => played,
+            played = play(&simulator, &conversations, arguments, &mut terminal) => played,
             () = service.gone() => Ok(()),
             () = stop => Ok(()),
         }
     })?;
     println!("\nstopping");
-    service.stop()?;
+    let stopped = service.stop();
+    println!("{}", terminal.figures());
     simulator.stop();
-    outcome.map(|()| ExitCode::SUCCESS)
+    stopped.and(outcome).map(|()| ExitCode::SUCCESS)
+}
+
+fn make_index(articles: &Path, arguments: &DemoArgs, index: &Path) -> anyhow::Result<()> {
+    let given = arguments.articles.as_ref().map(|file| file.display().to_string());
+    println!("indexing {}", given.as_deref().unwrap_or("the demo's articles"));
+    let knowledge::Updated { report, .. } = knowledge::update(articles, None, index, &knowledge::encoder()?)?;
+    println!("{} articles in {:.1} s", report.articles, report.duration_seconds);
+    Ok(())
 }
 
 /// The file that was given, or the built-in one written where it can be read.
@@ -98,7 +109,8 @@ fn own_conversations(directory: &Path) -> anyhow::Result<Vec<Conversation>> {
     Ok(calls)
 }
 
-/// The settings that anybody would give in the environment; the caller's own environment plays no part.
+/// The settings that anybody would give in the environment; of the caller's own only what says how the model runs plays a
+/// part.
 fn demo_settings(simulator: &RunningSimulator, index: &Path, data: &Path) -> anyhow::Result<Settings> {
     let variables = [
         ("CXONE_CONTRACT", "insights".to_owned()),
@@ -108,143 +120,73 @@ fn demo_settings(simulator: &RunningSimulator, index: &Path, data: &Path) -> any
         ("CUECARD_INDEX", index.display().to_string()),
         ("CUECARD_DATA_DIR", data.display().to_string()),
         ("CUECARD_ADMIN_ADDR", "127.0.0.1:0".to_owned()),
-        // The demo's articles are long beside what callers say; `eval` with --quiet found this level.
-        ("CUECARD__PROFILE__MIN_COSINE", "0.3".to_owned()),
+        ("CUECARD__PROFILE__MIN_COSINE", MIN_COSINE.to_owned()),
     ];
-    Ok(Settings::load(None, variables.map(|(name, value)| (name.to_owned(), value)))?)
+    let own = variables.map(|(name, value)| (name.to_owned(), value));
+    Ok(Settings::load(None, environment().filter(|(name, _)| is_of_model(name)).chain(own))?)
 }
 
-/// The service on a thread of its own, as it would be in a process of its own.
-struct Service {
-    admin_addr: SocketAddr,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<anyhow::Result<Ended>>,
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-impl Service {
-    fn start(settings: Settings) -> anyhow::Result<Self> {
-        let (stop, stopped) = oneshot::channel();
-        let (started, admin_addr) = std::sync::mpsc::channel();
-        let thread = std::thread::Builder::new().name("cuecard".to_owned()).spawn(move || {
-            let until_stopped = async { drop(stopped.await) };
-            service::on_system(service::run(settings, |port| tell(&started, port), until_stopped))?
-        })?;
-        match admin_addr.recv() {
-            Ok(admin_addr) => Ok(Self { admin_addr, stop, thread }),
-            Err(_) => Err(ended(thread).err().unwrap_or_else(|| anyhow::anyhow!("the service ended at once"))),
-        }
-    }
+fn is_of_model(name: &str) -> bool {
+    matches!(name, "CUECARD_CACHE" | "CUECARD_MODEL_DIR") || name.starts_with("CUECARD__ENCODER__")
+}
 
-    /// Resolves when the service has ended by itself; stopping it then says why.
-    async fn gone(&self) {
-        while !self.thread.is_finished() {
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    fn stop(self) -> anyhow::Result<()> {
-        // It may have ended by itself; joining says how.
-        let _ = self.stop.send(());
-        ended(self.thread)
+fn tell_ignored() {
+    let is_ours = |name: &str| name.starts_with("CUECARD_") || name.starts_with("CXONE_");
+    let names = environment().map(|(name, _)| name);
+    let mut ignored: Vec<_> = names.filter(|name| is_ours(name) && !is_of_model(name)).collect();
+    ignored.sort();
+    if !ignored.is_empty() {
+        println!("ignored, since the demo brings its own settings: {}", ignored.join(", "));
     }
 }
 
-fn tell(started: &std::sync::mpsc::Sender<SocketAddr>, port: Listening) {
-    if let Listening::Admin(addr) = port {
-        // Whoever started the service waits for this.
-        let _ = started.send(addr);
-    }
-}
-
-fn ended(thread: JoinHandle<anyhow::Result<Ended>>) -> anyhow::Result<()> {
-    match thread.join() {
-        Ok(Ok(Ended::Told)) => Ok(()),
-        Ok(Ok(Ended::Escalated(reason))) => anyhow::bail!("the service gave up: {reason}"),
-        Ok(Err(error)) => Err(error),
-        Err(_) => anyhow::bail!("the service panicked; the log says where"),
-    }
-}
-
-async fn play(
-    simulator: &RunningSimulator,
-    conversations: &[Conversation],
-    arguments: &DemoArgs,
-    admin_addr: SocketAddr,
-) -> anyhow::Result<()> {
-    println!("\n  agent's desktop   {}/", simulator.base_url());
+fn tell_where(simulator: &RunningSimulator, admin_addr: SocketAddr) {
+    let base = simulator.base_url();
+    println!("\n  agent's desktop   {base}/");
+    println!("  make faults       {base}/_sim/faults");
     println!("  metrics           http://{admin_addr}/metrics");
     println!("  actors            http://{admin_addr}/actors");
+    println!(
+        "  silent            below a cosine of {MIN_COSINE}, as fits the demo's long articles (the default is 0.5)"
+    );
     println!("  Ctrl-C stops\n");
+}
+
+/// Plays one call after another, and prints what becomes of each.
+async fn play<'a>(
+    simulator: &RunningSimulator,
+    conversations: &'a [Conversation],
+    arguments: &DemoArgs,
+    terminal: &mut Terminal<'a>,
+) -> anyhow::Result<()> {
     if !simulator.until(CONNECT, |simulator| simulator.num_streams() > 0).await {
         anyhow::bail!("the service did not connect to the simulator within {CONNECT:?}");
     }
-    let mut seen = 0;
     loop {
         for (number, conversation) in conversations.iter().enumerate() {
             println!("call {}/{}  {}", number + 1, conversations.len(), conversation.id);
             let playing = simulator.play(vec![conversation.clone()], Pace::faster(arguments.speed));
+            let interaction = playing.interaction_ids().concat();
+            terminal.begin(&interaction, conversation);
             let finished = playing.finished();
             tokio::pin!(finished);
             loop {
                 tokio::select! {
                     () = &mut finished => break,
-                    () = report(simulator, &mut seen) => {}
+                    () = terminal.until_pushed() => terminal.show_pushes(),
                 }
             }
-            show_end(simulator, conversation, &mut seen).await;
+            terminal.end(&interaction, NEXT_CALL).await;
         }
         if arguments.once {
             // A card for the very last turn may still be under way.
-            let turns = simulator.num_turns();
-            simulator.until(LAST_CARD, |simulator| simulator.num_cards() >= turns).await;
-            println!("{} turns, {} cards", turns, simulator.num_cards());
+            simulator.until(LAST_CARD, |simulator| simulator.num_cards() >= simulator.num_turns()).await;
+            terminal.show_pushes();
             return Ok(());
         }
-    }
-}
-
-/// Waits for the next pushes and prints them.
-async fn report(simulator: &RunningSimulator, seen: &mut u64) {
-    let newest = |simulator: &RunningSimulator| simulator.received_on(Route::Insights).last().map(|push| push.sequence);
-    let before = *seen;
-    simulator.until(Duration::from_hours(1), |simulator| newest(simulator).is_some_and(|push| push > before)).await;
-    show_pushes(simulator, seen);
-}
-
-/// Prints the pushes that were not printed yet.
-fn show_pushes(simulator: &RunningSimulator, seen: &mut u64) {
-    let before = *seen;
-    for push in simulator.received_on(Route::Insights).iter().filter(|push| push.sequence > before) {
-        *seen = push.sequence;
-        print_push(simulator, push);
-    }
-}
-
-fn print_push(simulator: &RunningSimulator, push: &Received) {
-    let insights =
-        push.body.as_ref().and_then(|body| body["insights"].as_array()).map(Vec::as_slice).unwrap_or_default();
-    let Some(first) = insights.first() else { return };
-    let interaction = first["interactionId"].as_str().unwrap_or_default();
-    let took =
-        simulator.turns().iter().rev().find(|turn| turn.interaction_id == interaction).and_then(|turn| turn.card_after);
-    let took = took.map_or_else(String::new, |took| format!("{:>4} ms  ", took.as_millis()));
-    let more = if insights.len() > 1 { format!("  (+{} more)", insights.len() - 1) } else { String::new() };
-    let verdict = if push.verdict == Verdict::Accepted { "card" } else { "push refused" };
-    println!("    {verdict}  {took}{}{more}", first["title"].as_str().unwrap_or_default());
-}
-
-/// The last card of a call, or that there was none, and what it was about.
-async fn show_end(simulator: &RunningSimulator, conversation: &Conversation, seen: &mut u64) {
-    let turn_of = |simulator: &RunningSimulator| {
-        simulator.turns().into_iter().rev().find(|turn| turn.interaction_id == conversation.id)
-    };
-    let has_card = |simulator: &RunningSimulator| turn_of(simulator).is_some_and(|turn| turn.card_after.is_some());
-    simulator.until(NEXT_CALL, has_card).await;
-    show_pushes(simulator, seen);
-    if !has_card(simulator) {
-        println!("    silent");
-    }
-    if let Some(turn) = conversation.turns.iter().rev().find(|turn| turn.is_customer()) {
-        println!("    said: {}\n", turn.text);
     }
 }

@@ -22,7 +22,7 @@ pub struct Ended {
 }
 
 /// `cuecard` with nothing but these variables.
-fn cuecard(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+pub fn cuecard(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cuecard"));
     command.args(arguments).env_clear();
     command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
