@@ -113,18 +113,15 @@ impl<'a> Terminal<'a> {
 
     /// Prints what the customer said, unless that was the last that was printed.
     fn quote(&mut self, interaction: &str, number: usize) {
-        let turn = Some((interaction.to_owned(), number));
         let spoken = self.calls.get(interaction).and_then(|call| customer_turns(call).nth(number - 1));
-        if let (Some(text), true) = (spoken, self.quoted != turn) {
+        if let (Some(text), false) = (spoken, self.is_quoted(interaction, number)) {
             println!("    said  {text}");
-            self.quoted = turn;
+            self.quoted = Some((interaction.to_owned(), number));
         }
     }
 
-    /// Of everything up to now.
-    pub(super) fn figures(mut self) -> Figures {
-        self.show_pushes();
-        Figures { violations: self.simulator.num_violations(), ..self.figures }
+    fn is_quoted(&self, interaction: &str, number: usize) -> bool {
+        self.quoted.as_ref().is_some_and(|(id, turn)| id == interaction && *turn == number)
     }
 
     fn turns(&self, interaction: &str) -> Vec<TurnOutcome> {
@@ -138,12 +135,20 @@ impl<'a> Terminal<'a> {
         self.simulator.until(patience, |_| is_answered(self)).await;
         self.show_pushes();
         self.figures.calls += 1;
-        if let Some(turn) = asked(self).filter(|turn| turn.card_after.is_none()) {
+        // What is quoted already has a push under way that was not taken yet.
+        let silent = |turn: &TurnOutcome| turn.card_after.is_none() && !self.is_quoted(interaction, turn.number);
+        if let Some(turn) = asked(self).filter(silent) {
             self.quote(interaction, turn.number);
             self.figures.silent_calls += 1;
             println!("    silent");
         }
         println!();
+    }
+
+    /// Of everything up to now.
+    pub(super) fn figures(mut self) -> Figures {
+        self.show_pushes();
+        Figures { violations: self.simulator.num_violations(), ..self.figures }
     }
 }
 
