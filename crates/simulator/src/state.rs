@@ -110,8 +110,11 @@ impl State {
     /// Refuses further pushes for an interaction to every client in `audience`; false when it was live for none.
     pub(crate) fn end_interaction(&mut self, audience: &Audience, id: &str, now: Instant) -> bool {
         self.show_ended(audience, id);
-        let knowing = self.knowing(audience, id);
-        knowing.iter().fold(false, |was_live, client| self.tenant(client).ledger.end(id, now) || was_live)
+        let mut was_live = false;
+        for client in self.knowing(audience, id) {
+            was_live |= self.tenant(&client).ledger.end(id, now);
+        }
+        was_live
     }
 
     /// Takes note of a frame that goes to a client.
