@@ -45,6 +45,20 @@ fn assert_quoted(stdout: &str) {
     }
 }
 
+/// That silence names what an earlier turn brought. Which call's it was is open: without pauses cards come late.
+fn assert_screen_is_told(stdout: &str) {
+    let (mut cards, mut told) = (String::new(), 0);
+    for line in stdout.lines() {
+        if line.starts_with("    card  ") {
+            cards += line;
+        } else if let Some(title) = line.strip_prefix("    silent  on the screen is still: ") {
+            assert!(cards.contains(title), "{line}");
+            told += 1;
+        }
+    }
+    assert!(told > 0, "{stdout}");
+}
+
 #[test]
 fn one_round_ends_with_code_0_and_says_what_was_shown() {
     // Without pauses: what is said, and what comes of it, are the same.
@@ -70,7 +84,8 @@ fn one_round_ends_with_code_0_and_says_what_was_shown() {
         assert!(ended.stdout.contains(&call), "{call}: {}", ended.stdout);
     }
     assert_quoted(&ended.stdout);
-    let silent = ended.stdout.lines().filter(|line| *line == "    silent").count();
+    assert_screen_is_told(&ended.stdout);
+    let silent = ended.stdout.lines().filter(|line| line.starts_with("    silent")).count();
     assert!(silent >= quiet.len() / 2, "{silent} of {} quiet calls: {}", quiet.len(), ended.stdout);
     let shown = ended.stdout.lines().filter(|line| line.starts_with("    card  ")).count() as u64;
     // Most questions have an article.

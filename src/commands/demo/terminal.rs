@@ -37,11 +37,16 @@ fn median(mut times: Vec<Duration>) -> Option<Duration> {
     times.get(times.len().saturating_sub(1) / 2).copied()
 }
 
+struct Call<'a> {
+    conversation: &'a Conversation,
+    on_screen: Option<String>,
+}
+
 /// Prints what the simulator sees, each push and each turn once.
 pub(super) struct Terminal<'a> {
     simulator: &'a RunningSimulator,
     /// By interaction, also those of calls that are over: a card may come late.
-    calls: HashMap<String, &'a Conversation>,
+    calls: HashMap<String, Call<'a>>,
     /// The newest push that was looked at.
     seen: Option<u64>,
     quoted: Option<(String, usize)>,
@@ -58,7 +63,7 @@ impl<'a> Terminal<'a> {
 
     /// A call begins under this interaction.
     pub(super) fn begin(&mut self, interaction: &str, conversation: &'a Conversation) {
-        self.calls.insert(interaction.to_owned(), conversation);
+        self.calls.insert(interaction.to_owned(), Call { conversation, on_screen: None });
     }
 
     /// Waits until something was pushed that is not printed yet.
@@ -90,6 +95,9 @@ impl<'a> Terminal<'a> {
                 let took = took.map_or_else(String::new, |took| format!("{:>4} ms  ", took.as_millis()));
                 let more = if others.is_empty() { String::new() } else { format!("  (+{} more)", others.len()) };
                 println!("    card  {took}{title}{more}");
+                if let Some(call) = self.calls.get_mut(interaction) {
+                    call.on_screen = Some(title.to_owned());
+                }
             }
             Verdict::Scripted => {
                 if self.keys_not_taken.insert(push.idempotency_key.clone()) {
@@ -113,7 +121,7 @@ impl<'a> Terminal<'a> {
 
     /// Prints what the customer said, unless that was the last that was printed.
     fn quote(&mut self, interaction: &str, number: usize) {
-        let spoken = self.calls.get(interaction).and_then(|call| customer_turns(call).nth(number - 1));
+        let spoken = self.calls.get(interaction).and_then(|call| customer_turns(call.conversation).nth(number - 1));
         if let (Some(text), false) = (spoken, self.is_quoted(interaction, number)) {
             println!("    said  {text}");
             self.quoted = Some((interaction.to_owned(), number));
@@ -140,7 +148,9 @@ impl<'a> Terminal<'a> {
         if let Some(turn) = asked(self).filter(silent) {
             self.quote(interaction, turn.number);
             self.figures.silent_calls += 1;
-            println!("    silent");
+            let on_screen = self.calls.get(interaction).and_then(|call| call.on_screen.as_deref());
+            let still = on_screen.map_or_else(String::new, |title| format!("  on the screen is still: {title}"));
+            println!("    silent{still}");
         }
         println!();
     }
