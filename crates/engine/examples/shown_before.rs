@@ -51,7 +51,9 @@ impl Screen {
             return;
         }
         let noted = if matches!(self.rule, Rule::SilentIfFirstWasFirst) { 1 } else { cards.len() };
-        cards[..noted].iter().for_each(|id| self.shown.note(id, utterance));
+        for id in &cards[..noted] {
+            self.shown.note(id, utterance);
+        }
         self.cards = cards;
         self.pushes += 1;
     }
@@ -91,10 +93,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             let ranking = rank(&found, &Shown::default(), number, &plan);
             if matches!(ranking.verdict, Verdict::Cards(_)) {
                 let order: Vec<_> = ranking.order.iter().map(|ranked| ranked.article.id.clone()).collect();
-                screens.iter_mut().for_each(|screen| screen.hear(&order, number));
+                for screen in &mut screens {
+                    screen.hear(&order, number);
+                }
             }
         }
-        screens.iter_mut().for_each(|screen| screen.end(conversation));
+        for screen in &mut screens {
+            screen.end(conversation);
+        }
     }
     println!("{} conversations, {turns} customer turns", conversations.len());
     println!("| rule | pushes | right article first at the end | among {CARDS} |\n|---|---|---|---|");
