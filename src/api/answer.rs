@@ -60,10 +60,9 @@ fn failed(failure: Failure, wording: Wording) -> Problem {
     let broken = |detail: &str| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail);
     match failure {
         Failure::CxoneFailed(refusal) => refused(&refusal, wording),
-        Failure::Unreachable => Problem::busy("CXone can't be reached", COME_BACK),
-        Failure::TimedOut => Problem::new(StatusCode::GATEWAY_TIMEOUT, "CXone did not answer in time"),
-        Failure::Stopping => Problem::busy("the service is shutting down", COME_BACK),
-        Failure::NoBackend { reason } => broken(&reason),
+        Failure::Unreachable | Failure::Stopping => Problem::busy(failure.to_string(), COME_BACK),
+        Failure::TimedOut => Problem::new(StatusCode::GATEWAY_TIMEOUT, failure.to_string()),
+        Failure::NoBackend { .. } => broken(&failure.to_string()),
         Failure::Panicked | Failure::InboxFull | Failure::Unwritable { .. } => {
             broken("the service failed on this question; its log says why")
         }

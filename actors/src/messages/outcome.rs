@@ -84,27 +84,35 @@ pub enum RefusalCause {
     Status(u16),
 }
 
-/// What went wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What went wrong, in words for an operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The item was dropped unfinished: a handler or a task panicked.
+    #[error("a handler or a task panicked")]
     Panicked,
     /// An inbox had no room although a permit guarantees it: a bug.
+    #[error("an inbox had no room, which is a bug")]
     InboxFull,
     /// The service is shutting down.
+    #[error("the service is shutting down")]
     Stopping,
     /// CXone could not be reached until the end, or its circuit is open.
+    #[error("CXone can't be reached")]
     Unreachable,
     /// CXone did not answer in time.
+    #[error("CXone did not answer in time")]
     TimedOut,
     /// CXone answered with its own failure until the end.
+    #[error("{}", .0.reason)]
     CxoneFailed(Refusal),
     /// None of the profile's backends answered.
+    #[error("{reason}")]
     NoBackend {
         /// What each of them said.
         reason: String,
     },
     /// The push can't be written: a bug.
+    #[error("the push can't be written, which is a bug: {reason}")]
     Unwritable {
         /// Why.
         reason: String,

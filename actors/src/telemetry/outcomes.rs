@@ -42,7 +42,7 @@ impl OutcomeSink for Telemetry {
 fn log(report: &TicketReport, outcome: &Outcome) {
     let latency_ms = milliseconds(report.latency);
     match outcome {
-        Outcome::Failed(failure) => tracing::error!(latency_ms, ?failure, "question failed"),
+        Outcome::Failed(failure) => tracing::error!(latency_ms, reason = %failure, "question failed"),
         Outcome::Refused(refusal) => tracing::warn!(latency_ms, reason = refusal.reason, "push refused"),
         Outcome::Silent(reason) => tracing::info!(latency_ms, reason = reason.name(), "silent"),
         Outcome::Expired(stage) => tracing::info!(latency_ms, stage = stage.name(), "expired"),
