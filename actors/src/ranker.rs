@@ -1,7 +1,7 @@
 //! Ranker: from candidates to cards, or to silence.
 //!
-//! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers what each
-//! interaction was shown, so that no card comes twice in a row; a panic forgets only the interaction in hand.
+//! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers the
+//! first cards of each interaction, so that none comes twice in a row; a panic forgets only the interaction in hand.
 
 use std::sync::Arc;
 use std::time::Duration;
