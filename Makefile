@@ -4,6 +4,7 @@ SHELL := bash
 .PHONY: demo test build setup lint
 
 ENV := . scripts/env;
+QUICK := --release --workspace --config scripts/quick.toml
 
 demo: setup
 	@$(ENV) cargo build --release --workspace --bins
@@ -12,11 +13,11 @@ demo: setup
 # Against real databases, which are stopped however it ends; CUECARD_SKIP_SERVICES=1 leaves out the tests that need them.
 test:
 	@scripts/setup $$([ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || echo databases)
-	@$(ENV) cargo test --release --workspace --no-run
+	@$(ENV) cargo test $(QUICK) --no-run
 	@$(ENV) if [ "$${CUECARD_SKIP_SERVICES:-}" != 1 ]; then \
 	  trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
 	fi; \
-	cargo test --release --workspace --no-fail-fast
+	cargo test $(QUICK) --no-fail-fast
 
 build: setup
 	@$(ENV) cargo build --release --workspace --bins
@@ -25,7 +26,7 @@ build: setup
 
 lint: setup
 	@$(ENV) cargo fmt --all --check
-	@$(ENV) cargo clippy --release --workspace --all-targets -- -D warnings
+	@$(ENV) cargo clippy $(QUICK) --all-targets -- -D warnings
 
 setup:
 	@scripts/setup

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod commands;
+mod data_lock;
+pub mod exit;
 pub mod logging;
 pub mod pipeline;
 pub mod service;

@@ -1,22 +1,20 @@
 //! The `cuecard` command.
 
-use std::process::ExitCode;
-
 use clap::Parser;
+use cuecard::exit::ExitCode;
 use mimalloc::MiMalloc;
 
 /// A pipeline of small messages allocates often, which this does faster than the system's allocator.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-fn main() -> ExitCode {
-    match cuecard::commands::run(cuecard::cli::Cli::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("cuecard: {}", in_full(&error));
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> ! {
+    let ended = cuecard::commands::run(cuecard::cli::Cli::parse());
+    let code = ended.unwrap_or_else(|error| {
+        eprintln!("cuecard: {}", in_full(&error));
+        ExitCode::Failure
+    });
+    code.exit()
 }
 
 /// What failed, and each cause that this does not name already.

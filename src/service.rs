@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use cuecard_actors::engine::SearchPool;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{Escalation, Escalations, escalations};
 use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::tenant::{Loading, Tenants};
 use tokio::time::Instant;
 
 use crate::admin::{self, AdminState};
 use crate::api::{Api, ApiPort, RunningApi};
-use crate::pipeline::{self, Knowledge, Pipeline};
+use crate::data_lock::DataLock;
+use crate::pipeline::{self, Pipeline};
 use crate::settings::Settings;
 
 /// Threads of the runtime for everything that may leave the system arbiter.
@@ -76,6 +79,7 @@ async fn run_with(
     stop: impl Future<Output = ()>,
     giving_up: (Escalation, Escalations),
 ) -> anyhow::Result<Ended> {
+    let _held = DataLock::take(&settings.data.dir)?;
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
     let state = AdminState::new(metrics.clone());
@@ -105,8 +109,8 @@ async fn serve(
         () = &mut stop => return Ok(Ended::Told),
         started = start(settings, metrics, escalation) => started?,
     };
-    let Started { pipeline, api } = started;
-    state.loaded(pipeline.health(), pipeline.refreshers());
+    let Started { pipeline, api, tenants } = started;
+    state.loaded(tenants, pipeline.refreshers(), pipeline.recent().clone());
     if let Some(RunningApi { addr, .. }) = &api {
         tracing::info!(%addr, "the API is open");
         listening(Listening::Api(*addr));
@@ -127,30 +131,37 @@ async fn serve(
 struct Started {
     pipeline: Pipeline,
     api: Option<RunningApi>,
+    tenants: Tenants,
 }
 
 async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) -> anyhow::Result<Started> {
     let profiles = &settings.profiles;
     // First of all: loading takes seconds, and where a start fails, actors that run already panic at the runtime's end.
     let port = Api::is_needed(profiles).then(|| ApiPort::bind(settings.api.addr)).transpose()?;
-    let loading = settings.clone();
-    let knowledge = tokio::task::spawn_blocking(move || Knowledge::load(&loading)).await??;
-    knowledge.open_collections().await?;
+    let tenants = load(settings, metrics.clone()).await?;
+    tenants.open_collections().await?;
     let rankers: Vec<_> = profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
-    let models: Vec<_> =
-        profiles.iter().map(|profile| knowledge.of(&profile.name).engine.encoder().model().name).collect();
+    let models: Vec<_> = tenants.iter().map(|tenant| tenant.engine.encoder().model().name).collect();
     metrics.set_build(env!("CARGO_PKG_VERSION"), models.first().copied().unwrap_or_default(), &rankers.join(","));
-    let pipeline = Pipeline::start(settings, &knowledge, metrics.clone(), escalation).await?;
+    let pipeline = Pipeline::start(settings, tenants.clone(), metrics.clone(), escalation).await?;
     let serve = |port| {
         let (admission, ledger) = (pipeline.admission().clone(), pipeline.ledger().clone());
-        Api::new(&settings.api, profiles, admission, ledger, metrics)?.serve(
+        Api::new(&settings.api, tenants.clone(), admission, ledger, metrics)?.serve(
             port,
             &settings.api,
             settings.shutdown.grace,
         )
     };
     let api = port.map(serve).transpose()?;
-    Ok(Started { pipeline, api })
+    Ok(Started { pipeline, api, tenants })
+}
+
+/// Loads what the tenants answer from; takes a second or so, beside the arbiter.
+pub async fn load(settings: &Settings, metrics: Metrics) -> anyhow::Result<Tenants> {
+    let pool = SearchPool::new(settings.search.threads.resolve(|cores| cores / 2))?;
+    let (profiles, data_dir) = (settings.profiles.clone(), settings.data.dir.clone());
+    let loading = Loading { pool, data_dir, metrics };
+    Ok(tokio::task::spawn_blocking(move || loading.load(&profiles)).await??)
 }
 
 async fn until_ended(stop: impl Future<Output = ()>, escalations: &mut Escalations) -> Ended {

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep_until};
+
 use crate::messages::ProfileName;
-use crate::telemetry::{Metrics, ProfileChanged, ProfileState};
+use crate::telemetry::{Endpoint, Metrics, ProfileChanged, ProfileState};
 
 /// A part that a profile needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +53,8 @@ pub struct ProfileHealth {
 #[derive(Default)]
 struct Parts {
     conditions: BTreeMap<Part, Condition>,
+    /// The endpoints that CXone asked to leave alone, until when, and that in words.
+    holds: BTreeMap<Endpoint, (Instant, String)>,
     announced: Option<(ProfileState, String)>,
 }
 
@@ -68,7 +73,7 @@ impl ProfileHealth {
             };
             (*part, Condition::Missing(reason.to_owned()))
         };
-        let parts = Parts { conditions: needed.iter().map(not_yet).collect(), announced: None };
+        let parts = Parts { conditions: needed.iter().map(not_yet).collect(), ..Parts::default() };
         let health = Arc::new(Self { profile, metrics, parts: Mutex::new(parts) });
         health.announce(&mut health.lock());
         health
@@ -93,6 +98,27 @@ impl ProfileHealth {
         let never_worked = matches!(self.lock().conditions.get(&part), Some(Condition::Missing(_)));
         let reason = reason.to_owned();
         self.set(part, if never_worked { Condition::Missing(reason) } else { Condition::Failing(reason) });
+    }
+
+    /// Says that CXone asked to leave an endpoint alone until then, which nobody has to take back.
+    pub fn held(self: &Arc<Self>, endpoint: Endpoint, until: Instant) {
+        let left = until.saturating_duration_since(Instant::now());
+        let end = Timestamp::now().saturating_add(SignedDuration::try_from(left).unwrap_or_default());
+        let end = end.unwrap_or(Timestamp::MAX).strftime("%Y-%m-%d %H:%M:%S UTC");
+        let reason = format!("held until {end}, asked by {}", endpoint.name());
+        let mut parts = self.lock();
+        parts.holds.insert(endpoint, (until, reason));
+        self.announce(&mut parts);
+        let health = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep_until(until).await;
+            health.announce(&mut health.lock());
+        });
+    }
+
+    /// Whether a part that the profile needs has never worked yet, or can't work as things are.
+    pub fn is_missing(&self, part: Part) -> bool {
+        matches!(self.lock().conditions.get(&part), Some(Condition::Missing(_)))
     }
 
     /// What the profile can do, and why not more.
@@ -124,6 +150,8 @@ impl Parts {
                 Condition::Failing(reason) => failing.push(reason.as_str()),
             }
         }
+        let now = Instant::now();
+        failing.extend(self.holds.values().filter(|(until, _)| *until > now).map(|(_, reason)| reason.as_str()));
         let state = match (missing.is_empty(), failing.is_empty()) {
             (false, _) => ProfileState::Waiting,
             (true, false) => ProfileState::Degraded,
@@ -138,7 +166,32 @@ impl Parts {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::time::Duration;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_shows_until_it_is_over() {
+        let profile = ProfileName::new("acme");
+        let metrics = Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap();
+        let health = ProfileHealth::new(profile, &[], metrics.clone());
+        let start = Instant::now();
+        health.held(Endpoint::Push, start + Duration::from_mins(1));
+        health.held(Endpoint::Search, start + Duration::from_secs(30));
+        let (state, reason) = health.state();
+        assert_eq!(state, ProfileState::Degraded);
+        let in_a_minute = Timestamp::now().saturating_add(SignedDuration::from_secs(60)).unwrap();
+        let minute = in_a_minute.strftime("held until %Y-%m-%d %H:%M").to_string();
+        assert!(reason.starts_with(&minute) && reason.contains(" UTC, asked by push; held until "), "{reason}");
+        assert!(reason.ends_with(" UTC, asked by search"), "{reason}");
+        let degraded = || metrics.render(0.0).unwrap().contains(r#"state="degraded"} 1"#);
+        tokio::time::sleep_until(start + Duration::from_secs(31)).await;
+        assert!(health.state().1.ends_with("asked by push") && degraded());
+        tokio::time::sleep_until(start + Duration::from_secs(61)).await;
+        // Nobody asked meanwhile.
+        assert!(!degraded());
+        assert_eq!(health.state(), (ProfileState::Ready, String::new()));
+    }
 
     #[test]
     fn a_profile_waits_for_what_it_never_had_and_is_degraded_by_what_it_lost() {

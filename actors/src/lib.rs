@@ -7,11 +7,14 @@
 pub use cuecard_cxone as cxone;
 pub use cuecard_engine as engine;
 pub use cuecard_ledger as ledger;
+pub use cuecard_text as text;
 
 pub mod admission;
 pub mod buffer;
 pub mod cxone_calls;
+pub mod decisions;
 pub mod extractor;
+mod failure_points;
 pub mod feedback_logger;
 pub mod health;
 pub mod inbox;
@@ -23,6 +26,7 @@ pub mod retriever;
 pub mod stream_listener;
 pub mod supervision;
 pub mod telemetry;
+pub mod tenant;
 #[cfg(test)]
 mod testing;
 pub mod token_actor;

@@ -1,29 +1,24 @@
-//! Ranker: from candidates to cards, or to silence.
+//! Ranker: from candidates in order to cards, or to silence.
 //!
 //! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers the
-//! first cards of each interaction, so that none comes twice in a row; a panic forgets only the interaction in hand.
+//! first cards of each interaction, so that none comes twice in a row; a panic forgets only the interaction in hand. What
+//! takes time, the order itself, was done on the search pool.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, StreamHandler, Supervised};
-use cuecard_cxone::ranking::{RankingRequest, RankingSubmission};
 use cuecard_engine::ranking::{Shown, SilenceReason};
-use cuecard_engine::{Candidates, Ranking, Verdict};
+use cuecard_engine::{Order, Plan, Ranking, Verdict};
 use tokio::time::Instant;
 
+use crate::failure_points::failure_point;
 use crate::inbox::{Inbox, NextStage};
 use crate::messages::{Ask, Content, Delivery, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem};
 use crate::supervision::{Escalation, Keyed, Recovery};
 
 /// How often idle conversations are looked for.
 const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
-
-/// Ranks by the profile's plan.
-pub type Rank = Arc<dyn Fn(&WorkItem, &Candidates, &Shown) -> Ranking>;
-
-/// Orders given snippets by the profile's settings.
-pub type Order = Arc<dyn Fn(&WorkItem, &RankingRequest) -> RankingSubmission>;
 
 /// See the module.
 pub struct Ranker {
@@ -35,10 +30,6 @@ pub struct Ranker {
 pub struct RankerDeps {
     /// Where candidates come from.
     pub inbox: Inbox<Rankable>,
-    /// What is done with them.
-    pub rank: Rank,
-    /// What is done with snippets that the question brought.
-    pub order: Order,
     /// Where cards go.
     pub injector: NextStage<Delivery>,
     /// Conversations remembered at most.
@@ -55,22 +46,17 @@ impl Ranker {
         Self { shown: Keyed::new(deps.conversations), deps }
     }
 
-    /// Ranks and notes what goes to the screen, in one step.
-    fn rank(&mut self, item: &WorkItem, found: &Candidates) -> Result<Content, SilenceReason> {
-        let rank = &self.deps.rank;
-        let (verdict, _) = self.shown.with(&item.key, Instant::now(), |shown| {
-            let verdict = rank(item, found, shown).verdict;
-            if let Verdict::Cards(cards) = &verdict
-                && let Some(first) = cards.first()
-            {
-                shown.note(&first.article.id, item.utterance_number);
+    /// Judges and notes what goes to the screen, in one step.
+    fn judge(&mut self, item: &WorkItem, order: Order, plan: &Plan) -> Ranking {
+        let (ranking, _) = self.shown.with(&item.key, Instant::now(), |shown| {
+            failure_point("ranker", item.key.interaction.as_str());
+            let ranking = Ranking::judged(order, shown, item.utterance_number, plan);
+            if let Some(first) = ranking.cards().first() {
+                shown.note(&first.article().id, item.utterance_number);
             }
-            verdict
+            ranking
         });
-        match verdict {
-            Verdict::Cards(cards) => Ok(Content::Cards(cards)),
-            Verdict::Silent(reason) => Err(reason),
-        }
+        ranking
     }
 
     fn hand_on(&mut self, delivery: Delivery) {
@@ -114,14 +100,22 @@ impl Supervised for Ranker {
 
 impl StreamHandler<Rankable> for Ranker {
     fn handle(&mut self, rankable: Rankable, _context: &mut Self::Context) {
-        let Rankable { item, mut ticket, found } = rankable;
-        // Not ranked: what nobody will see must not count as shown.
+        let Rankable { item, mut ticket, order } = rankable;
+        // Not judged: what nobody will see must not count as shown.
         if item.is_expired(Instant::now()) {
             return ticket.finish(Outcome::Expired(Stage::Rank));
         }
-        let content = match (&item.ask, &found) {
-            (Ask::Order(request), _) => Ok(Content::Order((self.deps.order)(&item, request))),
-            (Ask::Cards(_), Some(found)) => self.rank(&item, found),
+        let tenant = Arc::clone(ticket.tenant());
+        let content = match (&item.ask, order) {
+            (Ask::Order(request), _) => Ok(Content::Order(tenant.order(request))),
+            (Ask::Cards(_), Some(order)) => {
+                let ranking = Arc::new(self.judge(&item, order, &tenant.plan));
+                ticket.note(|decision| decision.ranking = Some(Arc::clone(&ranking)));
+                match ranking.verdict {
+                    Verdict::Cards(_) => Ok(Content::Cards(ranking)),
+                    Verdict::Silent(reason) => Err(reason),
+                }
+            }
             (Ask::Cards(_), None) => Err(SilenceReason::NothingFound),
         };
         ticket.leave(Stage::Rank);
@@ -144,14 +138,12 @@ impl Handler<NotShown> for Ranker {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use cuecard_cxone::ranking;
-    use cuecard_engine::ranking::Ranker as Formula;
     use tokio::time::{advance, pause};
 
     use super::*;
     use crate::inbox::stage;
     use crate::messages::Failure;
-    use crate::testing::{Bench, Recorder, card, item, key, rankable, ranking_item, take, until};
+    use crate::testing::{Bench, Recorder, inject_panics, item, key, rankable, ranking_item, take, until};
 
     struct Fixture {
         bench: Bench,
@@ -161,26 +153,15 @@ mod tests {
         address: actix::Addr<Ranker>,
     }
 
-    /// Shows the article `article` unless it was shown among the last six utterances; `bad` interactions panic.
-    fn rank(item: &WorkItem, shown: &Shown) -> Ranking {
-        assert!(!item.key.interaction.as_str().starts_with("bad"), "injected");
-        let verdict = if shown.recently("article", item.utterance_number, 6) {
-            Verdict::Silent(SilenceReason::AlreadyShown)
-        } else {
-            Verdict::Cards(vec![card("article")])
-        };
-        Ranking { ranker: Formula::Cosine, order: Vec::new(), verdict }
-    }
-
+    /// Every question finds the article `article`; interactions whose name begins with `bad` panic.
     fn fixture(expected_panics: u64) -> Fixture {
         pause();
+        inject_panics("ranker", "bad");
         let bench = Bench::expecting("ranker", expected_panics);
         let (candidates, inbox) = stage(9);
         let (injector, cards) = stage(9);
         let deps = RankerDeps {
             inbox,
-            rank: Arc::new(|item, _, shown| rank(item, shown)),
-            order: Arc::new(|_, request| ranking::order(request, false)),
             injector,
             conversations: 100,
             forget_after: Duration::from_mins(15),

@@ -1,47 +1,25 @@
-//! Retriever: from a query to candidates.
+//! Retriever: from a query to candidates in order.
 //!
-//! Takes [`Extracted`], gives [`Rankable`] to the Ranker. The index is searched on the bounded search pool; other
-//! backends are asked meanwhile, and what all of them found is merged. A dead backend is left out and counted; only when
-//! none answers does the question fail.
+//! Takes [`Extracted`], gives [`Rankable`] to the Ranker. The plan's backends are asked side by side and what they found is
+//! merged; then the search pool puts it in order, so that the Ranker has only to judge. A dead backend is left out and
+//! counted; only when none answers does the question fail.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Context, StreamHandler, Supervised};
-use cuecard_engine::{BackendError, Candidates, Found, Query, SearchPool};
-use futures_util::future::{LocalBoxFuture, join};
-use tokio::sync::oneshot;
+use cuecard_engine::Candidates;
 use tracing::Instrument;
 
+use crate::failure_points::failure_point;
 use crate::inbox::{Inbox, NextStage};
-use crate::messages::{Extracted, Failure, Outcome, Rankable, Stage, WorkItem};
+use crate::messages::{Extracted, Failure, Outcome, Rankable, Stage, Ticket};
 use crate::supervision::ActorCell;
 use crate::telemetry::{BackendFailed, Metrics};
-
-/// Searches the index of the profile's engine by its plan; finds nothing where the plan does not ask it.
-pub type SearchIndex = Arc<dyn Fn(&WorkItem, Query) -> Candidates + Send + Sync>;
-
-/// What one backend beside the index found.
-pub type Answer = Result<Found, BackendError>;
-
-/// Asks the backends beside the index, each once; `None` where the profile has none.
-pub type AskOthers = Rc<dyn Fn(&WorkItem, &Query) -> Option<LocalBoxFuture<'static, Vec<Answer>>>>;
-
-/// Gives candidates of other backends the scores that the plan reads.
-pub type Complete = Rc<dyn Fn(&WorkItem, Candidates) -> LocalBoxFuture<'static, Candidates>>;
 
 /// What a Retriever works with.
 pub struct RetrieverDeps {
     /// Where queries come from.
     pub inbox: Inbox<Extracted>,
-    /// Searches the index.
-    pub search_index: SearchIndex,
-    /// Asks the other backends.
-    pub ask_others: AskOthers,
-    /// Prepares what they found for the Ranker.
-    pub complete: Complete,
-    /// Where the index is searched.
-    pub pool: SearchPool,
     /// Where candidates go.
     pub ranker: NextStage<Rankable>,
     /// Where dead backends are counted.
@@ -52,63 +30,13 @@ pub struct RetrieverDeps {
 
 /// See the module.
 pub struct Retriever {
-    deps: Rc<RetrieverDeps>,
+    deps: Arc<RetrieverDeps>,
 }
 
 impl Retriever {
     /// A Retriever; it remembers nothing.
     pub fn new(deps: RetrieverDeps) -> Self {
-        Self { deps: Rc::new(deps) }
-    }
-}
-
-impl RetrieverDeps {
-    /// Searches the index and hands on from the pool's thread.
-    fn search(&self, extracted: Extracted) {
-        let (in_flight, search_index, ranker) =
-            (self.cell.in_flight(), Arc::clone(&self.search_index), self.ranker.clone());
-        self.pool.spawn(move || {
-            let Extracted { item, mut ticket, query } = extracted;
-            let found = ticket.span().in_scope(|| search_index(&item, query));
-            ticket.leave(Stage::Retrieve);
-            ranker.hand_on(Rankable { item, ticket, found: Some(found) }, Stage::Retrieve);
-            drop(in_flight);
-        });
-    }
-
-    /// The search of the index alone; nothing when it panicked.
-    async fn search_beside(&self, item: &WorkItem, query: Query) -> Option<Candidates> {
-        let (sender, found) = oneshot::channel();
-        let (in_flight, search_index, item) = (self.cell.in_flight(), Arc::clone(&self.search_index), item.clone());
-        self.pool.spawn(move || {
-            // Whoever waited may have been shut down.
-            let _ = sender.send(search_index(&item, query));
-            drop(in_flight);
-        });
-        found.await.ok()
-    }
-
-    /// Searches the index while the others are asked, and hands on what all of them found.
-    async fn search_all(self: Rc<Self>, extracted: Extracted, others: LocalBoxFuture<'static, Vec<Answer>>) {
-        let Extracted { item, mut ticket, query } = extracted;
-        let (found, answers) = join(self.search_beside(&item, query), others).await;
-        let Some(mut found) = found else { return ticket.finish(Outcome::Failed(Failure::Panicked)) };
-        let (mut dead, asked) = (Vec::new(), answers.len());
-        for answer in answers {
-            match answer {
-                Ok(more) => found.add(more),
-                Err(error) => {
-                    BackendFailed { profile: &item.key.profile, error: &error }.emit(&self.metrics);
-                    dead.push(error.to_string());
-                }
-            }
-        }
-        if dead.len() == asked && found.generation.is_none() {
-            return ticket.finish(Outcome::Failed(Failure::NoBackend { reason: dead.join("; ") }));
-        }
-        let found = (self.complete)(&item, found).await;
-        ticket.leave(Stage::Retrieve);
-        self.ranker.hand_on(Rankable { item, ticket, found: Some(found) }, Stage::Retrieve);
+        Self { deps: Arc::new(deps) }
     }
 }
 
@@ -124,152 +52,222 @@ impl Supervised for Retriever {}
 
 impl StreamHandler<Extracted> for Retriever {
     fn handle(&mut self, extracted: Extracted, _context: &mut Self::Context) {
-        let deps = &self.deps;
-        let Some(others) = (deps.ask_others)(&extracted.item, &extracted.query) else { return deps.search(extracted) };
-        let (in_flight, span) = (deps.cell.in_flight(), extracted.ticket.span().clone());
-        let work = Rc::clone(deps).search_all(extracted, others);
+        failure_point("retriever", extracted.item.key.interaction.as_str());
+        let (deps, in_flight) = (Arc::clone(&self.deps), self.deps.cell.in_flight());
+        let span = extracted.ticket.span().clone();
         let work = async move {
-            work.await;
+            deps.retrieve(extracted).await;
             drop(in_flight);
         };
-        actix_rt::spawn(work.instrument(span));
+        tokio::spawn(work.instrument(span));
     }
+}
+
+impl RetrieverDeps {
+    async fn retrieve(&self, extracted: Extracted) {
+        let Extracted { item, mut ticket, query } = extracted;
+        let tenant = Arc::clone(ticket.tenant());
+        let found = tenant.engine.retrieve(query, &tenant.plan, item.deadline).await;
+        self.note_found(&mut ticket, &found);
+        if found.num_answers == 0 && !found.failures.is_empty() {
+            return ticket.finish(Outcome::Failed(no_backend(&found)));
+        }
+        ticket.leave(Stage::Retrieve);
+        match tenant.engine.order(found, &tenant.plan).await {
+            Ok(order) => {
+                self.ranker.hand_on(Rankable { item, ticket, order: Some(order) }, Stage::Retrieve);
+            }
+            Err(_) => ticket.finish(Outcome::Failed(Failure::Panicked)),
+        }
+    }
+
+    fn note_found(&self, ticket: &mut Ticket, found: &Candidates) {
+        for error in &found.failures {
+            BackendFailed { profile: ticket.tenant().name(), error }.emit(&self.metrics);
+        }
+        ticket.note(|decision| {
+            decision.note_failures(&found.failures);
+            decision.query = Some(Arc::clone(&found.query));
+        });
+    }
+}
+
+/// Why none answered: where one had merely too much to do, the same question may well be answered in a moment.
+fn no_backend(found: &Candidates) -> Failure {
+    let reasons: Vec<_> = found.failures.iter().map(ToString::to_string).collect();
+    let is_overload = found.failures.iter().any(|error| error.is_overload);
+    Failure::NoBackend { reason: reasons.join("; "), is_overload }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::{Mutex, mpsc};
+    use std::time::Duration;
 
-    use cuecard_engine::Backend;
-    use futures_util::FutureExt;
-    use futures_util::future::ready;
+    use async_trait::async_trait;
+    use cuecard_engine::{Backend, BackendError, BackendName, Found, Plan, Query};
+    use tokio::time::Instant;
 
     use super::*;
-    use crate::inbox::stage;
-    use crate::testing::{Bench, Recorder, candidates, extracted, found_by, item, take, until};
+    use crate::inbox::{NextStage, stage};
+    use crate::messages::WorkItem;
+    use crate::testing::{
+        Bench, Gates, Recorder, TenantParts, candidate, extracted, inject_panics, item, plan, take, until,
+    };
+
+    /// Answers by the words of the question: `dead` can't be reached, `busy` has too much to do, `slow` waits for the
+    /// gate, `worse` panics.
+    struct Scripted {
+        name: BackendName,
+        gates: Arc<Gates>,
+    }
+
+    #[async_trait]
+    impl Backend for Scripted {
+        fn name(&self) -> BackendName {
+            self.name
+        }
+
+        async fn find(&self, query: &Arc<Query>, _: &Arc<Plan>, _: Instant) -> Result<Found, BackendError> {
+            let words = query.text.verbatim();
+            assert_ne!(words, "worse", "injected");
+            if words == "slow" {
+                self.gates.pass("slow").await;
+            }
+            let failed = |reason| Err(BackendError::failed(self.name, reason));
+            let is_meant = |what: &str| words.split(' ').any(|word| word == format!("{what}-{}", self.name.name()));
+            if is_meant("dead") {
+                return failed("connection refused");
+            }
+            if is_meant("busy") {
+                return failed("too much to do").map_err(|error| BackendError { is_overload: true, ..error });
+            }
+            Ok(Found::of([candidate(self.name.name(), self.name)]))
+        }
+    }
 
     struct Fixture {
         bench: Bench,
+        recorder: Arc<Recorder>,
+        gates: Arc<Gates>,
         queries: NextStage<Extracted>,
         found: Inbox<Rankable>,
-        /// Lets a search of `slow` go on.
-        go_on: mpsc::Sender<()>,
         address: actix::Addr<Retriever>,
     }
 
-    fn answer(backend: Backend, works: bool) -> Answer {
-        let dead = || BackendError { backend, reason: "connection refused".to_owned() };
-        if works { Ok(vec![found_by(backend)].into()) } else { Err(dead()) }
+    fn fixture(expected_panics: u64) -> Fixture {
+        inject_panics("retriever", "bad");
+        let (bench, gates) = (Bench::expecting("retriever", expected_panics), Gates::new());
+        let names = [BackendName::Search, BackendName::Graph];
+        let backend = |name| Arc::new(Scripted { name, gates: Arc::clone(&gates) }) as Arc<dyn Backend>;
+        let tenant =
+            TenantParts { backends: names.map(backend).to_vec(), plan: plan(&names), ..TenantParts::new("acme") };
+        let recorder = Recorder::of([tenant.build()].into_iter().collect());
+        let ((queries, inbox), (ranker, found)) = (stage(9), stage(9));
+        let (metrics, cell) = (bench.metrics.clone(), Arc::clone(&bench.cell));
+        let address = bench.supervise(Retriever::new(RetrieverDeps { inbox, ranker, metrics, cell }));
+        Fixture { bench, recorder, gates, queries, found, address }
     }
 
-    /// `asks-search-graph` asks two that answer, `asks-dead-graph` one that does not.
-    fn others(interaction: &str) -> Option<LocalBoxFuture<'static, Vec<Answer>>> {
-        let asked = interaction.strip_prefix("asks-")?;
-        let search = answer(Backend::Search, asked.starts_with("search"));
-        let graph = answer(Backend::Graph, asked.ends_with("graph"));
-        Some(ready(vec![search, graph]).boxed_local())
-    }
-
-    fn fixture(expected_panics: u64, threads: usize) -> Fixture {
-        let bench = Bench::expecting("retriever", expected_panics);
-        let (queries, inbox) = stage(9);
-        let (ranker, found) = stage(9);
-        let (go_on, gate) = mpsc::channel();
-        let gate = Mutex::new(gate);
-        let search_index: SearchIndex = Arc::new(move |item, query| {
-            match item.key.interaction.as_str() {
-                "bad" => panic!("injected"),
-                "slow" => gate.lock().unwrap().recv().unwrap(),
-                no_index if no_index.ends_with("none") => {
-                    return Candidates { generation: None, query, ..candidates() };
-                }
-                _ => {}
-            }
-            Candidates { query, ..candidates() }
-        });
-        let deps = RetrieverDeps {
-            inbox,
-            search_index,
-            ask_others: Rc::new(|item, _| others(item.key.interaction.as_str())),
-            complete: Rc::new(|_, found| ready(found).boxed_local()),
-            pool: SearchPool::new(threads).unwrap(),
-            ranker,
-            metrics: bench.metrics.clone(),
-            cell: Arc::clone(&bench.cell),
-        };
-        let address = bench.supervise(Retriever::new(deps));
-        Fixture { bench, queries, found, go_on, address }
-    }
-
-    /// A search that panics is no panic of the actor, which goes on without a restart; it shows in its cell.
-    #[actix::test]
-    async fn a_panic_costs_the_search_in_hand_and_no_other() {
-        let Fixture { bench, queries, found, go_on, address } = fixture(1, 2);
-        let recorder = Recorder::new();
-        queries.hand_on(extracted(&item("acme", "slow", 1), &recorder), Stage::Extract);
-        until("one is being searched", || bench.cell.report().in_flight == 1).await;
-        let bad = item("acme", "bad", 1);
-        queries.hand_on(extracted(&bad, &recorder), Stage::Extract);
-        for interaction in ["one", "two"] {
-            queries.hand_on(extracted(&item("acme", interaction, 1), &recorder), Stage::Extract);
+    impl Fixture {
+        fn ask(&self, interaction: &str, words: &str) -> WorkItem {
+            let item = item("acme", interaction, 1);
+            let query = Query { text: words.into(), ..Query::default() };
+            self.queries.hand_on(Extracted { query, ..extracted(&item, &self.recorder) }, Stage::Extract);
+            item
         }
-        let mut done = take(&found, 2).await;
-        go_on.send(()).unwrap();
-        done.extend(take(&found, 1).await);
+    }
+
+    fn ids(rankable: &Rankable) -> Vec<&str> {
+        let ranked = &rankable.order.as_ref().unwrap().ranked;
+        ranked.iter().map(|ranked| ranked.article().id.as_str()).collect()
+    }
+
+    /// One panics the actor, one its own task; two queue behind them and another is being answered.
+    #[actix::test]
+    async fn a_panic_costs_the_question_in_hand_and_no_other() {
+        let fixture = fixture(2);
+        fixture.ask("slow", "slow");
+        until("one is being answered", || fixture.bench.cell.report().in_flight == 1).await;
+        let lost = [fixture.ask("bad", "bad"), fixture.ask("worse", "worse")];
+        for interaction in ["one", "two"] {
+            fixture.ask(interaction, "");
+        }
+        let mut done = take(&fixture.found, 2).await;
+        fixture.gates.open("slow");
+        fixture.gates.open("slow");
+        done.extend(take(&fixture.found, 1).await);
         let interactions: Vec<_> = done.iter().map(|found| found.item.key.interaction.as_str()).collect();
         assert_eq!(interactions, ["one", "two", "slow"]);
-        assert_eq!(recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
-        assert_eq!(recorder.labels(), ["failed"]);
-        until("nothing is left", || bench.cell.report().in_flight == 0).await;
-        assert_eq!((bench.cell.panics(), bench.cell.restarts()), (1, 0));
-        assert!(address.connected());
+        for item in &lost {
+            until("it ends", || fixture.recorder.outcome_of(item).is_some()).await;
+            assert_eq!(fixture.recorder.outcome_of(item), Some(Outcome::Failed(Failure::Panicked)));
+        }
+        until("nothing is left", || fixture.bench.cell.report().in_flight == 0).await;
+        assert_eq!((fixture.bench.cell.panics(), fixture.bench.cell.restarts()), (2, 1));
+        assert!(fixture.address.connected());
     }
 
     #[actix::test]
     async fn closing_the_way_in_ends_the_actor_after_what_is_there() {
-        let Fixture { bench, queries, found, .. } = fixture(0, 1);
-        let recorder = Recorder::new();
-        queries.hand_on(extracted(&item("acme", "one", 1), &recorder), Stage::Extract);
-        queries.close();
-        let late = item("acme", "two", 1);
-        queries.hand_on(extracted(&late, &recorder), Stage::Extract);
-        assert_eq!(recorder.outcome_of(&late), Some(Outcome::Failed(Failure::Stopping)));
-        assert_eq!(take(&found, 1).await[0].item.key.interaction.as_str(), "one");
-        until("it has stopped", || bench.cell.state() == crate::supervision::ActorState::Stopped).await;
+        let fixture = fixture(0);
+        fixture.ask("one", "");
+        fixture.queries.close();
+        let late = fixture.ask("two", "");
+        assert_eq!(fixture.recorder.outcome_of(&late), Some(Outcome::Failed(Failure::Stopping)));
+        assert_eq!(take(&fixture.found, 1).await[0].item.key.interaction.as_str(), "one");
+        until("it has stopped", || fixture.bench.cell.state() == crate::supervision::ActorState::Stopped).await;
     }
 
     #[actix::test]
-    async fn what_the_others_found_is_merged_and_the_dead_are_left_out_and_counted() {
-        let Fixture { bench, queries, found, .. } = fixture(0, 1);
-        let recorder = Recorder::new();
-        // (interaction, articles of the others)
-        for (interaction, expected) in [
-            ("asks-search-graph", vec!["search", "graph"]),
-            ("asks-dead-graph", vec!["graph"]),
-            ("asks-search-dead", vec!["search"]),
-            ("asks-dead-dead", vec![]),
-        ] {
-            queries.hand_on(extracted(&item("acme", interaction, 1), &recorder), Stage::Extract);
-            let rankable = take(&found, 1).await.remove(0);
-            let candidates = rankable.found.unwrap().candidates;
-            let ids: Vec<_> = candidates.iter().map(|candidate| candidate.article.id.as_str()).collect();
-            assert_eq!(ids, expected, "{interaction}");
+    async fn what_the_backends_found_is_merged_and_the_dead_are_left_out_counted_and_noted() {
+        let fixture = fixture(0);
+        // (words, articles)
+        for (words, expected) in
+            [("", vec!["graph", "search"]), ("dead-search", vec!["graph"]), ("dead-graph", vec!["search"])]
+        {
+            let item = fixture.ask("a", words);
+            let rankable = take(&fixture.found, 1).await.remove(0);
+            let mut found = ids(&rankable);
+            found.sort_unstable();
+            assert_eq!(found, expected, "{words}");
             rankable.ticket.finish(Outcome::Replaced);
+            let decision =
+                fixture.recorder.decisions().into_iter().find(|decision| decision.id == item.decision).unwrap();
+            assert_eq!(decision.failures.len(), 2 - expected.len());
+            assert_eq!(decision.query.unwrap().text.verbatim(), words);
         }
         let dead = |backend: &str| format!(r#"cuecard_backend_failures_total{{backend="{backend}",profile="acme"}}"#);
-        assert_eq!((bench.metric(&dead("search")), bench.metric(&dead("graph"))), (2, 2));
+        assert_eq!((fixture.bench.metric(&dead("search")), fixture.bench.metric(&dead("graph"))), (1, 1));
     }
 
     #[actix::test]
-    async fn without_any_answer_the_question_fails_and_says_why() {
-        let Fixture { bench: _bench, queries, .. } = fixture(0, 1);
-        let recorder = Recorder::new();
-        let lost = item("acme", "asks-none", 1);
-        queries.hand_on(extracted(&lost, &recorder), Stage::Extract);
-        until("it ends", || recorder.outcome_of(&lost).is_some()).await;
-        let reason = "search: connection refused; graph: connection refused".to_owned();
-        assert_eq!(recorder.outcome_of(&lost), Some(Outcome::Failed(Failure::NoBackend { reason })));
+    async fn without_any_answer_the_question_fails_and_says_whether_to_come_back() {
+        let fixture = fixture(0);
+        let refused = |backend| format!("{backend}: connection refused");
+        // (words, reason, whether only this service has too much to do)
+        for (words, reason, is_overload) in [
+            ("dead-search dead-graph", format!("{}; {}", refused("search"), refused("graph")), false),
+            ("busy-search dead-graph", format!("search: too much to do; {}", refused("graph")), true),
+        ] {
+            let lost = fixture.ask("a", words);
+            until("it ends", || fixture.recorder.outcome_of(&lost).is_some()).await;
+            let expected = Outcome::Failed(Failure::NoBackend { reason, is_overload });
+            assert_eq!(fixture.recorder.outcome_of(&lost), Some(expected));
+        }
+    }
+
+    #[actix::test]
+    async fn a_backend_that_hangs_is_left_out_at_the_deadline() {
+        let fixture = fixture(0);
+        tokio::time::pause();
+        let late = fixture.ask("slow", "slow");
+        until("it ends", || fixture.recorder.outcome_of(&late).is_some()).await;
+        let Some(Outcome::Failed(Failure::NoBackend { reason, .. })) = fixture.recorder.outcome_of(&late) else {
+            panic!("{:?}", fixture.recorder.outcomes());
+        };
+        assert!(reason.contains("no answer before the question's deadline"), "{reason}");
+        assert!(late.heard.elapsed() >= Duration::from_secs(4));
     }
 }

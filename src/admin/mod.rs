@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use actix::Recipient;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
-use cuecard_actors::health::ProfileHealth;
+use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::supervision::ActorState;
+use cuecard_actors::supervision::{ActorCell, ActorState};
 use cuecard_actors::telemetry::{Metrics, ProfileState};
+use cuecard_actors::tenant::Tenants;
 
 /// A handler that runs longer than this blocks its thread; the container runtime should then start over.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -24,7 +25,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 pub struct AdminState {
     started: Instant,
     metrics: Metrics,
-    profiles: OnceLock<Vec<Arc<ProfileHealth>>>,
+    tenants: OnceLock<Tenants>,
+    recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     stopping: AtomicBool,
 }
@@ -40,15 +42,28 @@ pub struct AdminError {
 impl AdminState {
     /// The state of a service that is still loading.
     pub fn new(metrics: Metrics) -> Arc<Self> {
-        let (profiles, refreshers) = (OnceLock::new(), OnceLock::new());
-        Arc::new(Self { started: Instant::now(), metrics, profiles, refreshers, stopping: AtomicBool::new(false) })
+        Arc::new(Self {
+            started: Instant::now(),
+            metrics,
+            tenants: OnceLock::new(),
+            recent: OnceLock::new(),
+            refreshers: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+        })
     }
 
-    /// Says that the engine is loaded, whose health to show, and whom to ask for a poll of a profile's articles.
-    pub fn loaded(&self, profiles: Vec<Arc<ProfileHealth>>, refreshers: HashMap<ProfileName, Recipient<Refresh>>) {
+    /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, and where the
+    /// newest decisions are.
+    pub fn loaded(
+        &self,
+        tenants: Tenants,
+        refreshers: HashMap<ProfileName, Recipient<Refresh>>,
+        recent: RecentDecisions,
+    ) {
         // Loading happens once.
-        let _ = self.profiles.set(profiles);
+        let _ = self.tenants.set(tenants);
         let _ = self.refreshers.set(refreshers);
+        let _ = self.recent.set(recent);
     }
 
     /// Asks for a poll of a profile's articles; `false` where it does not poll any.
@@ -67,19 +82,15 @@ impl AdminState {
 
     /// Whether at least one profile can work and no actor gave up, and what each can do.
     fn readiness(&self) -> (bool, Vec<(String, ProfileState, String)>) {
-        let profiles: Vec<_> = self
-            .profiles
-            .get()
-            .into_iter()
-            .flatten()
-            .map(|health| {
-                let (state, reason) = health.state();
-                (health.profile().to_string(), state, reason)
+        let tenants = self.tenants.get().into_iter().flat_map(Tenants::iter);
+        let profiles: Vec<_> = tenants
+            .map(|tenant| {
+                let (state, reason) = tenant.health.state();
+                (tenant.name().to_string(), state, reason)
             })
             .collect();
-        let can_work = profiles.iter().any(|(_, state, _)| *state != ProfileState::Waiting);
-        let gave_up = self.metrics.cells().iter().any(|cell| cell.state() == ActorState::Failed);
-        (can_work && !gave_up && !self.stopping.load(Relaxed), profiles)
+        let states = profiles.iter().map(|(_, state, _)| *state);
+        (can_work(states, self.metrics.cells()) && !self.stopping.load(Relaxed), profiles)
     }
 
     /// Actors that failed or block their thread.
@@ -91,6 +102,12 @@ impl AdminState {
         };
         reports.filter(is_dead).map(|report| report.name).collect()
     }
+}
+
+/// Whether one of the profiles can do anything, and every actor is at work or may be again.
+fn can_work(mut profiles: impl Iterator<Item = ProfileState>, cells: &[Arc<ActorCell>]) -> bool {
+    let gave_up = cells.iter().any(|cell| cell.state() == ActorState::Failed);
+    !gave_up && profiles.any(|state| state != ProfileState::Waiting)
 }
 
 /// A running admin server.
@@ -124,7 +141,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use actix::{Actor, Context, Supervised};
-    use cuecard_actors::supervision::{ActorCell, RestartPolicy, escalations, supervise};
+    use cuecard_actors::supervision::{RestartPolicy, escalations, supervise};
 
     use super::*;
 
@@ -147,17 +164,14 @@ mod tests {
     fn a_service_with_an_actor_that_can_not_start_is_not_ready() {
         for is_broken in [false, true] {
             let is_ready = actix_rt::System::new().block_on(async {
-                let (name, cell) = (ProfileName::new("acme"), ActorCell::new("buffer"));
-                let metrics = Metrics::new(std::slice::from_ref(&name), vec![Arc::clone(&cell)]).unwrap();
-                let state = AdminState::new(metrics.clone());
-                state.loaded(vec![ProfileHealth::new(name, &[], metrics)], HashMap::new());
+                let cell = ActorCell::new("buffer");
                 let (escalation, _escalations) = escalations();
                 let _actor =
                     supervise(Arc::clone(&cell), RestartPolicy::default(), escalation, |_| Stage { is_broken });
                 while cell.state() == ActorState::Starting {
                     tokio::task::yield_now().await;
                 }
-                state.readiness().0
+                can_work([ProfileState::Ready].into_iter(), &[cell])
             });
             assert_eq!(is_ready, !is_broken);
         }

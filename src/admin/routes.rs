@@ -1,6 +1,10 @@
 //! The routes of the admin port. Errors are `{"detail": "…"}`.
 
+use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, get, post, web};
+use cuecard_actors::decisions::DecisionFilter;
+use cuecard_actors::messages::Outcome;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -13,6 +17,8 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .service(actors)
         .service(actor)
         .service(refresh)
+        .service(deliveries)
+        .service(explain)
         .default_service(web::to(async || not_found("there is no such page")));
 }
 
@@ -51,7 +57,7 @@ async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
             line
         })
         .collect();
-    let status = match (is_ready, state.profiles.get()) {
+    let status = match (is_ready, state.tenants.get()) {
         (true, _) => "ready",
         (false, None) => "loading",
         (false, Some(_)) => "not ready",
@@ -82,6 +88,65 @@ async fn refresh(state: web::Data<AdminState>, name: web::Path<String>) -> HttpR
     } else {
         not_found(&format!("no profile called `{name}` polls its articles; /readyz lists the profiles"))
     }
+}
+
+/// Decisions that are shown at most, and if nobody says how many.
+const MAX_DECISIONS: usize = 1000;
+const SHOWN_DECISIONS: usize = 50;
+
+/// What `/deliveries` is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeliveriesQuery {
+    outcome: Option<String>,
+    profile: Option<String>,
+    limit: Option<usize>,
+}
+
+/// The newest decisions, newest first: what was pushed, what was not, and why.
+#[get("/deliveries")]
+async fn deliveries(
+    state: web::Data<AdminState>,
+    asked: Result<web::Query<DeliveriesQuery>, actix_web::Error>,
+) -> HttpResponse {
+    let DeliveriesQuery { outcome, profile, limit } = match asked {
+        Ok(asked) => asked.into_inner(),
+        Err(error) => return unprocessable(&error.to_string()),
+    };
+    if let Some(outcome) = outcome.as_ref().filter(|outcome| !Outcome::LABELS.contains(&outcome.as_str())) {
+        let known = Outcome::LABELS.join(", ");
+        return unprocessable(&format!("no outcome is called `{outcome}`; there are {known}"));
+    }
+    let Some(recent) = state.recent.get() else { return loading() };
+    let limit = limit.unwrap_or(SHOWN_DECISIONS).min(MAX_DECISIONS);
+    let decisions = recent.newest(&DecisionFilter { outcome, profile }, limit);
+    json_text(format!(r#"{{"deliveries":[{}]}}"#, decisions.join(",")))
+}
+
+/// One decision with everything that is known of it.
+#[get("/explain/{decision}")]
+async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> HttpResponse {
+    let Some(recent) = state.recent.get() else { return loading() };
+    let Ok(id) = decision.parse() else {
+        return unprocessable(
+            "a decision's id looks like 0196a3f2-7d1c-7000-8000-000000000000; /deliveries lists them",
+        );
+    };
+    let gone = || not_found("this decision is not among the newest; /deliveries lists those that are");
+    recent.find(id).map_or_else(gone, json_text)
+}
+
+fn json_text(json: String) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(json)
+}
+
+fn loading() -> HttpResponse {
+    HttpResponse::ServiceUnavailable()
+        .json(json!({ "detail": "the service is still loading; /readyz says when it is not" }))
+}
+
+fn unprocessable(detail: &str) -> HttpResponse {
+    HttpResponse::UnprocessableEntity().json(json!({ "detail": detail }))
 }
 
 fn not_found(detail: &str) -> HttpResponse {

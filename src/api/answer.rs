@@ -60,19 +60,42 @@ fn failed(failure: Failure, wording: Wording) -> Problem {
     let broken = |detail: &str| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail);
     match failure {
         Failure::CxoneFailed(refusal) => refused(&refusal, wording),
-        Failure::Unreachable | Failure::Stopping => Problem::busy(failure.to_string(), COME_BACK),
+        Failure::Unreachable | Failure::Stopping | Failure::NoBackend { is_overload: true, .. } => {
+            Problem::busy(failure.to_string(), COME_BACK)
+        }
         Failure::TimedOut => Problem::new(StatusCode::GATEWAY_TIMEOUT, failure.to_string()),
-        Failure::NoBackend { .. } => broken(&failure.to_string()),
-        Failure::Panicked | Failure::InboxFull | Failure::Unwritable { .. } => {
+        Failure::NoBackend { is_overload: false, .. } => broken(&failure.to_string()),
+        Failure::UnknownProfile { .. } | Failure::Panicked | Failure::InboxFull | Failure::Unwritable { .. } => {
             broken("the service failed on this question; its log says why")
         }
     }
 }
 
-/// CXone's status with CXone's own text.
+/// CXone's status with CXone's own text. A status that carries no text would leave the caller's connection out of step.
 pub(super) fn as_it_came(status: u16, refusal: &Refusal) -> Problem {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let carries_text = !matches!(status, 0..=199 | 204 | 205 | 304);
+    let status = StatusCode::from_u16(status).ok().filter(|_| carries_text).unwrap_or(StatusCode::BAD_GATEWAY);
     let text = String::from_utf8_lossy(&refusal.answer);
     let detail = if text.trim().is_empty() { refusal.reason.clone() } else { text.into_owned() };
     Problem::new(status, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_carries_no_text_becomes_a_bad_gateway() {
+        let told = |status, answer: &'static str| {
+            let (cause, reason) = (RefusalCause::Status(status), "why".to_owned());
+            let problem = as_it_came(status, &Refusal { cause, reason, answer: answer.into(), retry_after: None });
+            (problem.status.as_u16(), problem.detail)
+        };
+        for status in [100, 101, 103, 204, 205, 304, 0, 1000] {
+            assert_eq!(told(status, ""), (502, "why".to_owned()), "{status}");
+        }
+        for status in [302, 400, 418, 503, 999] {
+            assert_eq!(told(status, "busy"), (status, "busy".to_owned()));
+        }
+    }
 }

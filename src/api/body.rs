@@ -1,12 +1,15 @@
-//! Reads a JSON body. Every complaint says which field is wrong.
+//! Reads a JSON body, repaired where it has to be. Every complaint says which field is wrong.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpRequest};
 use cuecard_actors::cxone::InteractionId;
+use cuecard_actors::telemetry::{JsonRepaired, JsonSource};
+use cuecard_text::json::{self, Parsed};
 use serde::de::DeserializeOwned;
 
+use super::Api;
 use super::problem::Problem;
 
 /// The body as the workers read it: too long a one is an error.
@@ -19,15 +22,13 @@ pub(super) fn read<T: DeserializeOwned>(request: &HttpRequest, body: Body) -> Re
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
         _ => Problem::new(StatusCode::BAD_REQUEST, format!("the body can't be read: {error}")),
     })?;
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let (path, cause) = (error.path().to_string(), error.inner());
-        if cause.is_syntax() || cause.is_eof() {
-            return Problem::unprocessable(format!("the body is not valid JSON: {cause}"));
-        }
-        Problem::unprocessable(if path == "." { cause.to_string() } else { format!("{path}: {cause}") })
+    let Parsed { value, repairs } = json::parse(&bytes).map_err(|error| {
+        let kind = if error.is_syntax() { "the body is not valid JSON: " } else { "" };
+        Problem::unprocessable(format!("{kind}{error}"))
     })?;
-    reader.end().map_err(|error| Problem::unprocessable(format!("the body is not valid JSON: {error}")))?;
+    if let Some(api) = request.app_data::<Data<Api>>() {
+        JsonRepaired { source: JsonSource::Request, repairs }.emit(&api.metrics);
+    }
     Ok(value)
 }
 

@@ -11,19 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::telemetry::{CallbackEnded, Metrics};
+use cuecard_actors::telemetry::{CallbackEnded, CallbackResult, Metrics};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use serde_json::Value;
 use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::background::Background;
-use crate::settings::CallbackRules;
+use cuecard_actors::tenant::CallbackRules;
 
 /// The contract's own.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Callbacks under way at once, each with a socket; a host that hangs takes no more than these.
+const AT_ONCE: usize = 64;
+/// Results that wait for one of these to end. What comes beyond would be sent too late to be of use.
+const WAITING: usize = 256;
 
 /// No callbacks can be sent.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,10 @@ pub struct Callbacks {
     /// One that calls public addresses only, and one that calls any.
     public: reqwest::Client,
     any: reqwest::Client,
+    /// One for each that is under way or waits.
+    places: Arc<Semaphore>,
+    /// One for each that is under way.
+    sending: Arc<Semaphore>,
     metrics: Metrics,
     background: Background,
 }
@@ -57,7 +66,9 @@ impl Callbacks {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = || reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy();
         let public = client().dns_resolver(Arc::new(PublicOnly)).build()?;
-        Ok(Self { public, any: client().build()?, metrics, background })
+        let (places, sending) = (Semaphore::new(AT_ONCE + WAITING), Semaphore::new(AT_ONCE));
+        let (places, sending) = (Arc::new(places), Arc::new(sending));
+        Ok(Self { public, any: client().build()?, places, sending, metrics, background })
     }
 
     /// Where the result goes; `None` where nobody wants it. The caller's URL comes before that of the settings.
@@ -75,21 +86,31 @@ impl Callbacks {
         Ok(Some(url))
     }
 
-    /// Sends in the background.
+    /// Sends in the background; a result for which there is no place is dropped, and counted.
     pub(super) fn send(&self, profile: &ProfileName, allow_private: bool, url: Url, body: &Value) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return CallbackEnded { profile, result: CallbackResult::Dropped }.emit(&self.metrics);
+        };
         let client = if allow_private { &self.any } else { &self.public };
         let host = url.host_str().unwrap_or_default().to_owned();
         let blocked = if allow_private { None } else { literal(&url).filter(|address| !is_public(*address)) };
         let sending = client.post(url).json(body).send();
         let (profile, metrics, background) = (profile.clone(), self.metrics.clone(), self.background.clone());
+        let turn = Arc::clone(&self.sending);
         self.background.spawn(async move {
             let outcome = if let Some(address) = blocked {
                 Err(NotAllowed::Private(address).to_string())
             } else {
-                let answer = background.within_grace(sending).await;
-                answer.map_or_else(|| Err(format!("the service stopped before {host} answered")), |it| taken(it, &host))
+                let answer = background.within_grace(async {
+                    let _turn = turn.acquire().await;
+                    sending.await
+                });
+                let stopped = || Err(format!("the service stopped before {host} answered"));
+                answer.await.map_or_else(stopped, |answer| taken(answer, &host))
             };
-            CallbackEnded { profile: &profile, error: outcome.err().as_deref() }.emit(&metrics);
+            let result = outcome.as_ref().map_or_else(|error| CallbackResult::Failed(error), |()| CallbackResult::Sent);
+            CallbackEnded { profile: &profile, result }.emit(&metrics);
+            drop(place);
         });
     }
 }

@@ -1,10 +1,13 @@
 //! Contract 002: an agent asks, and what the knowledge graph relates to the question goes to the agent's desktop.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use cuecard_actors::cxone::Contract;
 use cuecard_actors::engine::conversation::Utterance;
 use cuecard_actors::messages::{Ask, Failure, Outcome, Refusal};
+use cuecard_actors::text::Spoken;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,20 +19,21 @@ use super::problem::Problem;
 #[derive(Deserialize)]
 struct GraphQuery {
     interaction_id: String,
-    query: String,
+    query: Spoken,
     agent_id: String,
 }
 
 /// `POST /agent-assist/query`
 pub(super) async fn query(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let profile = api.profiles.of(&request, Contract::Graph)?;
+    let tenant = api.tenant(&request, Contract::Graph)?;
     let asked: GraphQuery = body::read(&request, body)?;
-    body::filled(&asked.query, "query cannot be empty")?;
+    body::filled(asked.query.verbatim(), "query cannot be empty")?;
     body::filled(&asked.interaction_id, "interaction_id cannot be empty")?;
     let interaction = body::interaction("interaction_id", &asked.interaction_id)?;
-    let item = profile.item(interaction, Some(asked.agent_id), Ask::Cards(Utterance::question(asked.query)));
+    let item =
+        tenant.question(interaction, Some(asked.agent_id), Ask::Cards(Arc::new(Utterance::question(asked.query))));
     let outcome = api.outcome(item).await;
-    if let Some(Outcome::Failed(Failure::NoBackend { .. })) = &outcome {
+    if let Some(Outcome::Failed(Failure::NoBackend { is_overload: false, .. })) = &outcome {
         return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Knowledge graph traversal failed"));
     }
     Ok(HttpResponse::Ok().json(match delivered(outcome, wording)? {

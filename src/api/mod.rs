@@ -16,30 +16,33 @@ mod rag;
 mod ranking;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpServer, web};
 use cuecard_actors::admission::Admission;
+use cuecard_actors::cxone::Contract;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::tenant::{Profile, Tenant, Tenants};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use background::Background;
 pub use callback::{CallbackError, Callbacks};
-use profiles::ApiProfiles;
+use problem::Problem;
 
-use crate::settings::{ApiSettings, Profile};
+use crate::settings::ApiSettings;
 
 /// Connections that wait to be accepted, at most: what actix takes by default.
 const BACKLOG: u32 = 2048;
 
 /// What the handlers work with. Shared by all workers.
 pub struct Api {
-    profiles: ApiProfiles,
+    tenants: Tenants,
     admission: Admission,
     ledger: Ledger,
     callbacks: Callbacks,
@@ -114,17 +117,17 @@ impl RunningApi {
 }
 
 impl Api {
-    /// An API for these profiles; must be called inside a multi-thread tokio runtime.
+    /// An API for these tenants; must be called inside a multi-thread tokio runtime.
     pub fn new(
         settings: &ApiSettings,
-        profiles: &[Profile],
+        tenants: Tenants,
         admission: Admission,
         ledger: Ledger,
         metrics: Metrics,
     ) -> Result<Self, ApiError> {
         let background = Background::new();
         Ok(Self {
-            profiles: ApiProfiles::new(profiles),
+            tenants,
             admission,
             ledger,
             callbacks: Callbacks::new(metrics.clone(), background.clone())?,
@@ -132,6 +135,11 @@ impl Api {
             access: access::Access::new(settings.accepted_keys()),
             background,
         })
+    }
+
+    /// The tenant that a request is for.
+    fn tenant(&self, request: &HttpRequest, contract: Contract) -> Result<&Arc<Tenant>, Problem> {
+        profiles::tenant(&self.tenants, request, contract)
     }
 
     /// Whether any of the profiles is asked over HTTP.

@@ -1,10 +1,13 @@
 //! Contract 000: an agent asks, and what the knowledge says goes to the agent's desktop.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use cuecard_actors::cxone::Contract;
 use cuecard_actors::engine::conversation::Utterance;
 use cuecard_actors::messages::{Ask, Refusal};
+use cuecard_actors::text::Spoken;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,18 +20,22 @@ use super::problem::Problem;
 struct AgentQuery {
     conversation_id: String,
     agent_id: String,
-    query_text: String,
+    query_text: Spoken,
 }
 
 /// `POST /assist/push`
 pub(super) async fn push(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let profile = api.profiles.of(&request, Contract::Rag)?;
+    let tenant = api.tenant(&request, Contract::Rag)?;
     let query: AgentQuery = body::read(&request, body)?;
-    body::filled(&query.query_text, "Query text cannot be empty")?;
+    body::filled(query.query_text.verbatim(), "Query text cannot be empty")?;
     body::filled(&query.conversation_id, "conversation_id cannot be empty")?;
     body::filled(&query.agent_id, "agent_id cannot be empty")?;
     let conversation = body::interaction("conversation_id", &query.conversation_id)?;
-    let item = profile.item(conversation, Some(query.agent_id), Ask::Cards(Utterance::question(query.query_text)));
+    let item = tenant.question(
+        conversation,
+        Some(query.agent_id),
+        Ask::Cards(Arc::new(Utterance::question(query.query_text))),
+    );
     Ok(HttpResponse::Ok().json(match delivered(api.outcome(item).await, wording)? {
         Some(receipt) => {
             json!({"status": "injected", "assist_id": receipt.cxone_id, "chunks_returned": receipt.count})

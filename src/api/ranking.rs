@@ -1,5 +1,6 @@
 //! Contract 004: a caller's snippets are ordered and pushed as one unit, with audit, clicks and figures.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -10,6 +11,7 @@ use cuecard_actors::cxone::ranking::{MAX_RESULT_WINDOW, RankingRequest, ranking_
 use cuecard_actors::cxone::{Contract, InteractionId};
 use cuecard_actors::ledger::{Click, LedgerError, RankingEntry, RankingStatus};
 use cuecard_actors::messages::{Ask, Outcome, Receipt, Refusal};
+use cuecard_actors::tenant::Tenant;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -21,17 +23,16 @@ use super::Api;
 use super::answer::{as_it_came, delivered};
 use super::body::{self, Body};
 use super::problem::Problem;
-use super::profiles::ApiProfile;
 
 /// `POST /sessions/{session_id}/snippets/ranking`
 pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let profile = api.profiles.of(&request, Contract::Ranking)?.clone();
+    let tenant = Arc::clone(api.tenant(&request, Contract::Ranking)?);
     let session = session(&request)?;
     let asked: RankingRequest = body::read(&request, body)?;
     asked.validate(&session).map_err(|invalid| Problem::unprocessable(invalid.to_string()))?;
-    let callback = api.callbacks.target(&profile.callback, asked.callback_url.as_deref()).await;
+    let callback = api.callbacks.target(&tenant.profile.callback, asked.callback_url.as_deref()).await;
     let callback = callback.map_err(|error| Problem::unprocessable(error.to_string()))?;
-    let submission = Submission { profile, session, asked, callback };
+    let submission = Submission { tenant, session, asked, callback };
     // A caller who hangs up takes neither the order nor its audit back.
     let submitting = api.background.spawn(submission.run(api.clone().into_inner()));
     let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the submission failed; the log says why");
@@ -40,16 +41,16 @@ pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body
 }
 
 struct Submission {
-    profile: ApiProfile,
+    tenant: Arc<Tenant>,
     session: InteractionId,
     asked: RankingRequest,
     callback: Option<Url>,
 }
 
 impl Submission {
-    async fn run(self, api: std::sync::Arc<Api>) -> Result<Receipt, Problem> {
+    async fn run(self, api: Arc<Api>) -> Result<Receipt, Problem> {
         let (entry, start) = (self.entry(), Instant::now());
-        let item = self.profile.item(self.session, None, Ask::Order(self.asked));
+        let item = self.tenant.question(self.session, None, Ask::Order(self.asked));
         let outcome = api.outcome(item).await;
         let entry = ended(entry, start.elapsed(), outcome.as_ref());
         let audit = audit(&entry);
@@ -61,7 +62,7 @@ impl Submission {
         if let Some(url) = self.callback {
             let result: Value = serde_json::from_slice(&receipt.answer).unwrap_or(Value::Null);
             let body = json!({"audit": audit, "ranking_result": result});
-            api.callbacks.send(&self.profile.name, self.profile.callback.allow_private, url, &body);
+            api.callbacks.send(self.tenant.name(), self.tenant.profile.callback.allow_private, url, &body);
         }
         Ok(receipt)
     }
@@ -70,7 +71,7 @@ impl Submission {
     fn entry(&self) -> RankingEntry {
         let max_window = u32::try_from(self.asked.max_result_window).unwrap_or(MAX_RESULT_WINDOW);
         RankingEntry {
-            profile: self.profile.name.to_string(),
+            profile: self.tenant.name().to_string(),
             session: self.session.to_string(),
             at: Timestamp::now(),
             snippet_count: u32::try_from(self.asked.snippets.len()).map_or(max_window, |given| given.min(max_window)),
@@ -102,7 +103,7 @@ fn audit(entry: &RankingEntry) -> Value {
         "snippet_count": entry.snippet_count,
         "latency_ms": rounded(entry.latency_ms, 2),
         "max_window": entry.max_window,
-        "status": entry.status.as_str(),
+        "status": entry.status.name(),
         "ranking_checksum": entry.checksum,
     })
 }
@@ -149,7 +150,7 @@ struct ClickBody {
 
 /// `POST /sessions/{session_id}/snippets/{snippet_id}/click`
 pub(super) async fn click(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let profile = api.profiles.of(&request, Contract::Ranking)?;
+    let tenant = api.tenant(&request, Contract::Ranking)?;
     let session = session(&request)?;
     let ClickBody { rank_position } = body::read(&request, body)?;
     if rank_position == 0 {
@@ -157,7 +158,7 @@ pub(super) async fn click(api: web::Data<Api>, request: HttpRequest, body: Body)
     }
     let snippet = snippet(&request)?;
     let click = Click {
-        profile: profile.name.to_string(),
+        profile: tenant.name().to_string(),
         session: session.to_string(),
         snippet,
         rank_position,
@@ -169,8 +170,8 @@ pub(super) async fn click(api: web::Data<Api>, request: HttpRequest, body: Body)
 
 /// `GET /ranking/metrics`
 pub(super) async fn metrics(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let profile = api.profiles.of(&request, Contract::Ranking)?;
-    let metrics = api.ledger.rankings().metrics(profile.name.as_str()).await;
+    let tenant = api.tenant(&request, Contract::Ranking)?;
+    let metrics = api.ledger.rankings().metrics(tenant.name().as_str()).await;
     let metrics = metrics.map_err(|error| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the ledger can't be read: {error}"))
     })?;

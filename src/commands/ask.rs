@@ -1,14 +1,14 @@
 //! `cuecard ask`
 
-use std::process::ExitCode;
+use std::sync::Arc;
 
+use cuecard_actors::engine::Ranked;
 use cuecard_actors::engine::conversation::Utterance;
-use cuecard_actors::engine::ranking::Shown;
-use cuecard_actors::engine::{Ranked, Verdict, rank};
 use serde_json::json;
 
 use super::knowledge;
 use crate::cli::AskArgs;
+use crate::exit::ExitCode;
 use crate::logging;
 use crate::settings::ToolSettings;
 
@@ -26,14 +26,10 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
     plan.cards = usize::from(arguments.k);
     plan.candidates = plan.candidates.max(plan.cards);
     let utterance = Utterance::question(arguments.text.as_str());
-    let query = open.engine.extract(&utterance, &plan);
-    let candidates = open.engine.retrieve(query, &plan);
-    let cards = match rank(&candidates, &Shown::default(), 1, &plan).verdict {
-        Verdict::Cards(cards) => cards,
-        Verdict::Silent(_) => Vec::new(),
-    };
+    let answer = knowledge::block_on(open.engine.answer(&utterance, &Arc::new(plan.clone())))??;
+    let cards = answer.ranking.cards();
     if arguments.json {
-        let phrases: Vec<_> = candidates.query.key_phrases.iter().map(|phrase| &phrase.text).collect();
+        let phrases: Vec<_> = answer.query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect();
         let cards: Vec<_> = cards.iter().map(as_json).collect();
         println!("{}", json!({"ranker": plan.ranker, "key_phrases": phrases, "cards": cards}));
     } else if cards.is_empty() {
@@ -43,27 +39,27 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
             print_card(number + 1, card);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Success)
 }
 
 fn as_json(card: &Ranked) -> serde_json::Value {
-    let article = &card.article;
+    let article = card.article();
     json!({
         "id": article.id,
         "title": article.title,
         "url": article.url,
         "entity": article.entity,
         "score": card.score,
-        "scores": card.scores,
-        "passage": card.passage,
+        "scores": card.candidate.scores,
+        "passage": card.candidate.passage,
     })
 }
 
 fn print_card(number: usize, card: &Ranked) {
-    let entity = card.article.entity.as_ref().map(|entity| format!("  ({entity})")).unwrap_or_default();
-    println!("{number}. {}{entity}", card.article.title);
-    println!("   {:.4}  {}  {}", card.score, card.article.id, card.article.url.as_deref().unwrap_or(""));
-    let body: String = card.article.body.chars().take(SNIPPET).collect();
-    let more = if body.len() < card.article.body.len() { "…" } else { "" };
+    let entity = card.article().entity.as_ref().map(|entity| format!("  ({entity})")).unwrap_or_default();
+    println!("{number}. {}{entity}", card.article().title);
+    println!("   {:.4}  {}  {}", card.score, card.article().id, card.article().url.as_deref().unwrap_or(""));
+    let body: String = card.article().body.chars().take(SNIPPET).collect();
+    let more = if body.len() < card.article().body.len() { "…" } else { "" };
     println!("   {}{more}\n", body.replace('\n', "\n   "));
 }

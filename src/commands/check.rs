@@ -1,7 +1,5 @@
 //! `cuecard check`
 
-use std::process::ExitCode;
-
 use anyhow::Context as _;
 use cuecard_actors::cxone::Connection;
 use cuecard_actors::cxone::http::{HttpClient, Request};
@@ -9,26 +7,30 @@ use cuecard_actors::cxone::knowledge::search;
 use cuecard_actors::cxone::stream::StreamKind;
 use cuecard_actors::cxone::token::Token;
 use cuecard_actors::cxone::websocket::{self, HandshakeError};
-use cuecard_actors::engine::Backend;
+use cuecard_actors::engine::BackendName;
 use cuecard_actors::ledger::Ledger;
+use cuecard_actors::messages::ProfileName;
+use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::tenant::{Profile, Tenant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::time::Instant;
 
 use crate::cli::CheckArgs;
+use crate::exit::ExitCode;
 use crate::logging;
-use crate::pipeline::Knowledge;
 use crate::service;
-use crate::settings::{Profile, Settings};
+use crate::settings::Settings;
 
 /// Checks the settings and the machine, then each tenant; names what is wrong where.
 pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     let settings = Settings::of_environment(arguments.config.as_deref())?;
     println!("settings  ok  {}", described(&settings.profiles));
-    let knowledge = Knowledge::load(&settings)?;
-    println!("knowledge ok  models, indexes and graph files fit");
     let failed = service::on_system(async {
+        let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
+        let tenants = service::load(&settings, Metrics::new(&names, Vec::new())?).await?;
+        println!("knowledge ok  models, indexes and graph files fit");
         let ledger = Ledger::open(&settings.data.ledger_url()).await?;
         ledger.close().await;
         println!("ledger    ok  {}", settings.data.ledger_url());
@@ -36,17 +38,17 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
             return Ok(false);
         }
         let mut failed = false;
-        for profile in &settings.profiles {
-            let reached = reach(profile, &knowledge).await;
+        for tenant in tenants.iter() {
+            let reached = reach(tenant).await;
             match &reached {
-                Ok(what) => println!("{:<9} ok  {what}", profile.name.as_str()),
-                Err(error) => println!("{:<9} --  {error:#}", profile.name.as_str()),
+                Ok(what) => println!("{:<9} ok  {what}", tenant.name().as_str()),
+                Err(error) => println!("{:<9} --  {error:#}", tenant.name().as_str()),
             }
             failed |= reached.is_err();
         }
         anyhow::Ok(failed)
     })??;
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed { ExitCode::Failure } else { ExitCode::Success })
 }
 
 fn described(profiles: &[Profile]) -> String {
@@ -55,11 +57,11 @@ fn described(profiles: &[Profile]) -> String {
 }
 
 /// Fetches a token, opens the stream and closes it, asks what the profile's knowledge comes from; says what was reached.
-async fn reach(profile: &Profile, knowledge: &Knowledge) -> anyhow::Result<String> {
+async fn reach(tenant: &Tenant) -> anyhow::Result<String> {
+    let (profile, http) = (&tenant.profile, tenant.calls.http());
     let connection = &profile.connection;
-    let http = HttpClient::new(connection.limits().clone()).context("no TLS client can be made")?;
     let mut reached = vec!["token"];
-    let (token, granted) = token(&http, connection).await?;
+    let (token, granted) = token(http, connection).await?;
     let missing: Vec<_> = profile.required_scopes.iter().filter(|scope| !granted.covers(scope)).cloned().collect();
     anyhow::ensure!(
         missing.is_empty(),
@@ -67,27 +69,27 @@ async fn reach(profile: &Profile, knowledge: &Knowledge) -> anyhow::Result<Strin
         missing.join(" ")
     );
     if let (Some(stream), Some(url)) = (profile.stream, connection.stream_url()) {
-        open_and_close(&http, url, &token, stream).await?;
+        open_and_close(http, url, &token, stream).await?;
         reached.push("stream");
     }
-    if profile.plan.asks(Backend::Search) {
-        search(&http, profile, &token).await.context("CXone's search can't be asked")?;
+    if profile.plan.asks(BackendName::Search) {
+        search(http, profile, &token).await.context("CXone's search can't be asked")?;
         reached.push("search");
     }
     if profile.knowledge.sync.is_some() {
-        articles(&http, connection, &token).await.context("the tenant's articles can't be listed")?;
+        articles(http, connection, &token).await.context("the tenant's articles can't be listed")?;
         reached.push("articles");
     }
-    let known = knowledge.of(&profile.name);
-    if let Some(graph) = &known.graph {
+    if let Some(graph) = &tenant.knowledge.graph {
         graph.backend.keywords().await.context("the graph can't be asked")?;
         reached.push("graph");
     }
-    if let Some(collection) = &known.collection {
+    if let Some(collection) = &tenant.knowledge.collection {
         collection.open().await.context("the collection can't be asked")?;
         reached.push("collection");
     }
-    Ok(reached.join(", "))
+    let through = http.proxy(connection.base_url()).map(|proxy| format!(" through the proxy {proxy}"));
+    Ok(reached.join(", ") + &through.unwrap_or_default())
 }
 
 /// The scopes that a token opens; an answer that does not say counts as all.
@@ -115,7 +117,10 @@ async fn token(http: &HttpClient, connection: &Connection) -> anyhow::Result<(To
     match answer.status {
         200..=299 => {}
         status @ (400 | 401 | 403) => anyhow::bail!(refusal(http, connection, status).await),
-        status => anyhow::bail!("{url} answered {status} instead of a token; check base_url and token_path"),
+        status => {
+            let place = answer.location.map(|place| format!(", which leads to {place},")).unwrap_or_default();
+            anyhow::bail!("{url} answered {status}{place} instead of a token; check base_url and token_path")
+        }
     }
     let token = Token::from_answer(&answer.body, asked, connection.refresh_margin())?;
     Ok((token, Granted::of(&answer.body)))

@@ -1,13 +1,14 @@
 //! `cuecard eval`
 
-use std::process::ExitCode;
+use std::sync::Arc;
 
 use cuecard_actors::engine::Plan;
-use cuecard_actors::engine::evaluation::{Evaluation, Report, evaluate, read_conversations};
+use cuecard_actors::engine::evaluation::{Evaluation, Report, read_conversations};
 use indicatif::ProgressBar;
 
 use super::knowledge;
 use crate::cli::EvalArgs;
+use crate::exit::ExitCode;
 use crate::logging;
 use crate::settings::{Auto, ToolSettings};
 
@@ -19,12 +20,12 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let ToolSettings { buffer, mut profile, .. } = ToolSettings::of_environment()?;
     profile.ranker = Auto(arguments.ranker.or(profile.ranker.0));
     profile.window = arguments.window.unwrap_or(profile.window);
-    let plan = profile.index_plan();
+    let plan = Arc::new(profile.index_plan());
     let open = knowledge::engine(&arguments.knowledge)?;
     let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
     let limits = buffer.window_limits();
     let evaluation = Evaluation { engine: &open.engine, plan: &plan, limits, progress: &|| bar.inc(1) };
-    let report = evaluate(&evaluation, &seeking, &quiet);
+    let report = knowledge::block_on(evaluation.run(&seeking, &quiet))??;
     bar.finish_and_clear();
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -32,7 +33,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
         print_plan(&plan);
         print_table(&report);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Success)
 }
 
 fn print_plan(plan: &Plan) {

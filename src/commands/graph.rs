@@ -1,13 +1,12 @@
 //! `cuecard graph load`
 
-use std::process::ExitCode;
-
 use anyhow::Context as _;
-use cuecard_actors::engine::knowledge::graph::{Neo4jGraph, Neo4jSettings, read_graph};
+use cuecard_actors::engine::knowledge::graph::{EmbeddedGraph, GraphSettings, Neo4jGraph, Neo4jSettings, read_graph};
 use indicatif::ProgressBar;
 
 use super::knowledge::SHOWN_BAD_ROWS;
 use crate::cli::GraphLoadArgs;
+use crate::exit::ExitCode;
 use crate::logging;
 use crate::service;
 use crate::settings::ToolSettings;
@@ -19,8 +18,11 @@ pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
     let uri = settings.neo4j_uri.trim();
     anyhow::ensure!(!uri.is_empty(), "no database is named; set NEO4J_URI, for example bolt://127.0.0.1:7687");
     let (file, report) = read_graph(&arguments.graph)?;
-    for bad_row in report.bad_rows.iter().take(SHOWN_BAD_ROWS) {
-        eprintln!("skipped {}", report.describe(bad_row));
+    for bad_row in report.file.bad_rows.iter().take(SHOWN_BAD_ROWS) {
+        eprintln!("skipped {}", report.file.describe(bad_row));
+    }
+    if let Some(unreachable) = EmbeddedGraph::new(file.clone()).unreachable(&GraphSettings::default()) {
+        eprintln!("{unreachable}; docs/knowledge.md says how articles are found");
     }
     let graph = Neo4jGraph::connect(&Neo4jSettings {
         uri: uri.to_owned(),
@@ -28,7 +30,7 @@ pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
         password: settings.neo4j_password.clone(),
         timeout: arguments.timeout.into(),
     })?;
-    let bar = ProgressBar::new(report.rows);
+    let bar = ProgressBar::new(report.file.rows);
     let progress = |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
@@ -41,7 +43,7 @@ pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
         loaded.queries,
         loaded.articles,
         loaded.relations,
-        report.bad_rows.len()
+        report.file.bad_rows.len()
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Success)
 }

@@ -1,9 +1,8 @@
 //! `cuecard index`
 
-use std::process::ExitCode;
-
 use super::knowledge;
 use crate::cli::IndexArgs;
+use crate::exit::ExitCode;
 use crate::logging;
 
 /// Builds or updates the index and says what changed.
@@ -20,7 +19,7 @@ pub fn run(arguments: &IndexArgs) -> anyhow::Result<ExitCode> {
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&updated)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitCode::Success);
     }
     let knowledge::Updated { report, skipped } = &updated;
     if let Some(reason) = &report.started_afresh {
@@ -32,5 +31,5 @@ pub fn run(arguments: &IndexArgs) -> anyhow::Result<ExitCode> {
         "{} added, {} changed, {} removed, {} unchanged, {skipped} skipped; {} texts embedded in {:.1} s",
         report.added, report.changed, report.removed, report.unchanged, report.embedded, report.duration_seconds
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Success)
 }

@@ -12,7 +12,7 @@ use cuecard_actors::engine::knowledge::{
     BuildPhase, BuildProgress, BuildReport, Completeness, IndexHandle, ModelIdentity, TextEncoder, Update, build,
     read_articles,
 };
-use cuecard_actors::engine::{BulkEncoder, Engine};
+use cuecard_actors::engine::{BulkEncoder, Engine, SearchPool};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -63,15 +63,23 @@ pub fn engine(arguments: &KnowledgeArgs) -> anyhow::Result<OpenEngine> {
         }
         (None, None) => anyhow::bail!("give --index DIR or --articles FILE"),
     };
-    Ok(OpenEngine { engine: open(&encoder, &directory)?, _made_for_this_call: made })
+    let pool = SearchPool::new(1)?;
+    let engine = Engine::of_index(encoder.clone(), pool, open(&encoder, &directory)?);
+    Ok(OpenEngine { engine, _made_for_this_call: made })
 }
 
 /// Opens an index that the encoder's model made.
-pub fn open(encoder: &Encoder, directory: &Path) -> anyhow::Result<Engine> {
+fn open(encoder: &Encoder, directory: &Path) -> anyhow::Result<Arc<IndexHandle>> {
     let identity = ModelIdentity::of(&BulkEncoder::new(encoder.clone()));
     let index = IndexHandle::open(directory, Some(identity))
         .with_context(|| format!("the index {} can't be used", directory.display()))?;
-    Ok(Engine::new(encoder.clone(), Arc::new(index)))
+    Ok(Arc::new(index))
+}
+
+/// Waits for the engine on this thread.
+pub fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    Ok(runtime.context("no runtime can be started; allow this user more open files (ulimit -n)")?.block_on(work))
 }
 
 /// Brings an index up to date with a file; bad rows go to stderr.
@@ -82,12 +90,18 @@ pub fn update(
     encoder: &Encoder,
 ) -> anyhow::Result<Updated> {
     let file = read_articles(articles)?;
-    for bad_row in file.bad_rows.iter().take(SHOWN_BAD_ROWS) {
-        eprintln!("skipped {}", file.describe(bad_row));
+    for bad_row in file.report.bad_rows.iter().take(SHOWN_BAD_ROWS) {
+        eprintln!("skipped {}", file.report.describe(bad_row));
     }
-    let skipped = file.bad_rows.len();
+    let skipped = file.report.bad_rows.len();
     if skipped > 0 {
         eprintln!("skipped {skipped} bad rows in all; mend them and index the file again");
+    }
+    if file.report.repaired_rows > 0 {
+        let repaired = file.report.repaired_rows;
+        eprintln!(
+            "{repaired} rows have bytes that are not UTF-8, or halves of characters; each of them is shown as \u{fffd}"
+        );
     }
     let source = source_name.map_or_else(|| source_of(articles), str::to_owned);
     let update = Update { source, articles: file.articles, completeness: Completeness::Full };
@@ -97,9 +111,7 @@ pub fn update(
 
 /// Takes out of an index what a source brought; articles that another source holds as well stay.
 pub fn remove_source(source: &str, directory: &Path, encoder: &Encoder) -> anyhow::Result<Updated> {
-    let engine = open(encoder, directory)?;
-    let sources = engine.sources().index.as_ref().map(|index| index.current().manifest().sources.clone());
-    let sources = sources.unwrap_or_default();
+    let sources = open(encoder, directory)?.current().manifest().sources.clone();
     if !sources.contains_key(source) {
         let known: Vec<_> = sources.keys().map(|name| format!("`{name}`")).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -137,13 +149,16 @@ pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encode
     })?;
     let records = read.with_context(|| format!("the collection {collection} of {server} can't be read"))?;
     let (update, taken_over, import) = chroma::update(records, &bulk)?;
+    for record in &import.unreadable.named {
+        eprintln!("skipped {record}");
+    }
     eprintln!("{} of {} vectors are taken over", import.taken_over, import.records);
     if let Some(reason) = &import.not_taken_over {
         eprintln!("none is taken over: {reason}");
     }
     let mut report = publish(directory, update, &taken_over)?;
     report.embedded = report.embedded.saturating_sub(taken_over.answered());
-    Ok(Updated { report, skipped: import.without_text })
+    Ok(Updated { report, skipped: import.without_text + import.unreadable.count })
 }
 
 fn publish(directory: &Path, update: Update, encoder: &dyn TextEncoder) -> anyhow::Result<BuildReport> {
@@ -174,7 +189,7 @@ impl BuildProgress for Bar {
             BuildPhase::Embedding => "embedding",
             BuildPhase::Lexical => "indexing words",
             BuildPhase::Vectors => "writing vectors and articles",
-            BuildPhase::Graph => "building the vector graph",
+            BuildPhase::Neighbours => "building the nearest-neighbour graph",
             BuildPhase::Publishing => "putting the new generation in service",
         };
         self.bar.set_message(what);

@@ -9,9 +9,8 @@ mod index;
 mod knowledge;
 mod serve;
 
-use std::process::ExitCode;
-
 use crate::cli::{Cli, Command, GraphCommand};
+use crate::exit::ExitCode;
 
 /// Runs the command; errors are for the person at the terminal.
 pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {

@@ -1,62 +1,62 @@
 //! `cuecard serve`
 
-use std::process::ExitCode;
-
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ServeArgs;
+use crate::exit::ExitCode;
 use crate::logging;
 use crate::service::{self, Ended};
 use crate::settings::Settings;
 
-/// Exit code after an actor gave up: `EX_SOFTWARE` of sysexits, so that a runtime can tell it from bad settings.
-const ESCALATED: i32 = 70;
-/// Exit code of a second signal: what a shell reports for SIGINT.
-const KILLED: i32 = 130;
-
-/// Serves until SIGTERM or SIGINT; a second signal ends the process at once.
+/// Serves until SIGTERM, SIGINT or SIGHUP; a second signal ends the process at once.
 pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::SERVICE);
-    let settings = Settings::of_environment(arguments.config.as_deref())?;
-    for profile in &settings.profiles {
-        tracing::info!(
-            profile = %profile.name,
-            contract = %profile.contract,
-            dialect = %profile.dialect,
-            base_url = %profile.connection.base_url(),
-            "profile"
-        );
-    }
     service::on_system(async {
+        // Before anything else: the first process of a container gets no signal that it does not listen for.
         let signals = Signals::listen().context("signals can't be listened for")?;
+        let settings = Settings::of_environment(arguments.config.as_deref())?;
+        for profile in &settings.profiles {
+            tracing::info!(
+                profile = %profile.name,
+                contract = %profile.contract,
+                dialect = %profile.dialect,
+                base_url = %profile.connection.base_url(),
+                "profile"
+            );
+        }
         let ended = service::run(settings, |_| {}, signals.stop()).await?;
         // Everything is drained and closed; an index build that still runs goes with the process and leaves no trace.
-        std::process::exit(exit_code(&ended))
+        exit_code(&ended).exit()
     })?
 }
 
 /// What the process ends with; says on stderr why, where something went wrong.
-fn exit_code(ended: &Ended) -> i32 {
+fn exit_code(ended: &Ended) -> ExitCode {
     match ended {
-        Ended::Told => 0,
+        Ended::Told => ExitCode::Success,
         Ended::Escalated(reason) => {
             eprintln!("cuecard: gave up: {reason}");
-            ESCALATED
+            ExitCode::GaveUp
         }
     }
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM, SIGINT and SIGHUP, which all mean an ordered stop.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     /// Listens from now on.
     pub fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
     /// Resolves at the first signal; from then on the next one ends the process.
@@ -64,7 +64,7 @@ impl Signals {
         self.next().await;
         tokio::spawn(async move {
             self.next().await;
-            std::process::exit(KILLED);
+            ExitCode::Killed.exit();
         });
     }
 
@@ -72,6 +72,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_ordered_stop_is_0_and_an_actor_that_gave_up_70() {
-        assert_eq!(exit_code(&Ended::Told), 0);
-        assert_eq!(exit_code(&Ended::Escalated("ranker: too many panics".to_owned())), 70);
+        assert_eq!(exit_code(&Ended::Told) as i32, 0);
+        assert_eq!(exit_code(&Ended::Escalated("ranker: too many panics".to_owned())) as i32, 70);
     }
 }

@@ -1,13 +1,7 @@
 //! Wires the actors from one list, which supervision, health, draining and the documentation all read.
 
-mod cards;
-mod delivered;
-mod error;
-mod knowledge;
-mod profiles;
 mod stages;
 mod start;
-mod sync;
 mod watch;
 mod wiring;
 
@@ -17,21 +11,20 @@ use std::time::Duration;
 
 use actix::Recipient;
 use cuecard_actors::admission::Admission;
-use cuecard_actors::health::ProfileHealth;
+use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::Ledger;
+use cuecard_actors::ledger::{Ledger, LedgerError};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
 use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::tenant::{Profile, Tenants};
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use error::StartError;
-pub use knowledge::{Knowledge, KnowledgeError};
 pub use stages::{STAGES, Scope, StageSpec};
 use stages::{Start, actor_name};
 use wiring::Wiring;
 
-use crate::settings::{Profile, Settings};
+use crate::settings::Settings;
 
 /// How often a stage that is to stop is looked at.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
@@ -51,24 +44,24 @@ impl Pipeline {
     /// Starts every actor on the current arbiter. Must be called on a system arbiter inside a tokio runtime.
     pub async fn start(
         settings: &Settings,
-        knowledge: &Knowledge,
+        tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, LedgerError> {
         let cells = metrics.cells().iter().map(|cell| (cell.name().to_owned(), Arc::clone(cell))).collect();
-        let wiring = Wiring::new(settings, knowledge, metrics, escalation).await?;
+        let wiring = Wiring::new(settings, tenants, metrics, escalation).await?;
         let pipeline = Self { wiring, cells };
         for stage in &STAGES {
             match stage.start {
                 Start::Service(start) => start(&pipeline.wiring, pipeline.cell(stage.name)),
-                Start::Profile(start) => {
-                    for profile in pipeline.wiring.profiles.iter().filter(|profile| stage.is_for(profile)) {
-                        start(&pipeline.wiring, profile, pipeline.cell(&actor_name(stage.name, &profile.name)));
+                Start::Tenant(start) => {
+                    for tenant in pipeline.wiring.tenants.iter().filter(|tenant| stage.is_for(&tenant.profile)) {
+                        start(&pipeline.wiring, tenant, pipeline.cell(&actor_name(stage.name, tenant.name())));
                     }
                 }
             }
         }
-        pipeline.wiring.watch(knowledge);
+        pipeline.wiring.watch();
         Ok(pipeline)
     }
 
@@ -77,9 +70,9 @@ impl Pipeline {
         self.cells.get(name).map_or_else(|| ActorCell::new(name), Arc::clone)
     }
 
-    /// What each profile can do.
-    pub fn health(&self) -> Vec<Arc<ProfileHealth>> {
-        self.wiring.profiles.iter().map(|profile| Arc::clone(&profile.health)).collect()
+    /// The newest decisions.
+    pub fn recent(&self) -> &RecentDecisions {
+        &self.wiring.recent
     }
 
     /// Whom to ask for a poll of a profile's articles.
@@ -107,6 +100,8 @@ impl Pipeline {
                 }
                 tracing::debug!(stage = stage.name, "drained");
             }
+            self.wiring.goodbyes.close();
+            self.wiring.goodbyes.wait().await;
         };
         if timeout_at(by, drained).await.is_err() {
             let busy: Vec<_> = self.busy().collect();
@@ -116,6 +111,9 @@ impl Pipeline {
 
     /// Closes the ledger; whoever records anything must have ended before.
     pub async fn close(self) {
+        self.wiring.decisions.close();
+        // One that panicked has written what it could.
+        let _ = self.wiring.keeping.await;
         self.wiring.ledger.close().await;
     }
 

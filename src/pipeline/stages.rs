@@ -1,17 +1,15 @@
 //! The list of stages, in the order of the flow.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::ActorCell;
+use cuecard_actors::tenant::{Profile, Tenant};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
 
-use super::profiles::ProfileWiring;
 use super::start;
 use super::wiring::Wiring;
-use crate::settings::Profile;
 
 /// How many actors a stage has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,23 +24,11 @@ pub enum Scope {
     Sync,
 }
 
-impl Scope {
-    /// Whether there is one for a profile that listens to a stream, or polls its articles, or not.
-    fn includes(self, listens: bool, polls: bool) -> bool {
-        match self {
-            Self::Service => false,
-            Self::Profile => true,
-            Self::Stream => listens,
-            Self::Sync => polls,
-        }
-    }
-}
-
 /// Starts the actors of a stage.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
     Service(fn(&Wiring, Arc<ActorCell>)),
-    Profile(fn(&Wiring, &Rc<ProfileWiring>, Arc<ActorCell>)),
+    Tenant(fn(&Wiring, &Arc<Tenant>, Arc<ActorCell>)),
 }
 
 /// One line of the list.
@@ -66,14 +52,18 @@ impl StageSpec {
         if self.scope == Scope::Service {
             return vec![self.name.to_owned()];
         }
-        let has_one =
-            |profile: &&Profile| self.scope.includes(profile.stream.is_some(), profile.knowledge.sync.is_some());
+        let has_one = |profile: &&Profile| self.is_for(profile);
         profiles.iter().filter(has_one).map(|profile| actor_name(self.name, &profile.name)).collect()
     }
 
     /// Whether a profile has an actor of this stage.
-    pub(super) fn is_for(&self, profile: &ProfileWiring) -> bool {
-        self.scope.includes(profile.stream.is_some(), profile.sync.is_some())
+    pub(super) fn is_for(&self, profile: &Profile) -> bool {
+        match self.scope {
+            Scope::Service => false,
+            Scope::Profile => true,
+            Scope::Stream => profile.stream.is_some(),
+            Scope::Sync => profile.knowledge.sync.is_some(),
+        }
     }
 }
 
@@ -84,15 +74,12 @@ pub const STAGES: [StageSpec; 9] = [
         takes: "WebSocket frames",
         gives: "fragments, turn ends, accepts and rejects",
         scope: Scope::Stream,
-        start: Start::Profile(start::stream_listener),
+        start: Start::Tenant(start::stream_listener),
         close: |wiring| {
             async move {
                 wiring.stop.cancel();
-                let listening = std::mem::take(&mut *wiring.listening.borrow_mut());
-                for socket in listening {
-                    // One that panicked has let go of its socket as well.
-                    let _ = socket.await;
-                }
+                wiring.listening.close();
+                wiring.listening.wait().await;
             }
             .boxed_local()
         },
@@ -122,14 +109,14 @@ pub const STAGES: [StageSpec; 9] = [
     StageSpec {
         name: "retriever",
         takes: "queries",
-        gives: "candidates with every score by name",
+        gives: "candidates in order, every score by name",
         scope: Scope::Service,
         start: Start::Service(start::retriever),
         close: |wiring| close(|| wiring.retriever.into.close()),
     },
     StageSpec {
         name: "ranker",
-        takes: "candidates",
+        takes: "candidates in order",
         gives: "cards, or silence with its reason",
         scope: Scope::Service,
         start: Start::Service(start::ranker),
@@ -156,7 +143,7 @@ pub const STAGES: [StageSpec; 9] = [
         takes: "the tenant's articles",
         gives: "new generations of the index",
         scope: Scope::Sync,
-        start: Start::Profile(start::knowledge_sync),
+        start: Start::Tenant(start::knowledge_sync),
         close: |_| ready(()).boxed_local(),
     },
     StageSpec {
@@ -164,7 +151,7 @@ pub const STAGES: [StageSpec; 9] = [
         takes: "requests for a token",
         gives: "tokens",
         scope: Scope::Profile,
-        start: Start::Profile(start::token_actor),
+        start: Start::Tenant(start::token_actor),
         close: |_| ready(()).boxed_local(),
     },
 ];

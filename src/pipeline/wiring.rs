@@ -2,29 +2,27 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Addr, Recipient};
 use async_channel::Sender;
 use cuecard_actors::admission::{Admission, AdmissionSettings, GivingWay};
 use cuecard_actors::buffer::BufferSettings;
-use cuecard_actors::engine::SearchPool;
+use cuecard_actors::decisions::{Decisions, RecentDecisions};
 use cuecard_actors::engine::conversation::Pauses;
 use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
 use cuecard_actors::injector::LaneWidth;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::Ledger;
+use cuecard_actors::ledger::{Ledger, LedgerError};
 use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, NotShown, ProfileName, Rankable};
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
-use cuecard_actors::telemetry::{Metrics, Telemetry};
+use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::tenant::{Tenants, Upkeep};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::error::StartError;
-use super::knowledge::{Knowledge, ProfileKnowledge};
-use super::profiles::{Answering, Profiles};
-use super::watch::{self, Users, Watch};
+use super::watch::Watch;
 use crate::settings::Settings;
 
 /// Frames, fragments and feedback that may wait for their actor; a sender beyond that waits itself.
@@ -59,16 +57,20 @@ pub(super) struct Wiring {
     pub(super) ranker: Channel<NextStage<Rankable>, Rankable>,
     pub(super) injector: Channel<NextStage<Delivery>, Delivery>,
     pub(super) feedback: Channel<Sender<HeardFeedback>, HeardFeedback>,
-    pub(super) not_shown: NotShownAddress,
-    pub(super) plans: Arc<HashMap<ProfileName, Answering>>,
-    pub(super) profiles: Profiles,
-    pub(super) search_pool: SearchPool,
+    pub(super) ranker_address: OnceCell<Recipient<NotShown>>,
+    pub(super) tenants: Tenants,
+    pub(super) decisions: Decisions,
+    pub(super) recent: RecentDecisions,
+    /// Reads the decisions' tap.
+    pub(super) keeping: JoinHandle<()>,
     pub(super) ledger: Ledger,
     pub(super) metrics: Metrics,
     pub(super) escalation: Escalation,
     pub(super) stop: CancellationToken,
-    /// The tasks that hold the sockets.
-    pub(super) listening: RefCell<Vec<JoinHandle<()>>>,
+    /// The tasks that read the sockets.
+    pub(super) listening: TaskTracker,
+    /// What is still said over the sockets when nothing is read any more.
+    pub(super) goodbyes: TaskTracker,
     /// Whom to ask for a poll now.
     pub(super) refreshers: RefCell<HashMap<ProfileName, Recipient<Refresh>>>,
     pub(super) buffer_settings: BufferSettings,
@@ -76,55 +78,36 @@ pub(super) struct Wiring {
     restarts: RestartPolicy,
 }
 
-/// The Ranker's address, known once it runs: it stands before the Injector in the flow and hears back from it.
-#[derive(Clone, Default)]
-pub(super) struct NotShownAddress {
-    address: Rc<OnceCell<Recipient<NotShown>>>,
-}
-
-impl NotShownAddress {
-    pub(super) fn set(&self, address: Recipient<NotShown>) {
-        // There is one Ranker.
-        let _ = self.address.set(address);
-    }
-
-    pub(super) fn tell(&self, message: NotShown) {
-        if let Some(address) = self.address.get() {
-            address.do_send(message);
-        }
-    }
-}
-
 impl Wiring {
     pub(super) async fn new(
         settings: &Settings,
-        knowledge: &Knowledge,
+        tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, LedgerError> {
         let permits = settings.pipeline.in_flight;
-        let profiles = Profiles::new(&settings.profiles, knowledge, &metrics)?;
-        let plans = profiles.iter().map(|profile| (profile.name.clone(), profile.answering.clone()));
-        let plans: Arc<HashMap<_, _>> = Arc::new(plans.collect());
-        let encoders = knowledge.encoders().to_vec();
-        let oldest_wait = move || encoders.iter().map(|encoder| encoder.live_queue().oldest_wait).max();
-        let sink = Arc::new(Telemetry::new(metrics.clone()));
+        let ledger = Ledger::open(&settings.data.ledger_url()).await?;
+        let (decisions, tap) = Decisions::new(metrics.clone());
+        let recent = RecentDecisions::default();
+        let keeping = tokio::spawn(recent.clone().keep(tap));
         Ok(Self {
-            admission: Admission::new(admission(settings), sink, move || oldest_wait().unwrap_or_default()),
+            admission: Admission::new(admission(settings), tenants.clone(), decisions.clone()),
             buffer: Channel::new(bounded(STREAM_INBOX)),
             retriever: Channel::new(stage(permits)),
             ranker: Channel::new(stage(permits)),
             injector: Channel::new(stage(permits)),
             feedback: Channel::new(bounded(STREAM_INBOX)),
-            not_shown: NotShownAddress::default(),
-            plans,
-            profiles,
-            search_pool: SearchPool::new(settings.search.threads.resolve(|cores| cores / 2))?,
-            ledger: Ledger::open(&settings.data.ledger_url()).await?,
+            ranker_address: OnceCell::new(),
+            tenants,
+            decisions,
+            recent,
+            keeping,
+            ledger,
             metrics,
             escalation,
             stop: CancellationToken::new(),
-            listening: RefCell::default(),
+            listening: TaskTracker::new(),
+            goodbyes: TaskTracker::new(),
             refreshers: RefCell::default(),
             buffer_settings: buffer(settings),
             lane_width: LaneWidth { in_flight: settings.delivery.in_flight, waiting: settings.pipeline.queue },
@@ -138,11 +121,9 @@ impl Wiring {
     }
 
     /// Looks after what changes beside the flow, until told to stop.
-    pub(super) fn watch(&self, knowledge: &Knowledge) {
-        let embedding = self.profiles.iter().filter(|profile| profile.answering.plan.reads_embeddings());
+    pub(super) fn watch(&self) {
         let watch = Watch {
-            embedding: embedding.map(|profile| Arc::clone(&profile.health)).collect(),
-            indexes: self.profiles.iter().filter_map(|profile| profile.watched_index()).collect(),
+            tenants: self.tenants.clone(),
             metrics: self.metrics.clone(),
             admission: self.admission.clone(),
             deliveries: self.ledger.deliveries(),
@@ -153,37 +134,8 @@ impl Wiring {
             ledger.writer_gone().await;
             escalation.escalate("ledger", "its writer is gone, so nothing that agents do is kept");
         });
-        let graph = |known: &ProfileKnowledge| Some((known.graph.clone()?, known.engine.clone()));
-        for ((graph, engine), users) in
-            self.with_users(knowledge, graph, |(one, _), (other, _)| Arc::ptr_eq(&one.backend, &other.backend))
-        {
-            self.until_stopped(watch::keep_catalog(graph, engine, users, self.metrics.clone()));
-        }
-        let collection = |known: &ProfileKnowledge| known.collection.clone();
-        for (collection, users) in
-            self.with_users(knowledge, collection, |one, other| Arc::ptr_eq(&one.opened, &other.opened))
-        {
-            self.until_stopped(watch::keep_open(collection, users));
-        }
-    }
-
-    /// Each of these things once, with the profiles that share it.
-    fn with_users<T>(
-        &self,
-        knowledge: &Knowledge,
-        used: impl Fn(&ProfileKnowledge) -> Option<T>,
-        is_same: impl Fn(&T, &T) -> bool,
-    ) -> Vec<(T, Users)> {
-        let mut shared: Vec<(T, Users)> = Vec::new();
-        for profile in self.profiles.iter() {
-            let Some(thing) = used(knowledge.of(&profile.name)) else { continue };
-            let health = Arc::clone(&profile.health);
-            match shared.iter_mut().find(|(known, _)| is_same(known, &thing)) {
-                Some((_, users)) => users.push(health),
-                None => shared.push((thing, vec![health])),
-            }
-        }
-        shared
+        let (tenants, metrics, stop) = (self.tenants.clone(), self.metrics.clone(), self.stop.clone());
+        Upkeep { tenants, metrics, stop }.start();
     }
 
     fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {

@@ -1,23 +1,24 @@
 //! From what is written to a profile that can work. Every complaint names the key and how to set it.
 
+use std::path::Path;
 use std::time::Duration;
 
-use cuecard_actors::cxone::stream::StreamKind;
+use cuecard_actors::cxone::stream::{Roles, StreamKind};
 use cuecard_actors::cxone::{
     Connection, ConnectionError, ConnectionSettings, Contract, Dialect, Limits, env_base_url, required_scopes_for,
     scopes_for,
 };
+use cuecard_actors::engine::knowledge::ArticleFilter;
 use cuecard_actors::engine::ranking::{Ranker, SilenceRule};
-use cuecard_actors::engine::{Backend, Plan};
+use cuecard_actors::engine::{BackendName, Plan};
 use cuecard_actors::messages::ProfileName;
+use cuecard_actors::tenant::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, SyncSettings};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::environment::both_ways;
-use super::profile::{
-    CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, ProfileSettings, SyncSettings, rate_limit,
-};
-use super::sections::CxoneSettings;
+use super::keys::both_ways;
+use super::profile::{ProfileSettings, rate_limit};
+use super::sections::{CxoneSettings, EncoderSection};
 use super::values::{Switch, filled, filled_path};
 
 /// How long a card from a stream, and the answer to a caller, are worth waiting for.
@@ -39,9 +40,16 @@ fn wrong(name: &str, key: &str, what: &str) -> String {
     format!("{what}; {}", both_ways(name, key))
 }
 
-impl Profile {
+impl ProfileSettings {
     /// Checks what is written.
-    pub(super) fn check(name: &str, settings: &ProfileSettings, limits: &CxoneSettings) -> Result<Self, String> {
+    pub(super) fn check(
+        &self,
+        name: &str,
+        limits: &CxoneSettings,
+        encoder: &EncoderSection,
+        default_index: &Path,
+    ) -> Result<Profile, String> {
+        let settings = self;
         check_numbers(name, settings)?;
         let contract = settings.only_contract().map_err(|error| wrong(name, "contract", &error))?;
         let defaults = contract.defaults();
@@ -52,14 +60,15 @@ impl Profile {
         }
         let backends = settings.backends_of(contract).map_err(|error| wrong(name, "backends", &error))?;
         let plan = settings.plan(contract, backends);
-        let knowledge = settings.knowledge(name, contract, &plan)?;
-        let reads_knowledge = knowledge.sync.is_some() || plan.asks(Backend::Search);
+        let knowledge = settings.knowledge(name, contract, &plan, encoder, default_index)?;
+        let reads_knowledge = knowledge.sync.is_some() || plan.asks(BackendName::Search);
         let connection = settings.connection(name, contract, stream, dialect, reads_knowledge, limits)?;
-        Ok(Self {
+        Ok(Profile {
             name: ProfileName::new(name),
             contract,
             connection,
             stream,
+            roles: Roles::new(&settings.agent_roles.0, &settings.context_roles.0),
             dialect,
             agent_id: settings.agent_id.clone(),
             required_scopes: required_scopes_for(contract, stream, dialect, reads_knowledge),
@@ -120,21 +129,21 @@ impl ProfileSettings {
     }
 
     /// Where candidates come from if nothing is said: from what the contract's document searches.
-    fn backends_of(&self, contract: Contract) -> Result<Vec<Backend>, String> {
-        let named = self.backends.parse::<Backend>()?;
+    fn backends_of(&self, contract: Contract) -> Result<Vec<BackendName>, String> {
+        let named = self.backends.parse::<BackendName>()?;
         if !named.is_empty() {
             return Ok(named);
         }
         Ok(match contract {
             Contract::Ranking => Vec::new(),
-            Contract::Graph => vec![Backend::Graph],
-            Contract::Rag if filled(&self.chroma_url).is_some() => vec![Backend::Chroma],
-            Contract::Rag | Contract::Snippets | Contract::Insights => vec![Backend::Index],
+            Contract::Graph => vec![BackendName::Graph],
+            Contract::Rag if filled(&self.chroma_url).is_some() => vec![BackendName::Chroma],
+            Contract::Rag | Contract::Snippets | Contract::Insights => vec![BackendName::Index],
         })
     }
 
     /// How questions are answered; of a contract that is asked over HTTP only the question itself is read.
-    pub(super) fn plan(&self, contract: Contract, backends: Vec<Backend>) -> Plan {
+    pub(super) fn plan(&self, contract: Contract, backends: Vec<BackendName>) -> Plan {
         let is_heard = contract.defaults().stream.is_some();
         let ranker = self.ranker.0.unwrap_or_else(|| ranker_of(contract, &backends));
         let is_silent = self.silence.0.map_or(is_heard, Switch::is_on);
@@ -142,6 +151,7 @@ impl ProfileSettings {
         let cards = self.cards.0.unwrap_or(contract.defaults().num_cards);
         Plan {
             backends,
+            filter: ArticleFilter { audience: self.audience, language: self.language.clone() },
             ranker,
             window: self.window,
             candidates: self.candidates.max(cards),
@@ -153,11 +163,16 @@ impl ProfileSettings {
         }
     }
 
-    fn knowledge(&self, name: &str, contract: Contract, plan: &Plan) -> Result<KnowledgePlaces, String> {
-        let index = filled_path(&self.index).filter(|_| plan.asks(Backend::Index));
-        if plan.asks(Backend::Index) && index.is_none() {
-            return Err(wrong(name, "index", "the index is one of the backends, and no directory is named"));
-        }
+    fn knowledge(
+        &self,
+        name: &str,
+        contract: Contract,
+        plan: &Plan,
+        encoder: &EncoderSection,
+        default_index: &Path,
+    ) -> Result<KnowledgePlaces, String> {
+        let index = filled_path(&self.index).unwrap_or_else(|| default_index.to_owned());
+        let index = plan.asks(BackendName::Index).then_some(index);
         let is_synced = self.sync.0.map_or(contract == Contract::Snippets, Switch::is_on);
         if is_synced && index.is_none() && self.sync.0.is_some() {
             return Err(wrong(name, "backends", "articles can be polled only into an index, which is no backend here"));
@@ -167,11 +182,14 @@ impl ProfileSettings {
             allow_shrinking: self.allow_shrinking.is_on(),
         });
         let (graph, chroma) = (self.graph_place(name, plan)?, self.chroma_place(name, plan)?);
-        Ok(KnowledgePlaces { model_dir: filled_path(&self.model_dir), index, graph, chroma, sync })
+        // One core is left to the actors, the search, and CXone's sockets.
+        let model_dir = filled_path(&self.model_dir);
+        let encoder = encoder.settings(model_dir.as_deref(), |cores| cores.saturating_sub(1));
+        Ok(KnowledgePlaces { encoder, index, graph, chroma, sync })
     }
 
     fn graph_place(&self, name: &str, plan: &Plan) -> Result<Option<GraphPlace>, String> {
-        if !plan.asks(Backend::Graph) {
+        if !plan.asks(BackendName::Graph) {
             return Ok(None);
         }
         if let Some(uri) = filled(&self.neo4j_uri) {
@@ -183,7 +201,7 @@ impl ProfileSettings {
     }
 
     fn chroma_place(&self, name: &str, plan: &Plan) -> Result<Option<ChromaPlace>, String> {
-        if !plan.asks(Backend::Chroma) {
+        if !plan.asks(BackendName::Chroma) {
             return Ok(None);
         }
         let nowhere = "chroma is one of the backends, and no server is named";
@@ -212,6 +230,8 @@ impl ProfileSettings {
             ConnectionSettings::for_contract(contract, self.client_id.as_str(), self.client_secret.clone());
         let env = filled(&self.env).or(defaults.env).map(env_base_url);
         let base_url = filled(&self.base_url).map(str::to_owned).or(env).or(defaults.base_url.map(str::to_owned));
+        let is_default_base =
+            filled(&self.base_url).is_none() && filled(&self.env).is_none_or(|env| defaults.env == Some(env));
         settings.base_url = base_url
             .ok_or_else(|| wrong(name, "base_url", &format!("the contract {contract} has no address of its own")))?;
         if let Some(path) = filled(&self.token_path) {
@@ -220,6 +240,9 @@ impl ProfileSettings {
         }
         if let Some(url) = filled(&self.oauth_url).filter(|_| contract == Contract::Ranking) {
             settings.token_url = Some(url.to_owned());
+        } else if settings.token_url.is_some() && !is_default_base {
+            let what = "tokens would be asked for at another company's server, which would get the client's secret";
+            return Err(wrong(name, "oauth_url", what));
         }
         settings.scopes = match self.scopes.0.as_slice() {
             [] => scopes_for(contract, stream, dialect, reads_knowledge),
@@ -250,11 +273,11 @@ impl ProfileSettings {
     }
 }
 
-fn ranker_of(contract: Contract, backends: &[Backend]) -> Ranker {
+fn ranker_of(contract: Contract, backends: &[BackendName]) -> Ranker {
     match contract {
         Contract::Snippets => Ranker::Snippets,
         Contract::Graph => Ranker::Priority,
-        _ if backends == [Backend::Search] => Ranker::Search,
+        _ if backends == [BackendName::Search] => Ranker::Search,
         Contract::Rag | Contract::Insights | Contract::Ranking => Ranker::Cosine,
     }
 }
@@ -273,6 +296,7 @@ impl CxoneSettings {
             message_limit_bytes: self.max_message_bytes,
             ping_interval: self.ping_interval,
             pong_timeout: self.pong_timeout,
+            longest_hold: self.longest_hold,
             articles_limit_bytes: self.max_articles_bytes,
             articles_idle_timeout: self.articles_idle_timeout,
             ..Limits::default()

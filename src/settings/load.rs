@@ -1,16 +1,16 @@
 //! Reads the layers and checks them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use config::{Config, ConfigError, File, FileFormat};
+use config::{Config, ConfigError};
+use cuecard_actors::tenant::Profile;
 use serde::Deserialize;
 use toml::Table;
 
 use super::check::check_name;
-use super::environment::{self, NotText, UnknownVariable};
-use super::known_keys::{KnownKeys, UnknownKey};
-use super::profile::{Profile, ProfileSettings};
+use super::keys::{self, KnownKeys, NotText, UnknownKey, UnknownVariable};
+use super::profile::ProfileSettings;
 use super::sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
     PipelineSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
@@ -149,34 +149,23 @@ impl Settings {
 
 /// What the environment of this process says.
 fn variables() -> Result<Vec<(String, String)>, SettingsError> {
-    environment::own(std::env::vars_os()).map_err(|NotText(variable)| SettingsError::NotText { variable })
+    keys::own(std::env::vars_os()).map_err(|NotText(variable)| SettingsError::NotText { variable })
 }
 
 /// What the layers say before the types are checked.
 struct Layers {
+    defaults: Table,
     file: Option<(PathBuf, Table)>,
-    overrides: Vec<environment::Override>,
+    overrides: Vec<keys::Override>,
 }
 
 impl Layers {
     fn read(file: Option<&Path>, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingsError> {
-        let syntax = |path: &Path, source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) };
-        let defaults: Table = toml::from_str(DEFAULTS).map_err(|source| syntax(Path::new("default.toml"), source))?;
+        let defaults = parse(Path::new("default.toml"), DEFAULTS)?;
         let known = KnownKeys::of(&defaults);
-        let file = match file {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-                let table: Table = toml::from_str(&text).map_err(|source| syntax(path, source))?;
-                if let Some(UnknownKey { key, nearest }) = known.first_unknown(&table) {
-                    return Err(SettingsError::UnknownKey { place: path.display().to_string(), key, nearest });
-                }
-                Some((path.to_owned(), table))
-            }
-        };
-        let overrides = environment::overrides(variables, &known)?;
-        Ok(Self { file, overrides })
+        let file = file.map(|path| read_file(path, &known)).transpose()?;
+        let overrides = keys::overrides(variables, &known)?;
+        Ok(Self { defaults, file, overrides })
     }
 
     /// The names of the profiles that the file or the environment give a section of their own.
@@ -199,30 +188,27 @@ impl Layers {
         for name in &names {
             check_name(name).map_err(|reason| SettingsError::Profile { profile: name.clone(), reason })?;
         }
-        let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
-        let shared = self.layered(Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)))?;
-        let shared = shared.build().map_err(invalid)?;
+        let merged = self.merged().map_err(invalid)?;
+        let mut builder = Config::builder();
         // Each profile starts as a copy of [profile], as file and environment leave it.
         for name in &names {
-            let profile: config::Value = shared.get("profile").map_err(invalid)?;
+            let profile: config::Value = merged.get("profile").map_err(invalid)?;
             builder = builder.set_default(format!("profiles.{name}"), profile).map_err(invalid)?;
         }
-        self.layered(builder)?.build().and_then(Config::try_deserialize).map_err(invalid)
+        builder.add_source(merged).build().and_then(Config::try_deserialize).map_err(invalid)
     }
 
-    fn layered(
-        &self,
-        mut builder: config::ConfigBuilder<config::builder::DefaultState>,
-    ) -> Result<config::ConfigBuilder<config::builder::DefaultState>, SettingsError> {
-        if let Some((path, _)) = &self.file {
-            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+    /// The layers, one over the other.
+    fn merged(&self) -> Result<Config, ConfigError> {
+        let mut builder = Config::builder().add_source(layer(None, &self.defaults)?);
+        if let Some((path, table)) = &self.file {
+            builder = builder.add_source(layer(Some(&path.display().to_string()), table)?);
         }
         for found in &self.overrides {
-            let origin = Some(&found.variable);
-            let value = config::Value::new(origin, found.value.as_str());
-            builder = builder.set_override(&found.key, value).map_err(|error| self.invalid(error))?;
+            let value = config::Value::new(Some(&found.variable), found.value.as_str());
+            builder = builder.set_override(&found.key, value)?;
         }
-        Ok(builder)
+        builder.build()
     }
 
     /// The library names the place of a value of the wrong type, but not of one that its own type refused.
@@ -253,13 +239,64 @@ impl Layers {
     }
 }
 
+fn parse(path: &Path, text: &str) -> Result<Table, SettingsError> {
+    toml::from_str(text).map_err(|source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) })
+}
+
+/// A settings file in which every key is known.
+fn read_file(path: &Path, known: &KnownKeys) -> Result<(PathBuf, Table), SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+    let table = parse(path, &text)?;
+    match known.first_unknown(&table) {
+        Some(UnknownKey { key, nearest }) => {
+            Err(SettingsError::UnknownKey { place: path.display().to_string(), key, nearest })
+        }
+        None => Ok((path.to_owned(), table)),
+    }
+}
+
+fn layer(origin: Option<&String>, table: &Table) -> Result<Config, ConfigError> {
+    let mut builder = Config::builder();
+    for (section, value) in table {
+        builder = builder.set_default(section, with_origin(origin, value))?;
+    }
+    builder.build()
+}
+
+/// A value as the library merges it, with the file that it comes from.
+fn with_origin(origin: Option<&String>, value: &toml::Value) -> config::Value {
+    let inner = |value| with_origin(origin, value);
+    match value {
+        toml::Value::String(text) => config::Value::new(origin, text.as_str()),
+        toml::Value::Integer(number) => config::Value::new(origin, *number),
+        toml::Value::Float(number) => config::Value::new(origin, *number),
+        toml::Value::Boolean(is_set) => config::Value::new(origin, *is_set),
+        toml::Value::Datetime(time) => config::Value::new(origin, time.to_string()),
+        toml::Value::Array(values) => config::Value::new(origin, values.iter().map(inner).collect::<Vec<_>>()),
+        toml::Value::Table(table) => {
+            let values = table.iter().map(|(key, value)| (key.clone(), inner(value)));
+            config::Value::new(origin, values.collect::<config::Map<_, _>>())
+        }
+    }
+}
+
 fn profiles(written: &Written) -> Result<Vec<Profile>, SettingsError> {
-    let checked = |name: &str, settings: &ProfileSettings| {
-        Profile::check(name, settings, &written.cxone)
-            .map_err(|reason| SettingsError::Profile { profile: name.to_owned(), reason })
+    let named = named_profiles(written)?;
+    let is_sole = named.len() == 1;
+    let checked = |(name, settings): (&String, &ProfileSettings)| {
+        let index = if is_sole { "index".to_owned() } else { format!("index-{name}") };
+        let profile = settings.check(name, &written.cxone, &written.encoder, &written.data.dir.join(index));
+        profile.map_err(|reason| SettingsError::Profile { profile: name.clone(), reason })
     };
+    let profiles: Vec<_> = named.iter().map(checked).collect::<Result<_, _>>()?;
+    check_polls(&profiles)?;
+    Ok(profiles)
+}
+
+/// The sections of the profiles; where there are none, one for each contract that the environment names.
+fn named_profiles(written: &Written) -> Result<BTreeMap<String, ProfileSettings>, SettingsError> {
     if !written.profiles.is_empty() {
-        return written.profiles.iter().map(|(name, settings)| checked(name, settings)).collect();
+        return Ok(written.profiles.clone());
     }
     let contracts = &written.profile.contract.0;
     if contracts.is_empty() {
@@ -269,8 +306,24 @@ fn profiles(written: &Written) -> Result<Vec<Profile>, SettingsError> {
         let contract_alone = Words(vec![contract.clone()]);
         (contract.clone(), ProfileSettings { contract: contract_alone, ..written.profile.clone() })
     };
-    let profiles: BTreeMap<_, _> = contracts.iter().map(alone).collect();
-    profiles.iter().map(|(name, settings)| checked(name, settings)).collect()
+    Ok(contracts.iter().map(alone).collect())
+}
+
+/// Two tenants that fill one index would each show the other's articles.
+fn check_polls(profiles: &[Profile]) -> Result<(), SettingsError> {
+    let mut polled: HashMap<&Path, &Profile> = HashMap::new();
+    for profile in profiles.iter().filter(|profile| profile.knowledge.sync.is_some()) {
+        let Some(index) = &profile.knowledge.index else { continue };
+        if let Some(other) = polled.insert(index, profile) {
+            let (index, other) = (index.display(), &other.name);
+            let reason = format!(
+                "its articles are polled into the index {index}, and so are those of the profile `{other}`; give each a \
+                 directory of its own as `index`"
+            );
+            return Err(SettingsError::Profile { profile: profile.name.to_string(), reason });
+        }
+    }
+    Ok(())
 }
 
 /// What the tools need, which serve no tenant: two sections as defaults and environment leave them.

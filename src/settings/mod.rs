@@ -4,16 +4,14 @@
 //! they stand and what to write instead.
 
 mod check;
-mod environment;
-mod known_keys;
+mod keys;
 mod load;
 mod profile;
-mod ranges;
 mod sections;
 mod values;
 
 pub use load::{Settings, SettingsError, ToolSettings};
-pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, ProfileSettings, SyncSettings};
+pub use profile::ProfileSettings;
 pub use sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
     PipelineSettings, SearchSettings, ShutdownSettings, SupervisionSettings, Threads,

@@ -1,4 +1,5 @@
-//! The sections of the settings as they are written; `config/default.toml` explains each key.
+//! The sections of the settings as they are written, outside the profiles; `config/default.toml` explains each key. A
+//! number that would stop the flow is refused at the start.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,7 +13,13 @@ use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
 use cuecard_actors::supervision::RestartPolicy;
 
+use super::load::Settings;
 use super::values::{Auto, Words, address, duration};
+
+/// More permits or places than this are a slip of the finger.
+const MANY: usize = 1_000_000;
+/// So are more threads than this: no machine has as many cores.
+const MOST_THREADS: usize = 4096;
 
 /// A number of threads, or `"auto"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +107,10 @@ impl DataSettings {
         if self.database_url.is_empty() {
             format!("sqlite:{}", self.dir.join("ledger.db").display())
         } else {
-            self.database_url.clone()
+            // With three slashes people mean a path that is relative where it begins with a dot; the driver takes it for
+            // one from the root.
+            let relative = self.database_url.strip_prefix("sqlite:///").filter(|path| path.starts_with('.'));
+            relative.map_or_else(|| self.database_url.clone(), |path| format!("sqlite:{path}"))
         }
     }
 }
@@ -189,6 +199,8 @@ pub struct CxoneSettings {
     pub ping_interval: Duration,
     #[serde(deserialize_with = "duration")]
     pub pong_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub longest_hold: Duration,
     pub max_message_bytes: usize,
     pub max_answer_bytes: usize,
     pub max_articles_bytes: usize,
@@ -223,4 +235,108 @@ impl SupervisionSettings {
 pub struct ShutdownSettings {
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
+}
+
+/// The ranges of the numbers outside the profiles.
+impl Settings {
+    /// The first value out of its range, in words that name its key and the range.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.check_counts()?;
+        self.check_times()?;
+        self.check_forgetting()?;
+        self.check_giving_way()?;
+        self.check_api()?;
+        self.check_admin()
+    }
+
+    fn check_counts(&self) -> Result<(), String> {
+        let (pipeline, buffer, cxone) = (&self.pipeline, &self.buffer, &self.cxone);
+        // (key, value, smallest, largest)
+        let counts = [
+            ("api.workers", self.api.workers, 1, 256),
+            ("api.max_body_bytes", self.api.max_body_bytes, 1024, 64 << 20),
+            ("encoder.threads", self.encoder.threads.resolve(|_| 1), 1, MOST_THREADS),
+            ("search.threads", self.search.threads.resolve(|_| 1), 1, MOST_THREADS),
+            ("encoder.live_queue", self.encoder.live_queue, 1, MANY),
+            ("encoder.max_batch", self.encoder.max_batch, 1, 1024),
+            ("pipeline.in_flight", pipeline.in_flight, 1, 65_536),
+            ("pipeline.queue", pipeline.queue, 1, MANY),
+            ("buffer.max_turns", buffer.max_turns, 1, 10_000),
+            ("buffer.max_bytes", buffer.max_bytes, 256, 64 << 20),
+            ("buffer.conversations", buffer.conversations, 1, 100 * MANY),
+            ("cxone.max_message_bytes", cxone.max_message_bytes, 256, 1 << 30),
+            ("cxone.max_answer_bytes", cxone.max_answer_bytes, 256, 1 << 30),
+            ("cxone.max_articles_bytes", cxone.max_articles_bytes, 1024, 4 << 30),
+            ("delivery.in_flight", self.delivery.in_flight, 1, 65_536),
+            ("supervision.max_restarts", self.supervision.max_restarts, 1, MANY),
+        ];
+        let outside = counts.iter().find(|(_, value, smallest, largest)| !(smallest..=largest).contains(&value));
+        outside.map_or(Ok(()), |(key, value, smallest, largest)| {
+            Err(format!("`{key}` is {value}; it must be {smallest} to {largest}"))
+        })
+    }
+
+    fn check_times(&self) -> Result<(), String> {
+        let (buffer, cxone) = (&self.buffer, &self.cxone);
+        let times = [
+            ("buffer.pause_after_last", buffer.pause_after_last),
+            ("buffer.pause_after_first", buffer.pause_after_first),
+            ("buffer.unnamed_wait", buffer.unnamed_wait),
+            ("buffer.forget_after", buffer.forget_after),
+            ("cxone.attempt_timeout", cxone.attempt_timeout),
+            ("cxone.connect_timeout", cxone.connect_timeout),
+            ("cxone.handshake_timeout", cxone.handshake_timeout),
+            ("cxone.ping_interval", cxone.ping_interval),
+            ("cxone.pong_timeout", cxone.pong_timeout),
+            ("cxone.articles_idle_timeout", cxone.articles_idle_timeout),
+            ("cxone.longest_hold", cxone.longest_hold),
+            ("supervision.window", self.supervision.window),
+            ("shutdown.grace", self.shutdown.grace),
+        ];
+        let allowed = Duration::from_millis(1)..=Duration::from_hours(24);
+        let outside = times.iter().find(|(_, time)| !allowed.contains(time));
+        outside.map_or(Ok(()), |(key, time)| Err(format!("`{key}` is {time:?}; it must be 1ms to 24h")))
+    }
+
+    /// A window that is forgotten before its longest pause is over loses words.
+    fn check_forgetting(&self) -> Result<(), String> {
+        let (forget_after, pause) = (self.buffer.forget_after, self.buffer.pause_after_first);
+        if forget_after <= pause {
+            return Err(format!(
+                "`buffer.forget_after` is {forget_after:?}; it must be longer than `buffer.pause_after_first`, {pause:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_giving_way(&self) -> Result<(), String> {
+        let pipeline = &self.pipeline;
+        let steps = [pipeline.newest_turn_after, pipeline.lexical_only_after, pipeline.drop_oldest_after];
+        if steps[0].is_zero() || !steps.is_sorted() {
+            let keys = "`pipeline.newest_turn_after`, `pipeline.lexical_only_after` and `pipeline.drop_oldest_after`";
+            return Err(format!("{keys} must be more than 0 and each no shorter than the one before"));
+        }
+        Ok(())
+    }
+
+    fn check_admin(&self) -> Result<(), String> {
+        if self.admin.addr.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(format!(
+            "`admin.addr` is {}, which other machines reach, and the admin port asks nobody for a key; listen on 127.0.0.1",
+            self.admin.addr
+        ))
+    }
+
+    fn check_api(&self) -> Result<(), String> {
+        if self.api.accepted_keys().is_empty() && !self.api.addr.ip().is_loopback() {
+            return Err(format!(
+                "`api.addr` is {}, which other machines reach, and no key is asked for; set `api.keys` or \
+                 CUECARD_API_KEYS, or listen on 127.0.0.1",
+                self.api.addr
+            ));
+        }
+        Ok(())
+    }
 }

@@ -18,7 +18,7 @@ const TENANT: [(&str, &str); 3] =
     [("CXONE_CONTRACT", "insights"), ("CXONE_CLIENT_ID", "client"), ("CXONE_CLIENT_SECRET", "opensesame")];
 
 /// Keys whose value may be any text; what is wrong with it shows when the profile is checked, or when it is used.
-const ANY_TEXT: [&str; 27] = [
+const ANY_TEXT: [&str; 29] = [
     "api.keys",
     "data.dir",
     "data.database_url",
@@ -32,6 +32,8 @@ const ANY_TEXT: [&str; 27] = [
     "profile.client_id",
     "profile.client_secret",
     "profile.agent_id",
+    "profile.agent_roles",
+    "profile.context_roles",
     "profile.backends",
     "profile.index",
     "profile.graph",

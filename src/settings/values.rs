@@ -10,8 +10,9 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// `on` or `off`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", parse_err_ty = String, parse_err_fn = neither)]
 pub enum Switch {
     On,
     Off,
@@ -24,16 +25,8 @@ impl Switch {
     }
 }
 
-impl FromStr for Switch {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            _ => Err("write \"on\" or \"off\""),
-        }
-    }
+fn neither(_: &str) -> String {
+    "write \"on\" or \"off\"".to_owned()
 }
 
 /// A value, or `auto` for what suits the contract or the machine.
@@ -109,6 +102,16 @@ where
     T: FromStr<Err: Display>,
 {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// As [`parsed`]; an empty text is no value.
+pub(super) fn unless_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    filled(&text).map(|text| text.parse().map_err(D::Error::custom)).transpose()
 }
 
 /// A number with its unit; the error for one without names some.

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use cuecard_simulator::{Client, Simulator, SimulatorSettings};
 use tempfile::TempDir;
 
-use crate::support::{Service, environment, run, say, simulator, until_shown};
+use crate::support::{Page, Service, environment, run, say, simulator, until_shown};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -177,4 +177,36 @@ fn a_port_in_use_is_named() {
     let ended = run(&["serve"], &variables);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains(&addr) && ended.stderr.contains("CUECARD_ADMIN_ADDR"), "{}", ended.stderr);
+}
+
+#[actix_rt::test]
+async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[]).await;
+    say(&simulator, "call-1", DOG).await;
+    until_shown(&simulator, 1).await;
+    let has_one = |page: &Page| page.json()["deliveries"].as_array().is_some_and(|listed| listed.len() == 1);
+    let page = service.admin.until_page("/deliveries?outcome=delivered", "the delivery", has_one).await;
+    let listed = page.json()["deliveries"][0].clone();
+    assert_eq!((&listed["interaction"], &listed["profile"]), (&"call-1".into(), &"insights".into()));
+    assert_eq!(listed["outcome"]["kind"], "delivered");
+    let explained = service.admin.get(&format!("/explain/{}", listed["id"].as_str().unwrap())).await;
+    assert_eq!(explained.json(), listed);
+    let ranked = explained.json()["ranking"].to_string();
+    assert!(ranked.contains("pets") && ranked.contains("cosine"), "{ranked}");
+    assert!(!page.text.contains("my dog on board"), "{}", page.text);
+    // (path, status, what the detail says)
+    for (path, status, said) in [
+        ("/deliveries?outcome=pushed", 422, "there are delivered"),
+        ("/deliveries?outcomes=shed", 422, "outcomes"),
+        ("/explain/7", 422, "looks like"),
+        ("/explain/0196a3f2-7d1c-7000-8000-000000000000", 404, "not among the newest"),
+    ] {
+        let page = service.admin.get(path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert!(page.json()["detail"].as_str().unwrap().contains(said), "{path}: {}", page.text);
+    }
+    let none = service.admin.get("/deliveries?profile=nobody").await.json();
+    assert_eq!(none["deliveries"].as_array().unwrap().len(), 0);
+    service.finish(&simulator).await;
 }

@@ -29,7 +29,8 @@ async fn a_route_belongs_to_the_one_profile_of_its_contract_or_to_the_one_that_i
     let simulator = simulator();
     let sections = "[profiles.north]\ncontract = 'rag'\n[profiles.south]\ncontract = 'rag'\n\
                     [profiles.order]\ncontract = 'ranking'\n";
-    let service = with_profiles(&simulator.base_url(), sections);
+    let sections = format!("{sections}oauth_url = '{}/api/v2/oauth/token'\n", simulator.base_url());
+    let service = with_profiles(&simulator.base_url(), &sections);
     let caller = service.caller();
     // (path, status, what the detail says)
     let table = [
@@ -84,6 +85,40 @@ async fn a_body_that_is_no_question_is_refused_and_says_which_field() {
     let requests = service.admin.metrics().await;
     let counted = |status| requests.sum("cuecard_api_requests_total", &[("route", "push"), ("status", status)]);
     assert_eq!((counted("2xx"), counted("4xx")), (1.0, 9.0));
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn a_body_that_is_not_quite_json_is_answered() {
+    let simulator = simulator();
+    let (service, caller) = Service::asked("rag", &simulator, &[]).await;
+    let question = |text: &str| {
+        let ids = r#""conversation_id": "c-1", "agent_id": "a-1""#;
+        format!(r#"{{{ids}, "query_text": "{text}Can I take my dog on board?"}}"#)
+    };
+    let send = async |body: Vec<u8>| caller.send(PUSH, "application/json", body, None).await;
+    let latin = question("*").bytes().map(|byte| if byte == b'*' { 0xe9 } else { byte }).collect();
+    for body in [
+        format!("\u{feff}{}", question("")).into_bytes(),
+        latin,
+        question(r"\ud83d ").into_bytes(),
+        question("").replace('{', r#"{"confidence": NaN, "#).into_bytes(),
+    ] {
+        let answer = send(body.clone()).await;
+        assert_eq!(answer.status, 200, "{}: {}", String::from_utf8_lossy(&body), answer.text);
+    }
+    let no_number = send(br#"{"conversation_id": "c-1", "agent_id": Infinity, "query_text": "q"}"#.to_vec()).await;
+    assert_eq!(no_number.status, 422, "{}", no_number.text);
+    assert!(
+        no_number.detail().starts_with("agent_id: ") && no_number.detail().contains("Infinity"),
+        "{}",
+        no_number.text
+    );
+    let metrics = service.admin.metrics().await;
+    let repaired =
+        |repair: &str| metrics.sum("cuecard_json_repairs_total", &[("source", "request"), ("repair", repair)]);
+    let kinds = ["byte_order_mark", "invalid_utf8", "lone_surrogate", "non_number"];
+    assert_eq!(kinds.map(repaired), [1.0; 4]);
     service.finish(&simulator).await;
 }
 

@@ -225,3 +225,20 @@ fn an_unknown_key_is_named_with_the_nearest_and_a_profile_by_its_name() {
     assert_eq!(line(&ended, "acme"), "acme      ok  token");
     assert!(line(&ended, "beta").contains("refused the client credentials"), "{}", ended.stdout);
 }
+
+/// The simulator stands for the proxy: it is asked for the whole address of a tenant that nobody else finds.
+#[test]
+fn a_proxy_of_the_environment_is_gone_through_and_named() {
+    let simulator = simulator();
+    let proxy = simulator.base_url();
+    let tenant = [("CXONE_BASE_URL", "http://tenant.example"), ("CUECARD__CXONE__ALLOW_PLAIN_HTTP", "true")];
+    let through = |variables: &[(&str, &str)]| check("rag", &simulator, &[&tenant, variables].concat());
+    let ended = through(&[("HTTP_PROXY", proxy.as_str())]);
+    assert_eq!(line(&ended, "rag"), format!("rag       ok  token through the proxy {proxy}"), "{}", ended.stderr);
+    assert_eq!(simulator.received_on(Route::Token).len(), 1);
+    let ended = through(&[("HTTP_PROXY", proxy.as_str()), ("NO_PROXY", "tenant.example")]);
+    assert_eq!((ended.code, simulator.received_on(Route::Token).len()), (Some(1), 1), "not through it");
+    let ended = through(&[("HTTPS_PROXY", "socks5://proxy.example:1080")]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("HTTPS_PROXY names no proxy that can be used"), "{}", ended.stderr);
+}

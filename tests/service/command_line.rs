@@ -127,6 +127,39 @@ fn index_takes_out_what_a_source_brought_and_nothing_of_another() {
 }
 
 #[test]
+fn ask_shows_text_of_pages_and_only_what_is_published_and_for_the_profile() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("pages.jsonl");
+    let page = |id: &str, more: &str| {
+        format!(
+            r#"{{"id":"{id}","title":"Gift &amp; voucher","body":"<h2>Gift &amp; voucher</h2><p>Valid&nbsp;for 3 years, {id}.</p>"{more}}}"#
+        )
+    };
+    let rows = [
+        page("draft", r#","status":"draft""#),
+        page("agents", r#","audience":"agent","status":"Published""#),
+        page("german", r#","language":"de-DE""#),
+        page("all", ""),
+    ];
+    fs::write(&file, rows.join("\n")).unwrap();
+    let shown = |variables: &[(&str, &str)]| {
+        let answer = json(&run(&["ask", QUESTION, "--articles", text(&file), "-k", "9", "--json"], variables));
+        let cards = answer["cards"].as_array().unwrap().clone();
+        for card in &cards {
+            let passage = format!("Valid for 3 years, {}.", card["id"].as_str().unwrap());
+            assert_eq!((&card["title"], &card["passage"]), (&"Gift & voucher".into(), &passage.into()));
+        }
+        let mut ids: Vec<_> = cards.iter().map(|card| card["id"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(shown(&[]), ["agents", "all", "german"]);
+    let (customers, german) = (("CUECARD__PROFILE__AUDIENCE", "customer"), ("CUECARD__PROFILE__LANGUAGE", "de"));
+    assert_eq!(shown(&[customers, german]), ["all", "german"]);
+    assert_eq!(shown(&[customers, (german.0, "en-US"), ("CUECARD_RANKER", "bm25")]), ["all"]);
+}
+
+#[test]
 fn ask_prints_cards_best_first() {
     let from_index = ["ask", QUESTION, "--index", text(index()), "-k", "2", "--json"];
     let answer = json(&run(&from_index, &[]));

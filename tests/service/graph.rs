@@ -68,7 +68,7 @@ async fn markup_in_an_article_reaches_cxone_as_text() {
     let simulator = simulator();
     let (service, caller) = service(&simulator).await;
     caller.post(PATH, &question("Lost Luggage")).await;
-    assert_eq!(pushed(&simulator)["content"][0]["description"], "<b>Ask</b> at the purser's office.");
+    assert_eq!(pushed(&simulator)["content"][0]["description"], "Ask at the purser's office.");
     service.finish(&simulator).await;
 }
 

@@ -161,7 +161,7 @@ async fn a_locked_session_is_waited_for_and_a_repeated_snippet_is_not() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let looks = simulator.received_on(Route::Session);
     assert!(looks[1].at.duration_since(looks[0].at) >= Duration::from_millis(250));
-    inject(&simulator, 1, FaultKind::status(409));
+    inject(&simulator, 2, FaultKind::status(409));
     let answer = caller.post(PATH, &document()).await;
     assert_eq!(answer.status, 409, "{}", answer.text);
     service.stop().await;

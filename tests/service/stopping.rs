@@ -1,17 +1,24 @@
 //! What a stop waits for, and for how long; and being told twice, by whoever does not want to wait.
 
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
-use cuecard_simulator::{Fault, FaultKind, Route, RunningSimulator};
+use cuecard_simulator::{Article, Fault, FaultKind, Route, RunningSimulator, Simulator, SimulatorSettings};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::support::{Answered, Caller, LOOK, Process, environment, say, send, simulator, until};
+use crate::support::{
+    ARTICLES, Answered, Caller, LOOK, PATIENCE, Process, cpu_ticks, cuecard, environment, is_encoding, say, send,
+    send_signal, simulator, until,
+};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -38,6 +45,52 @@ async fn a_second_signal_in_the_drain_ends_the_process_at_once() {
         service.signal(second);
         assert_eq!(service.ended().await.code(), Some(130), "{first} {second}");
     }
+}
+
+/// Carries connections to CXone; once there is a number in `swallowed`, nothing that the service says arrives there, and its
+/// bytes are counted.
+async fn proxy(base_url: &str, swallowed: Rc<Cell<Option<usize>>>) -> String {
+    let target: SocketAddr = base_url.strip_prefix("http://").unwrap().parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    actix_rt::spawn(async move {
+        while let Ok((service, _)) = listener.accept().await {
+            let (mut from_service, mut to_service) = service.into_split();
+            let (mut from_cxone, mut to_cxone) = TcpStream::connect(target).await.unwrap().into_split();
+            let swallowed = Rc::clone(&swallowed);
+            actix_rt::spawn(async move { tokio::io::copy(&mut from_cxone, &mut to_service).await });
+            actix_rt::spawn(async move {
+                let mut buffer = [0; 4096];
+                while let Ok(bytes @ 1..) = from_service.read(&mut buffer).await {
+                    match swallowed.get() {
+                        Some(before) => swallowed.set(Some(before + bytes)),
+                        None => to_cxone.write_all(&buffer[..bytes]).await.unwrap(),
+                    }
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Whatever ends this process within the test's patience, it is neither the grace nor a pong that does not come.
+#[actix_rt::test]
+async fn a_hub_that_answers_no_goodbye_holds_no_stop() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let swallowed = Rc::new(Cell::new(None));
+    let base_url = proxy(&simulator.base_url(), Rc::clone(&swallowed)).await;
+    let overrides = [
+        ("CUECARD__SHUTDOWN__GRACE", "1h"),
+        ("CUECARD__CXONE__PING_INTERVAL", "1h"),
+        ("CUECARD__CXONE__PONG_TIMEOUT", "1h"),
+    ];
+    let mut service = Process::serve(&environment(&base_url, data.path(), &overrides));
+    until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+    service.admin.until_profile("ready", |_, profile| profile["state"] == "ready").await;
+    swallowed.set(Some(0));
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+    assert!(swallowed.get() > Some(0), "the goodbye was said");
 }
 
 #[actix_rt::test]
@@ -181,4 +234,66 @@ async fn a_poll_of_articles_holds_no_stop() {
     }
     service.terminate();
     assert_eq!(service.ended().await.code(), Some(0));
+}
+
+/// So many long articles that embedding them takes seconds.
+fn many_articles() -> Vec<Article> {
+    let article = Article::load(ARTICLES.as_ref()).unwrap().remove(0);
+    let long = |number: usize| Article {
+        id: format!("long-{number}"),
+        body: format!("Rule {number} of the harbour says when a dog may come on board. ").repeat(20),
+        ..article.clone()
+    };
+    (0..1000).map(long).collect()
+}
+
+async fn until_process(process: u32, reached: impl Fn(u32) -> bool) {
+    let waiting = async {
+        while !reached(process) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap();
+}
+
+/// What libtorch takes down at an ordinary exit, a thread of the encoder may be using.
+#[actix_rt::test]
+async fn a_stop_while_the_encoder_works_is_in_order() {
+    let settings = || SimulatorSettings { articles: many_articles(), ..SimulatorSettings::default() };
+    let serve = |simulator: &RunningSimulator, data: &TempDir| {
+        let index = data.path().join("index");
+        let overrides = [("CXONE_CONTRACT", "snippets"), ("CUECARD_INDEX", index.to_str().unwrap())];
+        Process::serve(&environment(&simulator.base_url(), data.path(), &overrides))
+    };
+    // The model is loaded from the moment on when the admin port is open; each time it has come further.
+    let simulator = Simulator::start(settings()).unwrap();
+    for ticks in [0, 8, 14, 20, 26, 32] {
+        let data = TempDir::new().unwrap();
+        let mut service = serve(&simulator, &data);
+        until_process(service.id(), |process| cpu_ticks(process) >= ticks).await;
+        service.terminate();
+        assert_eq!(service.ended().await.code(), Some(0), "while loading, after {ticks} ticks");
+    }
+    for time in 1..=3 {
+        let (simulator, data) = (Simulator::start(settings()).unwrap(), TempDir::new().unwrap());
+        let mut service = serve(&simulator, &data);
+        until(&simulator, "a poll", |simulator| !simulator.received_on(Route::Articles).is_empty()).await;
+        until_process(service.id(), is_encoding).await;
+        service.terminate();
+        assert_eq!(service.ended().await.code(), Some(0), "while embedding, for time {time}");
+    }
+}
+
+#[actix_rt::test]
+async fn an_index_that_is_built_ends_by_its_signal() {
+    let data = TempDir::new().unwrap();
+    let (articles, index) = (data.path().join("articles.jsonl"), data.path().join("index"));
+    let row = |article: Article| json!({"id": article.id, "title": article.title, "body": article.body}).to_string();
+    let rows: Vec<_> = many_articles().into_iter().map(row).collect();
+    std::fs::write(&articles, rows.join("\n")).unwrap();
+    let arguments = ["index", "--articles", articles.to_str().unwrap(), "--index", index.to_str().unwrap()];
+    let mut building = cuecard(&arguments, &[]).spawn().unwrap();
+    until_process(building.id(), is_encoding).await;
+    send_signal(building.id(), "TERM");
+    assert_eq!(building.wait().unwrap().signal(), Some(15));
 }

@@ -145,6 +145,55 @@ async fn frames_that_are_no_use_are_counted_and_dropped() {
     service.finish(&simulator).await;
 }
 
+/// Each piece of the question comes in another way that JSON does not have: in bytes that are not text, behind a byte order
+/// mark, with half an emoji, with no number where nobody reads one, and of an interaction whose id is a number.
+#[actix_rt::test]
+async fn frames_that_are_not_quite_json_are_heard() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[]).await;
+    let call = 104_857_600_123_u64;
+    simulator.open_interaction(&call.to_string());
+    let piece = |text: &str| {
+        format!(r#"{{"type": "TRANSCRIPT_FRAGMENT", "interactionId": {call}, "text": "{text}", "confidence": NaN}}"#)
+    };
+    let latin = piece("Can I take my dog on board, ?").into_bytes().into_iter();
+    let latin = latin.map(|byte| if byte == b'?' { 0xe9 } else { byte }).collect();
+    let frames = [
+        Frame::Binary(latin),
+        Frame::Text(format!("\u{feff}{}", piece("and does he"))),
+        Frame::Text(piece(r"need a cabin? \ud83d")),
+    ];
+    for frame in frames {
+        simulator.send(frame).await.unwrap();
+    }
+    send(&simulator, json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": call})).await;
+    let cards = until_shown(&simulator, 1).await;
+    assert_eq!(first_article(&cards[0]), (call.to_string().as_str(), "pets"));
+    let metrics = service.admin.metrics().await;
+    let repaired = |repair: &str| metrics.sum("cuecard_json_repairs_total", &[("source", "frame"), ("repair", repair)]);
+    let kinds = ["byte_order_mark", "invalid_utf8", "lone_surrogate", "non_number"];
+    assert_eq!(kinds.map(repaired), [1.0, 1.0, 1.0, 3.0]);
+    assert_eq!(metrics.sum("cuecard_stream_frames_total", &[("fate", "used")]), 4.0);
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn what_a_machine_says_brings_no_card() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[("CUECARD__PROFILE__CONTEXT_ROLES", "ivr, partner")]).await;
+    for role in ["IVR", "Partner"] {
+        let mut frame = fragment("call-1", DOG);
+        frame["participant"] = role.into();
+        send(&simulator, frame).await;
+    }
+    send(&simulator, json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": "call-1"})).await;
+    say(&simulator, "call-2", DOG).await;
+    let cards = until_shown(&simulator, 1).await;
+    assert_eq!(first_article(&cards[0]), ("call-2", "pets"));
+    assert_eq!(service.admin.metrics().await.sum("cuecard_utterances_total", &[]), 1.0);
+    service.finish(&simulator).await;
+}
+
 #[actix_rt::test]
 async fn a_long_message_in_small_frames_is_refused_as_well() {
     let simulator = simulator();

@@ -9,6 +9,9 @@ use crate::support::{Caller, Service, build_index, say, send, simulator, until};
 /// A bell, an escape sequence, a form feed, markup, quotes, and a character outside the basic plane.
 const TITLE: &str = "<b>Dogs</b> & \"cats\" \u{7}on\u{1b}[31m board \u{1F415}";
 const BODY: &str = "<script>alert('dog')</script> A dog may\u{c} sail in a <i>pet cabin</i>\u{1} & eats \\ \"free\".";
+/// What of it reaches CXone: markup is read, control characters are escaped.
+const SHOWN_TITLE: &str = "Dogs & \"cats\" \u{7}on\u{1b}[31m board \u{1F415}";
+const SHOWN_BODY: &str = "A dog may sail in a pet cabin\u{1} & eats \\ \"free\".";
 const DOG: &str = "Can I take my dog on board, and does he need a pet cabin?";
 
 /// An index of one article full of what is no plain text.
@@ -41,10 +44,10 @@ async fn control_characters_and_markup_reach_cxone_as_text_in_every_dialect() {
     let citation = "https://help.example/?a=1&b=<2>";
     // (dialect, route, what is shown)
     let table = [
-        ("rag", Route::Rag, vec![format!("Reference Context:\n[{citation}] {BODY}")]),
-        ("snippets", Route::Snippets, vec![format!("**{TITLE}**\n{BODY}...")]),
-        ("graph", Route::Graph, vec![TITLE.to_owned(), BODY.to_owned()]),
-        ("insights", Route::Insights, vec![TITLE.to_owned(), BODY.to_owned()]),
+        ("rag", Route::Rag, vec![format!("Reference Context:\n[{citation}] {SHOWN_BODY}")]),
+        ("snippets", Route::Snippets, vec![format!("**{SHOWN_TITLE}**\n{SHOWN_BODY}...")]),
+        ("graph", Route::Graph, vec![SHOWN_TITLE.to_owned(), SHOWN_BODY.to_owned()]),
+        ("insights", Route::Insights, vec![SHOWN_TITLE.to_owned(), SHOWN_BODY.to_owned()]),
         ("ranking", Route::Ranking, vec!["kb:<1>&\"a\"".to_owned()]),
     ];
     for (dialect, route, expected) in table {

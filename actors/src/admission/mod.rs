@@ -23,7 +23,9 @@ use giving_way::{Load, Pressure};
 use pace::Pace;
 use queue::{Queue, QueueKey, Queued};
 
-use crate::messages::{Admitted, Failure, Outcome, OutcomeSink, Stage, Ticket, WorkItem};
+use crate::decisions::Decisions;
+use crate::messages::{Admitted, Failure, Outcome, Stage, Ticket, WorkItem};
+use crate::tenant::{Tenant, Tenants};
 
 /// How much is let in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,8 +49,8 @@ struct Shared {
     state: Mutex<State>,
     arrived: Notify,
     permits: Arc<Semaphore>,
-    sink: Arc<dyn OutcomeSink>,
-    encoder_wait: Box<dyn Fn() -> Duration + Send + Sync>,
+    tenants: Tenants,
+    decisions: Decisions,
 }
 
 struct State {
@@ -59,12 +61,8 @@ struct State {
 }
 
 impl Admission {
-    /// An empty admission. `encoder_wait` tells how long the oldest text has waited for the encoder.
-    pub fn new(
-        settings: AdmissionSettings,
-        sink: Arc<dyn OutcomeSink>,
-        encoder_wait: impl Fn() -> Duration + Send + Sync + 'static,
-    ) -> Self {
+    /// An empty admission for the questions of these tenants.
+    pub fn new(settings: AdmissionSettings, tenants: Tenants, decisions: Decisions) -> Self {
         let shared = Shared {
             settings,
             state: Mutex::new(State {
@@ -75,8 +73,8 @@ impl Admission {
             }),
             arrived: Notify::new(),
             permits: Arc::new(Semaphore::new(settings.in_flight)),
-            sink,
-            encoder_wait: Box::new(encoder_wait),
+            tenants,
+            decisions,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -84,7 +82,8 @@ impl Admission {
     /// Lets an utterance of a stream in. It takes the place of one of the same interaction that still waits;
     /// a full queue lets its oldest item go for which nobody waits, and where somebody waits for each, this one.
     pub fn hear(&self, item: WorkItem) {
-        let ticket = Ticket::new(&item, Arc::clone(&self.shared.sink), None);
+        let Some(tenant) = self.tenant_of(&item) else { return };
+        let ticket = Ticket::new(&item, tenant, self.shared.decisions.clone(), None);
         let key = QueueKey::Interaction(item.key.clone());
         self.enqueue(key, item, ticket);
     }
@@ -93,10 +92,25 @@ impl Admission {
     /// full queue, or one that would not let it in before its deadline, it ends as shed at once.
     pub fn ask(&self, item: WorkItem) -> oneshot::Receiver<Outcome> {
         let (reply, outcome) = oneshot::channel();
-        let ticket = Ticket::new(&item, Arc::clone(&self.shared.sink), Some(reply));
+        let Some(tenant) = self.tenant_of(&item) else {
+            let profile = item.key.profile.to_string();
+            // Whoever asked may have gone.
+            let _ = reply.send(Outcome::Failed(Failure::UnknownProfile { profile }));
+            return outcome;
+        };
+        let ticket = Ticket::new(&item, tenant, self.shared.decisions.clone(), Some(reply));
         let key = QueueKey::Caller(item.decision);
         self.enqueue(key, item, ticket);
         outcome
+    }
+
+    /// Whose question it is; a message that names a profile which the settings do not know is dropped, and counted.
+    fn tenant_of(&self, item: &WorkItem) -> Option<Arc<Tenant>> {
+        let tenant = self.shared.tenants.get(&item.key.profile).cloned();
+        if tenant.is_none() {
+            self.shared.decisions.unknown_profile(&item.key);
+        }
+        tenant
     }
 
     fn enqueue(&self, key: QueueKey, item: WorkItem, ticket: Ticket) {
@@ -193,8 +207,10 @@ impl Admission {
             ticket.finish(outcome);
         }
         next.map(|(item, mut ticket)| {
+            let effort = pressure.effort();
             ticket.admit(permit);
-            Admitted { item, ticket, effort: pressure.effort() }
+            ticket.note(|decision| decision.effort = Some(effort));
+            Admitted { item, ticket, effort }
         })
     }
 
@@ -203,7 +219,7 @@ impl Admission {
             queued: state.queue.len(),
             oldest_age: state.queue.oldest().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued)),
             permits_free: self.shared.permits.available_permits(),
-            encoder_wait: (self.shared.encoder_wait)(),
+            encoder_wait: self.shared.tenants.longest_encoder_wait(),
         }
     }
 

@@ -1,17 +1,19 @@
 #![allow(clippy::unwrap_used)]
 
+use std::future::ready;
 use std::pin::pin;
 
 use cuecard_engine::Effort;
+use cuecard_engine::encoder::{Encoder, Encoding};
 use futures_util::StreamExt;
 
 use super::*;
 use crate::messages::{Failure, Outcome, Receipt};
-use crate::testing::{GIVING_WAY, Recorder, item};
+use crate::testing::{GIVING_WAY, Recorder, TenantParts, item};
 
 fn admission(queue: usize, in_flight: usize, recorder: &Arc<Recorder>) -> Admission {
     let settings = AdmissionSettings { queue, in_flight, giving_way: GIVING_WAY };
-    Admission::new(settings, Arc::clone(recorder) as Arc<dyn OutcomeSink>, || Duration::ZERO)
+    Admission::new(settings, recorder.tenants(), recorder.sink())
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,26 +107,36 @@ async fn a_full_queue_makes_room_for_what_is_heard_but_never_by_turning_a_caller
     assert_eq!((recorder.outcome_of(&heard), full.queued()), (Some(Outcome::Shed), 1));
 }
 
+/// An admission before an encoder whose oldest text has waited for so long.
+fn behind_an_encoder(wait: &Arc<Mutex<Duration>>) -> Admission {
+    let wait = Arc::clone(wait);
+    let encoder = Encoder::scripted_behind(move || *wait.lock().unwrap(), |_| ready(Ok(Encoding::along(0))));
+    let recorder = Recorder::of([TenantParts { encoder, ..TenantParts::new("acme") }.build()].into_iter().collect());
+    admission(9, 9, &recorder)
+}
+
 #[tokio::test(start_paused = true)]
-async fn effort_falls_while_the_encoder_is_behind() {
-    let recorder = Recorder::new();
-    let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GIVING_WAY };
-    let admission = Admission::new(settings, recorder, || Duration::from_millis(1500));
+async fn effort_falls_while_the_encoder_is_behind_and_rises_again_by_itself() {
+    let wait = Arc::new(Mutex::new(Duration::from_millis(1500)));
+    let admission = behind_an_encoder(&wait);
     admission.hear(item("acme", "a", 1));
     let mut admitted = pin!(admission.admitted());
     assert_eq!(admitted.next().await.unwrap().effort, Effort::LexicalOnly);
     assert_eq!(admission.effort(), Effort::LexicalOnly);
+    *wait.lock().unwrap() = Duration::ZERO;
+    assert_eq!(admission.effort(), Effort::Full, "although no item came");
 }
 
 #[tokio::test(start_paused = true)]
-async fn effort_rises_again_by_itself_when_the_encoder_has_caught_up() {
-    let wait = Arc::new(Mutex::new(Duration::from_millis(1500)));
-    let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GIVING_WAY };
-    let encoder_wait = Arc::clone(&wait);
-    let admission = Admission::new(settings, Recorder::new(), move || *encoder_wait.lock().unwrap());
-    assert_eq!(admission.effort(), Effort::LexicalOnly);
-    *wait.lock().unwrap() = Duration::ZERO;
-    assert_eq!(admission.effort(), Effort::Full, "although no item came");
+async fn a_question_of_a_profile_that_nobody_knows_is_dropped_and_its_caller_told() {
+    let recorder = Recorder::new();
+    let admission = admission(9, 9, &recorder);
+    admission.hear(item("gone", "a", 1));
+    let asked = admission.ask(item("gone", "a", 2));
+    assert_eq!(asked.await.unwrap(), Outcome::Failed(Failure::UnknownProfile { profile: "gone".to_owned() }));
+    assert_eq!((admission.queued(), recorder.outcomes()), (0, Vec::new()), "it was never let in");
+    let series = r#"cuecard_dropped_total{actor="admission",reason="unknown_profile"}"#;
+    assert_eq!(recorder.metric(series), 2);
 }
 
 #[tokio::test(start_paused = true)]

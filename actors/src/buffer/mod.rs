@@ -6,6 +6,7 @@
 mod alarms;
 mod conversations;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler, Supervised};
@@ -16,28 +17,25 @@ use uuid::Uuid;
 pub use conversations::BufferSettings;
 use conversations::{Conversations, Flushed, Lost};
 
+use crate::admission::Admission;
+use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
-use crate::messages::{Ask, Heard, ProfileName, WorkItem};
+use crate::messages::{Ask, Heard, WorkItem};
 use crate::supervision::{Escalation, Recovery, Timer};
 use crate::telemetry::{ActorDropped, DropReason, Metrics};
+use crate::tenant::Tenants;
 
 /// How often idle windows are looked for.
 const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
-
-/// Lets an utterance in.
-pub type Admit = Box<dyn Fn(WorkItem)>;
-
-/// How long a profile's cards are worth showing.
-pub type Deadline = Box<dyn Fn(&ProfileName) -> Duration>;
 
 /// What a Buffer works with.
 pub struct BufferDeps {
     /// Where fragments and states come from.
     pub inbox: Inbox<Heard>,
     /// Where utterances go.
-    pub admit: Admit,
-    /// How long each profile's cards are worth showing.
-    pub deadline: Deadline,
+    pub admission: Admission,
+    /// How long each tenant's cards are worth showing.
+    pub tenants: Tenants,
     /// Pauses and sizes.
     pub settings: BufferSettings,
     /// Where drops are counted.
@@ -49,10 +47,20 @@ pub struct BufferDeps {
 impl BufferDeps {
     fn admit(&self, flushed: Flushed<'_>) {
         let Flushed { key, utterance_number, utterance, heard, at } = flushed;
-        let deadline = at + (self.deadline)(&key.profile);
+        failure_point("buffer", key.interaction.as_str());
+        let deadline = at + self.tenants.deadline(&key.profile);
         let decision = Uuid::now_v7();
-        let (key, heard_at, ask) = (key.clone(), Timestamp::now(), Ask::Cards(utterance));
-        (self.admit)(WorkItem { decision, key, utterance_number, agent_id: None, heard_at, ask, heard, deadline });
+        let (key, heard_at, ask) = (key.clone(), Timestamp::now(), Ask::Cards(Arc::new(utterance)));
+        self.admission.hear(WorkItem {
+            decision,
+            key,
+            utterance_number,
+            agent_id: None,
+            heard_at,
+            ask,
+            heard,
+            deadline,
+        });
     }
 }
 

@@ -4,14 +4,17 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use async_channel::Sender;
 use cuecard_engine::conversation::{FlushReason, Pauses, Speaker, WindowLimits};
+use futures_util::StreamExt;
 use tokio::time::advance;
 
 use super::*;
+use crate::admission::AdmissionSettings;
 use crate::inbox::bounded;
-use crate::messages::StreamWord;
+use crate::messages::{ProfileName, StreamWord};
 use crate::supervision::{ActorCell, ActorState, RestartPolicy, escalations, supervise};
-use crate::testing::until;
+use crate::testing::{GIVING_WAY, Recorder, inject_panics, until};
 
 fn settings() -> BufferSettings {
     BufferSettings {
@@ -29,7 +32,7 @@ fn heard(profile: &str, word: StreamWord) -> Heard {
 
 fn fragment(interaction: Option<&str>, text: &str) -> StreamWord {
     let interaction = interaction.map(|id| id.parse().unwrap());
-    StreamWord::Fragment { interaction, speaker: Speaker::Customer, text: text.to_owned() }
+    StreamWord::Fragment { interaction, speaker: Speaker::Customer, text: text.into() }
 }
 
 fn turn_ended(interaction: Option<&str>) -> StreamWord {
@@ -65,7 +68,7 @@ impl Fixture {
 }
 
 fn note(seen: &Seen, flushed: &Flushed<'_>) {
-    let question = flushed.utterance.newest_customer_turn().to_owned();
+    let question = flushed.utterance.newest_customer_turn().verbatim().to_owned();
     let id = flushed.key.interaction.to_string();
     seen.borrow_mut().push((id, flushed.utterance_number, question, flushed.utterance.flushed));
 }
@@ -188,36 +191,21 @@ async fn too_much_text_flushes_without_waiting() {
     assert_eq!(fixture.seen.borrow()[0].3, FlushReason::Full);
 }
 
-/// The bad message is a turn end whose admission panics; two conversations queue behind it, and a third
+/// The bad message is a turn end whose flush panics; two conversations queue behind it, and a third
 /// has a flush under way by timer. All three end in utterances, at the same address.
 #[actix::test]
 async fn a_panic_costs_the_window_in_hand_and_no_other() {
-    let (sender, inbox) = bounded(16);
-    let (escalation, _escalations) = escalations();
+    tokio::time::pause();
     let cell = ActorCell::new("buffer");
-    let metrics = Metrics::new(&[ProfileName::new("acme")], vec![Arc::clone(&cell)]).unwrap();
-    let admitted: Rc<RefCell<Vec<String>>> = Rc::default();
-    let seen = Rc::clone(&admitted);
-    let short = Pauses { after_last: Duration::from_millis(150), after_first: Duration::from_secs(10) };
-    let deps = BufferDeps {
-        inbox,
-        admit: Box::new(move |item| {
-            assert_ne!(item.key.interaction.to_string(), "bad", "injected");
-            seen.borrow_mut().push(item.key.interaction.to_string());
-        }),
-        deadline: Box::new(|_| Duration::from_secs(4)),
-        settings: BufferSettings { pauses: short, ..settings() },
-        metrics: metrics.clone(),
-        escalation: escalation.clone(),
-    };
+    let metrics = metrics();
+    let (sender, admitted, address) = buffer(&cell, &metrics);
     sender.send(heard("acme", fragment(Some("timed"), "hello"))).await.unwrap();
     for id in ["bad", "one", "two"] {
         sender.send(heard("acme", fragment(Some(id), "hello"))).await.unwrap();
         sender.send(heard("acme", turn_ended(Some(id)))).await.unwrap();
     }
-    let address = supervise(Arc::clone(&cell), RestartPolicy::default(), escalation, |_| Buffer::new(deps));
     until("the three other conversations end in utterances", || admitted.borrow().len() == 3).await;
-    let mut seen = admitted.borrow().clone();
+    let mut seen = interactions(&admitted);
     seen.sort();
     assert_eq!(seen, ["one", "timed", "two"]);
     assert_eq!((cell.panics(), cell.restarts(), cell.state()), (1, 1, ActorState::Running));
@@ -237,26 +225,49 @@ async fn a_state_of_an_unknown_interaction_makes_no_other_give_way() {
     assert_eq!(fixture.questions(), ["hello"]);
 }
 
-/// An actor on paused time; `admit` panics for the interaction `bad`.
-fn paused_buffer(cell: &Arc<ActorCell>) -> (async_channel::Sender<Heard>, Rc<RefCell<Vec<WorkItem>>>) {
-    tokio::time::pause();
+/// An actor whose flush of an interaction that begins with `bad` panics, and what it let in.
+fn buffer(cell: &Arc<ActorCell>, metrics: &Metrics) -> (Sender<Heard>, Admitted, actix::Addr<Buffer>) {
+    inject_panics("buffer", "bad");
     let (sender, inbox) = bounded(64);
     let (escalation, _) = escalations();
-    let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
-    let admitted = Rc::<RefCell<Vec<WorkItem>>>::default();
-    let seen = Rc::clone(&admitted);
+    let recorder = Recorder::new();
+    let settings_of_admission = AdmissionSettings { queue: 64, in_flight: 64, giving_way: GIVING_WAY };
+    let admission = Admission::new(settings_of_admission, recorder.tenants(), recorder.sink());
+    let admitted = Admitted::default();
+    let (letting_in, seen) = (admission.clone(), Rc::clone(&admitted));
+    actix_rt::spawn(async move {
+        let mut items = std::pin::pin!(letting_in.admitted());
+        while let Some(admitted) = items.next().await {
+            seen.borrow_mut().push(admitted.item);
+        }
+    });
     let deps = BufferDeps {
         inbox,
-        admit: Box::new(move |item| {
-            assert_ne!(item.key.interaction.as_str(), "bad", "injected");
-            seen.borrow_mut().push(item);
-        }),
-        deadline: Box::new(|_| Duration::from_secs(4)),
+        admission,
+        tenants: recorder.tenants(),
         settings: settings(),
-        metrics,
+        metrics: metrics.clone(),
         escalation: escalation.clone(),
     };
-    supervise(Arc::clone(cell), RestartPolicy::default(), escalation, |_| Buffer::new(deps));
+    let address = supervise(Arc::clone(cell), RestartPolicy::default(), escalation, |_| Buffer::new(deps));
+    (sender, admitted, address)
+}
+
+/// Items in the order in which they were let in.
+type Admitted = Rc<RefCell<Vec<WorkItem>>>;
+
+fn interactions(admitted: &Admitted) -> Vec<String> {
+    admitted.borrow().iter().map(|item| item.key.interaction.to_string()).collect()
+}
+
+fn metrics() -> Metrics {
+    Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap()
+}
+
+/// The same on paused time.
+fn paused_buffer(cell: &Arc<ActorCell>) -> (Sender<Heard>, Admitted) {
+    tokio::time::pause();
+    let (sender, admitted, _) = buffer(cell, &metrics());
     (sender, admitted)
 }
 
@@ -277,8 +288,7 @@ async fn timers_hold_after_a_restart_whatever_was_rearmed_just_before_it() {
     }
     until("it restarted", || cell.restarts() == 1).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let questions: Vec<_> = admitted.borrow().iter().map(|item| item.key.interaction.to_string()).collect();
-    assert_eq!(questions, ["a", "b"], "silence flushes as it did before");
+    assert_eq!(interactions(&admitted), ["a", "b"], "silence flushes as it did before");
     assert_eq!(cell.panics(), 1);
 }
 

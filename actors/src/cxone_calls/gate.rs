@@ -1,10 +1,11 @@
-//! What holds a profile's calls back: a 429, the profile's own rate limit, and one circuit for each endpoint.
+//! What holds a profile's calls back: the profile's own rate limit, and for each endpoint what it asked for by a 429, and
+//! one circuit.
 //!
 //! Each wait ends at the caller's deadline: a call that could go out only after it is not made.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::num::NonZero;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cuecard_cxone::answers::CallOutcome;
@@ -37,7 +38,7 @@ pub(super) enum Held {
     /// The time is over.
     #[error("there is no time left for the call")]
     Late,
-    /// A 429 holds the profile.
+    /// A 429 holds the endpoint.
     #[error("CXone asked to wait for longer than there is time")]
     Asked { wait: Duration },
     /// The profile's own limit.
@@ -58,17 +59,32 @@ impl Held {
 }
 
 pub(super) struct Gate {
-    /// A 429 holds all sending of the profile until then.
-    held_until: Cell<Option<Instant>>,
     bucket: Option<Bucket>,
-    circuits: RefCell<HashMap<Endpoint, Circuit>>,
+    endpoints: Mutex<HashMap<Endpoint, State>>,
+}
+
+struct State {
+    held_until: Option<Instant>,
+    circuit: Circuit,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { held_until: None, circuit: Circuit::new(CircuitSettings::default()) }
+    }
+}
+
+impl State {
+    fn hold(&self, now: Instant) -> Option<Instant> {
+        self.held_until.filter(|until| *until > now)
+    }
 }
 
 impl Gate {
     pub(super) fn new(limit: Option<RateLimit>) -> Self {
         let quota = limit.map(|limit| Quota::per_second(limit.per_second).allow_burst(limit.burst));
         let bucket = quota.map(|quota| RateLimiter::direct_with_clock(quota, MonotonicClock));
-        Self { held_until: Cell::new(None), bucket, circuits: RefCell::default() }
+        Self { bucket, endpoints: Mutex::default() }
     }
 
     /// Waits until a call of this endpoint may go out, unless that is at or after the deadline. Whatever it waited for,
@@ -89,13 +105,16 @@ impl Gate {
 
     /// Leave to call now, or what is in the way.
     fn look(&self, endpoint: Endpoint, now: Instant) -> Result<Permit, Held> {
-        if let Some(until) = self.held_until.get().filter(|until| *until > now) {
+        let mut endpoints = self.lock();
+        let state = endpoints.entry(endpoint).or_default();
+        if let Some(until) = state.hold(now) {
             return Err(Held::Asked { wait: until - now });
         }
-        let permit = match self.with(endpoint, |circuit| circuit.admit(now)) {
+        let circuit = &mut state.circuit;
+        let permit = match circuit.admit(now) {
             Admission::Pass(permit) => permit,
             // Another call finds out whether the endpoint is back, which may be any moment.
-            Admission::Refused { .. } if self.state(endpoint) == CircuitState::Probing => {
+            Admission::Refused { .. } if circuit.state() == CircuitState::Probing => {
                 return Err(Held::CircuitOpen { wait: PROBE_PAUSE });
             }
             Admission::Refused { retry_after } => return Err(Held::CircuitOpen { wait: retry_after }),
@@ -103,7 +122,7 @@ impl Gate {
         // Last, so that nothing is drawn from the bucket that does not go out.
         self.draw().map_err(|wait| {
             // If it was to probe the circuit, the next call may.
-            self.with(endpoint, |circuit| circuit.record(permit, Sign::None, now));
+            circuit.record(permit, Sign::None, now);
             Held::RateLimited { wait }
         })?;
         Ok(permit)
@@ -115,26 +134,40 @@ impl Gate {
         bucket.check().map_err(|not_yet| not_yet.wait_time_from(MonotonicClock.now()))
     }
 
-    pub(super) fn hold(&self, wait: Duration) {
-        let until = Instant::now() + wait;
-        self.held_until.set(Some(self.held_until.get().map_or(until, |held| held.max(until))));
+    /// Lets nothing out to this endpoint for so long; until when nothing goes out, which an earlier hold may have set.
+    pub(super) fn hold(&self, endpoint: Endpoint, wait: Duration) -> Instant {
+        let mut endpoints = self.lock();
+        let state = endpoints.entry(endpoint).or_default();
+        let until = state.held_until.map_or_else(|| Instant::now() + wait, |held| held.max(Instant::now() + wait));
+        state.held_until = Some(until);
+        until
+    }
+
+    /// The endpoints that are held now, and until when.
+    pub(super) fn holds(&self) -> Vec<(Endpoint, Instant)> {
+        let now = Instant::now();
+        let mut holds: Vec<_> =
+            self.lock().iter().filter_map(|(endpoint, state)| Some((*endpoint, state.hold(now)?))).collect();
+        holds.sort();
+        holds
+    }
+
+    /// Whether a call of this endpoint would have to wait now, be it for a hold or for the circuit.
+    pub(super) fn is_shut(&self, endpoint: Endpoint) -> bool {
+        let now = Instant::now();
+        self.lock().get(&endpoint).is_some_and(|state| state.hold(now).is_some() || state.circuit.refuses(now))
     }
 
     /// Takes note of how a call ended; the circuit's state after it.
     pub(super) fn record(&self, endpoint: Endpoint, permit: Permit, outcome: CallOutcome) -> CircuitState {
-        self.with(endpoint, |circuit| {
-            circuit.record(permit, outcome.into(), Instant::now());
-            circuit.state()
-        })
+        let mut endpoints = self.lock();
+        let circuit = &mut endpoints.entry(endpoint).or_default().circuit;
+        circuit.record(permit, outcome.into(), Instant::now());
+        circuit.state()
     }
 
-    fn state(&self, endpoint: Endpoint) -> CircuitState {
-        self.with(endpoint, |circuit| circuit.state())
-    }
-
-    fn with<T>(&self, endpoint: Endpoint, use_it: impl FnOnce(&mut Circuit) -> T) -> T {
-        let mut circuits = self.circuits.borrow_mut();
-        use_it(circuits.entry(endpoint).or_insert_with(|| Circuit::new(CircuitSettings::default())))
+    fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, State>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,12 +187,29 @@ mod tests {
     async fn a_hold_is_waited_out_unless_it_lasts_until_the_deadline() {
         let gate = Gate::new(None);
         let start = Instant::now();
-        gate.hold(2 * SECOND);
-        gate.hold(SECOND);
+        gate.hold(Endpoint::Push, 2 * SECOND);
+        gate.hold(Endpoint::Push, SECOND);
         assert_eq!(gate.pass(Endpoint::Push, start + 2 * SECOND).await, Err(Held::Asked { wait: 2 * SECOND }));
         assert_eq!(start.elapsed(), Duration::ZERO, "it is not waited for");
         assert!(gate.pass(Endpoint::Push, start + 3 * SECOND).await.is_ok());
         assert_eq!(start.elapsed(), 2 * SECOND, "the longer hold counts");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_is_that_of_its_endpoint_and_ends_by_itself() {
+        let gate = Gate::new(None);
+        let start = Instant::now();
+        assert_eq!(gate.hold(Endpoint::Search, 2 * SECOND), start + 2 * SECOND);
+        assert_eq!(gate.hold(Endpoint::Feedback, SECOND), start + SECOND);
+        assert!(gate.pass(Endpoint::Push, start + SECOND).await.is_ok());
+        assert_eq!(start.elapsed(), Duration::ZERO, "nobody asked pushes to wait");
+        let expected = [(Endpoint::Feedback, start + SECOND), (Endpoint::Search, start + 2 * SECOND)];
+        assert_eq!(gate.holds(), expected);
+        assert!(gate.is_shut(Endpoint::Search) && !gate.is_shut(Endpoint::Push));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(gate.holds(), [(Endpoint::Search, start + 2 * SECOND)]);
+        tokio::time::advance(SECOND).await;
+        assert!(gate.holds().is_empty() && !gate.is_shut(Endpoint::Search));
     }
 
     #[tokio::test(start_paused = true)]
@@ -195,10 +245,10 @@ mod tests {
     async fn a_hold_that_grows_while_somebody_waits_is_waited_out() {
         let gate = Gate::new(None);
         let start = Instant::now();
-        gate.hold(2 * SECOND);
+        gate.hold(Endpoint::Push, 2 * SECOND);
         let growing = async {
             sleep(SECOND).await;
-            gate.hold(4 * SECOND);
+            gate.hold(Endpoint::Push, 4 * SECOND);
         };
         let (passed, ()) = tokio::join!(gate.pass(Endpoint::Push, start + 10 * SECOND), growing);
         assert!(passed.is_ok());
@@ -213,7 +263,7 @@ mod tests {
         gate.pass(Endpoint::Push, deadline).await.unwrap();
         let (start, hold) = (Instant::now(), Duration::from_millis(300));
         // The second is polled once the first waits for the bucket.
-        let (passed, ()) = tokio::join!(gate.pass(Endpoint::Push, deadline), async { gate.hold(hold) });
+        let (passed, _) = tokio::join!(gate.pass(Endpoint::Push, deadline), async { gate.hold(Endpoint::Push, hold) });
         assert!(passed.is_ok());
         assert!(start.elapsed() >= hold, "{:?}", start.elapsed());
     }
@@ -230,6 +280,6 @@ mod tests {
         tokio::time::advance(SECOND).await;
         let held = gate.pass(Endpoint::Push, Instant::now() + Duration::from_millis(1)).await;
         assert!(matches!(held, Err(Held::RateLimited { .. })), "{held:?}");
-        assert_eq!(gate.state(Endpoint::Push), CircuitState::Open, "nobody probes");
+        assert_eq!(gate.lock()[&Endpoint::Push].circuit.state(), CircuitState::Open, "nobody probes");
     }
 }

@@ -1,22 +1,25 @@
 //! How one profile calls CXone: with a token, within the answers table, held back by 429, rate limit and open circuits.
 //!
-//! Shared by the profile's actors on the system arbiter; keeps no task and no queue of its own.
+//! Shared by the profile's actors; may be used from any thread, and keeps no task and no queue of its own.
 
 mod answer;
 mod forward;
 mod gate;
 mod masking;
+mod open_stream;
 mod push;
 mod read;
+mod search_backend;
 mod token;
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::Recipient;
 use cuecard_cxone::answers::{Attempt, CallOutcome, Decision, RetryPolicy};
+use cuecard_cxone::circuit::Circuit;
 use cuecard_cxone::http::{Answer, HttpClient, Request};
+use cuecard_cxone::retry_after::RetryAfter;
 use cuecard_cxone::token::Token;
 use cuecard_cxone::{Connection, Dialect};
 use tokio::time::Instant;
@@ -25,12 +28,14 @@ use answer::{Answered, describe, outcome};
 pub use forward::ForwardEnd;
 use gate::Gate;
 pub use gate::RateLimit;
+pub use open_stream::{ConnectFailure, Socket, Sockets};
 pub use push::{ASKED_ATTEMPTS, PushOrder};
 pub use read::{ArticlesRead, ReadError};
+pub use search_backend::SearchBackend;
 
 use crate::health::ProfileHealth;
-use crate::messages::{GetToken, Invalidate, TokenError};
-use crate::telemetry::{CxoneAnswered, Endpoint, Metrics};
+use crate::messages::{GetToken, Invalidate, ProfileName, TokenError};
+use crate::telemetry::{CxoneAnswered, Endpoint, EndpointHeld, Metrics, WaitCut};
 
 /// Bytes of an answer that are logged where somebody looks for a fault.
 const LOGGED_BYTES: usize = 2000;
@@ -47,7 +52,7 @@ pub struct CxoneCallsDeps {
     pub policy: RetryPolicy,
     /// Calls per second, where the tenant limits them.
     pub rate_limit: Option<RateLimit>,
-    /// Where it says whether a circuit is open.
+    /// Where it says whether a circuit is open or an endpoint held.
     pub health: Arc<ProfileHealth>,
     /// Where answers are counted.
     pub metrics: Metrics,
@@ -57,7 +62,9 @@ pub struct CxoneCallsDeps {
 pub struct CxoneCalls {
     deps: CxoneCallsDeps,
     gate: Gate,
-    tokens: RefCell<Option<TokenActorAddress>>,
+    /// Whether feedback is refused whatever it says.
+    feedback: Mutex<Circuit>,
+    tokens: Mutex<Option<TokenActorAddress>>,
 }
 
 /// The profile's `TokenActor`.
@@ -72,12 +79,22 @@ pub struct TokenActorAddress {
 impl CxoneCalls {
     /// Calls for one profile; the `TokenActor` is introduced once it runs.
     pub fn new(deps: CxoneCallsDeps) -> Self {
-        Self { gate: Gate::new(deps.rate_limit), deps, tokens: RefCell::new(None) }
+        let feedback = Mutex::new(forward::refusals(&deps.policy));
+        Self { gate: Gate::new(deps.rate_limit), feedback, deps, tokens: Mutex::default() }
     }
 
     /// Says whom to ask for tokens.
     pub fn introduce(&self, token_actor: TokenActorAddress) {
-        *self.tokens.borrow_mut() = Some(token_actor);
+        *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Some(token_actor);
+    }
+
+    fn token_actor(&self) -> Option<TokenActorAddress> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whose calls these are.
+    pub fn profile(&self) -> &ProfileName {
+        self.deps.health.profile()
     }
 
     /// The tenant.
@@ -92,13 +109,13 @@ impl CxoneCalls {
 
     /// A token that is valid now.
     pub async fn token(&self) -> Result<Token, TokenError> {
-        let Some(tokens) = self.tokens.borrow().clone() else { return Err(TokenError::NoAnswer) };
+        let Some(tokens) = self.token_actor() else { return Err(TokenError::NoAnswer) };
         tokens.get.send(GetToken).await.unwrap_or(Err(TokenError::NoAnswer))
     }
 
     /// Says that CXone refused this token.
     pub fn invalidate(&self, token: Token) {
-        if let Some(tokens) = &*self.tokens.borrow() {
+        if let Some(tokens) = self.token_actor() {
             tokens.invalidate.do_send(Invalidate(token));
         }
     }
@@ -112,22 +129,39 @@ impl CxoneCalls {
         answer
     }
 
-    /// What comes after an attempt. A 429 holds the whole profile for as long as it says, whatever becomes of the call
-    /// that was told so.
-    fn decide(&self, attempt: &Attempt<'_>) -> Decision {
+    /// The endpoints that CXone asked to leave alone, and until when.
+    pub fn holds(&self) -> Vec<(Endpoint, Instant)> {
+        self.gate.holds()
+    }
+
+    /// Takes note of what an endpoint asked for that is called past this type.
+    pub fn told_to_wait(&self, endpoint: Endpoint, retry_after: &RetryAfter) {
+        self.warn_if_cut(endpoint, retry_after);
+        self.hold(endpoint, retry_after.wait());
+    }
+
+    /// What comes after an attempt. A 429 holds the endpoint for as long as it says, whatever becomes of the call that was
+    /// told so.
+    fn decide(&self, endpoint: Endpoint, attempt: &Attempt) -> Decision {
         if let Some(wait) = self.asked_wait(attempt) {
-            self.gate.hold(wait);
+            self.hold(endpoint, wait);
         }
         self.deps.policy.decide(attempt)
     }
 
-    /// How long a 429 holds the profile: also where this call has no time for it, or no attempt left.
-    fn asked_wait(&self, attempt: &Attempt<'_>) -> Option<Duration> {
+    /// How long a 429 holds the endpoint: also where this call has no time for it, or no attempt left.
+    fn asked_wait(&self, attempt: &Attempt) -> Option<Duration> {
         let unbounded = Attempt { time_left: None, max_attempts: None, ..*attempt };
         match self.deps.policy.decide(&unbounded) {
-            Decision::RetryAfter { wait, hold_profile: true, .. } => Some(wait),
+            Decision::RetryAfter { wait, holds_endpoint: true, .. } => Some(wait),
             _ => None,
         }
+    }
+
+    fn hold(&self, endpoint: Endpoint, wait: Duration) {
+        let until = self.gate.hold(endpoint, wait);
+        EndpointHeld { profile: self.deps.health.profile(), endpoint, until }.emit(&self.deps.metrics);
+        self.deps.health.held(endpoint, until);
     }
 
     fn count(&self, endpoint: Endpoint, answer: &Answered, since: Instant) {
@@ -136,6 +170,15 @@ impl CxoneCalls {
         let detail = if matches!(outcome, CallOutcome::Answered(..=299)) { String::new() } else { describe(answer) };
         CxoneAnswered { endpoint, outcome, detail: &detail, took: since.elapsed() }.emit(&self.deps.metrics);
         log_words(endpoint, answer);
+        if let Some(retry_after) = answer.as_ref().ok().and_then(|answer| answer.retry_after.as_ref()) {
+            self.warn_if_cut(endpoint, retry_after);
+        }
+    }
+
+    fn warn_if_cut(&self, endpoint: Endpoint, retry_after: &RetryAfter) {
+        if retry_after.is_cut() {
+            WaitCut { profile: self.deps.health.profile(), endpoint, retry_after }.emit();
+        }
     }
 }
 

@@ -48,6 +48,8 @@ struct Tries {
     refused: Option<String>,
     /// The last attempt may have reached the screen, so the next one repeats it.
     is_ambiguous: bool,
+    /// A 409 was followed by a session that was not locked.
+    was_unlocked: bool,
 }
 
 enum Step {
@@ -89,7 +91,9 @@ impl CxoneCalls {
                 Step::End(outcome) => return outcome,
                 Step::Again { wait } => sleep(wait).await,
                 Step::AwaitUnlock(refusal) => {
-                    if let Err(outcome) = self.unlocked(order.target.interaction, refusal, push.deadline).await {
+                    if let Err(outcome) =
+                        self.unlocked(order.target.interaction, refusal, push.deadline, &mut tries).await
+                    {
                         return outcome;
                     }
                 }
@@ -122,8 +126,8 @@ impl CxoneCalls {
         self.judge(&attempt, &answer, token, tries, push)
     }
 
-    fn judge(&self, attempt: &Attempt<'_>, answer: &Answered, token: Token, tries: &mut Tries, push: &Push) -> Step {
-        match self.decide(attempt) {
+    fn judge(&self, attempt: &Attempt, answer: &Answered, token: Token, tries: &mut Tries, push: &Push) -> Step {
+        match self.decide(Endpoint::Push, attempt) {
             Decision::Done => {
                 let answer = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
                 let cxone_id = self.deps.dialect.returned_id(&answer);
@@ -146,15 +150,22 @@ impl CxoneCalls {
         }
     }
 
-    /// Looks at the session until it is unlocked; one that was not locked refused for another reason.
-    async fn unlocked(&self, session: &InteractionId, refusal: Refusal, deadline: Instant) -> Result<(), Outcome> {
+    /// Looks at the session until it is unlocked. One that is not locked may have been when it refused; only if it refuses
+    /// once more and is not locked either, it has another reason.
+    async fn unlocked(
+        &self,
+        session: &InteractionId,
+        refusal: Refusal,
+        deadline: Instant,
+        tries: &mut Tries,
+    ) -> Result<(), Outcome> {
         let mut was_locked = false;
         loop {
             let session = self.read_session(session, deadline).await;
             match session.map(|answer| session_is_locked(&answer.body)) {
                 Ok(true) if Instant::now() + UNLOCK_POLL < deadline => was_locked = true,
-                Ok(false) if was_locked => return Ok(()),
-                // Locked until the deadline, or not locked at all: the refusal stands.
+                Ok(false) if was_locked || !std::mem::replace(&mut tries.was_unlocked, true) => return Ok(()),
+                // Locked until the deadline, or never: the refusal stands.
                 Ok(_) => return Err(Outcome::Refused(refusal)),
                 Err(error) => {
                     let reason = format!("{}; whether the session is locked is not known: {error}", refusal.reason);
@@ -175,7 +186,7 @@ impl CxoneCalls {
         self.deps.health.set(Part::Pushes, condition);
     }
 
-    fn given_up(&self, reason: GiveUpReason, attempt: &Attempt<'_>, answer: &Answered, tries: &Tries) -> Outcome {
+    fn given_up(&self, reason: GiveUpReason, attempt: &Attempt, answer: &Answered, tries: &Tries) -> Outcome {
         let said = describe(answer);
         let said = match reason {
             GiveUpReason::Forbidden => format!("{}; {said}", self.deps.dialect.forbidden_reason()),
@@ -188,16 +199,16 @@ impl CxoneCalls {
             CallOutcome::Answered(429) => self.given_up_waiting(attempt, refusal(answer, said)),
             CallOutcome::Answered(500..=599) => Outcome::Failed(Failure::CxoneFailed(refusal(answer, said))),
             CallOutcome::Answered(_) => Outcome::Refused(refusal(answer, said)),
-            CallOutcome::Failed(TransportFailure::BodyTooLarge { .. }) => {
+            CallOutcome::Unusable | CallOutcome::Failed(TransportFailure::BodyTooLarge { .. }) => {
                 Outcome::Failed(Failure::CxoneFailed(refusal(answer, said)))
             }
             CallOutcome::Failed(TransportFailure::TimedOut) => Outcome::Failed(Failure::TimedOut),
-            CallOutcome::Failed(_) | CallOutcome::Unusable => Outcome::Failed(Failure::Unreachable),
+            CallOutcome::Failed(_) => Outcome::Failed(Failure::Unreachable),
         }
     }
 
     /// The caller is told how long CXone asked to wait.
-    fn given_up_waiting(&self, attempt: &Attempt<'_>, refusal: Refusal) -> Outcome {
+    fn given_up_waiting(&self, attempt: &Attempt, refusal: Refusal) -> Outcome {
         let refusal = Refusal { retry_after: self.asked_wait(attempt), ..refusal };
         if attempt.max_attempts.is_some() { Outcome::Refused(refusal) } else { Outcome::HeldOff(refusal) }
     }

@@ -6,7 +6,7 @@ use cuecard_cxone::InteractionId;
 use cuecard_cxone::answers::{CallKind, CallOutcome, Decision, GiveUpReason};
 use cuecard_cxone::circuit::CircuitState;
 use cuecard_cxone::http::{Answer, Request};
-use cuecard_cxone::knowledge::search::{self, SearchHit};
+use cuecard_cxone::knowledge::search::{self, SearchHit, SearchResults};
 use cuecard_cxone::ranking::SESSION_SCOPE;
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -16,7 +16,7 @@ use super::answer::{Answered, attempt, describe};
 use super::gate::Held;
 use crate::health::{Condition, Part};
 use crate::messages::TokenError;
-use crate::telemetry::Endpoint;
+use crate::telemetry::{Endpoint, JsonRepaired, JsonSource};
 
 /// Attempts of a read that a question waits for: the others of its backends wait as well.
 const SEARCH_ATTEMPTS: u32 = 2;
@@ -73,7 +73,13 @@ impl CxoneCalls {
             is_large: false,
         };
         let answer = self.read(read).await?;
-        search::parse(&answer.body).map_err(|error| ReadError::Unreadable(error.to_string()))
+        let SearchResults { hits, left_out, repairs } =
+            search::parse(&answer.body).map_err(|error| ReadError::Unreadable(error.to_string()))?;
+        JsonRepaired { source: JsonSource::Search, repairs }.emit(&self.deps.metrics);
+        for reason in &left_out.named {
+            tracing::warn!(profile = %self.deps.health.profile(), reason, "a search hit can't be used");
+        }
+        Ok(hits)
     }
 
     /// Asks for a page of the tenant's articles; 304 is an answer like another.
@@ -109,7 +115,7 @@ impl CxoneCalls {
             attempt.max_attempts = read.max_attempts;
             let circuit = self.gate.record(read.endpoint, permit, attempt.outcome);
             self.tell_search(read.endpoint, circuit);
-            let wait = match self.decide(&attempt) {
+            let wait = match self.decide(read.endpoint, &attempt) {
                 Decision::Done => return answer.map_err(|error| ReadError::Failed(error.to_string())),
                 Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {
                     num_renewals += 1;

@@ -4,9 +4,9 @@ mod feedback;
 mod loopback;
 mod pushes;
 mod reads;
+mod threads;
 mod tokens;
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix::Addr;
@@ -26,7 +26,7 @@ use crate::token_actor::{TokenActor, TokenActorDeps};
 
 struct Fixture {
     cxone: Loopback,
-    calls: Rc<CxoneCalls>,
+    calls: Arc<CxoneCalls>,
     health: Arc<ProfileHealth>,
     /// Runs the `TokenActor`.
     bench: Bench,
@@ -58,7 +58,7 @@ fn with(cxone: Loopback, change: impl FnOnce(CxoneCallsDeps) -> CxoneCallsDeps) 
     let needed = [Part::Token, Part::Stream];
     let health = ProfileHealth::new(ProfileName::new("acme"), &needed, bench.metrics.clone());
     health.set(Part::Stream, Condition::Good);
-    let calls = Rc::new(CxoneCalls::new(change(CxoneCallsDeps {
+    let calls = Arc::new(CxoneCalls::new(change(CxoneCallsDeps {
         http: HttpClient::new(settings.limits.clone()).unwrap(),
         connection: Connection::new(settings).unwrap(),
         dialect: Dialect::Insights,
@@ -67,15 +67,7 @@ fn with(cxone: Loopback, change: impl FnOnce(CxoneCallsDeps) -> CxoneCallsDeps) 
         health: Arc::clone(&health),
         metrics: bench.metrics.clone(),
     })));
-    let asking = Rc::clone(&calls);
-    let deps = TokenActorDeps {
-        fetch: Rc::new(move |number| {
-            let calls = Rc::clone(&asking);
-            Box::pin(async move { calls.request_token(number).await })
-        }),
-        health: Arc::clone(&health),
-        cell: Arc::clone(&bench.cell),
-    };
+    let deps = TokenActorDeps { calls: Arc::clone(&calls), health: Arc::clone(&health), cell: Arc::clone(&bench.cell) };
     let token_actor = bench.supervise(TokenActor::new(deps));
     let (get, invalidate) = (token_actor.clone().recipient(), token_actor.clone().recipient());
     calls.introduce(TokenActorAddress { get, invalidate });
@@ -145,7 +137,7 @@ fn refusal(outcome: Outcome) -> String {
     }
 }
 
-/// How long CXone asked to wait, of a push that has no time for it.
+/// How long the endpoint is held, of a push that has no time for it.
 fn held_off(outcome: Outcome) -> Duration {
     match outcome {
         Outcome::HeldOff(refusal) => refusal.retry_after.unwrap(),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use cuecard_cxone::answers::{CallKind, CallOutcome, Decision};
 use cuecard_cxone::http::Request;
-use cuecard_cxone::token::Token;
+use cuecard_cxone::token::{OauthError, Token};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::CxoneCalls;
-use super::answer::{attempt, describe, is_success};
+use super::answer::{Answered, attempt, describe, is_success};
 use crate::messages::TokenError;
 use crate::telemetry::Endpoint;
 use crate::token_actor::NoToken;
@@ -35,33 +35,37 @@ impl CxoneCalls {
         let request = Request::form(self.deps.connection.token_url().clone(), self.deps.connection.token_form());
         let asked = Instant::now();
         let answer = self.send(Endpoint::Token, &request, None).await;
-        let token = answer
-            .as_ref()
-            .ok()
-            .filter(|answer| is_success(answer.status))
-            .map(|answer| Token::from_answer(&answer.body, asked, self.deps.connection.refresh_margin()));
         let mut attempt = attempt(CallKind::Token, &answer, number, None);
-        let mut detail = describe(&answer);
-        match token {
-            Some(Ok(token)) => return Ok(token),
-            Some(Err(error)) => {
-                attempt.outcome = CallOutcome::Unusable;
-                detail = error.to_string();
+        let reason = match &answer {
+            Ok(answer) if is_success(answer.status) => {
+                match Token::from_answer(&answer.body, asked, self.deps.connection.refresh_margin()) {
+                    Ok(token) => return Ok(token),
+                    Err(error) => {
+                        // What refuses is a refusal whatever status it has.
+                        attempt.outcome =
+                            if error.is_final() { CallOutcome::Answered(400) } else { CallOutcome::Unusable };
+                        error.to_string()
+                    }
+                }
             }
-            None => {}
-        }
-        Err(match self.deps.policy.decide(&attempt) {
-            Decision::CredentialsRefused { wait } => {
-                let status = answer.as_ref().map_or(0, |answer| answer.status);
-                NoToken { error: TokenError::Refused { status }, ask_again_after: wait }
-            }
+            answer => said(answer),
+        };
+        let decision = self.decide(Endpoint::Token, &attempt);
+        let (error, ask_again_after) = match decision {
+            Decision::CredentialsRefused { wait } => (TokenError::Refused { reason }, wait),
             Decision::RetryAfter { wait, .. } | Decision::RenewToken { wait } => {
-                NoToken { error: TokenError::Unreachable { reason: detail }, ask_again_after: wait }
+                (TokenError::Unreachable { reason }, wait)
             }
             Decision::Done | Decision::GiveUp(_) | Decision::AwaitUnlock => {
-                let ask_again_after = self.deps.policy.refused_credentials.step(number);
-                NoToken { error: TokenError::Unreachable { reason: detail }, ask_again_after }
+                (TokenError::Unreachable { reason }, self.deps.policy.refused_credentials.step(number))
             }
-        })
+        };
+        Err(NoToken { error, ask_again_after })
     }
+}
+
+/// The error that the answer names, else what stands in it.
+fn said(answer: &Answered) -> String {
+    let error = answer.as_ref().ok().and_then(|answer| Some((answer.status, OauthError::from_answer(&answer.body)?)));
+    error.map_or_else(|| describe(answer), |(status, error)| format!("status {status}: {error}"))
 }

@@ -6,24 +6,25 @@
 
 mod progress;
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, StreamHandler, Supervised};
+use cuecard_cxone::feedback::FeedbackCall;
 use cuecard_ledger::{FeedbackQueue, LedgerError, NewFeedback, PendingFeedback};
-use futures_util::future::LocalBoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use progress::Progress;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::sleep;
 
 use crate::cxone_calls::ForwardEnd;
+use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{HeardFeedback, ProfileName};
 use crate::supervision::ActorCell;
 use crate::telemetry::{ActorDropped, DropReason, FeedbackReached, FeedbackStage, Metrics};
+use crate::tenant::{Tenant, Tenants};
 
 /// How often the ledger is asked for events whose wait is over; the shortest wait is half a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -34,19 +35,14 @@ const STORES_AT_ONCE: usize = 64;
 /// The pause before a failed write to the ledger is tried again.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Hands one event on to the profile's CXone.
-pub type Forward = Rc<dyn Fn(&PendingFeedback) -> LocalBoxFuture<'static, ForwardEnd>>;
-
 /// What a `FeedbackLogger` works with.
 pub struct FeedbackLoggerDeps {
     /// Where accepts and rejects come from.
     pub inbox: Inbox<HeardFeedback>,
     /// The durable queue.
     pub queue: FeedbackQueue,
-    /// Hands events on.
-    pub forward: Forward,
-    /// Whose events are forwarded.
-    pub profiles: Vec<ProfileName>,
+    /// Whose events are handed on.
+    pub tenants: Tenants,
     /// Where events are counted.
     pub metrics: Metrics,
     /// The actor's public state.
@@ -60,9 +56,9 @@ pub struct FeedbackLogger {
     /// The event that is about to be forwarded; set aside if that panics.
     in_hand: Option<PendingFeedback>,
     /// Fair, so that events are stored in the order in which they were heard, even where a write is tried again.
-    storing: Rc<Mutex<()>>,
+    storing: Arc<Mutex<()>>,
     /// Bounds the events that wait for their turn.
-    room: Rc<Semaphore>,
+    room: Arc<Semaphore>,
 }
 
 /// What the ledger holds for a profile.
@@ -109,20 +105,21 @@ impl Drop for EndNotice {
 impl FeedbackLogger {
     /// A `FeedbackLogger` that forwards what earlier processes stored as well.
     pub fn new(deps: FeedbackLoggerDeps) -> Self {
-        let room = Rc::new(Semaphore::new(STORES_AT_ONCE));
-        Self { deps, progress: Progress::default(), in_hand: None, storing: Rc::default(), room }
+        let room = Arc::new(Semaphore::new(STORES_AT_ONCE));
+        Self { deps, progress: Progress::default(), in_hand: None, storing: Arc::default(), room }
     }
 
-    /// Asks the ledger what is due, where anything waits at all; the answer comes back as a message.
+    /// Asks the ledger what is due, where anything waits at all and may go out; the answer comes back as a message.
     fn look(&mut self, profile: &ProfileName, context: &Context<Self>) {
         let pending = self.deps.queue.pending_count(profile.as_str());
         self.deps.metrics.set_feedback_pending(profile, pending);
-        if pending == 0 || !self.progress.start_look(profile) {
+        let is_held = self.deps.tenants.get(profile).is_some_and(|tenant| tenant.calls.is_feedback_held());
+        if pending == 0 || is_held || !self.progress.start_look(profile) {
             return;
         }
         let queue = self.deps.queue.clone();
         let mut notice = LookNotice { profile: profile.clone(), due: Vec::new(), logger: context.address() };
-        actix_rt::spawn(async move {
+        tokio::spawn(async move {
             let profile = notice.profile.clone();
             match queue.due(profile.as_str(), Timestamp::now(), AT_ONCE).await {
                 Ok(due) => notice.due = due,
@@ -133,15 +130,18 @@ impl FeedbackLogger {
     }
 
     fn look_everywhere(&mut self, context: &mut Context<Self>) {
-        for profile in self.deps.profiles.clone() {
-            self.look(&profile, context);
+        let tenants = self.deps.tenants.clone();
+        for tenant in tenants.iter() {
+            self.look(tenant.name(), context);
         }
     }
 
     fn forward(&mut self, event: PendingFeedback, context: &Context<Self>) {
         self.progress.forwarding(event.id);
         self.in_hand = Some(event.clone());
-        let forward = (self.deps.forward)(&event);
+        failure_point("feedback_logger", &event.feedback.insight);
+        let tenant = self.deps.tenants.get(&ProfileName::new(&event.feedback.profile)).cloned();
+        let forward = forward(tenant, event.clone());
         self.in_hand = None;
         self.settle(event, forward, context);
     }
@@ -150,13 +150,13 @@ impl FeedbackLogger {
     fn settle(
         &self,
         event: PendingFeedback,
-        forward: impl Future<Output = ForwardEnd> + 'static,
+        forward: impl Future<Output = ForwardEnd> + Send + 'static,
         context: &Context<Self>,
     ) {
         let (queue, metrics) = (self.deps.queue.clone(), self.deps.metrics.clone());
         let in_flight = self.deps.cell.in_flight();
         let notice = EndNotice { event, logger: context.address() };
-        actix_rt::spawn(async move {
+        tokio::spawn(async move {
             let end = forward.await;
             settle(&queue, &metrics, &notice.event, end).await;
             drop((in_flight, notice));
@@ -170,6 +170,22 @@ impl FeedbackLogger {
     }
 }
 
+/// Hands one event on to its tenant's CXone.
+async fn forward(tenant: Option<Arc<Tenant>>, event: PendingFeedback) -> ForwardEnd {
+    let PendingFeedback { feedback, attempts, .. } = event;
+    let Some(tenant) = tenant else {
+        return ForwardEnd::SetAside { reason: format!("there is no profile {} any more", feedback.profile) };
+    };
+    match feedback.interaction.parse() {
+        Ok(interaction) => {
+            let NewFeedback { insight, action, heard_at: arrived_at, .. } = feedback;
+            let call = FeedbackCall { interaction, insight, action, arrived_at };
+            tenant.calls.forward(&call, attempts.saturating_add(1)).await
+        }
+        Err(error) => ForwardEnd::SetAside { reason: error.to_string() },
+    }
+}
+
 /// Stores an event, for as long as that takes; one that no ledger takes any more is lost, and counted.
 async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
     let feedback = NewFeedback {
@@ -180,7 +196,9 @@ async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
         accepted: heard.accepted,
         heard_at: heard.heard_at,
     };
-    if let Err(error) = write_until_done(async || queue.store(feedback.clone()).await.map(drop)).await {
+    let (queue, feedback) = (&queue, &feedback);
+    let store = move || async move { queue.store(feedback.clone()).await.map(drop) };
+    if let Err(error) = write_until_done(store).await {
         let detail = error.to_string();
         ActorDropped { reason: DropReason::FeedbackNotStored, count: 1, detail: &detail }.emit(metrics);
     }
@@ -191,9 +209,9 @@ async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
 async fn settle(queue: &FeedbackQueue, metrics: &Metrics, event: &PendingFeedback, end: ForwardEnd) {
     let (stage, detail) = match &end {
         ForwardEnd::Forwarded => (FeedbackStage::Forwarded, ""),
-        ForwardEnd::NotSent { reason, .. } | ForwardEnd::Postponed { reason, .. } => {
-            (FeedbackStage::Postponed, reason.as_str())
-        }
+        // Thousands may wait for the same thing: nothing is said or written of each.
+        ForwardEnd::NotSent { reason } => return tracing::debug!(reason, "feedback is not sent yet"),
+        ForwardEnd::Postponed { reason, .. } => (FeedbackStage::Postponed, reason.as_str()),
         ForwardEnd::SetAside { reason } => (FeedbackStage::SetAside, reason.as_str()),
     };
     let (profile, accepted) = (event.feedback.profile.as_str(), event.feedback.accepted);
@@ -203,16 +221,13 @@ async fn settle(queue: &FeedbackQueue, metrics: &Metrics, event: &PendingFeedbac
     }
     let id = event.id;
     let written = match end {
-        ForwardEnd::Forwarded => write_until_done(async || queue.delivered(id).await).await,
-        ForwardEnd::NotSent { wait, reason } => {
-            let at = after(wait);
-            write_until_done(async || queue.put_off(id, at, &reason).await).await
-        }
+        ForwardEnd::Forwarded => write_until_done(|| queue.delivered(id)).await,
+        ForwardEnd::NotSent { .. } => return,
         ForwardEnd::Postponed { wait, reason } => {
             let at = after(wait);
-            write_until_done(async || queue.retry_at(id, at, &reason).await).await
+            write_until_done(|| queue.retry_at(id, at, &reason)).await
         }
-        ForwardEnd::SetAside { reason } => write_until_done(async || queue.set_aside(id, &reason).await).await,
+        ForwardEnd::SetAside { reason } => write_until_done(|| queue.set_aside(id, &reason)).await,
     };
     if let Err(error) = written {
         tracing::warn!(%error, "how an event was forwarded is not written down; the next start forwards it again");
@@ -225,7 +240,10 @@ fn after(wait: Duration) -> Timestamp {
 }
 
 /// Only a ledger that takes no more ends the trying.
-async fn write_until_done(write: impl AsyncFn() -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+async fn write_until_done<W>(write: impl Fn() -> W) -> Result<(), LedgerError>
+where
+    W: Future<Output = Result<(), LedgerError>>,
+{
     loop {
         match write().await {
             Err(error) if !error.is_final() => {
@@ -257,10 +275,10 @@ impl Supervised for FeedbackLogger {
 impl StreamHandler<HeardFeedback> for FeedbackLogger {
     fn handle(&mut self, heard: HeardFeedback, context: &mut Self::Context) {
         let (in_flight, metrics) = (self.deps.cell.in_flight(), self.deps.metrics.clone());
-        let (queue, storing) = (self.deps.queue.clone(), Rc::clone(&self.storing));
-        let (room, full) = (Rc::clone(&self.room), Rc::clone(&self.room));
+        let (queue, storing) = (self.deps.queue.clone(), Arc::clone(&self.storing));
+        let (room, full) = (Arc::clone(&self.room), Arc::clone(&self.room));
         let is_full = room.available_permits() == 0;
-        actix_rt::spawn(async move {
+        tokio::spawn(async move {
             let place = room.acquire().await;
             let turn = storing.lock().await;
             store(queue, heard, &metrics).await;

@@ -155,6 +155,11 @@ impl Lanes {
         self.newest.with(key, now, |_| work()).0
     }
 
+    /// Whether nothing waits and nothing is being pushed.
+    pub(super) fn are_empty(&self) -> bool {
+        self.waiting.is_empty() && self.pushing.is_empty()
+    }
+
     /// Profiles that ever had a delivery.
     pub(super) fn profiles(&self) -> Vec<ProfileName> {
         self.by_profile.keys().cloned().collect()

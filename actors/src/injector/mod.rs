@@ -5,44 +5,40 @@
 //! lane gives its permit back, and a lane holds only so many. What waits is the newest of its interaction, and goes
 //! out only while it is fresh.
 
+mod cards;
 mod lanes;
+mod records;
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, StreamHandler, Supervised};
-use futures_util::future::LocalBoxFuture;
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, StreamHandler, Supervised};
+use cuecard_cxone::PushTarget;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 pub use lanes::LaneWidth;
 use lanes::{Lanes, Next};
+pub use records::DeliveryRecords;
 
+use crate::cxone_calls::{ASKED_ATTEMPTS, PushOrder};
+use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
-use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, ProfileName, Receipt, Stage};
+use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, ProfileName, Stage};
 use crate::supervision::{ActorCell, Escalation, Recovery};
 
 /// How often idle conversations are looked for.
 const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Pushes cards to the profile's CXone, to the end.
-pub type Push = Rc<dyn Fn(&Delivery) -> LocalBoxFuture<'static, Outcome>>;
-
-/// Writes down a push that CXone took, with what it gave for it, behind the agent's back.
-pub type RecordDelivery = Rc<dyn Fn(&Delivery, &Receipt) -> LocalBoxFuture<'static, ()>>;
-
 /// What an Injector works with.
 pub struct InjectorDeps {
     /// Where cards come from.
     pub inbox: Inbox<Delivery>,
-    /// Pushes them.
-    pub push: Push,
-    /// Writes each push down that CXone took.
-    pub record: RecordDelivery,
-    /// Told of cards that never reached the screen.
-    pub not_shown: Rc<dyn Fn(NotShown)>,
+    /// Where each push is written down that CXone took.
+    pub records: DeliveryRecords,
+    /// The Ranker, told of cards that never reached the screen.
+    pub ranker: Recipient<NotShown>,
     /// What one profile may have waiting and under way.
     pub width: LaneWidth,
     /// Conversations kept track of at most.
@@ -59,6 +55,8 @@ pub struct InjectorDeps {
 pub struct Injector {
     deps: InjectorDeps,
     lanes: Lanes,
+    /// Nothing more comes; it ends when its lanes are empty.
+    is_closed: bool,
 }
 
 /// A push came to an end, or its task did.
@@ -82,12 +80,12 @@ impl Drop for EndNotice {
 /// shown again.
 struct NotShownNotice {
     message: Option<NotShown>,
-    tell: Rc<dyn Fn(NotShown)>,
+    ranker: Recipient<NotShown>,
 }
 
 impl NotShownNotice {
     fn new(delivery: &Delivery, deps: &InjectorDeps) -> Self {
-        Self { message: NotShown::of(delivery), tell: Rc::clone(&deps.not_shown) }
+        Self { message: NotShown::of(delivery), ranker: deps.ranker.clone() }
     }
 
     fn were_shown(mut self) {
@@ -98,9 +96,24 @@ impl NotShownNotice {
 impl Drop for NotShownNotice {
     fn drop(&mut self) {
         if let Some(message) = self.message.take() {
-            (self.tell)(message);
+            self.ranker.do_send(message);
         }
     }
+}
+
+/// Pushes to the tenant's CXone, to the end.
+async fn push(delivery: &Delivery) -> Outcome {
+    let (item, tenant) = (&delivery.item, delivery.ticket.tenant());
+    failure_point("injector_push", item.key.interaction.as_str());
+    let agent_id = item.agent_id.as_deref().unwrap_or(&tenant.profile.agent_id);
+    let order = PushOrder {
+        target: PushTarget { interaction: &item.key.interaction, agent_id },
+        content: &cards::push_content(&delivery.content),
+        key: &item.decision.to_string(),
+        deadline: item.deadline,
+        max_attempts: delivery.ticket.has_caller().then_some(ASKED_ATTEMPTS),
+    };
+    tenant.calls.push(order).await
 }
 
 impl Injector {
@@ -108,7 +121,7 @@ impl Injector {
     pub fn new(deps: InjectorDeps) -> Self {
         let lanes = Lanes::new(deps.width, deps.conversations);
         deps.cell.measure_queue(lanes.depth());
-        Self { deps, lanes }
+        Self { deps, lanes, is_closed: false }
     }
 
     /// Starts what the lane of this profile has room for.
@@ -125,15 +138,16 @@ impl Injector {
         // The notices first: they must speak even where the push can't be started.
         let ended = EndNotice { key: delivery.item.key.clone(), injector: context.address() };
         let not_shown = NotShownNotice::new(&delivery, &self.deps);
-        let push = self.lanes.in_hand(&delivery.item.key, Instant::now(), || (self.deps.push)(&delivery));
-        let in_flight = self.deps.cell.in_flight();
-        let record = Rc::clone(&self.deps.record);
+        self.lanes.in_hand(&delivery.item.key, Instant::now(), || {
+            failure_point("injector", delivery.item.key.interaction.as_str());
+        });
+        let (in_flight, records) = (self.deps.cell.in_flight(), self.deps.records.clone());
         let span = delivery.ticket.span().clone();
         let work = async move {
-            let outcome = push.await;
-            let recording = if let Outcome::Delivered(receipt) = &outcome {
+            let outcome = push(&delivery).await;
+            let record = if let Outcome::Delivered(receipt) = &outcome {
                 not_shown.were_shown();
-                Some(record(&delivery, receipt))
+                DeliveryRecords::record(&delivery, receipt)
             } else {
                 drop(not_shown);
                 None
@@ -143,12 +157,18 @@ impl Injector {
             ticket.finish(outcome);
             drop((permit, ended));
             // Nobody waits for the record but a shutdown.
-            if let Some(recording) = recording {
-                recording.await;
+            if let Some(record) = record {
+                records.write(record).await;
             }
             drop(in_flight);
         };
-        actix_rt::spawn(work.instrument(span));
+        tokio::spawn(work.instrument(span));
+    }
+
+    fn stop_if_done(&self, context: &mut Context<Self>) {
+        if self.is_closed && self.lanes.are_empty() {
+            context.stop();
+        }
     }
 
     fn end_unsent(&self, delivery: Delivery, outcome: Outcome) {
@@ -189,6 +209,12 @@ impl StreamHandler<Delivery> for Injector {
         }
         self.start_ready(&profile, context);
     }
+
+    /// What was accepted is still pushed.
+    fn finished(&mut self, context: &mut Self::Context) {
+        self.is_closed = true;
+        self.stop_if_done(context);
+    }
 }
 
 impl Handler<PushEnded> for Injector {
@@ -197,6 +223,7 @@ impl Handler<PushEnded> for Injector {
     fn handle(&mut self, PushEnded(key): PushEnded, context: &mut Self::Context) {
         self.lanes.push_ended(&key);
         self.start_ready(&key.profile, context);
+        self.stop_if_done(context);
     }
 }
 

@@ -4,66 +4,73 @@ mod lanes;
 mod panics;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
-use futures_util::FutureExt;
+use cuecard_ledger::Ledger;
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::{advance, pause};
 
 use super::*;
 use crate::inbox::{NextStage, stage};
-use crate::messages::{Content, Failure, OutcomeSink, Ticket, WorkItem};
-use crate::testing::{Bench, Gates, Recorder, card, delivery, item, key, refusal, until};
+use crate::messages::{Failure, Receipt, WorkItem};
+use crate::testing::{
+    Bench, Call, Cxone, Recorder, TenantParts, answer, delivery, give_tokens, inject_panics, item, key, until,
+};
 
 struct Fixture {
     bench: Bench,
     recorder: Arc<Recorder>,
-    gates: Arc<Gates>,
+    cxone: Arc<Cxone>,
     cards: NextStage<Delivery>,
-    /// Pushes in the order in which they started: profile, interaction, utterance.
-    pushes: Rc<RefCell<Vec<(String, String, u64)>>>,
-    /// Utterances whose cards CXone took.
-    delivered: Rc<RefCell<Vec<(String, u64)>>>,
+    /// What each decision is of.
+    said: RefCell<HashMap<String, (String, u64)>>,
     not_shown: Rc<RefCell<Vec<NotShown>>>,
     injector: Addr<Injector>,
+    _ledger: (Ledger, TempDir),
 }
 
-/// Two pushes at once for each profile. A push waits for the gate of its interaction. Of the interactions whose name
-/// begins so: `bad` panics before its push, `worse` during it, `refused` is not taken by CXone.
-fn fixture(expected_panics: u64) -> Fixture {
+/// Stands for the Ranker.
+struct Unseen {
+    heard: Rc<RefCell<Vec<NotShown>>>,
+}
+
+impl Actor for Unseen {
+    type Context = Context<Self>;
+}
+
+impl Handler<NotShown> for Unseen {
+    type Result = ();
+
+    fn handle(&mut self, message: NotShown, _: &mut Self::Context) {
+        self.heard.borrow_mut().push(message);
+    }
+}
+
+/// Two pushes at once for each profile. A push waits at CXone for the gate of its interaction. Of the interactions whose
+/// name begins so: `bad` panics before its push, `worse` during it, `refused` is not taken by CXone.
+async fn fixture(expected_panics: u64) -> Fixture {
+    inject_panics("injector", "bad");
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&format!("sqlite:{}", directory.path().join("ledger.db").display())).await.unwrap();
     pause();
-    let (bench, recorder, gates) = (Bench::expecting("injector", expected_panics), Recorder::new(), Gates::new());
-    let (cards, inbox) = stage(32);
-    let pushes = Rc::<RefCell<Vec<(String, String, u64)>>>::default();
-    let delivered = Rc::<RefCell<Vec<(String, u64)>>>::default();
-    let not_shown = Rc::<RefCell<Vec<NotShown>>>::default();
-    let (started, waits) = (Rc::clone(&pushes), Arc::clone(&gates));
-    let (taken, untold) = (Rc::clone(&delivered), Rc::clone(&not_shown));
-    let push: Push = Rc::new(move |delivery| {
-        let item = &delivery.item;
-        let interaction = item.key.interaction.to_string();
-        assert!(!interaction.starts_with("bad"), "injected");
-        started.borrow_mut().push((item.key.profile.to_string(), interaction.clone(), item.utterance_number));
-        let gate = waits.pass(&interaction);
-        async move {
-            gate.await;
-            assert!(!interaction.starts_with("worse"), "injected");
-            if interaction.starts_with("refused") {
-                return Outcome::Refused(refusal("injected"));
-            }
-            Outcome::Delivered(Receipt { cxone_id: Some(interaction), ..Receipt::default() })
-        }
-        .boxed_local()
+    let bench = Bench::expecting("injector", expected_panics);
+    let cxone = Cxone::gated(|call| Some(interaction(call)));
+    cxone.answer_with(|call| {
+        let interaction = interaction(call);
+        assert!(!interaction.starts_with("worse"), "injected");
+        if interaction.starts_with("refused") { answer(400, "{}") } else { answer(200, r#"{"id":"card-1"}"#) }
     });
+    let tenant = |name| TenantParts { cxone: Arc::clone(&cxone), ..TenantParts::new(name) }.build();
+    let recorder = Recorder::of(["acme", "other"].map(tenant).into_iter().collect());
+    give_tokens(&recorder.tenants());
+    let (cards, inbox) = stage(32);
+    let not_shown = Rc::<RefCell<Vec<NotShown>>>::default();
     let deps = InjectorDeps {
         inbox,
-        push,
-        record: Rc::new(move |delivery, receipt| {
-            assert!(receipt.cxone_id.is_some());
-            let id = delivery.item.key.interaction.to_string();
-            taken.borrow_mut().push((id, delivery.item.utterance_number));
-            std::future::ready(()).boxed_local()
-        }),
-        not_shown: Rc::new(move |message| untold.borrow_mut().push(message)),
+        records: DeliveryRecords::new(ledger.deliveries(), bench.metrics.clone()),
+        ranker: Unseen { heard: Rc::clone(&not_shown) }.start().recipient(),
         width: LaneWidth { in_flight: 2, waiting: 5 },
         conversations: 100,
         forget_after: Duration::from_mins(15),
@@ -71,12 +78,23 @@ fn fixture(expected_panics: u64) -> Fixture {
         escalation: bench.escalation.clone(),
     };
     let injector = bench.supervise(Injector::new(deps));
-    Fixture { bench, recorder, gates, cards, pushes, delivered, not_shown, injector }
+    let said = RefCell::default();
+    Fixture { bench, recorder, cxone, cards, said, not_shown, injector, _ledger: (ledger, directory) }
+}
+
+fn interaction(push: &Call) -> String {
+    push.text("/insights/0/interactionId")
 }
 
 impl Fixture {
     fn deliver(&self, item: &WorkItem) {
+        self.note(item);
         self.cards.hand_on(delivery(item, &self.recorder), Stage::Rank);
+    }
+
+    fn note(&self, item: &WorkItem) {
+        let of = (item.key.interaction.to_string(), item.utterance_number);
+        self.said.borrow_mut().insert(item.decision.to_string(), of);
     }
 
     fn say(&self, profile: &str, interaction: &str, utterance: u64) -> WorkItem {
@@ -86,17 +104,21 @@ impl Fixture {
     }
 
     fn ask(&self, item: &WorkItem) -> oneshot::Receiver<Outcome> {
+        self.note(item);
         let (reply, answer) = oneshot::channel();
-        let sink = Arc::clone(&self.recorder) as Arc<dyn OutcomeSink>;
-        let (item, ticket) = (item.clone(), Ticket::new(item, sink, Some(reply)));
-        let content = Content::Cards(vec![card("article")]);
-        self.cards.hand_on(Delivery { item, ticket, content }, Stage::Rank);
+        let delivery = delivery(item, &Recorder::new());
+        let ticket = self.recorder.ticket_for(item, Some(reply));
+        self.cards.hand_on(Delivery { ticket, ..delivery }, Stage::Rank);
         answer
+    }
+
+    fn open(&self, interaction: &str) {
+        self.cxone.open(interaction);
     }
 
     /// Lets everything happen that needs no further gate.
     async fn settle(&self) {
-        for _ in 0..20 {
+        for _ in 0..40 {
             tokio::task::yield_now().await;
         }
     }
@@ -105,8 +127,17 @@ impl Fixture {
         self.recorder.outcome_of(item).map(|outcome| outcome.label())
     }
 
+    /// Pushes in the order in which they reached CXone: interaction, utterance.
     fn pushed(&self) -> Vec<(String, u64)> {
-        self.pushes.borrow().iter().map(|(_, interaction, utterance)| (interaction.clone(), *utterance)).collect()
+        let said = self.said.borrow();
+        self.cxone.calls().iter().map(|call| said[call.idempotency_key.as_ref().unwrap()].clone()).collect()
+    }
+
+    /// Those that CXone took.
+    fn delivered(&self) -> Vec<(String, u64)> {
+        let decisions = self.recorder.decisions().into_iter();
+        let delivered = decisions.filter(|decision| matches!(decision.outcome, Outcome::Delivered(_)));
+        delivered.map(|decision| (decision.interaction.to_string(), decision.utterance_number)).collect()
     }
 
     fn not_shown(&self) -> Vec<InteractionKey> {
@@ -116,11 +147,8 @@ impl Fixture {
 
     async fn ended(&self, item: &WorkItem) {
         until("its ticket ends", || self.recorder.outcome_of(item).is_some()).await;
+        self.settle().await;
     }
-}
-
-fn delivered(interaction: &str) -> Outcome {
-    Outcome::Delivered(Receipt { cxone_id: Some(interaction.to_owned()), ..Receipt::default() })
 }
 
 fn pushed<const N: usize>(expected: [(&str, u64); N]) -> Vec<(String, u64)> {

@@ -3,14 +3,19 @@
 //! A poll and the build after it run in a task of their own and report back by message, so that a panic of either costs
 //! one poll. Until a new generation stands the old one answers; when a poll fails or is refused it goes on answering.
 
-use std::rc::Rc;
+mod poll;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use cuecard_cxone::backoff::Backoff;
-use futures_util::future::LocalBoxFuture;
+use tokio_util::sync::CancellationToken;
 
+pub(crate) use poll::labelled;
+pub use poll::{Poll, source_of};
+
+use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::supervision::{ActorCell, Timer};
 use crate::telemetry::{KnowledgePolled, Metrics, PollResult};
@@ -38,9 +43,6 @@ pub enum SyncError {
     Failed(String),
 }
 
-/// One poll and the build after it.
-pub type Sync = Rc<dyn Fn() -> LocalBoxFuture<'static, Result<Synced, SyncError>>>;
-
 /// Asks for a poll now.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
@@ -48,10 +50,12 @@ pub struct Refresh;
 
 /// What a `KnowledgeSync` works with.
 pub struct KnowledgeSyncDeps {
-    /// Polls once and puts what changed in service.
-    pub sync: Sync,
+    /// Polls the tenant's articles and puts what changed in service.
+    pub poll: Poll,
     /// From the end of one poll to the next, and the longest wait after polls that failed.
     pub interval: Duration,
+    /// Cuts a poll off.
+    pub stop: CancellationToken,
     /// Where it says whether there are articles.
     pub health: Arc<ProfileHealth>,
     /// Where polls are counted.
@@ -102,9 +106,12 @@ impl KnowledgeSync {
         self.timer = None;
         let panicked = Err(SyncError::Failed("the poll panicked".to_owned()));
         let mut notice = EndNotice { actor: context.address(), result: panicked };
-        let (polling, in_flight) = ((self.deps.sync)(), self.deps.cell.in_flight());
-        actix_rt::spawn(async move {
-            notice.result = polling.await;
+        failure_point("knowledge_sync", self.deps.health.profile().as_str());
+        let (poll, in_flight, stop) = (self.deps.poll.clone(), self.deps.cell.in_flight(), self.deps.stop.clone());
+        tokio::spawn(async move {
+            // A poll may take minutes; it is cut off by a stop, and the next start begins it anew.
+            let polled = stop.run_until_cancelled(poll.run()).await;
+            notice.result = polled.unwrap_or_else(|| Err(SyncError::Failed("the service is stopping".to_owned())));
             drop((notice, in_flight));
         });
     }

@@ -1,112 +1,114 @@
 #![allow(clippy::unwrap_used)]
+// Answers stand where a call may also fail.
+#![allow(clippy::unnecessary_wraps)]
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-
-use futures_util::FutureExt;
+use cuecard_cxone::http::Answer;
+use cuecard_engine::BulkEncoder;
+use cuecard_engine::encoder::{Encoder, Encoding};
+use cuecard_engine::knowledge::{Completeness, IndexHandle, Update, build};
+use strum::VariantArray;
+use tempfile::TempDir;
 use tokio::time::{Instant, advance, pause};
 
 use super::*;
-use crate::messages::ProfileName;
 use crate::telemetry::ProfileState;
-use crate::testing::{Bench, Gates, until};
+use crate::testing::{Answered, Bench, Cxone, TenantParts, answer, give_tokens, inject_panics, until};
 
 const INTERVAL: Duration = Duration::from_mins(10);
 /// A second less.
 const JUST_BEFORE: Duration = Duration::from_secs(599);
 
-/// What the next polls come to, and how many were made.
-#[derive(Clone, Default)]
-struct Script {
-    results: Rc<RefCell<VecDeque<Result<Synced, SyncError>>>>,
-    polls: Rc<Cell<usize>>,
+/// Two articles.
+fn list() -> Answered {
+    answer(200, r#"{"items":[{"id":"a","title":"A","content":"one"},{"id":"b","title":"B","content":"two"}]}"#)
 }
 
-impl Script {
-    fn num_polls(&self) -> usize {
-        self.polls.get()
-    }
+fn unchanged() -> Answered {
+    Ok(Answer::scripted(304, &[], ""))
+}
 
-    fn next(&self) -> Result<Synced, SyncError> {
-        self.polls.set(self.polls.get() + 1);
-        self.results.borrow_mut().pop_front().unwrap_or(Ok(Synced::Unchanged))
-    }
+/// Which is refused once there are articles.
+fn empty_list() -> Answered {
+    answer(200, r#"{"items":[]}"#)
+}
+
+fn failure() -> Answered {
+    answer(404, "{}")
 }
 
 struct Fixture {
     bench: Bench,
-    script: Script,
-    gates: Arc<Gates>,
+    profile: &'static str,
+    cxone: Arc<Cxone>,
     health: Arc<ProfileHealth>,
     address: Addr<KnowledgeSync>,
+    _directory: TempDir,
 }
 
-/// Polls wait at the gate `poll`; one that fails with the reason `panic` panics behind it, one with `at once` before.
-fn fixture(expected_panics: u64, results: impl IntoIterator<Item = Result<Synced, SyncError>>) -> Fixture {
+fn fixture(expected_panics: u64, answers: impl IntoIterator<Item = Answered>) -> Fixture {
+    of_profile("acme", expected_panics, answers)
+}
+
+/// Polls wait at CXone for the gate `poll`; what is not said is unchanged.
+fn of_profile(profile: &'static str, expected_panics: u64, answers: impl IntoIterator<Item = Answered>) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let encoder = Encoder::scripted(|text| std::future::ready(Ok(Encoding::along(text.len()))));
+    let bulk = BulkEncoder::new(encoder.clone());
+    let nothing = Update { source: "none".into(), articles: Vec::new(), completeness: Completeness::Partial };
+    build(directory.path(), nothing, &bulk, &()).unwrap();
+    let index = Arc::new(IndexHandle::open(directory.path(), None).unwrap());
     pause();
     let bench = Bench::expecting("knowledge_sync", expected_panics);
-    let health = ProfileHealth::new(ProfileName::new("acme"), &[Part::Polls], bench.metrics.clone());
-    let (script, gates) = (Script::default(), Gates::new());
-    script.results.borrow_mut().extend(results);
-    let (asked, waits) = (script.clone(), Arc::clone(&gates));
-    let sync: Sync = Rc::new(move || {
-        let result = asked.next();
-        assert_ne!(result, failed("at once"), "injected");
-        let gate = waits.pass("poll");
-        async move {
-            gate.await;
-            assert_ne!(result, failed("panic"), "injected");
-            result
-        }
-        .boxed_local()
-    });
+    let cxone = Cxone::gated(|_| Some("poll".to_owned()));
+    cxone.queue(answers);
+    cxone.answer_with(|_| unchanged());
+    let tenant = TenantParts { cxone: Arc::clone(&cxone), ..TenantParts::new(profile) }.build();
+    give_tokens(&[Arc::clone(&tenant)].into_iter().collect());
+    let health = ProfileHealth::new(tenant.name().clone(), &[Part::Polls], bench.metrics.clone());
+    let (name, calls) = (tenant.name().clone(), Arc::clone(&tenant.calls));
     let deps = KnowledgeSyncDeps {
-        sync,
+        poll: Poll { profile: name, calls, index, encoder, allow_shrinking: false, metrics: bench.metrics.clone() },
         interval: INTERVAL,
+        stop: CancellationToken::new(),
         health: Arc::clone(&health),
         metrics: bench.metrics.clone(),
         cell: Arc::clone(&bench.cell),
     };
     let address = bench.supervise(KnowledgeSync::new(deps));
-    Fixture { bench, script, gates, health, address }
-}
-
-fn failed(reason: &str) -> Result<Synced, SyncError> {
-    Err(SyncError::Failed(reason.to_owned()))
+    Fixture { bench, profile, cxone, health, address, _directory: directory }
 }
 
 impl Fixture {
     async fn polled(&self, times: usize) {
-        until("it polls", || self.script.num_polls() == times).await;
+        until("it polls", || self.cxone.calls().len() == times).await;
     }
 
     /// Lets the poll under way end, and waits until that is known.
     async fn ended(&self) {
         let before = self.num_ended();
-        self.gates.open("poll");
+        self.cxone.open("poll");
         until("the poll ends", || self.num_ended() > before).await;
     }
 
     fn num_ended(&self) -> u64 {
-        PollResult::ALL.iter().map(|result| self.counted(result.name())).sum()
+        PollResult::VARIANTS.iter().map(|result| self.counted(result.name())).sum()
     }
 
     fn counted(&self, result: &str) -> u64 {
-        self.bench.metric(&format!(r#"cuecard_knowledge_polls_total{{profile="acme",result="{result}"}}"#))
+        let profile = self.profile;
+        self.bench.metric(&format!(r#"cuecard_knowledge_polls_total{{profile="{profile}",result="{result}"}}"#))
     }
 }
 
 #[actix::test]
 async fn it_polls_at_its_start_and_an_interval_after_each_end() {
-    let fixture = fixture(0, [Ok(Synced::Updated)]);
+    let fixture = fixture(0, [list()]);
     fixture.polled(1).await;
     assert_eq!(fixture.health.state().0, ProfileState::Waiting, "there are no articles before the first poll");
-    advance(2 * INTERVAL).await;
-    assert_eq!(fixture.script.num_polls(), 1, "one at a time");
     fixture.ended().await;
     assert_eq!(fixture.health.state().0, ProfileState::Ready);
     advance(JUST_BEFORE).await;
-    assert_eq!(fixture.script.num_polls(), 1);
+    assert_eq!(fixture.cxone.calls().len(), 1);
     advance(Duration::from_secs(1)).await;
     fixture.polled(2).await;
     assert_eq!((fixture.counted("updated"), fixture.counted("unchanged")), (1, 0));
@@ -124,13 +126,12 @@ async fn a_refresh_polls_at_once_and_one_during_a_poll_polls_again_after_it() {
     fixture.ended().await;
     fixture.polled(3).await;
     fixture.ended().await;
-    assert_eq!(fixture.script.num_polls(), 3, "both wishes are met by one poll");
+    assert_eq!(fixture.cxone.calls().len(), 3, "both wishes are met by one poll");
 }
 
 #[actix::test]
 async fn a_poll_that_fails_or_is_refused_leaves_the_profile_at_work_and_says_why() {
-    let refused = Err(SyncError::Refused("0 of 12039".to_owned()));
-    let fixture = fixture(0, [Ok(Synced::Updated), refused, failed("no answer"), Ok(Synced::Unchanged)]);
+    let fixture = fixture(0, [list(), empty_list(), failure(), unchanged()]);
     // (state, result)
     let expected = [
         (ProfileState::Ready, "updated"),
@@ -150,13 +151,14 @@ async fn a_poll_that_fails_or_is_refused_leaves_the_profile_at_work_and_says_why
 /// A bad poll panics the actor; two wishes are queued behind it, and its first poll is still in flight.
 #[actix::test]
 async fn a_panic_costs_the_poll_in_hand_and_no_other() {
-    let fixture = fixture(1, [failed("at once"), Ok(Synced::Updated)]);
+    inject_panics("knowledge_sync", "bad!");
+    let fixture = of_profile("bad", 1, [list()]);
     until("it panics and restarts", || fixture.bench.cell.restarts() == 1).await;
     fixture.address.do_send(Refresh);
     fixture.address.do_send(Refresh);
-    fixture.polled(2).await;
+    fixture.polled(1).await;
     fixture.ended().await;
-    fixture.polled(3).await;
+    fixture.polled(2).await;
     fixture.ended().await;
     fixture.bench.assert_recovered(&fixture.address);
     assert_eq!(["failed", "updated", "unchanged"].map(|result| fixture.counted(result)), [1, 1, 1]);
@@ -164,18 +166,18 @@ async fn a_panic_costs_the_poll_in_hand_and_no_other() {
 
 #[actix::test]
 async fn a_poll_whose_task_panics_counts_as_failed_and_the_next_one_comes() {
-    let fixture = fixture(1, [failed("panic")]);
-    fixture.polled(1).await;
-    fixture.ended().await;
+    inject_panics("knowledge_sync_poll", "worse!");
+    let fixture = of_profile("worse", 1, []);
+    until("the poll fails", || fixture.num_ended() == 1).await;
     assert_eq!(fixture.counted("failed"), 1);
     advance(FIRST_RETRY).await;
-    fixture.polled(2).await;
+    fixture.polled(1).await;
     assert_eq!((fixture.bench.cell.panics(), fixture.bench.cell.restarts()), (1, 0));
 }
 
 #[actix::test]
 async fn a_poll_that_failed_is_tried_again_after_a_wait_that_doubles_up_to_the_interval() {
-    let fixture = fixture(0, (0..12).map(|_| failed("no answer")));
+    let fixture = fixture(0, (0..12).map(|_| failure()));
     let mut longest = FIRST_RETRY;
     for number in 1..=12 {
         fixture.polled(number).await;
@@ -188,5 +190,5 @@ async fn a_poll_that_failed_is_tried_again_after_a_wait_that_doubles_up_to_the_i
     }
     fixture.ended().await;
     advance(JUST_BEFORE).await;
-    assert_eq!(fixture.script.num_polls(), 13, "a poll that went well ends the hurry");
+    assert_eq!(fixture.cxone.calls().len(), 13, "a poll that went well ends the hurry");
 }

@@ -1,5 +1,6 @@
 //! What actors tell each other. A message that only one actor sends to itself stays beside that actor.
 
+mod decision;
 mod outcome;
 mod stages;
 mod streams;
@@ -7,10 +8,11 @@ mod ticket;
 mod tokens;
 mod work;
 
+pub use decision::{Asked, Decision, StageTime, Versions};
 pub use outcome::{Failure, Outcome, Receipt, Refusal, RefusalCause};
 pub use stages::{Admitted, Content, Delivery, Extracted, NotShown, Rankable};
 pub use streams::{Heard, HeardFeedback, StreamWord};
-pub use ticket::{OutcomeSink, Stage, Ticket, TicketReport};
+pub use ticket::{Stage, Ticket};
 pub use tokens::{GetToken, Invalidate, TokenError};
 pub use work::{Ask, InteractionKey, ProfileName, WorkItem};
 
@@ -18,13 +20,14 @@ pub use work::{Ask, InteractionKey, ProfileName, WorkItem};
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use cuecard_engine::Ranked;
+    use std::sync::Arc;
+
     use cuecard_engine::conversation::{Speaker, Utterance};
     use jiff::Timestamp;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::testing::{Recorder, card, delivery, item, token};
+    use crate::testing::{Recorder, card, delivery, item, ranking_of, token};
 
     const SAID: &str = "my-card-number";
 
@@ -33,19 +36,16 @@ mod tests {
     fn debug_shows_neither_words_nor_secrets() {
         let profile = ProfileName::new("acme");
         let interaction = || "c-1".parse().unwrap();
-        let fragment = StreamWord::Fragment {
-            interaction: Some(interaction()),
-            speaker: Speaker::Customer,
-            text: SAID.to_owned(),
-        };
+        let fragment =
+            StreamWord::Fragment { interaction: Some(interaction()), speaker: Speaker::Customer, text: SAID.into() };
         let heard = Heard { profile: profile.clone(), received: Instant::now(), word: fragment };
-        let question = WorkItem { ask: Ask::Cards(Utterance::question(SAID)), ..item("acme", "c-1", 1) };
+        let question = WorkItem { ask: Ask::Cards(Arc::new(Utterance::question(SAID))), ..item("acme", "c-1", 1) };
         let mut cards = delivery(&question, &Recorder::new());
-        cards.content = Content::Cards(vec![Ranked { passage: SAID.to_owned(), ..card("kb-2") }]);
+        cards.content = Content::Cards(Arc::new(ranking_of(vec![card("kb-2")])));
         let feedback = HeardFeedback {
             profile,
             interaction: interaction(),
-            insight: card("kb-1").article.id.clone(),
+            insight: card("kb-1").article().id.clone(),
             action: SAID.to_owned(),
             accepted: true,
             heard_at: Timestamp::UNIX_EPOCH,

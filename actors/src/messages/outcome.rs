@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use cuecard_cxone::ranking::RankedSnippet;
 use cuecard_engine::ranking::SilenceReason;
+use serde::{Deserialize, Serialize};
 
 use super::Stage;
 
 /// The end of a work item.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "detail")]
 pub enum Outcome {
     /// CXone took what was pushed.
     Delivered(Receipt),
@@ -33,28 +35,33 @@ pub enum Outcome {
 }
 
 /// What CXone gave for a push. `Debug` shows no body: it may repeat what a customer said.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The id that CXone gave, where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cxone_id: Option<String>,
     /// How many cards or snippets it took.
     pub count: usize,
     /// The order in which it took a caller's own snippets; none where cards were pushed.
+    #[serde(skip)]
     pub order: Option<Arc<[RankedSnippet]>>,
-    /// The whole answer as it came.
+    /// The whole answer as it came. It is not written down: it may repeat what a customer said.
+    #[serde(skip)]
     pub answer: Bytes,
 }
 
 /// What CXone said instead of taking a push. `Debug` shows no body: it may repeat what a customer said.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Who refused what.
     pub cause: RefusalCause,
     /// In words for an operator, without those of a customer.
     pub reason: String,
-    /// The answer's body as it came.
+    /// The answer's body as it came. It is not written down: it may repeat what a customer said.
+    #[serde(skip)]
     pub answer: Bytes,
     /// How long CXone asked to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
 }
 
@@ -76,7 +83,8 @@ impl fmt::Debug for Refusal {
 }
 
 /// Who refused what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RefusalCause {
     /// The token endpoint refused the client credentials.
     Credentials,
@@ -85,7 +93,8 @@ pub enum RefusalCause {
 }
 
 /// What went wrong, in words for an operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// The item was dropped unfinished: a handler or a task panicked.
     #[error("a handler or a task panicked")]
@@ -110,6 +119,14 @@ pub enum Failure {
     NoBackend {
         /// What each of them said.
         reason: String,
+        /// Whether one may well answer in a moment, since only this service has too much to do.
+        is_overload: bool,
+    },
+    /// The message names a profile that the settings do not know.
+    #[error("there is no profile {profile}")]
+    UnknownProfile {
+        /// Which.
+        profile: String,
     },
     /// The push can't be written: a bug.
     #[error("the push can't be written, which is a bug: {reason}")]

@@ -1,9 +1,10 @@
 //! What one stage hands to the next. Every inbox of these has room for all permits.
 
 use std::fmt;
+use std::sync::Arc;
 
 use cuecard_cxone::ranking::RankingSubmission;
-use cuecard_engine::{Candidates, Effort, Query, Ranked};
+use cuecard_engine::{Effort, Order, Query, Ranking};
 
 use super::{InteractionKey, Ticket, WorkItem};
 
@@ -33,8 +34,8 @@ pub struct Rankable {
     pub item: WorkItem,
     /// Its ticket.
     pub ticket: Ticket,
-    /// What was found; `None` where the question brought it.
-    pub found: Option<Candidates>,
+    /// What was found, best first; `None` where the question brought what is to be ordered.
+    pub order: Option<Order>,
 }
 
 /// Ranker to Injector.
@@ -49,8 +50,8 @@ pub struct Delivery {
 
 /// What is pushed.
 pub enum Content {
-    /// Cards to show, best first; never empty.
-    Cards(Vec<Ranked>),
+    /// Cards to show; there is at least one.
+    Cards(Arc<Ranking>),
     /// The order of the snippets that a caller gave.
     Order(RankingSubmission),
 }
@@ -70,11 +71,11 @@ pub struct NotShown {
 impl NotShown {
     /// What is to be said where this delivery comes to nothing; nothing where it brings snippets of a caller's.
     pub fn of(delivery: &Delivery) -> Option<Self> {
-        let Content::Cards(cards) = &delivery.content else { return None };
+        let Content::Cards(ranking) = &delivery.content else { return None };
         Some(Self {
             key: delivery.item.key.clone(),
             utterance_number: delivery.item.utterance_number,
-            article_id: cards.first()?.article.id.clone(),
+            article_id: ranking.cards().first()?.article().id.clone(),
         })
     }
 }
@@ -82,7 +83,9 @@ impl NotShown {
 impl fmt::Debug for Delivery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {
-            Content::Cards(cards) => write!(formatter, "Delivery({}, {} cards)", self.item.decision, cards.len()),
+            Content::Cards(ranking) => {
+                write!(formatter, "Delivery({}, {} cards)", self.item.decision, ranking.cards().len())
+            }
             Content::Order(order) => {
                 write!(formatter, "Delivery({}, {} snippets)", self.item.decision, order.snippets.len())
             }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use cuecard_cxone::InteractionId;
 use cuecard_engine::conversation::Speaker;
+use cuecard_text::Spoken;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -21,6 +22,7 @@ pub struct Heard {
 }
 
 /// The few things that any stream contract comes down to.
+#[derive(Debug)]
 pub enum StreamWord {
     /// A piece of speech; without an interaction it belongs to whichever the connection names next.
     Fragment {
@@ -29,14 +31,14 @@ pub enum StreamWord {
         /// Who spoke.
         speaker: Speaker,
         /// The words.
-        text: String,
+        text: Spoken,
     },
     /// A whole utterance of the customer; it asks at once.
     Utterance {
         /// The interaction.
         interaction: InteractionId,
         /// The words.
-        text: String,
+        text: Spoken,
     },
     /// A turn ended or somebody fell silent.
     TurnEnded {
@@ -48,21 +50,6 @@ pub enum StreamWord {
         /// The interaction.
         interaction: InteractionId,
     },
-}
-
-impl fmt::Debug for StreamWord {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fragment { interaction, speaker, text } => {
-                write!(formatter, "Fragment({interaction:?}, {speaker:?}, {} bytes)", text.len())
-            }
-            Self::Utterance { interaction, text } => {
-                write!(formatter, "Utterance({interaction}, {} bytes)", text.len())
-            }
-            Self::TurnEnded { interaction } => write!(formatter, "TurnEnded({interaction:?})"),
-            Self::InteractionEnded { interaction } => write!(formatter, "InteractionEnded({interaction})"),
-        }
-    }
 }
 
 /// `StreamListener` to `FeedbackLogger`: an agent accepted or rejected a card.

@@ -1,16 +1,20 @@
-//! What stays in the process while a question is on its way: permit, times, and the duty to say how it ended.
+//! What stays in the process while a question is on its way: its tenant, permit and times, and the duty to say how it ended.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use strum::{EnumCount, IntoStaticStr, VariantArray};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use super::{Failure, Outcome, ProfileName, WorkItem};
+use super::{Decision, Failure, Outcome, StageTime, WorkItem};
+use crate::decisions::Decisions;
+use crate::tenant::Tenant;
 
 /// A stage of the flow, as metrics name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumCount, IntoStaticStr, VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Stage {
     /// Waiting for a permit.
     Admission,
@@ -25,61 +29,34 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All, in the order of the flow.
-    pub const ALL: [Self; 5] = [Self::Admission, Self::Extract, Self::Retrieve, Self::Rank, Self::Inject];
-
     /// The stage's name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Admission => "admission",
-            Self::Extract => "extract",
-            Self::Retrieve => "retrieve",
-            Self::Rank => "rank",
-            Self::Inject => "inject",
-        }
+        self.into()
     }
-}
-
-/// Takes note of how questions end.
-pub trait OutcomeSink: Send + Sync {
-    /// Called once when a question is heard.
-    fn opened(&self, profile: &ProfileName);
-
-    /// Called exactly once for each ticket.
-    fn record(&self, report: &TicketReport, outcome: &Outcome);
-}
-
-/// What is known of a ticket when it ends.
-#[derive(Debug, Clone)]
-pub struct TicketReport {
-    /// The decision's id.
-    pub decision: Uuid,
-    /// The profile.
-    pub profile: ProfileName,
-    /// From the frame with the last word to the end.
-    pub latency: Duration,
-    /// Time spent in each stage that was left.
-    pub stages: Vec<(Stage, Duration)>,
 }
 
 /// Travels with a [`WorkItem`] through the stages. It must be finished; one that is dropped unfinished
 /// counts as failed, and whoever waits for the answer is told so.
 pub struct Ticket {
-    decision: Uuid,
-    profile: ProfileName,
+    tenant: Arc<Tenant>,
+    /// What is known so far; gone once the ticket has ended.
+    decision: Option<Box<Decision>>,
+    decisions: Decisions,
     heard: Instant,
     entered: Instant,
-    stages: Vec<(Stage, Duration)>,
-    sink: Arc<dyn OutcomeSink>,
     permit: Option<OwnedSemaphorePermit>,
     reply: Option<oneshot::Sender<Outcome>>,
     span: tracing::Span,
-    finished: bool,
 }
 
 impl Ticket {
     /// A ticket for an item that asks to be admitted; `reply` is for somebody who waits for the outcome.
-    pub fn new(item: &WorkItem, sink: Arc<dyn OutcomeSink>, reply: Option<oneshot::Sender<Outcome>>) -> Self {
+    pub fn new(
+        item: &WorkItem,
+        tenant: Arc<Tenant>,
+        decisions: Decisions,
+        reply: Option<oneshot::Sender<Outcome>>,
+    ) -> Self {
         let span = tracing::info_span!(
             "question",
             decision = %item.decision,
@@ -87,18 +64,31 @@ impl Ticket {
             interaction = %item.key.interaction,
             utterance = item.utterance_number,
         );
-        sink.opened(&item.key.profile);
+        decisions.opened(tenant.name());
+        // What nobody panicked over and nobody ends was on its way when the runtime ended.
+        let unfinished = Outcome::Failed(Failure::Stopping);
+        let decision = Decision::opened(item, Arc::clone(&tenant.versions), unfinished);
         Self {
-            decision: item.decision,
-            profile: item.key.profile.clone(),
+            tenant,
+            decision: Some(Box::new(decision)),
+            decisions,
             heard: item.heard,
             entered: Instant::now(),
-            stages: Vec::with_capacity(Stage::ALL.len()),
-            sink,
             permit: None,
             reply,
             span,
-            finished: false,
+        }
+    }
+
+    /// Whose question it is.
+    pub fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
+    /// Notes something of what becomes of the question.
+    pub fn note(&mut self, note: impl FnOnce(&mut Decision)) {
+        if let Some(decision) = &mut self.decision {
+            note(decision);
         }
     }
 
@@ -117,7 +107,8 @@ impl Ticket {
     /// Notes that a stage is done; the time since the one before counts for it.
     pub fn leave(&mut self, stage: Stage) {
         let now = Instant::now();
-        self.stages.push((stage, now.duration_since(self.entered)));
+        let took = now.duration_since(self.entered);
+        self.note(|decision| decision.stages.push(StageTime { stage, took }));
         self.entered = now;
     }
 
@@ -137,28 +128,21 @@ impl Ticket {
     }
 
     fn end(&mut self, outcome: Outcome) {
-        self.finished = true;
-        let report = TicketReport {
-            decision: self.decision,
-            profile: self.profile.clone(),
-            latency: self.heard.elapsed(),
-            stages: std::mem::take(&mut self.stages),
-        };
-        self.span.in_scope(|| self.sink.record(&report, &outcome));
+        let Some(mut decision) = self.decision.take() else { return };
+        decision.latency = self.heard.elapsed();
         if let Some(reply) = self.reply.take() {
             // Whoever waited may have gone; the outcome is recorded all the same.
-            let _ = reply.send(outcome);
+            let _ = reply.send(outcome.clone());
         }
+        decision.outcome = outcome;
+        self.decisions.ended(decision);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.finished {
-            // What nobody panicked over was on its way when the runtime ended.
-            let failure = if std::thread::panicking() { Failure::Panicked } else { Failure::Stopping };
-            self.end(Outcome::Failed(failure));
-        }
+        let failure = if std::thread::panicking() { Failure::Panicked } else { Failure::Stopping };
+        self.end(Outcome::Failed(failure));
     }
 }
 
@@ -166,7 +150,7 @@ impl Drop for Ticket {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Mutex;
+    use std::time::Duration;
 
     use tokio::sync::Semaphore;
     use tokio::time::advance;
@@ -174,30 +158,12 @@ mod tests {
     use super::*;
     use crate::testing::{Recorder, item};
 
-    /// Keeps the whole reports.
-    #[derive(Default)]
-    struct Reports {
-        opened: Mutex<Vec<ProfileName>>,
-        ended: Mutex<Vec<(TicketReport, Outcome)>>,
-    }
-
-    impl OutcomeSink for Reports {
-        fn opened(&self, profile: &ProfileName) {
-            self.opened.lock().unwrap().push(profile.clone());
-        }
-
-        fn record(&self, report: &TicketReport, outcome: &Outcome) {
-            self.ended.lock().unwrap().push((report.clone(), outcome.clone()));
-        }
-    }
-
     #[tokio::test(start_paused = true)]
-    async fn a_report_tells_the_time_since_the_last_word_and_in_each_stage() {
-        let reports = Arc::new(Reports::default());
+    async fn a_decision_tells_the_time_since_the_last_word_and_in_each_stage() {
+        let recorder = Recorder::new();
         let item = item("acme", "a", 1);
         advance(Duration::from_secs(3)).await;
-        let mut ticket = Ticket::new(&item, Arc::clone(&reports) as Arc<dyn OutcomeSink>, None);
-        assert_eq!(*reports.opened.lock().unwrap(), [ProfileName::new("acme")]);
+        let mut ticket = recorder.ticket(&item);
         let permits = Arc::new(Semaphore::new(1));
         advance(Duration::from_millis(10)).await;
         ticket.admit(Arc::clone(&permits).try_acquire_owned().unwrap());
@@ -206,20 +172,19 @@ mod tests {
         assert_eq!(permits.available_permits(), 0);
         ticket.finish(Outcome::Replaced);
         assert_eq!(permits.available_permits(), 1);
-        let ended = reports.ended.lock().unwrap();
-        let (report, outcome) = &ended[0];
-        assert_eq!((ended.len(), outcome, report.decision), (1, &Outcome::Replaced, item.decision));
-        assert_eq!(report.latency, Duration::from_millis(3030));
-        let stages = [(Stage::Admission, Duration::from_millis(10)), (Stage::Extract, Duration::from_millis(20))];
-        assert_eq!(report.stages, stages);
+        let decisions = recorder.decisions();
+        let [decision] = decisions.as_slice() else { panic!("{decisions:?}") };
+        assert_eq!((decision.id, &decision.outcome), (item.decision, &Outcome::Replaced));
+        assert_eq!(decision.latency, Duration::from_millis(3030));
+        let took = |stage, milliseconds| StageTime { stage, took: Duration::from_millis(milliseconds) };
+        assert_eq!(decision.stages, [took(Stage::Admission, 10), took(Stage::Extract, 20)]);
     }
 
     #[tokio::test]
     async fn a_finished_ticket_answers_its_caller_once() {
         let recorder = Recorder::new();
         let (reply, answer) = oneshot::channel();
-        let sink = Arc::clone(&recorder) as Arc<dyn OutcomeSink>;
-        let ticket = Ticket::new(&item("acme", "a", 1), sink, Some(reply));
+        let ticket = recorder.ticket_for(&item("acme", "a", 1), Some(reply));
         assert!(ticket.has_caller());
         ticket.finish(Outcome::Shed);
         assert_eq!((answer.await.unwrap(), recorder.labels()), (Outcome::Shed, vec!["shed"]));
@@ -230,8 +195,7 @@ mod tests {
         for (panics, failure) in [(true, Failure::Panicked), (false, Failure::Stopping)] {
             let recorder = Recorder::new();
             let (reply, answer) = oneshot::channel();
-            let sink = Arc::clone(&recorder) as Arc<dyn OutcomeSink>;
-            let ticket = Ticket::new(&item("acme", "a", 1), sink, Some(reply));
+            let ticket = recorder.ticket_for(&item("acme", "a", 1), Some(reply));
             let dropping = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let _in_hand = ticket;
                 assert!(!panics, "injected");
@@ -242,13 +206,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_caller_that_went_away_costs_no_record() {
+    #[tokio::test]
+    async fn a_caller_that_went_away_costs_no_record() {
         let recorder = Recorder::new();
         let (reply, answer) = oneshot::channel();
         drop(answer);
-        let sink = Arc::clone(&recorder) as Arc<dyn OutcomeSink>;
-        Ticket::new(&item("acme", "a", 1), sink, Some(reply)).finish(Outcome::Shed);
+        recorder.ticket_for(&item("acme", "a", 1), Some(reply)).finish(Outcome::Shed);
         assert_eq!(recorder.labels(), ["shed"]);
     }
 }

@@ -15,11 +15,11 @@ pub struct Invalidate(pub Token);
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// The token endpoint answered 400, 401 or 403.
-    #[error("CXone refused the client credentials (status {status}); check CXONE_CLIENT_ID and CXONE_CLIENT_SECRET")]
+    /// The token endpoint answered 400, 401 or 403, or with an error that says as much.
+    #[error("CXone refused the client credentials ({reason}); check CXONE_CLIENT_ID and CXONE_CLIENT_SECRET")]
     Refused {
-        /// The answer's status.
-        status: u16,
+        /// The answer's status or error.
+        reason: String,
     },
     /// The token endpoint could not be reached, or failed.
     #[error(

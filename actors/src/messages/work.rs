@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cuecard_cxone::InteractionId;
 use cuecard_cxone::ranking::RankingRequest;
-use cuecard_engine::conversation::Utterance;
+use cuecard_engine::conversation::{FlushReason, Speaker, Turn, Utterance};
+use cuecard_text::Spoken;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -51,11 +52,10 @@ impl fmt::Display for InteractionKey {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
     /// Cards for what was said.
-    Cards(Utterance),
+    Cards(Arc<Utterance>),
     /// An order of these snippets; they enter at the Ranker.
     Order(RankingRequest),
 }
@@ -99,9 +99,49 @@ struct WireWorkItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     agent_id: Option<String>,
     heard_at: Timestamp,
-    ask: Ask,
+    ask: WireAsk,
     age_ms: u64,
     budget_ms: u64,
+}
+
+/// Between processes of this service words travel as they were said.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireAsk {
+    Cards { turns: Vec<WireTurn>, flushed: FlushReason },
+    Order(RankingRequest),
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireTurn {
+    speaker: Speaker,
+    #[serde(serialize_with = "cuecard_text::verbatim")]
+    text: Spoken,
+}
+
+impl From<Ask> for WireAsk {
+    fn from(ask: Ask) -> Self {
+        match ask {
+            Ask::Cards(utterance) => {
+                let Utterance { turns, flushed } = Arc::unwrap_or_clone(utterance);
+                let turns = turns.into_iter().map(|Turn { speaker, text }| WireTurn { speaker, text });
+                Self::Cards { turns: turns.collect(), flushed }
+            }
+            Ask::Order(request) => Self::Order(request),
+        }
+    }
+}
+
+impl From<WireAsk> for Ask {
+    fn from(wire: WireAsk) -> Self {
+        match wire {
+            WireAsk::Cards { turns, flushed } => {
+                let turns = turns.into_iter().map(|WireTurn { speaker, text }| Turn { speaker, text });
+                Self::Cards(Arc::new(Utterance { turns: turns.collect(), flushed }))
+            }
+            WireAsk::Order(request) => Self::Order(request),
+        }
+    }
 }
 
 impl From<WorkItem> for WireWorkItem {
@@ -113,7 +153,7 @@ impl From<WorkItem> for WireWorkItem {
             utterance_number: item.utterance_number,
             agent_id: item.agent_id,
             heard_at: item.heard_at,
-            ask: item.ask,
+            ask: item.ask.into(),
             age_ms: milliseconds(now.saturating_duration_since(item.heard)),
             budget_ms: milliseconds(item.deadline.saturating_duration_since(now)),
         }
@@ -131,7 +171,7 @@ impl From<WireWorkItem> for WorkItem {
             utterance_number: wire.utterance_number,
             agent_id: wire.agent_id,
             heard_at: wire.heard_at,
-            ask: wire.ask,
+            ask: wire.ask.into(),
             heard: now.checked_sub(at_most_a_day(wire.age_ms)).unwrap_or(now),
             deadline: now + at_most_a_day(wire.budget_ms),
         }
@@ -177,6 +217,15 @@ mod tests {
         assert!(close(read.heard, item.heard) && close(read.deadline, item.deadline));
         let times = WorkItem { heard: item.heard, deadline: item.deadline, ..read };
         assert_eq!(times, item);
+    }
+
+    #[test]
+    fn a_message_to_another_process_keeps_the_words() {
+        let said =
+            WorkItem { ask: Ask::Cards(Arc::new(Utterance::question("where is my order"))), ..item("acme", "c", 1) };
+        let wire = on_the_wire(&said);
+        assert_eq!(wire["ask"]["cards"]["turns"][0]["text"], "where is my order");
+        assert_eq!(serde_json::from_value::<WorkItem>(wire).unwrap().ask, said.ask);
     }
 
     #[test]

@@ -1,100 +1,105 @@
-//! The task that holds a stream's socket.
+//! The task that holds a stream's socket: connects, hands frames to the actor, sends what the actor wants sent.
 
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::Sender;
-use cuecard_cxone::websocket::{ClosedReason, Frame, HandshakeError, WebSocketConnection};
+use cuecard_cxone::StreamKind;
+use cuecard_cxone::websocket::{ClosedReason, Frame, HandshakeError};
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::connect_failure::ConnectFailure;
 use super::reconnect::Reconnect;
+use crate::cxone_calls::{ConnectFailure, CxoneCalls, Socket, Sockets};
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::telemetry::{FrameCounted, FrameFate, Metrics};
 
 /// The wait after a panic: the longest that a lost connection brings.
 const AFTER_PANIC: Duration = Duration::from_secs(2);
 
-/// A frame and when it came.
+/// How often it is looked whether what the stream waits for is there.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+/// What the task tells the actor, in the order in which it came about.
 #[derive(Debug)]
-pub struct Received {
-    /// The frame.
-    pub frame: Frame,
-    /// When it was received.
-    pub at: Instant,
+pub enum Received {
+    /// A socket is open.
+    Opened {
+        /// Takes the texts to send over it, and over no other; closed when the socket is.
+        outgoing: Sender<String>,
+        /// When it was opened.
+        at: Instant,
+    },
+    /// A frame came over it.
+    Frame {
+        /// The frame.
+        frame: Frame,
+        /// When it was received.
+        at: Instant,
+    },
 }
-
-/// Frames, one by one.
-pub trait FrameSource {
-    /// The next frame, or why there is none any more.
-    fn next(&mut self) -> LocalBoxFuture<'_, Result<Frame, ClosedReason>>;
-    /// Says goodbye.
-    fn close(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
-}
-
-impl FrameSource for WebSocketConnection {
-    fn next(&mut self) -> LocalBoxFuture<'_, Result<Frame, ClosedReason>> {
-        WebSocketConnection::next(self).boxed_local()
-    }
-
-    fn close(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
-        WebSocketConnection::close(*self).boxed_local()
-    }
-}
-
-/// Opens a connection with the token that is valid now.
-pub type Connect = Rc<dyn Fn() -> LocalBoxFuture<'static, Result<Box<dyn FrameSource>, ConnectFailure>>>;
 
 /// What the task needs.
-pub struct Listening {
-    /// Opens a connection.
-    pub connect: Connect,
+pub struct Listening<S> {
+    /// Opens the stream.
+    pub calls: Arc<CxoneCalls>,
+    /// Makes the sockets.
+    pub sockets: S,
+    /// Which stream.
+    pub stream: StreamKind,
+    /// The stream is not opened before there are articles in the index: what is said before would find nothing.
+    pub waits_for_articles: bool,
     /// Where frames go.
-    pub frames: Sender<Received>,
+    pub received: Sender<Received>,
     /// Where it says whether the stream stands.
     pub health: Arc<ProfileHealth>,
     /// Where frames over the limit are counted.
     pub metrics: Metrics,
-    /// Named where CXone refuses the stream.
-    pub scope: &'static str,
+    /// Says goodbye to the peer, for whoever waits until that is done.
+    pub goodbyes: TaskTracker,
     /// Ends it.
     pub stop: CancellationToken,
 }
 
-/// Starts the task; it ends when told to stop, after a goodbye to the peer, and lets go of the inbox then.
-pub fn listen(listening: Listening) -> JoinHandle<()> {
-    actix_rt::spawn(async move {
+impl<S: Sockets> Listening<S> {
+    /// Listens until told to stop. Then it lets go of the inbox at once, however long the peer takes for its goodbye.
+    pub async fn run(self) {
         let mut reconnect = Reconnect::new();
-        while !listening.stop.is_cancelled() {
-            let connected = AssertUnwindSafe(listening.connect_once(&mut reconnect)).catch_unwind().await;
+        while !self.stop.is_cancelled() {
+            let connected = AssertUnwindSafe(self.connect_once(&mut reconnect)).catch_unwind().await;
             let wait = connected.unwrap_or_else(|_| {
-                tracing::error!(profile = %listening.health.profile(), "the stream's task panicked and connects again");
-                listening.health.lost(Part::Stream, "the stream's task panicked; reconnecting");
+                tracing::error!(profile = %self.health.profile(), "the stream's task panicked and connects again");
+                self.health.lost(Part::Stream, "the stream's task panicked; reconnecting");
                 AFTER_PANIC
             });
-            listening.stop.run_until_cancelled(sleep(wait)).await;
+            self.stop.run_until_cancelled(sleep(wait)).await;
         }
-    })
-}
+    }
 
-impl Listening {
     /// One connection from its handshake to its end; the wait before the next.
     async fn connect_once(&self, reconnect: &mut Reconnect) -> Duration {
-        let Some(connected) = self.stop.run_until_cancelled((self.connect)()).await else { return Duration::ZERO };
-        match connected {
-            Ok(connection) => {
+        if self.waits_for_articles && self.health.is_missing(Part::Index) {
+            let reason = "the stream is opened when there are articles".to_owned();
+            self.health.set(Part::Stream, Condition::Missing(reason));
+            return LOOK_PAUSE;
+        }
+        let opening = self.calls.open_stream(&self.sockets, self.stream);
+        let Some(opened) = self.stop.run_until_cancelled(opening).await else { return Duration::ZERO };
+        match opened {
+            Ok(mut socket) => {
                 tracing::info!(profile = %self.health.profile(), "the stream is connected");
                 self.health.set(Part::Stream, Condition::Good);
                 let since = Instant::now();
-                let Some(reason) = self.read(connection).await else { return Duration::ZERO };
-                tracing::warn!(profile = %self.health.profile(), %reason, "the stream was lost");
-                self.health.lost(Part::Stream, &format!("the stream was lost: {reason}; reconnecting"));
+                let Some(Err(reason)) = self.stop.run_until_cancelled(self.serve(&mut socket)).await else {
+                    self.goodbyes.spawn_local(socket.close());
+                    // Without a reader there is no use in a new connection.
+                    self.stop.cancelled().await;
+                    return Duration::ZERO;
+                };
+                self.tell_lost(reason);
                 reconnect.after_close(reason, since.elapsed(), rand::random())
             }
             Err(failure) => {
@@ -107,40 +112,38 @@ impl Listening {
         }
     }
 
-    /// Hands frames on until the connection ends; `None` when told to stop.
-    async fn read(&self, mut connection: Box<dyn FrameSource>) -> Option<ClosedReason> {
-        loop {
-            let Some(frame) = self.stop.run_until_cancelled(connection.next()).await else {
-                connection.close().await;
-                return None;
+    /// Hands frames on and sends texts until the connection ends, or until nobody reads what it hands on.
+    async fn serve(&self, socket: &mut S::Socket) -> Result<(), ClosedReason> {
+        // Needs no bound: whatever is in it is sent before the next frame is read, and the inbox bounds what is read.
+        let (outgoing, to_send) = async_channel::unbounded();
+        let mut received = Received::Opened { outgoing, at: Instant::now() };
+        while self.received.send(received).await.is_ok() {
+            let frame = loop {
+                tokio::select! {
+                    biased;
+                    Ok(text) = to_send.recv() => socket.send(text).await?,
+                    frame = socket.next() => break frame?,
+                }
             };
-            match frame {
-                Ok(frame) => {
-                    let sending = self.frames.send(Received { frame, at: Instant::now() });
-                    if !matches!(self.stop.run_until_cancelled(sending).await, Some(Ok(()))) {
-                        connection.close().await;
-                        // Without a reader there is no use in a new connection.
-                        self.stop.cancelled().await;
-                        return None;
-                    }
-                }
-                Err(reason) => {
-                    if let ClosedReason::TooLarge { .. } = reason {
-                        let detail = reason.to_string();
-                        let counted =
-                            FrameCounted { profile: self.health.profile(), fate: FrameFate::TooLarge, detail: &detail };
-                        counted.emit(&self.metrics);
-                    }
-                    return Some(reason);
-                }
-            }
+            received = Received::Frame { frame, at: Instant::now() };
+        }
+        Ok(())
+    }
+
+    fn tell_lost(&self, reason: ClosedReason) {
+        let profile = self.health.profile();
+        tracing::warn!(%profile, %reason, "the stream was lost");
+        self.health.lost(Part::Stream, &format!("the stream was lost: {reason}; reconnecting"));
+        if let ClosedReason::TooLarge { .. } = reason {
+            let detail = reason.to_string();
+            FrameCounted { profile, fate: FrameFate::TooLarge, detail: &detail }.emit(&self.metrics);
         }
     }
 
     fn explain(&self, failure: &ConnectFailure) -> String {
         match failure {
             ConnectFailure::Handshake(error @ (HandshakeError::Unauthorised | HandshakeError::Forbidden)) => {
-                format!("{error}; the client needs the scope {}", self.scope)
+                format!("{error}; the client needs the scope {}", self.stream.scope())
             }
             other => other.to_string(),
         }

@@ -1,36 +1,37 @@
 //! `StreamListener`, one per stream: from WebSocket frames to what was heard.
 //!
-//! A task of its own holds the socket, reconnects, and puts frames into the actor's inbox; the actor reads each frame
-//! by its contract's codec and hands fragments and states to the Buffer, accepts and rejects to the `FeedbackLogger`.
-//! A frame that can't be read is counted and dropped. A Buffer that is behind slows the reading down.
+//! A task of its own ([`Listening`]) holds the socket and reconnects; the actor holds the contract's protocol, tells it of
+//! each open socket, each frame and each passed time, has sent what it wants sent, and hands fragments and states to the
+//! Buffer, accepts and rejects to the `FeedbackLogger`. A frame that can't be read is counted and dropped. A Buffer that is
+//! behind slows the reading down.
 
-mod connect_failure;
 mod connection;
 mod reconnect;
 
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, StreamHandler, Supervised};
-use async_channel::{Sender, TrySendError};
-use cuecard_cxone::stream::{Decoded, FrameError, Participant, StreamCodec, StreamEvent};
+use async_channel::Sender;
+use cuecard_cxone::stream::{FrameError, Participant, Step, StreamEvent, StreamProtocol, read_frame};
 use cuecard_cxone::websocket::Frame;
 use cuecard_engine::conversation::Speaker;
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub use connect_failure::ConnectFailure;
-pub use connection::{Connect, FrameSource, Listening, Received, listen};
+pub use connection::{Listening, Received};
 
 use crate::inbox::Inbox;
 use crate::messages::{Heard, HeardFeedback, ProfileName, StreamWord};
-use crate::telemetry::{FeedbackReached, FeedbackStage, FrameCounted, FrameFate, Metrics};
+use crate::supervision::Timer;
+use crate::telemetry::{FeedbackReached, FeedbackStage, FrameCounted, FrameFate, JsonRepaired, JsonSource, Metrics};
 
 /// What a `StreamListener` works with.
 pub struct StreamListenerDeps {
     /// The stream's profile.
     pub profile: ProfileName,
-    /// Reads the contract's frames; remembers what it has to of those before.
-    pub codec: Box<dyn StreamCodec>,
-    /// Frames from the socket's task.
+    /// Speaks the contract; remembers what it has to of the frames before.
+    pub protocol: Box<dyn StreamProtocol>,
+    /// Sockets and their frames, from the socket's task.
     pub inbox: Inbox<Received>,
     /// Where fragments and states go.
     pub buffer: Sender<Heard>,
@@ -43,30 +44,106 @@ pub struct StreamListenerDeps {
 /// See the module.
 pub struct StreamListener {
     deps: StreamListenerDeps,
+    /// Takes what is to be sent over the open socket; closed while there is none.
+    outgoing: Option<Sender<String>>,
+    /// The protocol's timer; gone after a restart.
+    timer: Option<Timer>,
+}
+
+/// What was heard, on its way to whom it concerns.
+enum Message {
+    Word(Heard),
+    Feedback(HeardFeedback),
 }
 
 impl StreamListener {
-    /// A listener; the task that feeds its inbox is started with [`listen`].
+    /// A listener; the task that feeds its inbox is [`Listening::run`].
     pub fn new(deps: StreamListenerDeps) -> Self {
-        Self { deps }
+        Self { deps, outgoing: None, timer: None }
     }
 
-    fn read(&mut self, text: &str, received: Instant, context: &mut Context<Self>) {
-        match self.deps.codec.decode(text) {
-            Ok(Decoded::Event(event)) => {
-                self.count(FrameFate::Used, "");
-                self.hand_on(event, received, context);
+    fn read(&mut self, frame: &Frame, received: Instant, context: &mut Context<Self>) {
+        match self.step(frame, received) {
+            Ok(step) => {
+                match step.ignored {
+                    Some(reason) => self.count(FrameFate::Ignored, reason.into()),
+                    None => self.count(FrameFate::Used, ""),
+                }
+                self.take(step, received, context);
             }
-            Ok(Decoded::Ignored(reason)) => self.count(FrameFate::Ignored, reason.label()),
+            Err(FrameError::NotJson) if matches!(frame, Frame::Binary(_)) => {
+                self.count(FrameFate::Binary, &format!("{} bytes", frame.bytes().len()));
+            }
             Err(error @ FrameError::BadId(_)) => self.count(FrameFate::BadId, &error.to_string()),
             Err(error) => self.count(FrameFate::Malformed, &error.to_string()),
         }
     }
 
-    fn hand_on(&self, event: StreamEvent, received: Instant, context: &mut Context<Self>) {
+    fn step(&mut self, frame: &Frame, received: Instant) -> Result<Step, FrameError> {
+        let read = read_frame(frame.bytes())?;
+        JsonRepaired { source: JsonSource::Frame, repairs: read.repairs }.emit(&self.deps.metrics);
+        self.deps.protocol.on_frame(&read.value, received)
+    }
+
+    fn wake(&mut self, context: &mut Context<Self>) {
+        self.timer = None;
+        // What a protocol says goes nowhere without a socket; it begins anew with the next one.
+        if self.is_open() {
+            let now = Instant::now();
+            let step = self.deps.protocol.on_timer(now);
+            self.take(step, now, context);
+        }
+    }
+
+    fn take(&mut self, step: Step, at: Instant, context: &mut Context<Self>) {
+        if let Some(outgoing) = &self.outgoing {
+            for text in step.send {
+                // Fails only where the socket has gone.
+                let _ = outgoing.try_send(text);
+            }
+        }
+        self.hand_on(step.heard, at, context);
+        self.arm(context);
+    }
+
+    /// Makes sure that a timer stands for the time at which the protocol wants to be woken.
+    fn arm(&mut self, context: &mut Context<Self>) {
+        let next = self.deps.protocol.next_timer().filter(|_| self.is_open());
+        let wait = next.map(|at| at.saturating_duration_since(Instant::now()));
+        self.timer = wait.map(|wait| Timer::start(wait, context, Self::wake));
+    }
+
+    fn is_open(&self) -> bool {
+        self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_closed())
+    }
+
+    /// Hands on in the order in which it was heard. Where a receiver is behind, no further frame is read until it has room.
+    fn hand_on(&self, heard: Vec<StreamEvent>, received: Instant, context: &mut Context<Self>) {
+        if heard.is_empty() {
+            return;
+        }
+        let messages: Vec<_> = heard.into_iter().map(|event| self.message(event, received)).collect();
+        let (buffer, feedback) = (self.deps.buffer.clone(), self.deps.feedback.clone());
+        let mut sending = Box::pin(async move {
+            for message in messages {
+                let is_sent = match message {
+                    Message::Word(heard) => buffer.send(heard).await.is_ok(),
+                    Message::Feedback(event) => feedback.send(event).await.is_ok(),
+                };
+                if !is_sent {
+                    tracing::warn!("heard something while shutting down");
+                }
+            }
+        });
+        if sending.as_mut().now_or_never().is_none() {
+            context.wait(wrap_future::<_, Self>(sending));
+        }
+    }
+
+    fn message(&self, event: StreamEvent, received: Instant) -> Message {
         let profile = self.deps.profile.clone();
         let word = match event {
-            StreamEvent::Fragment { interaction, participant, text, .. } => {
+            StreamEvent::Fragment { interaction, participant, text } => {
                 StreamWord::Fragment { interaction, speaker: speaker(participant), text }
             }
             StreamEvent::Utterance { interaction, text } => StreamWord::Utterance { interaction, text },
@@ -75,12 +152,11 @@ impl StreamListener {
             StreamEvent::Feedback { interaction, insight, action, accepted } => {
                 let stage = FeedbackStage::Heard;
                 FeedbackReached { profile: profile.as_str(), accepted, stage, detail: "" }.emit(&self.deps.metrics);
-                let heard_at = Timestamp::now();
-                let feedback = HeardFeedback { profile, interaction, insight, action, accepted, heard_at };
-                return send(&self.deps.feedback, feedback, context);
+                let (action, heard_at) = (action.verbatim().to_owned(), Timestamp::now());
+                return Message::Feedback(HeardFeedback { profile, interaction, insight, action, accepted, heard_at });
             }
         };
-        send(&self.deps.buffer, Heard { profile, received, word }, context);
+        Message::Word(Heard { profile, received, word })
     }
 
     fn count(&self, fate: FrameFate, detail: &str) {
@@ -88,27 +164,11 @@ impl StreamListener {
     }
 }
 
-/// Sends, and where the receiver is behind reads no further frame until there is room.
-fn send<M: 'static>(sender: &Sender<M>, message: M, context: &mut Context<StreamListener>) {
-    match sender.try_send(message) {
-        Ok(()) => {}
-        Err(TrySendError::Full(message)) => {
-            let sender = sender.clone();
-            let sending = async move {
-                if sender.send(message).await.is_err() {
-                    tracing::warn!("heard something while shutting down");
-                }
-            };
-            context.wait(wrap_future::<_, StreamListener>(sending));
-        }
-        Err(TrySendError::Closed(_)) => tracing::warn!("heard something while shutting down"),
-    }
-}
-
+/// What neither of the two says is context, as what the agent says: it explains an answer and asks nothing.
 fn speaker(participant: Participant) -> Speaker {
     match participant {
         Participant::Customer => Speaker::Customer,
-        Participant::Agent => Speaker::Agent,
+        Participant::Agent | Participant::Context => Speaker::Agent,
     }
 }
 
@@ -117,17 +177,21 @@ impl Actor for StreamListener {
 
     fn started(&mut self, context: &mut Self::Context) {
         Self::add_stream(self.deps.inbox.stream(), context);
+        self.arm(context);
     }
 }
 
 impl Supervised for StreamListener {}
 
 impl StreamHandler<Received> for StreamListener {
-    fn handle(&mut self, Received { frame, at }: Received, context: &mut Self::Context) {
-        match frame {
-            Frame::Text(text) => self.read(&text, at, context),
-            Frame::Binary(bytes) => self.count(FrameFate::Binary, &format!("{bytes} bytes")),
-            Frame::InvalidUtf8(bytes) => self.count(FrameFate::Malformed, &format!("{bytes} bytes are not UTF-8")),
+    fn handle(&mut self, received: Received, context: &mut Self::Context) {
+        match received {
+            Received::Opened { outgoing, at } => {
+                self.outgoing = Some(outgoing);
+                let step = self.deps.protocol.on_open(at);
+                self.take(step, at, context);
+            }
+            Received::Frame { frame, at } => self.read(&frame, at, context),
         }
     }
 }

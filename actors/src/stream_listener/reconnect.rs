@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cuecard_cxone::websocket::{ClosedReason, HandshakeError};
 
-use super::connect_failure::ConnectFailure;
+use crate::cxone_calls::ConnectFailure;
 use crate::messages::TokenError;
 
 /// The first wait, doubled up to [`LONGEST`].
@@ -45,8 +45,8 @@ impl Reconnect {
     pub(super) fn after_failure(&mut self, failure: &ConnectFailure, fraction: f64) -> Duration {
         match failure {
             ConnectFailure::Handshake(HandshakeError::Unauthorised | HandshakeError::Forbidden) => FORBIDDEN,
-            ConnectFailure::Handshake(HandshakeError::TooManyRequests { retry_after: Some(wait) }) => {
-                (*wait).max(self.next(fraction))
+            ConnectFailure::Handshake(HandshakeError::TooManyRequests { retry_after: Some(asked) }) => {
+                asked.wait().max(self.next(fraction))
             }
             // The TokenActor keeps the waits of the token endpoint; a refusal there costs nothing to ask for.
             ConnectFailure::NoToken(TokenError::Refused { .. } | TokenError::Unreachable { .. }) => FIRST,
@@ -64,6 +64,10 @@ impl Reconnect {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use cuecard_cxone::retry_after::RetryAfter;
+
     use super::*;
 
     const CUT: ClosedReason = ClosedReason::Cut;
@@ -100,7 +104,7 @@ mod tests {
         let wait = |reconnect: &mut Reconnect, error| reconnect.after_failure(&ConnectFailure::Handshake(error), 1.0);
         assert_eq!(wait(&mut reconnect, HandshakeError::Forbidden), FORBIDDEN);
         assert_eq!(wait(&mut reconnect, HandshakeError::Unauthorised), FORBIDDEN);
-        let asked = Some(Duration::from_secs(7));
+        let asked = RetryAfter::read("7", None, SystemTime::now(), Duration::MAX);
         assert_eq!(
             wait(&mut reconnect, HandshakeError::TooManyRequests { retry_after: asked }),
             Duration::from_secs(7)

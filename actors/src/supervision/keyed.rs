@@ -1,17 +1,19 @@
 //! State keyed by interaction that survives a restart, except for the entry that was in hand.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
+use lru::LruCache;
 use tokio::time::Instant;
 
 /// Panics this close together on different keys point at the code, not at one conversation.
 const PANIC_WINDOW: Duration = Duration::from_mins(1);
 
 /// A bounded map whose entries are only touched one at a time and under a note of which one.
-pub(crate) struct Keyed<K, V> {
-    entries: HashMap<K, Entry<V>>,
+pub(crate) struct Keyed<K: Eq + Hash, V> {
+    /// Without a bound of its own: one would take the room for all entries at once.
+    entries: LruCache<K, Entry<V>>,
     in_hand: Option<K>,
     panics: VecDeque<(Instant, K)>,
     capacity: usize,
@@ -38,15 +40,16 @@ pub(crate) enum Recovery<K> {
 impl<K: Clone + Eq + Hash, V: Default> Keyed<K, V> {
     /// An empty map that holds at most `capacity` entries.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { entries: HashMap::new(), in_hand: None, panics: VecDeque::new(), capacity }
+        Self { entries: LruCache::unbounded(), in_hand: None, panics: VecDeque::new(), capacity }
     }
 
     /// Calls `work` with the entry of `key`, made if it is not there, while the key is noted as in hand.
     /// A full map gives up the entry that was used longest ago, and returns its key.
     pub(crate) fn with<R>(&mut self, key: &K, now: Instant, work: impl FnOnce(&mut V) -> R) -> (R, Option<K>) {
-        let evicted = if self.entries.contains_key(key) { None } else { self.make_room() };
+        let is_full = self.entries.len() >= self.capacity && !self.entries.contains(key);
+        let evicted = if is_full { self.entries.pop_lru().map(|(oldest, _)| oldest) } else { None };
         self.in_hand = Some(key.clone());
-        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry { value: V::default(), last_used: now });
+        let entry = self.entries.get_or_insert_mut_ref(key, || Entry { value: V::default(), last_used: now });
         entry.last_used = now;
         let result = work(&mut entry.value);
         self.in_hand = None;
@@ -55,18 +58,20 @@ impl<K: Clone + Eq + Hash, V: Default> Keyed<K, V> {
 
     /// Whether there is an entry of this key.
     pub(crate) fn contains(&self, key: &K) -> bool {
-        self.entries.contains_key(key)
+        self.entries.contains(key)
     }
 
     /// Forgets an entry.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        self.entries.remove(key).map(|entry| entry.value)
+        self.entries.pop(key).map(|entry| entry.value)
     }
 
     /// Forgets every entry that was not used for `idle`; returns how many.
     pub(crate) fn evict_idle(&mut self, now: Instant, idle: Duration) -> usize {
         let before = self.entries.len();
-        self.entries.retain(|_, entry| now.duration_since(entry.last_used) < idle);
+        while self.entries.peek_lru().is_some_and(|(_, entry)| now.duration_since(entry.last_used) >= idle) {
+            self.entries.pop_lru();
+        }
         before - self.entries.len()
     }
 
@@ -85,7 +90,7 @@ impl<K: Clone + Eq + Hash, V: Default> Keyed<K, V> {
         let Some(in_hand) = self.in_hand.take() else { return Recovery::Kept };
         self.panics.retain(|(time, _)| now.duration_since(*time) < PANIC_WINDOW);
         self.panics.push_back((now, in_hand.clone()));
-        self.entries.remove(&in_hand);
+        self.entries.pop(&in_hand);
         // One poisoned conversation may panic often, and still point at no other.
         let keys: HashSet<&K> = self.panics.iter().map(|(_, key)| key).collect();
         match keys.len() - 1 {
@@ -96,15 +101,6 @@ impl<K: Clone + Eq + Hash, V: Default> Keyed<K, V> {
             }
             _ => Recovery::Escalate,
         }
-    }
-
-    fn make_room(&mut self) -> Option<K> {
-        if self.entries.len() < self.capacity {
-            return None;
-        }
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| key.clone())?;
-        self.entries.remove(&oldest);
-        Some(oldest)
     }
 }
 

@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use cuecard_cxone::answers::CallOutcome;
+use cuecard_cxone::retry_after::RetryAfter;
 use cuecard_engine::BackendError;
+use cuecard_text::json::Repairs;
+use strum::VariantArray;
+use tokio::time::Instant;
 
-use super::labels::{CALLBACK_RESULTS, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState};
+use super::labels::{
+    CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
+};
 use super::metrics::Metrics;
 use super::milliseconds;
 use crate::messages::ProfileName;
@@ -29,6 +35,28 @@ impl FrameCounted<'_> {
             FrameFate::Used | FrameFate::Ignored => tracing::trace!(profile, fate, detail = self.detail, "frame"),
             _ => tracing::warn!(profile, fate, detail = self.detail, "a frame was dropped"),
         }
+    }
+}
+
+/// JSON was read, and may have been repaired before.
+pub struct JsonRepaired {
+    /// Who sent it.
+    pub source: JsonSource,
+    /// What had to be repaired.
+    pub repairs: Repairs,
+}
+
+impl JsonRepaired {
+    /// Logs and counts, where anything was repaired. Below info: a sender that writes so does it in everything it sends.
+    pub fn emit(&self, metrics: &Metrics) {
+        if self.repairs.is_none() {
+            return;
+        }
+        let source = self.source.into();
+        for (repair, count) in self.repairs.by_name() {
+            metrics.json_repairs.with_label_values(&[source, repair]).inc_by(count as u64);
+        }
+        tracing::debug!(source, repairs = ?self.repairs, "json was repaired");
     }
 }
 
@@ -99,6 +127,46 @@ impl CxoneAnswered<'_> {
     }
 }
 
+/// CXone asked to leave an endpoint alone.
+pub struct EndpointHeld<'a> {
+    /// The profile.
+    pub profile: &'a ProfileName,
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// Until when.
+    pub until: Instant,
+}
+
+impl EndpointHeld<'_> {
+    /// Logs and sets.
+    pub fn emit(&self, metrics: &Metrics) {
+        metrics.set_hold(self.profile, self.endpoint, self.until);
+        let wait = self.until.saturating_duration_since(Instant::now());
+        tracing::info!(profile = %self.profile, endpoint = self.endpoint.name(), ?wait, "cxone asks to wait");
+    }
+}
+
+/// CXone asked to wait for longer than is believed. Only logged: the hold itself is measured.
+pub struct WaitCut<'a> {
+    /// The profile.
+    pub profile: &'a ProfileName,
+    /// Which endpoint asked.
+    pub endpoint: Endpoint,
+    /// What it asked for.
+    pub retry_after: &'a RetryAfter,
+}
+
+impl WaitCut<'_> {
+    /// Logs.
+    pub fn emit(&self) {
+        let (endpoint, header, wait) = (self.endpoint.name(), self.retry_after.to_string(), self.retry_after.wait());
+        tracing::warn!(
+            profile = %self.profile, endpoint, header, ?wait,
+            "cxone asks to wait for longer than cxone.longest_hold; the wait is cut to that"
+        );
+    }
+}
+
 /// An accept or reject got further.
 pub struct FeedbackReached<'a> {
     /// The profile.
@@ -128,20 +196,20 @@ impl FeedbackReached<'_> {
 pub struct CallbackEnded<'a> {
     /// The profile.
     pub profile: &'a ProfileName,
-    /// Why it was not taken.
-    pub error: Option<&'a str>,
+    /// What became of it.
+    pub result: CallbackResult<'a>,
 }
 
 impl CallbackEnded<'_> {
     /// Logs and counts.
     pub fn emit(&self, metrics: &Metrics) {
-        let [sent, failed] = CALLBACK_RESULTS;
-        let (profile, result) = (self.profile.as_str(), if self.error.is_some() { failed } else { sent });
+        let (profile, result) = (self.profile.as_str(), self.result.name());
         metrics.callbacks.with_label_values(&[profile, result]).inc();
-        if let Some(error) = self.error {
-            tracing::warn!(profile, error, "a callback failed");
-        } else {
-            tracing::debug!(profile, "a callback was taken");
+        match self.result {
+            CallbackResult::Sent => tracing::debug!(profile, "a callback was taken"),
+            CallbackResult::Failed(error) => tracing::warn!(profile, error, "a callback failed"),
+            // There are many where a host hangs.
+            CallbackResult::Dropped => tracing::debug!(profile, "a callback was dropped: too many wait"),
         }
     }
 }
@@ -182,8 +250,8 @@ pub struct ProfileChanged<'a> {
 impl ProfileChanged<'_> {
     /// Logs and sets.
     pub fn emit(&self, metrics: &Metrics) {
-        for state in ProfileState::ALL {
-            let on = i64::from(state == self.state);
+        for state in ProfileState::VARIANTS {
+            let on = i64::from(*state == self.state);
             metrics.profile_state.with_label_values(&[self.profile.as_str(), state.name()]).set(on);
         }
         tracing::info!(profile = %self.profile, state = self.state.name(), reason = self.reason, "profile");

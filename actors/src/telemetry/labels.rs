@@ -1,13 +1,16 @@
 //! Closed sets of what can happen: the values of the metrics' labels.
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 /// What became of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum FrameFate {
     /// Understood and handed on.
     Used,
     /// Of a type or state that the contract does not use.
     Ignored,
-    /// Not text.
+    /// Binary, and no JSON.
     Binary,
     /// Text that can't be read.
     Malformed,
@@ -18,25 +21,35 @@ pub enum FrameFate {
 }
 
 impl FrameFate {
-    /// Every fate; metrics start each at 0.
-    pub const ALL: [Self; 6] = [Self::Used, Self::Ignored, Self::Binary, Self::Malformed, Self::BadId, Self::TooLarge];
-
     /// The fate's name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Used => "used",
-            Self::Ignored => "ignored",
-            Self::Binary => "binary",
-            Self::Malformed => "malformed",
-            Self::BadId => "bad_id",
-            Self::TooLarge => "too_large",
-        }
+        self.into()
     }
 }
 
+/// Whose JSON had to be repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum JsonSource {
+    /// A frame of the stream.
+    Frame,
+    /// A page of the tenant's articles.
+    Articles,
+    /// An answer of the tenant's search.
+    Search,
+    /// A request to the HTTP API.
+    Request,
+}
+
 /// Why an actor let something go that no outcome accounts for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum DropReason {
+    /// Admission: a question of a profile that the settings do not know.
+    UnknownProfile,
+    /// Decisions: one that came faster than the newest are written down.
+    #[strum(serialize = "not_kept")]
+    DecisionNotKept,
     /// Buffer: fragments of a connection that named no interaction in time.
     NoInteraction,
     /// Buffer: a conversation's window was in hand when a handler panicked.
@@ -46,41 +59,27 @@ pub enum DropReason {
     /// Buffer: words that waited for a pause when their conversation or the service ended.
     Unfinished,
     /// `FeedbackLogger`: CXone will never take this event.
+    #[strum(serialize = "set_aside")]
     FeedbackSetAside,
     /// `FeedbackLogger`: an event that no ledger takes any more.
+    #[strum(serialize = "not_stored")]
     FeedbackNotStored,
     /// Injector: the record of a delivery that the ledger would not take.
+    #[strum(serialize = "unrecorded")]
     DeliveryUnrecorded,
 }
 
 impl DropReason {
-    /// Every reason; metrics start each at 0.
-    pub const ALL: [Self; 7] = [
-        Self::NoInteraction,
-        Self::WindowLost,
-        Self::WindowEvicted,
-        Self::Unfinished,
-        Self::FeedbackSetAside,
-        Self::FeedbackNotStored,
-        Self::DeliveryUnrecorded,
-    ];
-
     /// The reason's name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::NoInteraction => "no_interaction",
-            Self::WindowLost => "window_lost",
-            Self::WindowEvicted => "window_evicted",
-            Self::Unfinished => "unfinished",
-            Self::FeedbackSetAside => "set_aside",
-            Self::FeedbackNotStored => "not_stored",
-            Self::DeliveryUnrecorded => "unrecorded",
-        }
+        self.into()
     }
 
     /// The actor that lets go for this reason.
     pub fn actor(self) -> &'static str {
         match self {
+            Self::UnknownProfile => "admission",
+            Self::DecisionNotKept => "decisions",
             Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
             Self::FeedbackSetAside | Self::FeedbackNotStored => "feedback_logger",
             Self::DeliveryUnrecorded => "injector",
@@ -89,7 +88,8 @@ impl DropReason {
 }
 
 /// An endpoint of CXone, by its role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Endpoint {
     /// Gives tokens.
     Token,
@@ -108,26 +108,15 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Every endpoint; metrics start each at 0.
-    pub const ALL: [Self; 7] =
-        [Self::Token, Self::Stream, Self::Push, Self::Feedback, Self::Search, Self::Articles, Self::Session];
-
     /// The endpoint's name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Stream => "stream",
-            Self::Push => "push",
-            Self::Feedback => "feedback",
-            Self::Search => "search",
-            Self::Articles => "articles",
-            Self::Session => "session",
-        }
+        self.into()
     }
 }
 
 /// How far an accept or reject got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum FeedbackStage {
     /// Heard on the stream.
     Heard,
@@ -145,17 +134,13 @@ impl FeedbackStage {
 
     /// The stage's name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Heard => "heard",
-            Self::Forwarded => "forwarded",
-            Self::Postponed => "postponed",
-            Self::SetAside => "set_aside",
-        }
+        self.into()
     }
 }
 
 /// A route of the HTTP API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ApiRoute {
     /// Contract 000.
     Push,
@@ -172,26 +157,18 @@ pub enum ApiRoute {
 }
 
 impl ApiRoute {
-    /// Every route; metrics start each at 0.
-    pub const ALL: [Self; 6] = [Self::Push, Self::Query, Self::Ranking, Self::Click, Self::Metrics, Self::Unknown];
     /// The classes of statuses that are told apart.
     pub const STATUSES: [&'static str; 4] = ["2xx", "4xx", "5xx", "other"];
 
     /// The route's name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Push => "push",
-            Self::Query => "query",
-            Self::Ranking => "ranking",
-            Self::Click => "click",
-            Self::Metrics => "metrics",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 
 /// How a poll of the tenant's articles ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum PollResult {
     /// Nothing changed.
     Unchanged,
@@ -204,22 +181,15 @@ pub enum PollResult {
 }
 
 impl PollResult {
-    /// Every result; metrics start each at 0.
-    pub const ALL: [Self; 4] = [Self::Unchanged, Self::Updated, Self::Refused, Self::Failed];
-
     /// The result's name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Unchanged => "unchanged",
-            Self::Updated => "updated",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 }
 
 /// What a profile can do at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ProfileState {
     /// All of it.
     Ready,
@@ -230,18 +200,27 @@ pub enum ProfileState {
 }
 
 impl ProfileState {
-    /// Every state; metrics show one series each.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Degraded, Self::Waiting];
-
     /// The state's name in metrics and `/readyz`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Degraded => "degraded",
-            Self::Waiting => "waiting",
-        }
+        self.into()
     }
 }
 
-/// How sending the result of a ranking ends; metrics start each at 0.
-pub(super) const CALLBACK_RESULTS: [&str; 2] = ["sent", "failed"];
+/// What became of a ranking's result that somebody wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum CallbackResult<'a> {
+    /// It was taken.
+    Sent,
+    /// It was not, for this reason.
+    Failed(&'a str),
+    /// Too many wait already.
+    Dropped,
+}
+
+impl CallbackResult<'_> {
+    /// The result's name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}

@@ -3,15 +3,17 @@
 //! Each series of a closed set exists with 0 from the start, so that a rate over it never has a hole; a ratio
 //! or an age that does not exist yet is left out.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
+use tokio::time::Instant;
 
-use super::labels::ApiRoute;
+use super::labels::{ApiRoute, DropReason, Endpoint};
 use super::registrar::Registrar;
-use crate::messages::ProfileName;
+use crate::messages::{Decision, Outcome, ProfileName, StageTime};
 use crate::supervision::{ActorCell, ActorState};
 
 /// The service's metrics. Cheap to clone; all clones are one.
@@ -27,12 +29,16 @@ pub struct Metrics {
     pub(super) card_latency: HistogramVec,
     pub(super) stage: HistogramVec,
     pub(super) frames: IntCounterVec,
+    pub(super) json_repairs: IntCounterVec,
     pub(super) feedback: IntCounterVec,
     pub(super) feedback_forwarding: IntCounterVec,
     pub(super) feedback_pending: IntGaugeVec,
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
+    pub(super) holds: GaugeVec,
+    /// When each hold ends, from which its gauge is set when the metrics are read.
+    hold_ends: Arc<Mutex<HashMap<(ProfileName, Endpoint), Instant>>>,
     pub(super) backend_failures: IntCounterVec,
     pub(super) redelivered: IntCounterVec,
     pub(super) knowledge_polls: IntCounterVec,
@@ -81,6 +87,11 @@ impl Metrics {
                 "Frames received, by what became of them",
                 &["profile", "fate"],
             )?,
+            json_repairs: register.counters(
+                "json_repairs_total",
+                "Places in JSON that had to be repaired before it could be read",
+                &["source", "repair"],
+            )?,
             feedback: register.counters("feedback_total", "Accepts and rejects heard", &["profile", "action"])?,
             feedback_forwarding: register.counters(
                 "feedback_forwarding_total",
@@ -103,6 +114,12 @@ impl Metrics {
                 "Calls to CXone; status is the answer's class or why there is none",
                 &["endpoint", "status"],
             )?,
+            holds: register.float_gauges(
+                "cxone_hold_seconds",
+                "How much longer an endpoint is left alone because CXone asked for it",
+                &["profile", "endpoint"],
+            )?,
+            hold_ends: Arc::default(),
             backend_failures: register.counters(
                 "backend_failures_total",
                 "Questions that a backend did not answer",
@@ -205,6 +222,38 @@ impl Metrics {
         self.admission_in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
     }
 
+    /// Says until when an endpoint is left alone.
+    pub fn set_hold(&self, profile: &ProfileName, endpoint: Endpoint, until: Instant) {
+        self.hold_ends.lock().unwrap_or_else(PoisonError::into_inner).insert((profile.clone(), endpoint), until);
+    }
+
+    /// Counts a question that was heard.
+    pub fn count_utterance(&self, profile: &ProfileName) {
+        self.utterances.with_label_values(&[profile.as_str()]).inc();
+    }
+
+    /// Counts how a question ended, and how long it took.
+    pub fn count_decision(&self, decision: &Decision) {
+        let (profile, outcome) = (decision.profile.as_str(), &decision.outcome);
+        self.cards.with_label_values(&[profile, outcome.label()]).inc();
+        for StageTime { stage, took } in &decision.stages {
+            self.stage.with_label_values(&[stage.name()]).observe(took.as_secs_f64());
+        }
+        match outcome {
+            Outcome::Silent(reason) => self.silences.with_label_values(&[profile, reason.name()]).inc(),
+            Outcome::Delivered(_) => {
+                self.card_latency.with_label_values(&[profile]).observe(decision.latency.as_secs_f64());
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts a decision that came faster than the newest are written down. Nothing is logged: there are many.
+    pub fn count_decision_not_kept(&self) {
+        let reason = DropReason::DecisionNotKept;
+        self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc();
+    }
+
     /// Counts a push that is repeated although the first may have arrived.
     pub fn count_redelivered(&self, profile: &ProfileName) {
         self.redelivered.with_label_values(&[profile.as_str()]).inc();
@@ -222,10 +271,11 @@ impl Metrics {
         }
     }
 
-    /// All metrics in Prometheus' text format, the actors' cells read at this moment.
+    /// All metrics in Prometheus' text format, the actors' cells and the holds read at this moment.
     pub fn render(&self, uptime_seconds: f64) -> Result<String, prometheus::Error> {
         self.uptime.set(uptime_seconds);
         self.read_cells();
+        self.read_holds();
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
@@ -242,6 +292,13 @@ impl Metrics {
             self.read_cell(cell);
         }
         drop(reading);
+    }
+
+    fn read_holds(&self) {
+        for ((profile, endpoint), until) in self.hold_ends.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let left = until.saturating_duration_since(Instant::now());
+            self.holds.with_label_values(&[profile.as_str(), endpoint.name()]).set(left.as_secs_f64());
+        }
     }
 
     fn read_cell(&self, cell: &ActorCell) {

@@ -4,22 +4,22 @@
 mod events;
 mod labels;
 mod metrics;
-mod outcomes;
 mod registrar;
 mod series;
 
 use std::time::Duration;
 
 pub use events::{
-    ActorDropped, BackendFailed, CallbackEnded, CxoneAnswered, FeedbackReached, FrameCounted, KnowledgePolled,
-    ProfileChanged,
+    ActorDropped, BackendFailed, CallbackEnded, CxoneAnswered, EndpointHeld, FeedbackReached, FrameCounted,
+    JsonRepaired, KnowledgePolled, ProfileChanged, WaitCut,
 };
-pub use labels::{ApiRoute, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState};
+pub use labels::{
+    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
+};
 pub use metrics::Metrics;
-pub use outcomes::Telemetry;
 
 /// For the log: to hundredths, where more would be noise.
-fn milliseconds(took: Duration) -> f64 {
+pub(crate) fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 100_000.0).round() / 100.0
 }
 

@@ -1,11 +1,13 @@
 //! The series that exist from the start, each with 0: one for every value of the closed sets.
 
 use cuecard_cxone::answers::CallOutcome;
-use cuecard_engine::Backend;
+use cuecard_engine::BackendName;
 use cuecard_engine::ranking::SilenceReason;
+use cuecard_text::json::Repairs;
+use strum::{VariantArray, VariantNames};
 
 use super::labels::{
-    ApiRoute, CALLBACK_RESULTS, DropReason, Endpoint, FeedbackStage, FrameFate, PollResult, ProfileState,
+    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
 };
 use super::metrics::Metrics;
 use crate::messages::{Outcome, ProfileName, Stage};
@@ -21,22 +23,25 @@ impl Metrics {
             for outcome in Outcome::LABELS {
                 self.cards.with_label_values(&[profile, outcome]);
             }
-            for backend in Backend::ALL {
+            for backend in <BackendName as VariantArray>::VARIANTS {
                 self.backend_failures.with_label_values(&[profile, backend.name()]);
             }
             for reason in SilenceReason::ALL {
                 self.silences.with_label_values(&[profile, reason.name()]);
             }
-            for fate in FrameFate::ALL {
+            for endpoint in Endpoint::VARIANTS {
+                self.holds.with_label_values(&[profile, endpoint.name()]);
+            }
+            for fate in FrameFate::VARIANTS {
                 self.frames.with_label_values(&[profile, fate.name()]);
             }
-            for state in ProfileState::ALL {
+            for state in ProfileState::VARIANTS {
                 self.profile_state.with_label_values(&[profile, state.name()]);
             }
-            for result in CALLBACK_RESULTS {
-                self.callbacks.with_label_values(&[profile, result]);
+            for result in <CallbackResult<'_> as VariantNames>::VARIANTS {
+                self.callbacks.with_label_values(&[profile, *result]);
             }
-            for result in PollResult::ALL {
+            for result in PollResult::VARIANTS {
                 self.knowledge_polls.with_label_values(&[profile, result.name()]);
             }
             for action in ["accepted", "rejected"] {
@@ -46,20 +51,25 @@ impl Metrics {
                 self.feedback_forwarding.with_label_values(&[profile, stage.name()]);
             }
         }
-        for route in ApiRoute::ALL {
+        for source in JsonSource::VARIANTS {
+            for (repair, _) in Repairs::default().by_name() {
+                self.json_repairs.with_label_values(&[source.into(), repair]);
+            }
+        }
+        for route in ApiRoute::VARIANTS {
             for status in ApiRoute::STATUSES {
                 self.api_requests.with_label_values(&[route.name(), status]);
             }
         }
-        for stage in Stage::ALL {
+        for stage in Stage::VARIANTS {
             self.stage.with_label_values(&[stage.name()]);
         }
-        for endpoint in Endpoint::ALL {
+        for endpoint in Endpoint::VARIANTS {
             for status in CallOutcome::LABELS {
                 self.requests.with_label_values(&[endpoint.name(), status]);
             }
         }
-        for reason in DropReason::ALL {
+        for reason in DropReason::VARIANTS {
             self.dropped.with_label_values(&[reason.actor(), reason.name()]);
         }
         self.read_cells();

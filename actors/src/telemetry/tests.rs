@@ -4,23 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cuecard_cxone::answers::CallOutcome;
 use cuecard_engine::ranking::SilenceReason;
+use strum::VariantArray;
+use tokio::time::Instant;
 
 use super::*;
-use crate::messages::{Failure, Outcome, OutcomeSink, ProfileName, Receipt, Stage, Ticket, TicketReport};
+use crate::messages::{
+    Decision, Failure, Outcome, ProfileName, Receipt, Refusal, RefusalCause, Stage, StageTime, Versions,
+};
 use crate::supervision::ActorCell;
-use crate::testing::{item, refusal};
+use crate::testing::{Recorder, item};
 
 /// Label sets that metrics may have; ids and addresses are in none.
-const LABELS: [&str; 16] = [
+const LABELS: [&str; 18] = [
     "profile", "actor", "stage", "outcome", "reason", "action", "fate", "result", "endpoint", "status", "state",
-    "version", "model", "ranker", "backend", "route",
+    "version", "model", "ranker", "backend", "route", "source", "repair",
 ];
 
 fn metrics() -> Metrics {
     let cells = ["buffer", "ranker"].map(ActorCell::new).to_vec();
     Metrics::new(&["acme", "other"].map(ProfileName::new), cells).unwrap()
+}
+
+fn names<T: Copy>(values: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {
+    values.iter().map(|value| name(*value)).collect()
 }
 
 /// Every series with its value.
@@ -47,23 +56,30 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
             values.into_iter().map(one).collect::<Vec<_>>()
         };
         expected.extend(of_profile("cards_total", "outcome", Outcome::LABELS.to_vec()));
-        expected.extend(of_profile("silences_total", "reason", SilenceReason::ALL.map(SilenceReason::name).to_vec()));
-        expected.extend(of_profile("stream_frames_total", "fate", FrameFate::ALL.map(FrameFate::name).to_vec()));
-        expected.extend(of_profile("profile_state", "state", ProfileState::ALL.map(ProfileState::name).to_vec()));
+        let reasons = names(SilenceReason::ALL, SilenceReason::name);
+        expected.extend(of_profile("silences_total", "reason", reasons));
+        expected.extend(of_profile("cxone_hold_seconds", "endpoint", names(Endpoint::VARIANTS, Endpoint::name)));
+        expected.extend(of_profile("stream_frames_total", "fate", names(FrameFate::VARIANTS, FrameFate::name)));
+        expected.extend(of_profile("profile_state", "state", names(ProfileState::VARIANTS, ProfileState::name)));
         expected.extend(of_profile("feedback_total", "action", vec!["accepted", "rejected"]));
         let results = FeedbackStage::FORWARDING.map(FeedbackStage::name).to_vec();
         expected.extend(of_profile("feedback_forwarding_total", "result", results));
     }
-    for stage in Stage::ALL {
+    for stage in Stage::VARIANTS {
         expected.push(format!(r#"cuecard_stage_seconds_count{{stage="{}"}}"#, stage.name()));
     }
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::VARIANTS {
         for status in CallOutcome::LABELS {
             let endpoint = endpoint.name();
             expected.push(format!(r#"cuecard_cxone_requests_total{{endpoint="{endpoint}",status="{status}"}}"#));
         }
     }
-    for reason in DropReason::ALL {
+    for source in ["frame", "articles", "search", "request"] {
+        for repair in ["byte_order_mark", "invalid_utf8", "lone_surrogate", "non_number"] {
+            expected.push(format!(r#"cuecard_json_repairs_total{{repair="{repair}",source="{source}"}}"#));
+        }
+    }
+    for reason in DropReason::VARIANTS {
         let (actor, reason) = (reason.actor(), reason.name());
         expected.push(format!(r#"cuecard_dropped_total{{actor="{actor}",reason="{reason}"}}"#));
     }
@@ -117,7 +133,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     };
     let (with_type, with_help) = (names("# TYPE "), names("# HELP "));
     assert_eq!(with_type, with_help);
-    assert_eq!(with_type.len(), 30, "one line for each metric: {with_type:?}");
+    assert_eq!(with_type.len(), 32, "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());
@@ -135,22 +151,23 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
 
 #[test]
 fn the_ends_of_all_questions_add_up_to_what_was_heard() {
-    let metrics = metrics();
-    let sink: Arc<dyn OutcomeSink> = Arc::new(Telemetry::new(metrics.clone()));
+    let recorder = Recorder::new();
+    let cause = RefusalCause::Status(400);
+    let refusal = Refusal { cause, reason: "why".to_owned(), answer: Bytes::new(), retry_after: None };
     let outcomes = [
         Outcome::Delivered(Receipt::default()),
         Outcome::Silent(SilenceReason::Unsure),
         Outcome::Expired(Stage::Rank),
         Outcome::Replaced,
         Outcome::Shed,
-        Outcome::Refused(refusal("why")),
+        Outcome::Refused(refusal),
         Outcome::Failed(Failure::InboxFull),
     ];
     for outcome in outcomes {
-        Ticket::new(&item("acme", "a", 1), Arc::clone(&sink), None).finish(outcome);
+        recorder.ticket(&item("acme", "a", 1)).finish(outcome);
     }
-    drop(Ticket::new(&item("acme", "a", 1), Arc::clone(&sink), None));
-    let series = series(&metrics);
+    drop(recorder.ticket(&item("acme", "a", 1)));
+    let series = series(&recorder.metrics());
     assert_eq!(series[r#"cuecard_utterances_total{profile="acme"}"#], "8");
     let ends = Outcome::LABELS.map(|label| {
         series[&format!(r#"cuecard_cards_total{{outcome="{label}",profile="acme"}}"#)].parse::<u64>().unwrap()
@@ -160,17 +177,29 @@ fn the_ends_of_all_questions_add_up_to_what_was_heard() {
     assert_eq!(series[r#"cuecard_card_latency_seconds_count{profile="acme"}"#], "1", "only cards have one");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_hold_is_measured_by_what_is_left_of_it() {
+    let metrics = metrics();
+    let (profile, until) = (ProfileName::new("acme"), Instant::now() + Duration::from_secs(5));
+    EndpointHeld { profile: &profile, endpoint: Endpoint::Push, until }.emit(&metrics);
+    for (seconds, left) in [(2, "3"), (2, "1"), (2, "0")] {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        let series = series(&metrics);
+        assert_eq!(series[r#"cuecard_cxone_hold_seconds{endpoint="push",profile="acme"}"#], left);
+        assert_eq!(series[r#"cuecard_cxone_hold_seconds{endpoint="search",profile="acme"}"#], "0");
+    }
+}
+
 #[test]
-fn a_stage_is_measured_by_what_the_report_says_of_it() {
+fn a_stage_is_measured_by_what_the_decision_says_of_it() {
     let metrics = metrics();
     let question = item("acme", "a", 1);
-    let report = TicketReport {
-        decision: question.decision,
-        profile: question.key.profile,
+    let took = |stage, milliseconds| StageTime { stage, took: Duration::from_millis(milliseconds) };
+    metrics.count_decision(&Decision {
         latency: Duration::from_secs(3),
-        stages: vec![(Stage::Extract, Duration::from_millis(500)), (Stage::Rank, Duration::from_millis(250))],
-    };
-    Telemetry::new(metrics.clone()).record(&report, &Outcome::Delivered(Receipt::default()));
+        stages: vec![took(Stage::Extract, 500), took(Stage::Rank, 250)],
+        ..Decision::opened(&question, Arc::new(Versions::default()), Outcome::Delivered(Receipt::default()))
+    });
     let series = series(&metrics);
     assert_eq!(series[r#"cuecard_stage_seconds_sum{stage="extract"}"#], "0.5");
     assert_eq!(series[r#"cuecard_stage_seconds_sum{stage="rank"}"#], "0.25");

@@ -4,7 +4,6 @@
 //! failure it asks again when the answers table says; until then callers get that error at once.
 
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::cxone_calls::CxoneCalls;
+use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::messages::{GetToken, Invalidate, TokenError};
 use crate::supervision::{ActorCell, Timer};
@@ -24,7 +25,7 @@ use crate::supervision::{ActorCell, Timer};
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 type TokenResult = Result<Token, TokenError>;
-type PendingToken = Pin<Box<dyn Future<Output = TokenResult>>>;
+type PendingToken = Pin<Box<dyn Future<Output = TokenResult> + Send>>;
 
 /// Why there is no token, and when to ask again.
 #[derive(Debug, Clone)]
@@ -35,16 +36,10 @@ pub struct NoToken {
     pub ask_again_after: Duration,
 }
 
-/// One request to the token endpoint, under way.
-pub type TokenRequest = Pin<Box<dyn Future<Output = Result<Token, NoToken>>>>;
-
-/// Asks the token endpoint once; takes the number of the attempt, counted from 1 since the last success.
-pub type FetchToken = Rc<dyn Fn(u32) -> TokenRequest>;
-
 /// What a `TokenActor` works with.
 pub struct TokenActorDeps {
     /// Asks the token endpoint.
-    pub fetch: FetchToken,
+    pub calls: Arc<CxoneCalls>,
     /// Where it says whether there is a token.
     pub health: Arc<ProfileHealth>,
     /// The actor's public state.
@@ -107,11 +102,13 @@ impl TokenActor {
             return;
         }
         let (sender, receiver) = oneshot::channel();
-        let fetch = (self.deps.fetch)(self.state.failures + 1);
+        failure_point("token_actor", self.deps.health.profile().as_str());
+        let (calls, number) = (Arc::clone(&self.deps.calls), self.state.failures + 1);
         let in_flight = self.deps.cell.in_flight();
         let mut notice = EndNotice::new(context.address());
-        actix_rt::spawn(async move {
-            let result = fetch.await;
+        tokio::spawn(async move {
+            failure_point("token_actor_fetch", calls.profile().as_str());
+            let result = calls.request_token(number).await;
             notice.result.clone_from(&result);
             drop((notice, in_flight));
             // Nobody waits for a refresh ahead of expiry.

@@ -109,6 +109,14 @@ impl Circuit {
         }
     }
 
+    /// Whether a call would be refused now.
+    pub fn refuses(&self, now: Instant) -> bool {
+        match self.state {
+            State::Closed { .. } => false,
+            State::Open { until: at, .. } | State::Probing { lapses_at: at, .. } => now < at,
+        }
+    }
+
     pub fn record(&mut self, permit: Permit, sign: Sign, now: Instant) {
         self.state = match (&self.state, sign) {
             (State::Closed { num_failures }, Sign::Failing) => self.after_failure(num_failures + 1, now),

@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantArray};
 
 use crate::dialect::Dialect;
-use crate::names::written_by_name;
+use crate::names::UnknownName;
 use crate::stream::StreamKind;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "&'static str", try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, VariantArray)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownName, parse_err_fn = unknown)]
 pub enum Contract {
     /// 000: an agent asks, passages are pushed as context.
     Rag,
@@ -125,18 +125,6 @@ pub fn env_base_url(env: &str) -> String {
 }
 
 impl Contract {
-    pub const ALL: [Self; 5] = [Self::Rag, Self::Snippets, Self::Graph, Self::Insights, Self::Ranking];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rag => "rag",
-            Self::Snippets => "snippets",
-            Self::Graph => "graph",
-            Self::Insights => "insights",
-            Self::Ranking => "ranking",
-        }
-    }
-
     pub const fn defaults(self) -> &'static ContractDefaults {
         match self {
             Self::Rag => &RAG,
@@ -148,7 +136,9 @@ impl Contract {
     }
 }
 
-written_by_name!(Contract, "contract");
+fn unknown(name: &str) -> UnknownName {
+    UnknownName::of::<Contract>("contract", name)
+}
 
 #[cfg(test)]
 mod tests {
@@ -168,14 +158,15 @@ mod tests {
             assert_eq!((defaults.token_path, defaults.num_cards), (token_path, num_cards), "{contract}");
             assert_eq!(defaults.scopes().join(" "), scopes, "{contract}");
             assert_eq!(defaults.refresh_margin, Duration::from_secs(margin_seconds), "{contract}");
-            assert_eq!(defaults.dialect.name(), contract.name());
-            assert_eq!(defaults.stream.map_or(contract.name(), StreamKind::name), contract.name());
+            let name = contract.to_string();
+            assert_eq!(defaults.dialect.to_string(), name);
+            assert!(defaults.stream.is_none_or(|stream| stream.to_string() == name));
         }
     }
 
     #[test]
     fn the_token_url_of_a_contract_ends_with_its_path() {
-        for contract in Contract::ALL {
+        for &contract in Contract::VARIANTS {
             let defaults = contract.defaults();
             assert!(defaults.token_url.is_none_or(|url| url.ends_with(defaults.token_path)), "{contract}");
         }

@@ -9,7 +9,7 @@
 //! | [`contract`] | a contract's name | its defaults |
 //! | [`scopes`] | a contract, a stream, a dialect | the scopes that such a profile asks for |
 //! | [`connection`] | settings of one tenant | checked URLs and the token request |
-//! | [`stream`] | a frame's text | a [`stream::StreamEvent`], or why there is none |
+//! | [`stream`] | frames, and the time | a [`stream::Step`]: what was heard, and what to send |
 //! | [`dialect`] | an interaction and its cards | the push: path, scopes, headers, body |
 //! | [`ranking`] | a caller's snippets | their new order, or what is wrong with them |
 //! | [`knowledge`] | the answers of the knowledge endpoints | articles, and hits |
@@ -38,7 +38,6 @@ pub mod retry_after;
 mod rounding;
 pub mod scopes;
 pub mod stream;
-mod tls;
 pub mod token;
 pub mod transport;
 pub mod websocket;

@@ -15,6 +15,8 @@ pub struct Limits {
     /// An unused connection is closed after this time. Default 55 s: load balancers commonly drop at 60 s, and a
     /// connection that is gone costs an attempt.
     pub keep_alive: Duration,
+    /// A server that asks to wait for longer is believed for this long. Default 5 min.
+    pub longest_hold: Duration,
     /// The body of an answer. Default 1 MiB.
     pub body_limit_bytes: usize,
     /// The listing of all articles, which is read as a stream. Default 256 MiB.
@@ -36,6 +38,7 @@ impl Default for Limits {
             attempt_timeout: Duration::from_secs(2),
             handshake_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(55),
+            longest_hold: Duration::from_mins(5),
             body_limit_bytes: 1 << 20,
             articles_limit_bytes: 256 << 20,
             articles_idle_timeout: Duration::from_mins(1),

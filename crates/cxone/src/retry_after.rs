@@ -1,23 +1,50 @@
-//! The `Retry-After` header.
+//! The `Retry-After` header, as every call and every handshake reads it.
 //!
-//! Input: the header as it came, and the wall clock. Output: how long the server asks to wait, never less than it
-//! says; nothing when it says nothing that can be read.
+//! Input: the header and the answer's own `Date` as they came, the wall clock, and the longest wait that is believed.
+//! Output: how long to wait, never less than the server says up to that longest; nothing when it says nothing that can
+//! be read.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// Longer than any process waits, and short enough to be added to an instant.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
+/// What a server asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryAfter {
+    header: String,
+    asked: Duration,
+    wait: Duration,
+}
 
-/// Whole seconds or an HTTP date. A date in the past is a wait of zero.
-pub fn parse(header: &str, now: SystemTime) -> Option<Duration> {
-    let header = header.trim();
-    if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
-        // The only failure left is a number beyond 64 bits.
-        let seconds = header.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(seconds).min(LONGEST));
+impl RetryAfter {
+    /// Seconds, decimals too, or an HTTP date. A date is counted from the answer's own, so that a server whose clock is
+    /// wrong is understood all the same; one in the past is a wait of zero.
+    pub fn read(header: &str, date: Option<&str>, now: SystemTime, longest: Duration) -> Option<Self> {
+        let header = header.trim();
+        let asked = if header.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            // The only failure left is a number beyond any duration.
+            Duration::try_from_secs_f64(header.parse().ok()?).unwrap_or(Duration::MAX)
+        } else {
+            let until = httpdate::parse_http_date(header).ok()?;
+            let since = date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+            until.duration_since(since).unwrap_or_default()
+        };
+        Some(Self { header: header.to_owned(), asked, wait: asked.min(longest) })
     }
-    let date = httpdate::parse_http_date(header).ok()?;
-    Some(date.duration_since(now).unwrap_or_default().min(LONGEST))
+
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// Whether the server asked for longer than is believed.
+    pub fn is_cut(&self) -> bool {
+        self.wait < self.asked
+    }
+}
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Retry-After: {}", self.header)
+    }
 }
 
 #[cfg(test)]
@@ -26,31 +53,65 @@ mod tests {
 
     use super::*;
 
+    const LONGEST: Duration = Duration::from_mins(5);
+
+    fn read(header: &str, date: Option<&str>) -> Option<RetryAfter> {
+        let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").unwrap() + Duration::from_millis(400);
+        RetryAfter::read(header, date, now, LONGEST)
+    }
+
     #[test]
-    fn both_forms_are_read_and_nothing_else() {
-        let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").unwrap();
-        let seconds = Duration::from_secs;
+    fn seconds_and_dates_are_read_and_nothing_else() {
+        let milliseconds = |milliseconds| Some(Duration::from_millis(milliseconds));
         for (header, expected) in [
-            ("2", Some(seconds(2))),
-            (" 30 ", Some(seconds(30))),
-            ("0", Some(Duration::ZERO)),
-            ("99999999999999999999999", Some(LONGEST)),
-            ("Wed, 21 Oct 2026 07:28:05 GMT", Some(seconds(5))),
-            ("Wednesday, 21-Oct-26 07:28:05 GMT", Some(seconds(5))),
-            ("Wed, 21 Oct 2026 07:27:00 GMT", Some(Duration::ZERO)),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST)),
+            ("2", milliseconds(2000)),
+            (" 30 ", milliseconds(30_000)),
+            ("0", milliseconds(0)),
+            ("2.5", milliseconds(2500)),
+            ("2.0", milliseconds(2000)),
+            ("0.25", milliseconds(250)),
+            // Never less than asked because a fraction of a second has passed.
+            ("Wed, 21 Oct 2026 07:28:05 GMT", milliseconds(4600)),
+            ("Wednesday, 21-Oct-26 07:28:05 GMT", milliseconds(4600)),
+            ("Wed, 21 Oct 2026 07:27:00 GMT", milliseconds(0)),
             ("-1", None),
-            ("1.5", None),
+            ("1.2.3", None),
+            (".", None),
+            ("2,5", None),
+            ("1e3", None),
+            ("inf", None),
             ("soon", None),
             ("", None),
         ] {
-            assert_eq!(parse(header, now), expected, "{header:?}");
+            assert_eq!(read(header, None).map(|read| read.wait()), expected, "{header:?}");
         }
     }
 
     #[test]
-    fn a_date_is_never_shortened_by_the_fraction_of_a_second_that_has_passed() {
-        let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").unwrap() + Duration::from_millis(400);
-        assert_eq!(parse("Wed, 21 Oct 2026 07:28:02 GMT", now), Some(Duration::from_millis(1600)));
+    fn a_date_is_counted_from_the_date_of_the_answer() {
+        let asked = "Wed, 21 Oct 2026 08:28:05 GMT";
+        for (date, seconds) in [
+            // The server's clock is an hour ahead, an hour behind, and right.
+            (Some("Wed, 21 Oct 2026 08:28:00 GMT"), 5),
+            (Some("Wed, 21 Oct 2026 06:28:00 GMT"), 300),
+            (Some("no date"), 300),
+            (None, 300),
+        ] {
+            assert_eq!(read(asked, date).unwrap().wait(), Duration::from_secs(seconds), "{date:?}");
+        }
+        let behind = read("Wed, 21 Oct 2026 06:28:07 GMT", Some("Wed, 21 Oct 2026 06:28:00 GMT")).unwrap();
+        assert_eq!(behind.wait(), Duration::from_secs(7), "though that time is long over here");
+    }
+
+    #[test]
+    fn what_is_longer_than_believed_is_cut() {
+        for header in
+            ["1792567680", "60000", "86400", "300.1", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]
+        {
+            let read = read(header, None).unwrap();
+            assert_eq!((read.wait(), read.is_cut()), (LONGEST, true), "{header}");
+            assert_eq!(read.to_string(), format!("Retry-After: {header}"));
+        }
+        assert!(!read("300", None).unwrap().is_cut());
     }
 }

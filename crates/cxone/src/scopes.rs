@@ -59,6 +59,8 @@ fn without_repeats(groups: &[&[&str]]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     const INSIGHTS_STREAM: Option<StreamKind> = Some(StreamKind::Insights);
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_contracts_own_stream_and_dialect_ask_for_exactly_its_scopes() {
-        for contract in Contract::ALL {
+        for &contract in Contract::VARIANTS {
             let defaults = contract.defaults();
             let (stream, dialect) = (defaults.stream, defaults.dialect);
             assert_eq!(scopes_for(contract, stream, dialect, false), defaults.scopes(), "{contract}");
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_contracts_required_scopes_are_those_of_its_parts() {
-        for contract in Contract::ALL {
+        for &contract in Contract::VARIANTS {
             let defaults = contract.defaults();
             let stream = defaults.stream.map_or(&[][..], StreamKind::scopes);
             let mut parts = without_repeats(&[stream, &[KNOWLEDGE_SCOPE], defaults.dialect.scopes()]);

@@ -4,8 +4,10 @@
 //! ends and when to renew it, or a [`TokenError`] for a 200 that is none. What other answers mean stands in
 //! [`crate::answers`], under [`crate::answers::CallKind::Token`].
 
+use std::fmt;
 use std::time::Duration;
 
+use cuecard_text::json;
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -16,6 +18,8 @@ const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);
 const LONGEST_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
 /// However short a token lives, the endpoint is not asked more often than this.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+/// Characters of a server's own words that are told.
+const SHOWN: usize = 200;
 
 /// A token; `Debug` hides its secret.
 #[derive(Clone, Debug)]
@@ -25,9 +29,12 @@ pub struct Token {
     refresh_at: Instant,
 }
 
-/// Messages never repeat the answer: it may hold the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Messages never repeat the answer, which may hold the token; of one that holds none, only the fields of an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// An error under a status that is none.
+    #[error("the token endpoint answered {0}")]
+    Refused(OauthError),
     #[error("the token endpoint's answer is no json object; check token_path or oauth_url")]
     NotJson,
     #[error("the token endpoint's answer lacks access_token; check token_path or oauth_url")]
@@ -38,16 +45,59 @@ pub enum TokenError {
     BadExpiresIn,
 }
 
+impl TokenError {
+    /// Whether the same request would be answered so again.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(error) if !error.is_temporary())
+    }
+}
+
+/// What the answer of a token endpoint says instead of a token (RFC 6749, section 5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OauthError {
+    code: String,
+    description: String,
+}
+
+impl OauthError {
+    /// Reads an answer's body; none where it names no error.
+    pub fn from_answer(answer: &[u8]) -> Option<Self> {
+        Self::of(&serde_json::from_slice(answer).ok()?)
+    }
+
+    fn of(answer: &Value) -> Option<Self> {
+        let field = |name: &str| {
+            let text = answer.get(name).and_then(Value::as_str).unwrap_or_default();
+            text.chars().filter(|character| !character.is_control()).take(SHOWN).collect::<String>()
+        };
+        let (code, description) = (field("error"), field("error_description"));
+        (!code.is_empty()).then_some(Self { code, description })
+    }
+
+    fn is_temporary(&self) -> bool {
+        matches!(self.code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down")
+    }
+}
+
+impl fmt::Display for OauthError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.code)?;
+        if self.description.is_empty() { Ok(()) } else { write!(formatter, ": {}", self.description) }
+    }
+}
+
 impl Token {
     /// Reads an answer to a request sent at `requested_at`: counted from there, the token never seems to live longer
     /// than it does. It is due for renewal `margin` before its end; a margin as long as its life counts as half of it.
     pub fn from_answer(answer: &[u8], requested_at: Instant, margin: Duration) -> Result<Self, TokenError> {
-        let answer: Value = serde_json::from_slice(answer).map_err(|_| TokenError::NotJson)?;
+        let answer: Value = json::parse(answer).map_err(|_| TokenError::NotJson)?.value;
         if !answer.is_object() {
             return Err(TokenError::NotJson);
         }
         let secret = match answer.get("access_token").and_then(Value::as_str) {
-            None | Some("") => return Err(TokenError::MissingAccessToken),
+            None | Some("") => {
+                return Err(OauthError::of(&answer).map_or(TokenError::MissingAccessToken, TokenError::Refused));
+            }
             Some(secret) if secret.bytes().all(|byte| byte.is_ascii_graphic()) => secret,
             Some(_) => return Err(TokenError::UnusableAccessToken),
         };
@@ -80,13 +130,20 @@ impl Token {
 fn lifetime(expires_in: Option<&Value>) -> Result<Duration, TokenError> {
     let seconds = match expires_in {
         None | Some(Value::Null) => return Ok(DEFAULT_LIFETIME),
-        Some(value) => value.as_f64().ok_or(TokenError::BadExpiresIn)?,
+        // Some servers write the number as a text.
+        Some(Value::String(text)) => text.trim().parse().ok().filter(|_| has_digits_only(text.trim())),
+        Some(value) => value.as_f64(),
     };
+    let seconds = seconds.ok_or(TokenError::BadExpiresIn)?;
     if seconds < 0.0 {
         return Err(TokenError::BadExpiresIn);
     }
     // Fails only on what is too large for a duration.
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFETIME).min(LONGEST_LIFETIME))
+}
+
+fn has_digits_only(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 fn refresh_after(lifetime: Duration, margin: Duration) -> Duration {
@@ -122,12 +179,16 @@ mod tests {
             ("0", seconds(0), seconds(1)),
             ("600.5", Duration::from_millis(600_500), Duration::from_millis(300_500)),
             ("null", seconds(3600), seconds(3300)),
+            (r#""3600""#, seconds(3600), seconds(3300)),
+            (r#"" 600.5 ""#, Duration::from_millis(600_500), Duration::from_millis(300_500)),
             ("1e300", LONGEST_LIFETIME, LONGEST_LIFETIME.saturating_sub(MARGIN)),
         ] {
             let answer = format!(r#"{{"access_token":"t","token_type":"Bearer","expires_in":{expires_in}}}"#);
             assert_eq!(read(&answer), Ok((lifetime, refresh)), "{expires_in}");
         }
         assert_eq!(read(r#"{"access_token":"t"}"#), Ok((seconds(3600), seconds(3300))));
+        let repaired = "\u{feff}{\"access_token\":\"t\",\"tenant\":\"\\ud83d\",\"quota\":NaN}";
+        assert_eq!(read(repaired), Ok((seconds(3600), seconds(3300))));
     }
 
     #[test]
@@ -142,11 +203,35 @@ mod tests {
             (r#"{"access_token":7}"#, TokenError::MissingAccessToken),
             (r#"{"access_token":"a\r\nX-Evil: 1"}"#, TokenError::UnusableAccessToken),
             (r#"{"access_token":"t","expires_in":-1}"#, TokenError::BadExpiresIn),
-            (r#"{"access_token":"t","expires_in":"3600"}"#, TokenError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":"soon"}"#, TokenError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":"-1"}"#, TokenError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":"inf"}"#, TokenError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":""}"#, TokenError::BadExpiresIn),
             (r#"{"access_token":"t","expires_in":[]}"#, TokenError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":NaN}"#, TokenError::BadExpiresIn),
         ] {
             assert_eq!(read(answer), Err(error), "{answer}");
         }
+    }
+
+    #[test]
+    fn an_error_under_a_200_is_named() {
+        for (answer, said, is_temporary) in [
+            (r#"{"error":"invalid_client"}"#, "invalid_client", false),
+            (r#"{"error":"invalid_scope","error_description":"no\n such"}"#, "invalid_scope: no such", false),
+            (r#"{"error":"temporarily_unavailable","access_token":null}"#, "temporarily_unavailable", true),
+        ] {
+            let error = OauthError::from_answer(answer.as_bytes()).unwrap();
+            assert_eq!((error.to_string().as_str(), error.is_temporary()), (said, is_temporary));
+            let refused = TokenError::Refused(error);
+            assert_eq!((refused.is_final(), read(answer)), (!is_temporary, Err(refused)));
+        }
+        assert!(read(r#"{"error":"none","access_token":"t"}"#).is_ok(), "a token is a token");
+        for answer in ["", "<html>", "{}", r#"{"error":""}"#, r#"{"error":{"code":1}}"#] {
+            assert_eq!(OauthError::from_answer(answer.as_bytes()), None, "{answer}");
+        }
+        let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(9000));
+        assert_eq!(OauthError::from_answer(long.as_bytes()).unwrap().to_string().len(), SHOWN);
     }
 
     #[tokio::test(start_paused = true)]

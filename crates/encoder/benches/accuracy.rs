@@ -94,7 +94,7 @@ fn print_phrases(name: &str, exact: &[Encoding], close: &[Encoding]) {
     let (mut kept, mut all, mut same) = (0, 0, 0);
     for (exact, close) in exact.iter().zip(close) {
         let [exact, close] = [exact, close]
-            .map(|encoding| encoding.key_phrases.iter().map(|phrase| phrase.text.as_str()).collect::<Vec<_>>());
+            .map(|encoding| encoding.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect::<Vec<_>>());
         kept += exact.iter().filter(|phrase| close.contains(phrase)).count();
         all += exact.len();
         same += usize::from(exact == close);

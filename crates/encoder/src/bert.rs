@@ -1,4 +1,4 @@
-//! The model itself, written over tch; rust-bert reads the configuration.
+//! The model itself, written over tch: word pieces in, vectors and attention out. rust-bert reads the configuration.
 //!
 //! Each text is a tensor of its own from beginning to end, so nothing is padded and, in int8, a text's vector is to the
 //! last bit the same alone and in a batch. A batch still pays: the weights of one product stay in the processor's cache
@@ -12,11 +12,25 @@ use tch::{Kind, TchError, Tensor};
 
 use crate::{
     DIMENSIONS, EncoderError,
-    attention::{Received, attend},
-    forward::{Forward, GiveWay, Outputs},
-    layers::{Embeddings, Layer},
-    weights::NamedTensors,
+    layers::{Embeddings, Layer, NamedTensors},
+    linear::GiveWay,
 };
+
+/// What a batch gives, one entry per text in the order of the batch.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    /// L2-normalised, [`crate::DIMENSIONS`] numbers each.
+    pub(crate) embeddings: Vec<Vec<f32>>,
+    /// Attention that each word piece of the text received, averaged over layers, heads and query
+    /// positions (adds up to 1). Empty unless asked for.
+    pub(crate) attention: Vec<Vec<f32>>,
+}
+
+/// The boundary between the threads and the model: number format, kernels and device are nobody else's business.
+pub(crate) trait Forward {
+    /// Runs texts, given as word pieces with `[CLS]` and `[SEP]`, as one batch.
+    fn run(&self, batch: &[&[i64]], attention: bool, give_way: GiveWay<'_>) -> Result<Outputs, EncoderError>;
+}
 
 pub(crate) struct BertForward {
     embeddings: Embeddings,
@@ -36,7 +50,7 @@ impl BertForward {
         })
     }
 
-    /// The same model with its linear layers in int8. Any text does as `probe`: see [`crate::quantised`].
+    /// The same model with its linear layers in int8. Any text does as `probe`: see [`crate::linear`].
     pub(crate) fn quantised(&self, probe: &[i64]) -> Result<Self, TchError> {
         let mut hidden = vec![self.embeddings.apply(probe)?];
         let mut layers = Vec::with_capacity(self.layers.len());
@@ -125,6 +139,63 @@ fn mean_direction(hidden: &Tensor) -> Result<Vec<f32>, EncoderError> {
         *value /= norm;
     }
     Ok(mean)
+}
+
+/// From query, key and value side by side, `[length, 3 * hidden]`, to the context, `[length, hidden]`, and the shares of
+/// attention, `[heads, key, query]`, which for each query add up to 1.
+fn attend(joined: &Tensor, heads: i64, give_way: GiveWay<'_>) -> Result<(Tensor, Tensor), TchError> {
+    let (length, width) = joined.size2()?;
+    // [length, 3, heads, size] -> [3, heads, length, size]
+    let parts = joined.f_view([length, 3, heads, width / 3 / heads])?.f_permute([1, 2, 0, 3])?.f_unbind(0)?;
+    let [query, key, value] = parts.as_slice() else {
+        return Err(TchError::Shape(format!("attention in {} parts instead of 3", parts.len())));
+    };
+    // Keys stand in rows: torch's softmax over a column takes a third of the time of that over a row whose length is
+    // no multiple of 16.
+    give_way();
+    let scores = key.f_bmm(&query.f_transpose(1, 2)?)?;
+    give_way();
+    let shares = scores.f_softmax(1, Kind::Float)?;
+    give_way();
+    let context = shares.f_transpose(1, 2)?.f_bmm(value)?;
+    Ok((context.f_transpose(0, 1)?.f_reshape([length, width / 3])?, shares))
+}
+
+/// Attention received so far, for each text of a batch.
+struct Received {
+    texts: Vec<Vec<f32>>,
+    /// Heads of all layers together.
+    heads: f32,
+}
+
+impl Received {
+    fn new(batch: &[&[i64]], heads: f32) -> Self {
+        Self { texts: batch.iter().map(|text| vec![0.0; text.len()]).collect(), heads }
+    }
+
+    /// Adds a layer's `[heads, key, query]` of a text.
+    fn add(&mut self, text: usize, shares: &Tensor) -> Result<(), TchError> {
+        let sums = shares.f_sum_dim_intlist([0_i64, 2].as_slice(), false, Kind::Float)?;
+        let total = &mut self.texts[text];
+        let mut of_layer = vec![0.0_f32; total.len()];
+        sums.f_copy_data(&mut of_layer, total.len())?;
+        for (total, sum) in total.iter_mut().zip(of_layer) {
+            *total += sum;
+        }
+        Ok(())
+    }
+
+    /// Averages over layers, heads and query positions.
+    fn averages(self) -> Vec<Vec<f32>> {
+        let mut texts = self.texts;
+        for total in &mut texts {
+            let count = self.heads * total.len() as f32;
+            for value in total.iter_mut() {
+                *value /= count;
+            }
+        }
+        texts
+    }
 }
 
 #[cfg(test)]

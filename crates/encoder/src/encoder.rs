@@ -11,27 +11,36 @@ use std::{
 
 use crate::{
     EncoderError,
-    batches::{self, BULK_MAX_PIECES, BULK_MAX_TEXTS},
-    chunks,
     encoding::{Encoding, PendingEncoding},
-    jobs::{BulkAnswer, BulkJob, EncoderLanes, LiveJob},
-    lanes::{Lanes, Limits, LiveQueue, Refused},
+    error::guarded,
     model_files::{ModelFiles, ModelInfo},
-    panics::guarded,
     settings::EncoderSettings,
-    threads::Threads,
-    torch_thread::become_torch_thread,
-    word_pieces::{Excerpt, Keep, MAX_TEXT_PIECES, WordPieces},
+    threads::{Threads, become_torch_thread},
+    word_pieces::{Excerpt, Keep, MAX_TEXT_PIECES, WordPieces, chunk_ranges},
+    work_queue::{
+        BULK_MAX_PIECES, BULK_MAX_TEXTS, BulkAnswer, BulkJob, EncoderQueue, Limits, LiveJob, LiveQueue, Refused,
+        WorkQueue, batches,
+    },
 };
 
 /// The model on its threads.
 #[derive(Clone)]
 pub struct Encoder {
-    shared: Arc<Shared>,
+    source: Arc<dyn Source>,
 }
 
-struct Shared {
-    lanes: Arc<EncoderLanes>,
+/// Where encodings come from: the model on its threads or, in tests of other rooms, a script.
+pub(crate) trait Source: Send + Sync {
+    fn model(&self) -> &ModelInfo;
+    fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError>;
+    fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError>;
+    fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError>;
+    fn chunks(&self, text: &str) -> Vec<Range<usize>>;
+    fn live_queue(&self) -> LiveQueue;
+}
+
+struct LoadedModel {
+    queue: Arc<EncoderQueue>,
     word_pieces: Arc<WordPieces>,
     info: ModelInfo,
     live_capacity: usize,
@@ -42,62 +51,99 @@ struct Shared {
 impl Encoder {
     /// Reads the model and starts the threads; takes under a second. Blocks.
     pub fn load(settings: &EncoderSettings) -> Result<Self, EncoderError> {
-        settings.check()?;
-        let no_grad = become_torch_thread();
-        let files = ModelFiles::read(&settings.model_dir, settings.precision)?;
-        drop(no_grad);
-        let lanes = Arc::new(Lanes::new(Limits {
-            live_capacity: settings.live_capacity,
-            bulk_capacity: settings.threads + 1,
-            max_batch: settings.max_batch,
-            threads: settings.threads,
-        }));
-        let threads = Threads::start(&files, settings, &lanes)?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                lanes,
-                word_pieces: files.word_pieces,
-                info: files.info,
-                live_capacity: settings.live_capacity,
-                _threads: threads,
-            }),
-        })
+        LoadedModel::load(settings).map(Self::of)
+    }
+
+    pub(crate) fn of(source: impl Source + 'static) -> Self {
+        Self { source: Arc::new(source) }
     }
 
     pub fn model(&self) -> &ModelInfo {
-        &self.shared.info
+        self.source.model()
     }
 
     /// Queues a live text; refuses at once with [`EncoderError::QueueFull`]. Of a text that is too
     /// long the end is encoded.
     pub fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError> {
-        let (job, pending) = live_job(text);
-        match self.shared.lanes.try_push_live(job) {
-            Ok(()) => Ok(pending),
-            Err(Refused::Full) => Err(EncoderError::QueueFull { capacity: self.shared.live_capacity }),
-            Err(Refused::Closed) => Err(EncoderError::Closed),
-        }
+        self.source.encode(text)
     }
 
     /// Like [`Encoder::encode`] for command lines and evaluation: waits for its place and for the
     /// answer.
     pub fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError> {
-        let (job, pending) = live_job(text);
-        if self.shared.lanes.push_live(job) { pending.wait() } else { Err(EncoderError::Closed) }
+        self.source.encode_blocking(text)
     }
 
     /// Embeds many texts: `[texts.len(), 384]`, in their order, L2-normalised. Blocks, and gives way
     /// to live work. Of a text that is too long the beginning counts: see [`Encoder::chunks`].
     pub fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
+        self.source.embed_bulk(texts)
+    }
+
+    /// Byte ranges of a long text that each fit into the model, cut between words. They cover the text; neighbours share
+    /// up to 32 word pieces. A short text is one range.
+    pub fn chunks(&self, text: &str) -> Vec<Range<usize>> {
+        self.source.chunks(text)
+    }
+
+    /// How many live texts wait and how long; asks no thread.
+    pub fn live_queue(&self) -> LiveQueue {
+        self.source.live_queue()
+    }
+}
+
+impl LoadedModel {
+    fn load(settings: &EncoderSettings) -> Result<Self, EncoderError> {
+        settings.check()?;
+        let no_grad = become_torch_thread();
+        let files = ModelFiles::read(&settings.model_dir, settings.precision)?;
+        drop(no_grad);
+        let queue = Arc::new(WorkQueue::new(Limits {
+            live_capacity: settings.live_capacity,
+            bulk_capacity: settings.threads + 1,
+            max_batch: settings.max_batch,
+            threads: settings.threads,
+        }));
+        let threads = Threads::start(&files, settings, &queue)?;
+        Ok(Self {
+            queue,
+            word_pieces: files.word_pieces,
+            info: files.info,
+            live_capacity: settings.live_capacity,
+            _threads: threads,
+        })
+    }
+}
+
+impl Source for LoadedModel {
+    fn model(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError> {
+        let (job, pending) = live_job(text);
+        match self.queue.try_push_live(job) {
+            Ok(()) => Ok(pending),
+            Err(Refused::Full) => Err(EncoderError::QueueFull { capacity: self.live_capacity }),
+            Err(Refused::Closed) => Err(EncoderError::Closed),
+        }
+    }
+
+    fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError> {
+        let (job, pending) = live_job(text);
+        if self.queue.push_live(job) { pending.wait() } else { Err(EncoderError::Closed) }
+    }
+
+    fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
         let mut inputs = texts
             .iter()
-            .map(|text| guarded(|| self.shared.word_pieces.ids(Excerpt::of(text, Keep::Start), Keep::Start)))
+            .map(|text| guarded(|| self.word_pieces.ids(Excerpt::of(text, Keep::Start), Keep::Start)))
             .collect::<Result<Vec<Vec<i64>>, EncoderError>>()?;
         let lengths: Vec<usize> = inputs.iter().map(Vec::len).collect();
         let (reply, answers) = mpsc::channel();
-        for positions in batches::plan(&lengths, BULK_MAX_TEXTS, BULK_MAX_PIECES) {
+        for positions in batches(&lengths, BULK_MAX_TEXTS, BULK_MAX_PIECES) {
             let texts = inputs[positions.clone()].iter_mut().map(std::mem::take).collect();
-            if !self.shared.lanes.push_bulk(BulkJob { texts, first: positions.start, reply: reply.clone() }) {
+            if !self.queue.push_bulk(BulkJob { texts, first: positions.start, reply: reply.clone() }) {
                 return Err(EncoderError::Closed);
             }
         }
@@ -105,11 +151,9 @@ impl Encoder {
         in_order(texts.len(), answers)
     }
 
-    /// Byte ranges of a long text that each fit into the model, cut between words. They cover the text; neighbours share
-    /// up to 32 word pieces. A short text is one range.
-    pub fn chunks(&self, text: &str) -> Vec<Range<usize>> {
-        match guarded(|| self.shared.word_pieces.piece_starts(text)) {
-            Ok(pieces) => chunks::chunk_ranges(text.len(), &pieces, MAX_TEXT_PIECES),
+    fn chunks(&self, text: &str) -> Vec<Range<usize>> {
+        match guarded(|| self.word_pieces.piece_starts(text)) {
+            Ok(pieces) => chunk_ranges(text.len(), &pieces, MAX_TEXT_PIECES),
             Err(error) => {
                 tracing::error!(%error, "a text could not be split and stays one chunk");
                 std::iter::once(0..text.len()).collect()
@@ -117,9 +161,8 @@ impl Encoder {
         }
     }
 
-    /// How many live texts wait and how long; asks no thread.
-    pub fn live_queue(&self) -> LiveQueue {
-        self.shared.lanes.live_queue()
+    fn live_queue(&self) -> LiveQueue {
+        self.queue.live_queue()
     }
 }
 
@@ -149,13 +192,14 @@ mod tests {
 
     #[test]
     fn the_last_handle_ends_the_threads() {
-        let encoder = Encoder::load(&EncoderSettings { threads: 2, ..EncoderSettings::default() })
+        let model = LoadedModel::load(&EncoderSettings { threads: 2, ..EncoderSettings::default() })
             .unwrap_or_else(|error| panic!("{error}"));
-        let held_by_threads = Arc::downgrade(&encoder.shared.lanes);
+        let held_by_threads = Arc::downgrade(&model.queue);
+        let encoder = Encoder::of(model);
         let other = encoder.clone();
         drop(encoder);
         assert_eq!(other.encode_blocking("refund").unwrap().embedding.len(), 384);
-        // A lane full of long texts is seconds of work, and the drop follows at once.
+        // A queue full of long texts is seconds of work, and the drop follows at once.
         let long = "reset the device and pair it again ".repeat(60);
         let waiting: Vec<PendingEncoding> = std::iter::from_fn(|| other.encode(&long).ok()).collect();
         drop(other);

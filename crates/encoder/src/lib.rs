@@ -9,43 +9,31 @@
 //! 384 numbers and the words that received most attention.
 //!
 //! **Failure**: a missing or broken model file is an [`EncoderError`] that names it and says what
-//! to run. A full live lane refuses at once. A panic inside a forward pass becomes an error for
+//! to run. A full queue refuses live texts at once. A panic inside a forward pass becomes an error for
 //! the callers of that batch; the thread goes on with the next one.
 
-mod attention;
-mod batches;
 mod bert;
-mod chunks;
 mod encoder;
 mod encoding;
 mod error;
-mod forward;
-mod jobs;
-mod lanes;
 mod layers;
 mod linear;
 mod model_files;
-mod panics;
-mod phrases;
-mod precision;
-mod quantised;
+#[cfg(feature = "testing")]
+mod scripted;
 mod settings;
 #[cfg(test)]
 mod testing;
 mod threads;
-mod torch_thread;
-mod weights;
 mod word_pieces;
-mod worker;
+mod work_queue;
 
 pub use encoder::Encoder;
-pub use encoding::{Encoding, PendingEncoding};
+pub use encoding::{Encoding, KeyPhrase, PendingEncoding};
 pub use error::EncoderError;
-pub use lanes::LiveQueue;
 pub use model_files::ModelInfo;
-pub use phrases::KeyPhrase;
-pub use precision::Precision;
-pub use settings::{EncoderSettings, default_model_dir};
+pub use settings::{EncoderSettings, Precision, default_model_dir};
+pub use work_queue::LiveQueue;
 
 /// Length of every vector: what the index and the contracts are built for.
 pub const DIMENSIONS: usize = 384;

@@ -14,8 +14,8 @@ use rust_bert::{Activation, bert::BertConfig};
 use crate::{
     DIMENSIONS, EncoderError, MAX_WORD_PIECES, Precision,
     bert::BertForward,
-    panics::{caught, guarded},
-    weights::NamedTensors,
+    error::{caught, guarded},
+    layers::NamedTensors,
     word_pieces::{Excerpt, Keep, WordPieces},
 };
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Precision, bert::BertForward, model_files::ModelFiles, settings::default_model_dir,
-    torch_thread::become_torch_thread, word_pieces::WordPieces,
+    Precision, bert::BertForward, model_files::ModelFiles, settings::default_model_dir, threads::become_torch_thread,
+    word_pieces::WordPieces,
 };
 
 struct TestModel {

@@ -1,4 +1,4 @@
-//! The tokeniser: text in, the model's input out.
+//! The tokeniser: text in, the model's input out; and where a long text is cut so that every part fits into the model.
 //!
 //! Special tokens that stand in a text (`[SEP]`, typed by a customer) are text here, never special.
 //! The packaged tokeniser pads everything to 128 and cuts at 128; both are switched off, and
@@ -6,9 +6,10 @@
 
 use std::{ops::Range, path::Path};
 
+use cuecard_text::Spoken;
 use tokenizers::{Encoding as Tokens, Tokenizer};
 
-use crate::{EncoderError, MAX_WORD_PIECES, chunks::PieceStart, phrases::Word};
+use crate::{EncoderError, MAX_WORD_PIECES};
 
 /// Word pieces of a text beside `[CLS]` and `[SEP]`.
 pub(crate) const MAX_TEXT_PIECES: usize = MAX_WORD_PIECES - 2;
@@ -19,6 +20,10 @@ const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// What is tokenised at first of a longer text; 254 pieces of English take about 1,200 bytes.
 const FIRST_WINDOW_BYTES: usize = 4 * 1024;
+
+/// Word pieces that a chunk shares with the one before, at most: a sentence or two, so that what
+/// is said across a cut is whole in one of them.
+const OVERLAP_PIECES: usize = 32;
 
 /// Which part of a text that is too long goes into the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,23 @@ pub(crate) struct Pieces {
     /// The words that are there whole.
     pub(crate) words: Vec<Word>,
     pub(crate) truncated: bool,
+}
+
+/// One word of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// In lower case.
+    pub(crate) text: Spoken,
+    /// Its word pieces, as positions in the model's input.
+    pub(crate) pieces: Range<usize>,
+}
+
+/// Where a word piece starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PieceStart {
+    /// Byte in the text.
+    pub(crate) byte: usize,
+    pub(crate) begins_word: bool,
 }
 
 /// As much of a text as was tokenised, and what of it goes into the model.
@@ -175,7 +197,7 @@ fn words(text: &str, tokens: &Tokens, kept: Range<usize>) -> Vec<Word> {
             let (start, end) =
                 (text.floor_char_boundary(offsets[first].0), text.ceil_char_boundary(offsets[after - 1].1));
             words.push(Word {
-                text: text[start..end].to_lowercase(),
+                text: text[start..end].to_lowercase().into(),
                 pieces: first - kept.start + 1..after - kept.start + 1,
             });
         }
@@ -184,13 +206,30 @@ fn words(text: &str, tokens: &Tokens, kept: Range<usize>) -> Vec<Word> {
     words
 }
 
+/// Byte ranges that cover `0..text_bytes`, each with at most `limit` pieces, cut between words: the tokeniser gives up on
+/// a word at 100 characters, so with a limit above that there is a cut.
+pub(crate) fn chunk_ranges(text_bytes: usize, pieces: &[PieceStart], limit: usize) -> Vec<Range<usize>> {
+    let byte = |piece: usize| if piece == 0 { 0 } else { pieces[piece].byte };
+    let mut ranges = Vec::new();
+    let mut first = 0;
+    while pieces.len() - first > limit {
+        let furthest = first + limit;
+        let cut = (first + 1..=furthest).rev().find(|&piece| pieces[piece].begins_word).unwrap_or(furthest);
+        ranges.push(byte(first)..byte(cut));
+        let earliest = cut.saturating_sub(OVERLAP_PIECES).max(first + 1);
+        first = (earliest..=cut).find(|&piece| pieces[piece].begins_word).unwrap_or(cut);
+    }
+    ranges.push(byte(first)..text_bytes);
+    ranges
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{chunks, testing::word_pieces};
+    use crate::testing::word_pieces;
 
     const CLS: i64 = 101;
     const SEP: i64 = 102;
@@ -200,7 +239,7 @@ mod tests {
     }
 
     fn texts(words: &[Word]) -> Vec<&str> {
-        words.iter().map(|word| word.text.as_str()).collect()
+        words.iter().map(|word| word.text.verbatim()).collect()
     }
 
     #[test]
@@ -268,10 +307,33 @@ mod tests {
             let text = format!("{}{}order", "word            ".repeat(600), " ".repeat(gap));
             let pieces = pieces(&text, Keep::End);
             assert_eq!(pieces.words.len(), MAX_TEXT_PIECES, "{gap}");
-            assert!(pieces.words[..253].iter().all(|word| word.text == "word"), "{gap}");
+            assert!(pieces.words[..253].iter().all(|word| word.text == "word".into()), "{gap}");
             assert_eq!(pieces.ids[1..254], vec![pieces.ids[1]; 253], "{gap}");
             assert_eq!(pieces.ids[1], word_pieces().tokenizer.token_to_id("word").map(i64::from).unwrap(), "{gap}");
         }
+    }
+
+    /// Pieces of two bytes each; a word begins at every `word`-th.
+    fn pieces_of(count: usize, word: usize) -> Vec<PieceStart> {
+        (0..count).map(|piece| PieceStart { byte: piece * 2, begins_word: piece % word == 0 }).collect()
+    }
+
+    #[test]
+    fn a_text_that_fits_is_one_chunk() {
+        for count in [0, 1, 127, 128] {
+            let ranges = chunk_ranges(1000, &pieces_of(count, 1), 128);
+            assert!(matches!(ranges.as_slice(), [whole] if *whole == (0..1000)), "{count}: {ranges:?}");
+        }
+    }
+
+    #[test]
+    fn neighbours_overlap_by_32_pieces() {
+        assert_eq!(chunk_ranges(600, &pieces_of(300, 1), 128), [0..256, 192..448, 384..600]);
+    }
+
+    #[test]
+    fn words_stay_whole() {
+        assert_eq!(chunk_ranges(400, &pieces_of(200, 10), 128), [0..240, 180..400]);
     }
 
     /// Words, numbers, punctuation, several scripts, marks, controls and long runs.
@@ -298,7 +360,7 @@ mod tests {
         fn chunks_cover_the_text_and_fit(text in any_text(700), limit in 128..=MAX_TEXT_PIECES) {
             let word_pieces = word_pieces();
             let starts = word_pieces.piece_starts(&text).unwrap();
-            let ranges = chunks::chunk_ranges(text.len(), &starts, limit);
+            let ranges = chunk_ranges(text.len(), &starts, limit);
             prop_assert_eq!(ranges[0].start, 0);
             prop_assert_eq!(ranges[ranges.len() - 1].end, text.len());
             prop_assert_eq!(ranges.len() == 1, starts.len() <= limit);

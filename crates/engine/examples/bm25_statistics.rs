@@ -9,7 +9,7 @@ use std::path::Path;
 use cuecard_engine::conversation::{TurnWindow, WindowLimits};
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::evaluation::{Judged, Report, read_conversations};
-use cuecard_engine::knowledge::Index;
+use cuecard_engine::knowledge::{ArticleFilter, Index};
 use cuecard_engine::ranking::{Okapi, words};
 
 const CANDIDATES: usize = 20;
@@ -27,8 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for conversation in &conversations {
             let Some(utterance) = conversation.utterance(&WindowLimits::default()) else { continue };
             let text = utterance.window_text(window);
-            let query: Vec<String> = words(&text).collect();
-            let hits = index.nearest(&encoder.encode_blocking(&text)?.embedding, CANDIDATES);
+            let query: Vec<String> = words(text.verbatim()).collect();
+            let embedding = encoder.encode_blocking(text.verbatim())?.embedding;
+            let hits = index.nearest(&embedding, CANDIDATES, &ArticleFilter::default());
             let candidates = Okapi::new(hits.iter().map(|hit| texts[hit.article].as_str())).scores(&query);
             let everywhere = all.scores(&query);
             let everywhere: Vec<f64> = hits.iter().map(|hit| everywhere[hit.article]).collect();

@@ -22,10 +22,10 @@ fn found(encoder: &Encoder, catalog: &KeywordCatalog, conversations: &Path) -> R
     for conversation in read_conversations(conversations)? {
         let Some(utterance) = conversation.utterance(&WindowLimits::default()) else { continue };
         let turn = utterance.newest_customer_turn();
-        let encoding = encoder.encode_blocking(turn)?;
+        let encoding = encoder.encode_blocking(turn.verbatim())?;
         number += 1.0;
         for (level, found) in LEVELS.iter().zip(&mut found) {
-            let keywords = catalog.resolve(turn, &[], Some(&encoding.embedding), *level);
+            let keywords = catalog.resolve(turn.verbatim(), &[], Some(&encoding.embedding), *level);
             *found += f64::from(u8::from(!keywords.is_empty()));
         }
     }

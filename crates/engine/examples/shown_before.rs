@@ -11,9 +11,9 @@ use std::time::Duration;
 use cuecard_engine::conversation::WindowLimits;
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::evaluation::{Conversation, read_conversations};
-use cuecard_engine::knowledge::IndexHandle;
+use cuecard_engine::knowledge::{ArticleFilter, IndexHandle};
 use cuecard_engine::ranking::{Ranker, Shown, SilenceRule};
-use cuecard_engine::{Backend, Engine, Plan, Verdict, rank};
+use cuecard_engine::{BackendName, Engine, Plan, SearchPool};
 
 const CARDS: usize = 5;
 const REPEAT_AFTER: u64 = 6;
@@ -66,15 +66,17 @@ impl Screen {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, index, conversations, window, min_cosine] = arguments.as_slice() else {
         return Err("give INDEX, CONVERSATIONS, WINDOW and MIN_COSINE".into());
     };
     let index = IndexHandle::open(Path::new(index), None)?;
-    let engine = Engine::new(Encoder::load(&EncoderSettings::default())?, Arc::new(index));
-    let plan = Plan {
-        backends: vec![Backend::Index],
+    let engine = Engine::of_index(Encoder::load(&EncoderSettings::default())?, SearchPool::new(1)?, Arc::new(index));
+    let plan = Arc::new(Plan {
+        backends: vec![BackendName::Index],
+        filter: ArticleFilter::default(),
         ranker: Ranker::Snippets,
         window: window.parse()?,
         candidates: 20,
@@ -83,16 +85,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         silence: Some(SilenceRule { min_cosine: min_cosine.parse()? }),
         repeat_after: 0,
         deadline: Duration::from_secs(4),
-    };
+    });
     let mut screens = [Rule::Repeat, Rule::LeaveOutAllShown, Rule::SilentIfFirstWasFirst].map(Screen::new);
     let (mut turns, conversations) = (0, read_conversations(Path::new(conversations))?);
     for conversation in &conversations {
         for (utterance, number) in conversation.utterances(&WindowLimits::default()).zip(1..) {
             turns += 1;
-            let found = engine.retrieve(engine.extract(&utterance, &plan), &plan);
-            let ranking = rank(&found, &Shown::default(), number, &plan);
-            if matches!(ranking.verdict, Verdict::Cards(_)) {
-                let order: Vec<_> = ranking.order.iter().map(|ranked| ranked.article.id.clone()).collect();
+            let ranking = engine.answer(&utterance, &plan).await?.ranking;
+            if !ranking.cards().is_empty() {
+                let order: Vec<_> = ranking.order.ranked.iter().map(|ranked| ranked.article().id.clone()).collect();
                 for screen in &mut screens {
                     screen.hear(&order, number);
                 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use cuecard_knowledge::{Article, MatchedBy};
+use cuecard_knowledge::{Article, ArticleFilter, MatchedBy};
 use serde::{Deserialize, Serialize};
 
+use crate::backends::{BackendError, BackendName};
 use crate::extract::Query;
-use crate::plan::Backend;
 
 /// Passages that may answer a query, in the order in which the backends gave them.
 #[derive(Debug, Clone)]
 pub struct Candidates {
     /// The query that they answer.
-    pub query: Query,
+    pub query: Arc<Query>,
+    /// Which articles may be among them.
+    pub filter: ArticleFilter,
     /// One per article.
     pub candidates: Vec<Candidate>,
     /// The cosine of the newest customer turn and the passage nearest to it in everything that was searched; silence
@@ -20,32 +22,39 @@ pub struct Candidates {
     pub newest_turn_cosine: Option<f32>,
     /// The generation of the index that answered; `None` where none was asked.
     pub generation: Option<u64>,
+    /// How many backends answered.
+    pub num_answers: usize,
+    /// Why the others did not.
+    pub failures: Vec<BackendError>,
 }
 
-/// What one backend beside the index found.
+/// What one backend found.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     /// In the backend's order.
     pub candidates: Vec<Candidate>,
     /// The cosine of the newest customer turn and what is nearest to it, where the backend compares vectors itself.
     pub newest_turn_cosine: Option<f32>,
+    /// The generation of the index, where it was one.
+    pub generation: Option<u64>,
 }
 
-impl From<Vec<Candidate>> for Found {
-    fn from(candidates: Vec<Candidate>) -> Self {
-        Self { candidates, newest_turn_cosine: None }
+impl Found {
+    /// Candidates of a backend that compares no vectors.
+    pub fn of(candidates: impl IntoIterator<Item = Candidate>) -> Self {
+        Self { candidates: candidates.into_iter().collect(), ..Self::default() }
     }
 }
 
 /// A passage of one article.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// The article.
     pub article: Arc<Article>,
     /// The chunk that matched best, or the body where only words matched.
     pub passage: String,
     /// Who found it first.
-    pub backend: Backend,
+    pub backend: BackendName,
     /// How the question matched a keyword of the graph.
     pub matched_by: Option<MatchedBy>,
     /// What the backends said of it.
@@ -95,23 +104,32 @@ fn says_the_same(one: &str, other: &str) -> bool {
 
 impl Candidates {
     /// Nothing found yet.
-    pub(crate) fn none(query: Query) -> Self {
-        Self { query, candidates: Vec::new(), newest_turn_cosine: None, generation: None }
+    pub fn none(query: Arc<Query>, filter: ArticleFilter) -> Self {
+        let (candidates, failures) = (Vec::new(), Vec::new());
+        Self { query, filter, candidates, newest_turn_cosine: None, generation: None, num_answers: 0, failures }
     }
 
-    /// Adds what another backend found.
-    pub fn add(&mut self, found: Found) {
-        self.saw_newest_turn(found.newest_turn_cosine);
-        self.merge(found.candidates);
+    /// Takes a backend's answer in, as far as the filter admits it.
+    pub fn take(&mut self, answer: Result<Found, BackendError>) {
+        match answer {
+            Ok(mut found) => {
+                self.num_answers += 1;
+                found.candidates.retain(|candidate| self.filter.admits(&candidate.article));
+                self.generation = self.generation.or(found.generation);
+                self.saw_newest_turn(found.newest_turn_cosine);
+                Self::merge(&mut self.candidates, found.candidates);
+            }
+            Err(error) => self.failures.push(error),
+        }
     }
 
     /// Adds candidates; an article that is there already, by its id or by what it says, keeps its passage and gains what
     /// it lacks.
-    pub(crate) fn merge(&mut self, more: Vec<Candidate>) {
+    pub(crate) fn merge(known: &mut Vec<Candidate>, more: Vec<Candidate>) {
         for candidate in more {
-            match self.candidates.iter_mut().find(|known| known.is_same(&candidate)) {
+            match known.iter_mut().find(|known| known.is_same(&candidate)) {
                 Some(known) => known.gain(&candidate),
-                None => self.candidates.push(candidate),
+                None => known.push(candidate),
             }
         }
     }
@@ -126,8 +144,9 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::query;
 
-    fn candidate(id: &str, body: &str, backend: Backend) -> Candidate {
+    fn candidate(id: &str, body: &str, backend: BackendName) -> Candidate {
         let article = Article { id: id.into(), body: body.into(), ..Article::default() };
         let article = Arc::new(article);
         Candidate { article, passage: body.into(), backend, matched_by: None, scores: Scores::default() }
@@ -135,29 +154,52 @@ mod tests {
 
     #[test]
     fn an_article_is_one_candidate_by_its_id_and_by_what_it_says() {
-        let query = Query {
-            text: "refund".to_owned(),
-            embedding: None,
-            newest_embedding: None,
-            key_phrases: Vec::new(),
-            without_vectors: None,
-        };
-        let mut found = Candidates::none(query);
+        let mut found = Candidates::none(Arc::new(query("refund")), ArticleFilter::default());
         let cosine = Scores { cosine: Some(0.5), ..Scores::default() };
         let search = Scores { search: Some(9.0), ..Scores::default() };
-        let index = |id, body| Candidate { scores: cosine, ..candidate(id, body, Backend::Index) };
-        let remote = |id, body| Candidate { scores: search, ..candidate(id, body, Backend::Search) };
-        found.merge(vec![index("a", "refunds take 5 days"), index("b", ""), index("c", "")]);
-        found.merge(vec![
+        let index = |id, body| Candidate { scores: cosine, ..candidate(id, body, BackendName::Index) };
+        let remote = |id, body| Candidate { scores: search, ..candidate(id, body, BackendName::Search) };
+        found.take(Ok(Found::of([index("a", "refunds take 5 days"), index("b", ""), index("c", "")])));
+        found.take(Ok(Found::of([
             remote("a", "other words"),
             remote("x", " refunds  take\n5 days"),
             remote("y", "refunds take 5"),
             remote("z", ""),
-        ]);
+        ])));
         let ids: Vec<_> = found.candidates.iter().map(|candidate| candidate.article.id.as_str()).collect();
         assert_eq!(ids, ["a", "b", "c", "y", "z"]);
         let first = &found.candidates[0];
-        assert_eq!((first.passage.as_str(), first.backend), ("refunds take 5 days", Backend::Index));
+        assert_eq!((first.passage.as_str(), first.backend), ("refunds take 5 days", BackendName::Index));
         assert_eq!((first.scores.cosine, first.scores.search), (Some(0.5), Some(9.0)));
+    }
+
+    #[test]
+    fn what_is_not_shown_is_no_candidate_whoever_found_it() {
+        let filter = ArticleFilter { audience: "agent".parse().ok(), language: "en".parse().ok() };
+        let mut found = Candidates::none(Arc::new(query("refund")), filter);
+        let with = |id, change: fn(&mut Article)| {
+            let mut candidate = candidate(id, id, BackendName::Search);
+            change(Arc::make_mut(&mut candidate.article));
+            candidate
+        };
+        found.take(Ok(Found::of([
+            with("draft", |article| article.status = Some("draft".into())),
+            with("customers", |article| article.audience = "customer".parse().ok()),
+            with("german", |article| article.language = Some("de-AT".into())),
+            with("shown", |article| article.language = Some("en-US".into())),
+        ])));
+        let ids: Vec<_> = found.candidates.iter().map(|candidate| candidate.article.id.as_str()).collect();
+        assert_eq!(ids, ["shown"]);
+    }
+
+    #[test]
+    fn a_backend_that_fails_is_left_out_and_the_closest_look_at_the_newest_turn_counts() {
+        let mut found = Candidates::none(Arc::new(query("refund")), ArticleFilter::default());
+        let saw = |cosine| Found { newest_turn_cosine: Some(cosine), ..Found::default() };
+        found.take(Ok(Found { generation: Some(7), ..saw(0.4) }));
+        found.take(Err(BackendError::failed(BackendName::Search, "connection refused")));
+        found.take(Ok(saw(0.3)));
+        assert_eq!((found.num_answers, found.generation, found.newest_turn_cosine), (2, Some(7), Some(0.4)));
+        assert_eq!(found.failures, [BackendError::failed(BackendName::Search, "connection refused")]);
     }
 }

@@ -1,14 +1,17 @@
 //! Gives candidates of backends without vectors their cosine with the question.
 //!
 //! What CXone's search or a graph found has no embedding of its own. It is embedded when it is first found, on the
-//! encoder's live lane, and remembered by its text, so that the same articles cost nothing the next time.
+//! encoder's live lane, and remembered by its text, so that the same articles cost nothing the next time. Only so many
+//! are on that lane at once, whatever was found: the questions themselves need it.
 
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 
-use cuecard_encoder::{Encoder, PendingEncoding};
+use cuecard_encoder::Encoder;
 use cuecard_knowledge::ContentHash;
+use futures_util::future::join_all;
 use lru::LruCache;
+use tokio::sync::Semaphore;
 
 use crate::candidates::{Candidate, Candidates};
 use crate::plan::Plan;
@@ -16,14 +19,18 @@ use crate::plan::Plan;
 /// Embeddings remembered for each profile: 384 numbers of 4 bytes each, some 16 MB.
 const REMEMBERED: NonZero<usize> = NonZero::new(10_000).unwrap();
 
+/// Candidates on the encoder's live lane at once: enough to fill a batch, and a small part of the lane.
+const EMBEDDED_AT_ONCE: usize = 16;
+
 /// Embeddings by the text that they are of, of which no more than the hash is kept.
 pub(crate) struct Embeddings {
     by_text: Mutex<LruCache<ContentHash, Vec<f32>>>,
+    places: Semaphore,
 }
 
 impl Default for Embeddings {
     fn default() -> Self {
-        Self { by_text: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self { by_text: Mutex::new(LruCache::new(REMEMBERED)), places: Semaphore::new(EMBEDDED_AT_ONCE) }
     }
 }
 
@@ -36,32 +43,20 @@ impl Embeddings {
         self.by_text.lock().unwrap_or_else(PoisonError::into_inner).put(text, embedding);
     }
 
-    /// The embeddings of these texts; one that can't be embedded now has none. All are queued before any is awaited,
-    /// so that one pass may take them together.
+    /// The embeddings of these texts; one that can't be embedded now has none. Those that have a place are queued before
+    /// any is awaited, so that one pass may take them together.
     async fn of(&self, encoder: &Encoder, texts: Vec<String>) -> Vec<Option<Vec<f32>>> {
-        let queued: Vec<_> = texts
-            .into_iter()
-            .map(|text| {
-                let hash = ContentHash::of_bytes(text.as_bytes());
-                let known = self.get(&hash);
-                let pending = if known.is_none() { encoder.encode(&text).ok() } else { None };
-                (hash, known, pending)
-            })
-            .collect();
-        let mut embeddings = Vec::with_capacity(queued.len());
-        for (hash, known, pending) in queued {
-            embeddings.push(match pending {
-                Some(pending) => self.made(hash, pending).await,
-                None => known,
-            });
-        }
-        embeddings
+        join_all(texts.iter().map(|text| self.embedding(encoder, text))).await
     }
 
-    /// Waits for an embedding and remembers it.
-    async fn made(&self, text: ContentHash, pending: PendingEncoding) -> Option<Vec<f32>> {
-        let embedding = pending.await.ok()?.embedding;
-        self.put(text, embedding.clone());
+    async fn embedding(&self, encoder: &Encoder, text: &str) -> Option<Vec<f32>> {
+        let hash = ContentHash::of_bytes(text.as_bytes());
+        if let Some(known) = self.get(&hash) {
+            return Some(known);
+        }
+        let _place = self.places.acquire().await.ok()?;
+        let embedding = encoder.encode(text).ok()?.await.ok()?.embedding;
+        self.put(hash, embedding.clone());
         Some(embedding)
     }
 }

@@ -3,101 +3,93 @@
 
 use std::error::Error;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use cuecard_encoder::Encoder;
-use cuecard_knowledge::chroma::ChromaCollection;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
-use futures_util::future::{OptionFuture, join};
-use tokio::time::Instant;
+use cuecard_ranking::Shown;
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
 
-use crate::backends::{BackendError, GraphBackend, nearest_in_chroma, within};
-use crate::candidates::{Candidates, Found};
+use crate::backends::{Backend, IndexBackend, find_within};
+use crate::candidates::Candidates;
 use crate::complete::{Embeddings, complete};
 use crate::conversation::Utterance;
-use crate::extract::{self, Query};
-use crate::plan::{Backend, Effort, Plan};
-use crate::retrieve;
+use crate::extract::{Query, extract};
+use crate::order::{Order, order};
+use crate::plan::{Effort, Plan};
+use crate::search_pool::{JobPanicked, SearchPool};
+use crate::verdict::Ranking;
 
 /// Answers questions. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     encoder: Encoder,
-    sources: Sources,
+    pool: SearchPool,
+    backends: Vec<Arc<dyn Backend>>,
     embeddings: Arc<Embeddings>,
 }
 
-/// The backends of this process that an engine can ask; CXone's own search is asked by whoever holds the connection.
-#[derive(Clone, Default)]
-pub struct Sources {
-    /// The embedded index; it may be swapped under the engine.
-    pub index: Option<Arc<IndexHandle>>,
-    /// A knowledge graph.
-    pub graph: Option<Arc<GraphBackend>>,
-    /// A Chroma collection, from the moment on at which it is open.
-    pub chroma: Option<Arc<OnceLock<ChromaCollection>>>,
-}
-
 impl Engine {
-    /// Puts an encoder and an index together.
-    pub fn new(encoder: Encoder, index: Arc<IndexHandle>) -> Self {
-        Self::with_sources(encoder, Sources { index: Some(index), ..Sources::default() })
+    /// An engine that asks these backends, in this order where their answers are merged.
+    pub fn new(encoder: Encoder, pool: SearchPool, backends: Vec<Arc<dyn Backend>>) -> Self {
+        Self { encoder, pool, backends, embeddings: Arc::default() }
     }
 
-    /// Puts an encoder and any backends together.
-    pub fn with_sources(encoder: Encoder, sources: Sources) -> Self {
-        Self { encoder, sources, embeddings: Arc::default() }
+    /// An engine that searches one index.
+    pub fn of_index(encoder: Encoder, pool: SearchPool, index: Arc<IndexHandle>) -> Self {
+        let backend = IndexBackend::new(index, pool.clone());
+        Self::new(encoder, pool, vec![Arc::new(backend)])
     }
 
-    /// Extracts on the calling thread, which waits for the encoder.
-    pub fn extract(&self, utterance: &Utterance, plan: &Plan) -> Query {
-        extract::blocking(&self.encoder, utterance, plan)
+    /// From what was said to what is looked for, on the encoder's live lane. Never fails: without an encoding the query
+    /// goes on without vectors.
+    pub async fn extract(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
+        extract(&self.encoder, utterance, plan, effort).await
     }
 
-    /// Extracts on the encoder's live lane. Never fails: without an encoding the query goes on without vectors.
-    pub async fn extract_live(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
-        extract::live(&self.encoder, utterance, plan, effort).await
-    }
-
-    /// Finds candidates in the index generation that is in service; takes milliseconds of CPU. None where the plan
-    /// does not ask the index.
-    pub fn retrieve(&self, query: Query, plan: &Plan) -> Candidates {
-        match &self.sources.index {
-            Some(index) if plan.asks(Backend::Index) => retrieve::retrieve(&index.current(), query, plan),
-            _ => Candidates::none(query),
+    /// What the plan's backends find, asked side by side and merged in their order; each candidate has the scores that
+    /// the plan's ranker reads.
+    pub async fn retrieve(&self, query: Query, plan: &Arc<Plan>, deadline: Instant) -> Candidates {
+        let query = Arc::new(query);
+        let asked = self.backends.iter().filter(|backend| plan.asks(backend.name()));
+        let answers = join_all(asked.map(|backend| find_within(backend.as_ref(), &query, plan, deadline))).await;
+        let mut found = Candidates::none(query, plan.filter.clone());
+        for answer in answers {
+            found.take(answer);
         }
+        // What is not embedded by then is ordered by what the backends said of it.
+        let _ = timeout_at(deadline, complete(&self.encoder, &self.embeddings, &mut found, plan)).await;
+        found
     }
 
-    /// Asks the graph and the collection side by side where the plan does; one result for each that was asked.
-    pub async fn ask_beside_index(
-        &self,
-        query: &Query,
-        plan: &Plan,
-        deadline: Instant,
-    ) -> Vec<Result<Found, BackendError>> {
-        let graph = self.sources.graph.as_ref().filter(|_| plan.asks(Backend::Graph));
-        let graph = graph.map(|graph| within(deadline, Backend::Graph, graph.find(query, plan)));
-        let chroma = self.sources.chroma.as_ref().filter(|_| plan.asks(Backend::Chroma));
-        let chroma =
-            chroma.map(|chroma| within(deadline, Backend::Chroma, nearest_in_chroma(chroma.get(), query, plan)));
-        let (graph, chroma) = join(OptionFuture::from(graph), OptionFuture::from(chroma)).await;
-        graph.into_iter().chain(chroma).collect()
+    /// Orders what was found, on the search pool.
+    pub async fn order(&self, found: Candidates, plan: &Arc<Plan>) -> Result<Order, JobPanicked> {
+        let plan = Arc::clone(plan);
+        self.pool.run(move || order(found, &plan)).await
     }
 
-    /// Gives candidates that came without a cosine theirs, where the plan reads it.
-    pub async fn complete(&self, found: &mut Candidates, plan: &Plan) {
-        complete(&self.encoder, &self.embeddings, found, plan).await;
+    /// The whole way at once, for whoever has no stages: command lines, evaluation, replay. Nothing counts as shown.
+    pub async fn answer(&self, utterance: &Utterance, plan: &Arc<Plan>) -> Result<Answer, JobPanicked> {
+        let deadline = Instant::now() + plan.deadline;
+        let found = self.retrieve(self.extract(utterance, plan, Effort::Full).await, plan, deadline).await;
+        let query = Arc::clone(&found.query);
+        let order = self.order(found, plan).await?;
+        Ok(Answer { query, ranking: Ranking::judged(order, &Shown::default(), 1, plan) })
     }
 
-    /// The backends, for whoever refreshes or describes them.
-    pub fn sources(&self) -> &Sources {
-        &self.sources
-    }
-
-    /// The encoder, for whoever watches its queue.
+    /// The encoder, for whoever embeds articles with it or watches its queue.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
     }
+}
+
+/// What a question came to, outside of any conversation.
+pub struct Answer {
+    /// What was looked for.
+    pub query: Arc<Query>,
+    /// What was found, and what of it is worth showing.
+    pub ranking: Ranking,
 }
 
 /// Lets an index be built through the encoder's bulk lane, which gives way to live questions.

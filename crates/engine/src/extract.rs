@@ -3,24 +3,28 @@
 use std::fmt;
 
 use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncoding};
+use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::Utterance;
 use crate::plan::{Effort, Plan};
 
-/// What retrieval and ranking read of an utterance.
-#[derive(Clone)]
+/// What retrieval and ranking read of an utterance. Written anywhere it keeps its words and vectors to itself.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// The words of the turns in the window.
-    pub text: String,
+    pub text: Spoken,
     /// `[384]`, L2-normalised, of the text; `None` when the query goes on without vectors.
+    #[serde(skip)]
     pub embedding: Option<Vec<f32>>,
     /// The same of the newest customer turn alone, where silence is judged: whether it asks for anything is told by
     /// it, not by what was said before.
+    #[serde(skip)]
     pub newest_embedding: Option<Vec<f32>>,
     /// At most 5, best first; empty without vectors.
     pub key_phrases: Vec<KeyPhrase>,
     /// Why there is no embedding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_vectors: Option<WithoutVectors>,
 }
 
@@ -42,11 +46,18 @@ pub enum WithoutVectors {
     EncoderFailed,
 }
 
+impl WithoutVectors {
+    /// Whether the same question may well be embedded in a moment.
+    pub fn is_overload(self) -> bool {
+        matches!(self, Self::Overload | Self::QueueFull)
+    }
+}
+
 impl fmt::Debug for Query {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Query")
-            .field("text_bytes", &self.text.len())
+            .field("text", &self.text)
             .field("embedded", &self.embedding.is_some())
             .field("key_phrases", &self.key_phrases.len())
             .finish_non_exhaustive()
@@ -55,8 +66,8 @@ impl fmt::Debug for Query {
 
 /// The texts to embed: the window's, and the newest turn's where silence will be judged by it and it is another.
 struct Texts {
-    window: String,
-    newest: Option<String>,
+    window: Spoken,
+    newest: Option<Spoken>,
     is_judged: bool,
 }
 
@@ -64,11 +75,11 @@ impl Texts {
     fn of(utterance: &Utterance, plan: &Plan, effort: Effort) -> Self {
         let newest = utterance.newest_customer_turn();
         let window = match effort {
-            Effort::NewestTurn => newest.to_owned(),
+            Effort::NewestTurn => newest.clone(),
             Effort::Full | Effort::LexicalOnly => utterance.window_text(plan.window),
         };
         let is_judged = plan.silence.is_some();
-        Self { newest: (is_judged && window != newest).then(|| newest.to_owned()), window, is_judged }
+        Self { newest: (is_judged && window != newest).then(|| newest.clone()), window, is_judged }
     }
 
     /// `window` and `newest` are the encodings, in the order of the texts.
@@ -91,26 +102,13 @@ impl Texts {
 }
 
 impl Query {
-    fn without_vectors(text: String, reason: WithoutVectors) -> Self {
-        let (embedding, newest_embedding) = (None, None);
-        Self { text, embedding, newest_embedding, key_phrases: Vec::new(), without_vectors: Some(reason) }
+    fn without_vectors(text: Spoken, reason: WithoutVectors) -> Self {
+        Self { text, without_vectors: Some(reason), ..Self::default() }
     }
-}
-
-/// Extracts on the calling thread; for command lines and evaluation.
-pub(crate) fn blocking(encoder: &Encoder, utterance: &Utterance, plan: &Plan) -> Query {
-    let encode = |text: &str| encoder.encode_blocking(text).map_err(|error| reason(&error));
-    let texts = Texts::of(utterance, plan, Effort::Full);
-    if !plan.reads_embeddings() {
-        return Query::without_vectors(texts.window, WithoutVectors::NotNeeded);
-    }
-    let window = encode(&texts.window);
-    let newest = texts.newest.as_deref().map(encode);
-    texts.into_query(window, newest)
 }
 
 /// Extracts on the encoder's live lane; a full queue or a failed encoding leaves the query without vectors.
-pub(crate) async fn live(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
+pub(crate) async fn extract(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
     let texts = Texts::of(utterance, plan, effort);
     if !plan.reads_embeddings() {
         return Query::without_vectors(texts.window, WithoutVectors::NotNeeded);
@@ -119,8 +117,8 @@ pub(crate) async fn live(encoder: &Encoder, utterance: &Utterance, plan: &Plan, 
         return Query::without_vectors(texts.window, WithoutVectors::Overload);
     }
     // Both are queued before either is awaited, so that one pass may take them together.
-    let window = encoder.encode(&texts.window);
-    let newest = texts.newest.as_deref().map(|text| encoder.encode(text));
+    let window = encoder.encode(texts.window.verbatim());
+    let newest = texts.newest.as_ref().map(|text| encoder.encode(text.verbatim()));
     let window = encoded(window).await;
     let newest = match newest {
         Some(newest) => Some(encoded(newest).await),

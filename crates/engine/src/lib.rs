@@ -1,7 +1,8 @@
 //! Encode, retrieve and rank put together, without actors: the one way from an utterance to cards.
 //!
-//! The live actors, `ask`, `eval` and a replay all call the same three functions. They keep no state
-//! of a conversation: the utterance carries its turns, and what was shown is passed in.
+//! The live actors, `ask`, `eval` and a replay all call the same four functions: [`Engine::extract`], [`Engine::retrieve`],
+//! [`Engine::order`] and [`Ranking::judged`]. They keep no state of a conversation: the utterance carries its turns, and what
+//! was shown is passed in.
 
 mod backends;
 mod candidates;
@@ -10,19 +11,24 @@ pub mod conversation;
 mod engine;
 pub mod evaluation;
 mod extract;
+mod order;
 mod plan;
-mod rank;
-mod retrieve;
 mod search_pool;
+#[cfg(test)]
+mod testing;
+mod verdict;
 
 pub use cuecard_encoder as encoder;
 pub use cuecard_knowledge as knowledge;
 pub use cuecard_ranking as ranking;
 
-pub use backends::{BackendError, GraphBackend, GraphStore};
+pub use backends::{
+    Backend, BackendError, BackendName, ChromaBackend, GraphBackend, GraphStore, IndexBackend, UnknownBackend,
+};
 pub use candidates::{Candidate, Candidates, Found, Scores};
-pub use engine::{BulkEncoder, Engine, Sources};
+pub use engine::{Answer, BulkEncoder, Engine};
 pub use extract::{Query, WithoutVectors};
-pub use plan::{Backend, Effort, Plan, UnknownBackend};
-pub use rank::{Ranked, Ranking, Verdict, rank};
-pub use search_pool::{SearchPool, SearchPoolError};
+pub use order::{Order, Ranked, order};
+pub use plan::{Effort, Plan};
+pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
+pub use verdict::{Ranking, Verdict};

@@ -1,64 +1,22 @@
 //! How a profile's questions are answered, decided once from contract and settings. No stage asks which
 //! contract it serves; each reads its part of the plan.
 
-use std::str::FromStr;
 use std::time::Duration;
 
+use cuecard_knowledge::{ArticleFilter, ContentHash};
 use cuecard_ranking::{Lookup, Ranker, SilenceRule};
 use serde::{Deserialize, Serialize};
 
+use crate::backends::BackendName;
 use crate::conversation::TurnWindow;
-
-/// Where a profile's candidates come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Backend {
-    /// The embedded index.
-    Index,
-    /// CXone's own knowledge search.
-    Search,
-    /// A Chroma collection, asked live.
-    Chroma,
-    /// A knowledge graph, embedded or Neo4j.
-    Graph,
-}
-
-impl Backend {
-    /// Every backend, in the order in which help texts list them.
-    pub const ALL: [Self; 4] = [Self::Index, Self::Search, Self::Chroma, Self::Graph];
-
-    /// The name in settings, metrics and explanations.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Index => "index",
-            Self::Search => "search",
-            Self::Chroma => "chroma",
-            Self::Graph => "graph",
-        }
-    }
-}
-
-/// A name that no backend has.
-#[derive(Debug, thiserror::Error)]
-#[error("no backend is called `{name}`; there are {}", Backend::ALL.map(Backend::name).join(", "))]
-pub struct UnknownBackend {
-    name: String,
-}
-
-impl FromStr for Backend {
-    type Err = UnknownBackend;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|backend| backend.name() == name);
-        known.ok_or_else(|| UnknownBackend { name: name.to_owned() })
-    }
-}
 
 /// The plan of one profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Where candidates come from; each is asked, and what they find is merged.
-    pub backends: Vec<Backend>,
+    pub backends: Vec<BackendName>,
+    /// Which articles are shown.
+    pub filter: ArticleFilter,
     /// The formula that orders candidates.
     pub ranker: Ranker,
     /// The turns that a question reads.
@@ -79,14 +37,20 @@ pub struct Plan {
 
 impl Plan {
     /// Whether candidates are taken from this backend.
-    pub fn asks(&self, backend: Backend) -> bool {
+    pub fn asks(&self, backend: BackendName) -> bool {
         self.backends.contains(&backend)
+    }
+
+    /// A short name for exactly this plan: two decisions that carry the same were answered alike. Hexadecimal, 8 digits.
+    pub fn version(&self) -> String {
+        let written = serde_json::to_vec(self).unwrap_or_default();
+        ContentHash::of_bytes(&written).to_string()[..8].to_owned()
     }
 
     /// Whether anything reads the question's embedding or its key phrases; without a reader nothing is embedded.
     pub fn reads_embeddings(&self) -> bool {
-        let is_looked_up = self.asks(Backend::Index) && self.ranker.lookups().contains(&Lookup::Vector);
-        let is_asked_by_meaning = self.asks(Backend::Chroma) || self.asks(Backend::Graph);
+        let is_looked_up = self.asks(BackendName::Index) && self.ranker.lookups().contains(&Lookup::Vector);
+        let is_asked_by_meaning = self.asks(BackendName::Chroma) || self.asks(BackendName::Graph);
         is_looked_up || is_asked_by_meaning || self.ranker.reads_cosines() || self.silence.is_some()
     }
 

@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 /// A fixed number of threads for work that takes milliseconds of CPU. Cheap to clone.
 #[derive(Clone)]
 pub struct SearchPool {
@@ -28,15 +30,26 @@ impl SearchPool {
         Ok(Self { pool: Arc::new(pool) })
     }
 
-    /// Runs a job on the pool. A job that panics costs only what it holds: rayon would end the process.
-    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+    /// Runs a job on the pool and waits for what it gives. A job that panics costs only what it holds: rayon would end
+    /// the process.
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, JobPanicked> {
+        let (sender, receiver) = oneshot::channel();
         self.pool.spawn(move || {
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            if let Ok(done) = catch_unwind(AssertUnwindSafe(job)) {
+                // Whoever waited may have given up.
+                drop(sender.send(done));
+            } else {
                 tracing::error!("a search panicked");
             }
         });
+        receiver.await.map_err(|_| JobPanicked)
     }
 }
+
+/// What was to be computed panicked; the log says where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a search panicked")]
+pub struct JobPanicked;
 
 #[cfg(test)]
 mod tests {
@@ -44,12 +57,10 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_panicking_job_leaves_the_pool_at_work() {
+    #[tokio::test]
+    async fn a_panicking_job_leaves_the_pool_at_work() {
         let pool = SearchPool::new(1).unwrap();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        pool.spawn(|| panic!("injected"));
-        pool.spawn(move || sender.send(7).unwrap());
-        assert_eq!(receiver.recv(), Ok(7));
+        let panicked: Result<(), _> = pool.run(|| panic!("injected")).await;
+        assert_eq!((panicked, pool.run(|| 7).await), (Err(JobPanicked), Ok(7)));
     }
 }

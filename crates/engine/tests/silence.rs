@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utterance};
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
-use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, Update, build};
+use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::{Ranker, SilenceRule};
-use cuecard_engine::{Backend, BulkEncoder, Candidates, Engine, Plan};
+use cuecard_engine::{BackendName, BulkEncoder, Candidates, Effort, Engine, Plan, SearchPool};
+use tokio::time::Instant;
 
-fn plan(silence: Option<SilenceRule>, window: usize, ranker: Ranker) -> Plan {
-    Plan {
-        backends: vec![Backend::Index],
+fn plan(silence: Option<SilenceRule>, window: usize, ranker: Ranker) -> Arc<Plan> {
+    Arc::new(Plan {
+        backends: vec![BackendName::Index],
+        filter: ArticleFilter::default(),
         ranker,
         window: TurnWindow::Last(window),
         candidates: 20,
@@ -22,7 +24,7 @@ fn plan(silence: Option<SilenceRule>, window: usize, ranker: Ranker) -> Plan {
         silence,
         repeat_after: 0,
         deadline: Duration::from_secs(4),
-    }
+    })
 }
 
 fn articles() -> Vec<Article> {
@@ -35,33 +37,34 @@ fn engine(directory: &std::path::Path) -> Engine {
     let encoder = Encoder::load(&EncoderSettings::default()).unwrap_or_else(|error| panic!("{error}"));
     let update = Update { source: "test".into(), articles: articles(), completeness: Completeness::Full };
     build(directory, update, &BulkEncoder::new(encoder.clone()), &()).unwrap();
-    Engine::new(encoder, Arc::new(IndexHandle::open(directory, None).unwrap()))
+    Engine::of_index(encoder, SearchPool::new(1).unwrap(), Arc::new(IndexHandle::open(directory, None).unwrap()))
 }
 
 fn nearest(found: &Candidates) -> Option<f32> {
     found.candidates.iter().filter_map(|candidate| candidate.scores.cosine).max_by(f32::total_cmp)
 }
 
-#[test]
-fn the_newest_turn_is_compared_with_what_is_nearest_to_it_and_only_where_silence_is_judged() {
+#[tokio::test]
+async fn the_newest_turn_is_compared_with_what_is_nearest_to_it_and_only_where_silence_is_judged() {
     let directory = tempfile::tempdir().unwrap();
     let engine = engine(directory.path());
     let customer = |text: &str| Turn { speaker: Speaker::Customer, text: text.into() };
     let turns = vec![customer("Can I bring my dog?"), customer("Thank you, goodbye.")];
     let utterance = Utterance { turns, flushed: FlushReason::State };
-    let find = |silence, window, ranker| {
+    let find = async |silence, window, ranker| {
         let plan = plan(silence, window, ranker);
-        engine.retrieve(engine.extract(&utterance, &plan), &plan)
+        let query = engine.extract(&utterance, &plan, Effort::Full).await;
+        engine.retrieve(query, &plan, Instant::now() + plan.deadline).await
     };
     let judged = Some(SilenceRule { min_cosine: 0.5 });
     for ranker in [Ranker::Cosine, Ranker::Bm25] {
-        assert_eq!(find(None, 2, ranker).newest_turn_cosine, None, "{ranker}: nobody reads it");
+        assert_eq!(find(None, 2, ranker).await.newest_turn_cosine, None, "{ranker}: nobody reads it");
     }
-    let alone = find(judged, 1, Ranker::Cosine);
+    let alone = find(judged, 1, Ranker::Cosine).await;
     assert_eq!(alone.newest_turn_cosine, nearest(&alone));
     let of_newest = alone.newest_turn_cosine.unwrap();
     for ranker in [Ranker::Cosine, Ranker::Bm25] {
-        let window = find(judged, 2, ranker);
+        let window = find(judged, 2, ranker).await;
         assert_eq!(window.newest_turn_cosine, Some(of_newest), "{ranker}");
         assert!(nearest(&window).unwrap() > of_newest + 0.1, "{ranker}: the window asks, the newest turn does not");
     }

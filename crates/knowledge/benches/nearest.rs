@@ -7,7 +7,7 @@ mod drawn;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use cuecard_knowledge::{Article, BuildSettings, Completeness, Index, Update, build_with};
+use cuecard_knowledge::{Article, ArticleFilter, BuildSettings, Completeness, Index, Update, build_with};
 use drawn::{Drawn, direction, unit};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -39,7 +39,7 @@ fn nearest(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(how, num_articles), |bencher| {
                 bencher.iter(|| {
                     query += 1;
-                    black_box(index.nearest(&vector(&query.to_string()), 20))
+                    black_box(index.nearest(&vector(&query.to_string()), 20, &ArticleFilter::default()))
                 });
             });
         }

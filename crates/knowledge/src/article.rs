@@ -7,13 +7,28 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
+use crate::markup;
 
 /// Who may see an article.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive, parse_err_ty = UnknownAudience, parse_err_fn = unknown_audience)]
 pub enum Audience {
     Agent,
     Customer,
+}
+
+/// A name that no audience has.
+#[derive(Debug, thiserror::Error)]
+#[error("no audience is called `{name}`; there are {}", Audience::VARIANTS.join(", "))]
+pub struct UnknownAudience {
+    name: String,
+}
+
+fn unknown_audience(name: &str) -> UnknownAudience {
+    UnknownAudience { name: name.to_owned() }
 }
 
 /// A knowledge article. `id` names it within its source; `title` or `body` may be empty, not both.
@@ -55,6 +70,20 @@ pub struct Article {
 }
 
 impl Article {
+    /// The article as an agent reads it. For whatever comes from outside, once: what a page says of markup would be taken
+    /// for markup the second time.
+    #[must_use]
+    pub fn without_markup(mut self) -> Self {
+        self.title = markup::title_of(self.title);
+        self.body = markup::body_of(self.body, &self.title);
+        self
+    }
+
+    /// Whether there is nothing to read: neither title nor body.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.title.trim().is_empty() && self.body.trim().is_empty()
+    }
+
     /// What stands in front of the body wherever the article is one text: the entity, unless the title names it
     /// already, and the title.
     pub fn heading(&self) -> String {
@@ -103,6 +132,12 @@ fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 
 pub(crate) fn filled_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.trim().is_empty()))
+}
+
+/// A text, or nothing for anything else.
+pub(crate) fn text_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned))
 }
 
 pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -61,12 +61,12 @@ pub enum IndexError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("the lexical index in {} failed: {source}; give the disk room and build it again", path.display())]
     Lexical { path: PathBuf, source: Box<tantivy::TantivyError> },
-    #[error("the embeddings in {} failed: {source}; they may be deleted, the next build makes them anew", path.display())]
-    Embeddings { path: PathBuf, source: Box<redb::Error> },
-    #[error("can't start {threads} threads for the vector graph: {source}; allow this user more (ulimit -u)")]
+    #[error(
+        "can't start {threads} threads for the nearest-neighbour graph: {source}; allow this user more (ulimit -u)"
+    )]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
-    #[error("can't write the vector graph: {0}")]
-    Graph(#[source] bincode::Error),
+    #[error("can't write the nearest-neighbour graph: {0}")]
+    Neighbours(#[source] bincode::Error),
 }
 
 impl IndexError {

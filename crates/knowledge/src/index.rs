@@ -1,44 +1,29 @@
-//! One generation of an index, open for reading.
+//! Generations of an index, open for reading.
 //!
-//! Input are embeddings and texts, output positions of articles with their scores; positions are those of the articles
-//! sorted by id, and belong to this generation only. Everything is checked when it is opened, after which reading needs
+//! Input are embeddings, texts and a filter, output positions of admitted articles with their scores; positions are those
+//! of the articles sorted by id, and belong to this generation only. Everything is checked when it is opened, after which reading needs
 //! no file by name: the generation may be replaced and removed while it is in use.
+//!
+//! An [`IndexHandle`] holds the generation in service, which is replaced while others read it: whoever owns the handle
+//! calls [`IndexHandle::refresh`] on a timer; each reader takes [`IndexHandle::current`] once per piece of work and so
+//! sees one generation from beginning to end. A newer generation that can't be opened leaves the one in service where
+//! it is.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::article::Article;
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
-use crate::lexical::Lexical;
-use crate::store::current::Current;
+use crate::filter::{Admitted, ArticleFilter};
+use crate::lexical::{Lexical, LexicalHit};
+use crate::store::directory::{BASE_NEIGHBOURS, BASE_VECTORS, Current, Layout};
 use crate::store::entries::Entry;
-use crate::store::generation::Generation;
-use crate::store::layout::{BASE_GRAPH, BASE_VECTORS, Layout};
-use crate::store::manifest::Manifest;
-use crate::vectors::{Nearest, Owner, Segment, VectorTable, cosine};
+use crate::store::generation::{Generation, Manifest};
+use crate::vectors::{Owner, Segment, VectorHit, VectorTable, cosine};
 
 /// How often opening starts over because a newer generation replaced the one that was being read.
 const OPENINGS: usize = 4;
-
-/// An article near an embedding, by its best passage.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct VectorHit {
-    /// Position of the article, see [`Index::article`].
-    pub article: usize,
-    /// Number of the passage, see [`Index::chunk_text`].
-    pub chunk: usize,
-    pub cosine: f32,
-}
-
-/// An article that has words of a text.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LexicalHit {
-    /// Position of the article, see [`Index::article`].
-    pub article: usize,
-    /// Okapi BM25 with k1 1.2 and b 0.75 over all articles.
-    pub bm25: f32,
-}
 
 /// A generation of an index. Cheap to share, safe to read from many threads.
 pub struct Index {
@@ -47,6 +32,8 @@ pub struct Index {
     entries: Vec<Entry>,
     vectors: VectorTable,
     lexical: Lexical,
+    /// By the filters of the profiles that asked so far, a handful.
+    admitted: Mutex<Vec<(ArticleFilter, Arc<Admitted>)>>,
 }
 
 impl Index {
@@ -97,29 +84,37 @@ impl Index {
         let lexical = Lexical::open(&generation.verify_lexical()?, &entries);
         let lexical = lexical.map_err(|what| generation.damaged(&what))?;
         let vectors = VectorTable::new(base, delta, owners, entries.len());
-        Ok(Self { manifest: generation.manifest, current, entries, vectors, lexical })
+        Ok(Self { manifest: generation.manifest, current, entries, vectors, lexical, admitted: Mutex::default() })
     }
 
     fn base_in_common(&self, generation: &Generation) -> Option<Arc<Segment>> {
         let same = |name: &str| self.manifest.files.get(name) == generation.record(name);
-        (same(BASE_VECTORS) && same(BASE_GRAPH)).then(|| self.vectors.base().clone())
+        (same(BASE_VECTORS) && same(BASE_NEIGHBOURS)).then(|| self.vectors.base().clone())
     }
 
-    /// The `k` articles nearest to a unit vector, each once with its best passage; best first, ties by article id.
+    /// The `k` admitted articles nearest to a unit vector, each once with its best passage; best first, ties by article id.
     /// A vector of another length than the index has no neighbours.
-    pub fn nearest(&self, embedding: &[f32], k: usize) -> Vec<VectorHit> {
-        let hit =
-            |Nearest { article, chunk, cosine }| VectorHit { article: article as usize, chunk: chunk as usize, cosine };
-        self.vectors.nearest(embedding, k).into_iter().map(hit).collect()
+    pub fn nearest(&self, embedding: &[f32], k: usize, filter: &ArticleFilter) -> Vec<VectorHit> {
+        self.vectors.nearest(embedding, k, &self.admitted(filter))
     }
 
-    /// The `k` articles with the highest BM25 for the words of `text`, whatever they are; best first, ties by article id.
-    pub fn lexical(&self, text: &str, k: usize) -> Vec<LexicalHit> {
-        let found = self.lexical.search(text, k).unwrap_or_else(|error| {
+    /// The `k` admitted articles with the highest BM25 for the words of `text`, whatever they are; best first, ties by
+    /// article id.
+    pub fn lexical(&self, text: &str, k: usize, filter: &ArticleFilter) -> Vec<LexicalHit> {
+        self.lexical.search(text, k, &self.admitted(filter)).unwrap_or_else(|error| {
             tracing::error!(%error, generation = self.generation(), "the lexical index can't be searched");
             Vec::new()
-        });
-        found.into_iter().map(|(article, bm25)| LexicalHit { article: article as usize, bm25 }).collect()
+        })
+    }
+
+    fn admitted(&self, filter: &ArticleFilter) -> Arc<Admitted> {
+        let mut known = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, admitted)) = known.iter().find(|(known, _)| known == filter) {
+            return Arc::clone(admitted);
+        }
+        let admitted = Arc::new(Admitted::of(self.articles().map(|article| filter.admits(article))));
+        known.push((filter.clone(), Arc::clone(&admitted)));
+        admitted
     }
 
     /// The best passage of one article for an embedding. `None` for a position or a length that is not this index's.
@@ -194,8 +189,8 @@ impl Index {
 
 fn open_base(generation: &Generation) -> Result<Arc<Segment>, IndexError> {
     let matrix = generation.base()?;
-    let graph = generation.graph(&matrix)?;
-    Ok(Arc::new(Segment::new(matrix, graph)))
+    let neighbours = generation.neighbours(&matrix)?;
+    Ok(Arc::new(Segment::new(matrix, neighbours)))
 }
 
 /// Whose each row is; reading the entries made sure that none is claimed twice.
@@ -207,4 +202,67 @@ fn owners(entries: &[Entry], num_rows: usize) -> Vec<Option<Owner>> {
         }
     }
     owners
+}
+
+/// The index in service.
+pub struct IndexHandle {
+    directory: PathBuf,
+    expected: Option<ModelIdentity>,
+    current: RwLock<Arc<Index>>,
+    updating: Mutex<()>,
+}
+
+impl IndexHandle {
+    /// Opens the generation in service; every later one must fit `expected` too.
+    pub fn open(directory: &Path, expected: Option<ModelIdentity>) -> Result<Self, IndexError> {
+        let index = Index::open(directory, expected.as_ref())?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            expected,
+            current: RwLock::new(Arc::new(index)),
+            updating: Mutex::default(),
+        })
+    }
+
+    /// Where its generations are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The index to work with; it stays valid for as long as it is held.
+    pub fn current(&self) -> Arc<Index> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Held from looking at what is in service until what was made of it is in service too: updates of several sources
+    /// come one after the other instead of failing at the lock of the directory. Blocks.
+    pub fn updating(&self) -> MutexGuard<'_, ()> {
+        self.updating.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the generation that `CURRENT` names, if it is another one, and puts it in service.
+    /// `false` when nothing changed, which costs one small read. Blocks while it opens; readers don't wait.
+    pub fn refresh(&self) -> Result<bool, IndexError> {
+        loop {
+            let old = self.current();
+            if Current::read(&Layout::new(&self.directory))? == old.current() {
+                return Ok(false);
+            }
+            let new = Arc::new(Index::open_beside(&self.directory, self.expected.as_ref(), Some(&old))?);
+            if self.replace(&old, new) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Puts `new` in service unless another one than `old` came into service while it was opened: that one may be the
+    /// newer, so it is looked again.
+    fn replace(&self, old: &Arc<Index>, new: Arc<Index>) -> bool {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let is_old = Arc::ptr_eq(&current, old);
+        if is_old {
+            *current = new;
+        }
+        is_old
+    }
 }

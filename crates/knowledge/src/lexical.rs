@@ -4,22 +4,24 @@
 //! files of the generation before, deletes what is gone by number, and adds what is new. Searching takes any text as a
 //! bag of words; there is no query syntax to get wrong.
 
-mod directory;
-
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use tantivy::collector::TopDocs;
+use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
+use tantivy::directory::{DirectoryLock, FileHandle, Lock, MmapDirectory, WatchCallback, WatchHandle, WritePtr};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{Index, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
+use tantivy::{Directory, Index, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 use crate::error::IndexError;
-use crate::lexical::directory::ReadOnlyDirectory;
-use crate::store::durable::{copy, create_directory, link_or_copy, sync_directory};
+use crate::filter::Admitted;
+use crate::store::directory::{copy, create_directory, link_or_copy, sync_directory};
 use crate::store::entries::Entry;
 
 /// tantivy's own: split at what is no letter or digit, lower-cased, Snowball's English stemmer.
@@ -117,6 +119,15 @@ fn remove_locks(directory: &Path) -> Result<(), IndexError> {
     Ok(())
 }
 
+/// An article that has words of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LexicalHit {
+    /// Position of the article, see [`Index::article`](crate::Index::article).
+    pub article: usize,
+    /// Okapi BM25 with k1 1.2 and b 0.75 over all articles.
+    pub bm25: f32,
+}
+
 /// The lexical index of one generation, open for searching.
 pub struct Lexical {
     searcher: Searcher,
@@ -132,8 +143,8 @@ impl Lexical {
     pub fn open(directory: &Path, entries: &[Entry]) -> Result<Self, String> {
         let failed = |error: TantivyError| format!("lexical: {error}");
         let (schema, fields) = schema();
-        let index =
-            Index::open(ReadOnlyDirectory::open(directory).map_err(|error| failed(error.into()))?).map_err(failed)?;
+        let directory = MmapDirectory::open(directory).map_err(|error| failed(error.into()))?;
+        let index = Index::open(ReadOnlyDirectory(directory)).map_err(failed)?;
         if index.schema() != schema {
             return Err("lexical: the fields are not those of this version".to_owned());
         }
@@ -144,25 +155,29 @@ impl Lexical {
         Ok(Self { searcher, fields, analyzer, articles, num_articles: entries.len() })
     }
 
-    /// The `k` articles with the highest BM25 for the words of `text`, best first, ties in the order of the articles.
-    pub fn search(&self, text: &str, k: usize) -> Result<Vec<(u32, f32)>, TantivyError> {
+    /// The `k` admitted articles with the highest BM25 for the words of `text`, best first, ties in the order of the
+    /// articles.
+    pub fn search(&self, text: &str, k: usize, admitted: &Admitted) -> Result<Vec<LexicalHit>, TantivyError> {
+        let k = k.min(admitted.len());
         let query = match self.bag_of_words(text) {
-            Some(query) if k > 0 && self.num_articles > 0 => query,
+            Some(query) if k > 0 => query,
             _ => return Ok(Vec::new()),
         };
-        let k = k.min(self.num_articles);
-        // tantivy breaks ties by segment. Fetching until the last score is below the k-th one sees all that tie with it.
+        // tantivy breaks ties by segment and knows nothing of what is admitted. Of what scores better than the last hit it
+        // has named all, so fetching goes on until k admitted ones do.
         let mut limit = k + 1;
         loop {
             let found = self.searcher.search(&query, &TopDocs::with_limit(limit))?;
-            let all = found.len() < limit;
-            let ends_in_tie = !all && found[k - 1].0 <= found[limit - 1].0;
-            if !ends_in_tie {
-                let hits = found.into_iter().filter_map(|(bm25, address)| {
-                    let article = self.articles.get(address.segment_ord as usize)?.get(address.doc_id as usize)?;
-                    Some(((*article)?, bm25))
-                });
-                return Ok(best(hits.collect(), k));
+            let (is_all, last) = (found.len() < limit, found.last().map_or(0.0, |hit| hit.0));
+            let hits = found.into_iter().filter_map(|(bm25, address)| {
+                let article = self.articles.get(address.segment_ord as usize)?.get(address.doc_id as usize)?;
+                article
+                    .filter(|article| admitted.has(*article))
+                    .map(|article| LexicalHit { article: article as usize, bm25 })
+            });
+            let hits = best(hits.collect(), k);
+            if is_all || hits.get(k - 1).is_some_and(|kth| kth.bm25 > last) {
+                return Ok(hits);
             }
             limit = (limit * 4).min(self.num_articles + 1);
         }
@@ -190,8 +205,8 @@ impl Lexical {
     }
 }
 
-fn best(mut hits: Vec<(u32, f32)>, k: usize) -> Vec<(u32, f32)> {
-    hits.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+fn best(mut hits: Vec<LexicalHit>, k: usize) -> Vec<LexicalHit> {
+    hits.sort_by(|a, b| b.bm25.total_cmp(&a.bm25).then_with(|| a.article.cmp(&b.article)));
     hits.truncate(k);
     hits
 }
@@ -218,5 +233,54 @@ fn articles_of_documents(searcher: &Searcher, entries: &[Entry]) -> Result<Vec<V
         Ok(segments)
     } else {
         Err(format!("lexical: {num_found} documents for {} articles", entries.len()))
+    }
+}
+
+/// A generation's lexical directory as tantivy sees it when searching: nothing is ever written, no lock file either.
+///
+/// So a generation stays as its manifest says, and an index can lie on a read-only volume. No lock is needed because
+/// nobody changes a published generation.
+#[derive(Debug, Clone)]
+struct ReadOnlyDirectory(MmapDirectory);
+
+fn read_only() -> io::Error {
+    io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "a published generation is never written")
+}
+
+impl Directory for ReadOnlyDirectory {
+    fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        self.0.get_file_handle(path)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
+        self.0.exists(path)
+    }
+
+    fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        self.0.atomic_read(path)
+    }
+
+    fn acquire_lock(&self, _: &Lock) -> Result<DirectoryLock, LockError> {
+        Ok(DirectoryLock::from(Box::new(())))
+    }
+
+    fn watch(&self, _: WatchCallback) -> tantivy::Result<WatchHandle> {
+        Ok(WatchHandle::empty())
+    }
+
+    fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        Err(DeleteError::IoError { io_error: Arc::new(read_only()), filepath: path.to_owned() })
+    }
+
+    fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
+        Err(OpenWriteError::wrap_io_error(read_only(), path.to_owned()))
+    }
+
+    fn atomic_write(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -8,30 +8,34 @@
 //! On failure every operation answers a typed error that says what to run; the generation in service is never touched.
 
 mod article;
+mod article_file;
 mod build;
 pub mod chroma;
+mod embed;
 mod encoder;
 mod error;
+mod filter;
 pub mod graph;
-mod handle;
 mod hashing;
 mod index;
 mod lexical;
+mod markup;
 mod passages;
-mod reader;
 mod rows;
 mod store;
 pub mod sync;
 mod vectors;
 
-pub use article::{Article, Audience};
+pub use article::{Article, Audience, UnknownAudience};
+pub use article_file::{ArticleFile, read_articles};
 pub use build::{BuildPhase, BuildProgress, BuildReport, BuildSettings, Completeness, Update, build, build_with};
 pub use encoder::{ModelIdentity, TextEncoder};
 pub use error::IndexError;
+pub use filter::{ArticleFilter, Language, UnknownLanguage};
 pub use graph::MatchedBy;
-pub use handle::IndexHandle;
 pub use hashing::ContentHash;
-pub use index::{Index, LexicalHit, VectorHit};
-pub use reader::{ArticleFile, BadRow, BadRowReason, ReadError, read_articles};
-pub use rows::{Row, Rows, TooLong, json_flaw};
-pub use store::manifest::{Manifest, SourceSummary};
+pub use index::{Index, IndexHandle};
+pub use lexical::LexicalHit;
+pub use rows::{BadRow, FileReport, ReadError, Row, Rows, TooLong, json_flaw};
+pub use store::generation::{Manifest, SourceSummary};
+pub use vectors::VectorHit;

@@ -3,6 +3,7 @@
 //! One test in a file of its own: it takes the constraint away from the whole database.
 #![allow(clippy::unwrap_used)]
 
+#[path = "knowledge/services/mod.rs"]
 mod services;
 
 use cuecard_knowledge::graph::{GraphSettings, Neo4jGraph};

@@ -12,8 +12,7 @@ use sqlx::{Connection, SqliteConnection, error::ErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::LedgerError;
-use crate::deliveries::Delivery;
-use crate::feedback::FeedbackWrite;
+use crate::deliveries::{Delivery, FeedbackWrite};
 use crate::rankings::{RankingBatch, RankingWrite};
 use crate::totals::{Change, Totals};
 
@@ -188,8 +187,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::deliveries::DeliveredCard;
-    use crate::feedback::NewFeedback;
+    use crate::deliveries::{DeliveredCard, NewFeedback};
 
     /// A writer on a file of its own, and the count of its commits.
     async fn counted_writer(directory: &tempfile::TempDir) -> (Writer, Arc<AtomicUsize>) {

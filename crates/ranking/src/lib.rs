@@ -9,7 +9,7 @@ mod shown;
 mod silence;
 
 pub use okapi::Okapi;
-pub use ranker::{Lookup, Passage, Question, Ranker, UnknownRanker};
+pub use ranker::{Feature, Lookup, Passage, Question, Ranker, Score, UnknownRanker};
 pub use shown::Shown;
 pub use silence::{SilenceReason, SilenceRule};
 

@@ -1,9 +1,9 @@
 //! The rankers: named formulas from a question and its passages to one score per passage.
 
-use std::fmt;
-use std::str::FromStr;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::Okapi;
 
@@ -22,8 +22,22 @@ pub enum Lookup {
 }
 
 /// A formula that orders passages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownRanker, parse_err_fn = UnknownRanker::new)]
 pub enum Ranker {
     /// Contract 001: 0.6 cosine + 0.4 BM25 of the key phrases, divided by the best BM25.
     Snippets,
@@ -40,20 +54,9 @@ pub enum Ranker {
 }
 
 impl Ranker {
-    /// Every ranker, in the order in which help texts list them.
-    pub const ALL: [Self; 6] =
-        [Self::Snippets, Self::SnippetsWords, Self::Cosine, Self::Bm25, Self::Priority, Self::Search];
-
     /// The name on command lines, in settings and in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Snippets => "snippets",
-            Self::SnippetsWords => "snippets-words",
-            Self::Cosine => "cosine",
-            Self::Bm25 => "bm25",
-            Self::Priority => "priority",
-            Self::Search => "search",
-        }
+        self.into()
     }
 
     /// What an index is searched by for this ranker's candidates.
@@ -69,12 +72,17 @@ impl Ranker {
         matches!(self, Self::Snippets | Self::SnippetsWords | Self::Cosine)
     }
 
+    /// Whether it compares the words of the passages themselves, beyond what the backends said of them.
+    pub fn reads_words(self) -> bool {
+        matches!(self, Self::Snippets | Self::SnippetsWords)
+    }
+
     /// One score per passage, higher is better; minus infinity for one that has nothing to be ordered by. Where no
     /// passage has a cosine (the question went on without vectors) every ranker of meaning orders by BM25, scaled
     /// so that the best is 1.
-    pub fn scores(self, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {
+    pub fn scores(self, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> {
         let by = |score: fn(&Passage<'_>) -> Option<f64>, missing: f64| {
-            passages.iter().map(|passage| score(passage).unwrap_or(missing)).collect()
+            passages.iter().map(|passage| Score::plain(score(passage).unwrap_or(missing))).collect()
         };
         match self {
             Self::Bm25 => return by(|passage| passage.bm25, 0.0),
@@ -83,19 +91,47 @@ impl Ranker {
             Self::Snippets | Self::SnippetsWords | Self::Cosine => {}
         }
         if passages.iter().all(|passage| passage.cosine.is_none()) {
-            return scaled(passages.iter().map(|passage| passage.bm25.unwrap_or(0.0)).collect());
+            let words = passages.iter().map(|passage| passage.bm25.unwrap_or(0.0)).collect();
+            return scaled(words).into_iter().map(Score::plain).collect();
         }
         let cosines = passages.iter().map(|passage| passage.cosine.unwrap_or(0.0));
         let query = match self {
             Self::Snippets => question.key_phrases.iter().flat_map(|phrase| crate::words(phrase)).collect(),
             Self::SnippetsWords => crate::words(question.text).collect::<Vec<_>>(),
-            Self::Cosine | Self::Bm25 | Self::Priority | Self::Search => return cosines.collect(),
+            Self::Cosine | Self::Bm25 | Self::Priority | Self::Search => return cosines.map(Score::plain).collect(),
         };
-        let okapi = Okapi::new(passages.iter().map(|passage| passage.text));
+        let okapi = Okapi::new(passages.iter().map(|passage| passage.text.as_ref()));
         cosines
             .zip(scaled(okapi.scores(&query)))
-            .map(|(cosine, words)| COSINE_WEIGHT * cosine + WORDS_WEIGHT * words)
+            .map(|(cosine, words)| Score {
+                total: COSINE_WEIGHT * cosine + WORDS_WEIGHT * words,
+                features: vec![Feature { name: "words".into(), value: words }],
+            })
             .collect()
+    }
+}
+
+/// What a ranker makes of one passage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// What orders.
+    pub total: f64,
+    /// What went into it beyond what the backends said.
+    pub features: Vec<Feature>,
+}
+
+/// A part of a score, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    /// Its name in explanations and models.
+    pub name: Cow<'static, str>,
+    /// Its value.
+    pub value: f64,
+}
+
+impl Score {
+    fn plain(total: f64) -> Self {
+        Self { total, features: Vec::new() }
     }
 }
 
@@ -106,27 +142,16 @@ fn scaled(scores: Vec<f64>) -> Vec<f64> {
     scores.into_iter().map(|score| score / best).collect()
 }
 
-impl fmt::Display for Ranker {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
 /// A name that no ranker has.
 #[derive(Debug, thiserror::Error)]
-#[error("no ranker is called `{name}`; there are {}", Ranker::ALL.map(Ranker::name).join(", "))]
+#[error("no ranker is called `{name}`; there are {}", Ranker::VARIANTS.join(", "))]
 pub struct UnknownRanker {
     name: String,
 }
 
-impl FromStr for Ranker {
-    type Err = UnknownRanker;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|ranker| ranker.name() == name)
-            .ok_or_else(|| UnknownRanker { name: name.to_owned() })
+impl UnknownRanker {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
     }
 }
 
@@ -140,8 +165,8 @@ pub struct Question<'a> {
 
 /// What the rankers read of a candidate.
 pub struct Passage<'a> {
-    /// The text that was embedded.
-    pub text: &'a str,
+    /// The text that was embedded; read where [`Ranker::reads_words`] says so.
+    pub text: Cow<'a, str>,
     /// Cosine with the question, where both have embeddings.
     pub cosine: Option<f64>,
     /// BM25 over the whole index, where the lexical backend found it.
@@ -159,7 +184,11 @@ mod tests {
     use super::*;
 
     fn passage(text: &str, cosine: Option<f64>, bm25: Option<f64>) -> Passage<'_> {
-        Passage { text, cosine, bm25, priority: None, search: None }
+        Passage { text: text.into(), cosine, bm25, priority: None, search: None }
+    }
+
+    fn scores(ranker: Ranker, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {
+        ranker.scores(question, passages).into_iter().map(|score| score.total).collect()
     }
 
     fn question<'a>(text: &'a str, key_phrases: &[&'a str]) -> Question<'a> {
@@ -175,7 +204,7 @@ mod tests {
         ];
         let question = question("what are the hours for a refund", &["refund"]);
         let best = |ranker: Ranker| {
-            let scores = ranker.scores(&question, &passages);
+            let scores = scores(ranker, &question, &passages);
             (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap()
         };
         assert_eq!(best(Ranker::Cosine), 1);
@@ -188,26 +217,28 @@ mod tests {
     fn the_hybrid_is_six_tenths_cosine_and_four_tenths_words() {
         let passages =
             [passage("refund", Some(0.5), None), passage("fee", Some(0.9), None), passage("hours", Some(0.0), None)];
-        let scores = Ranker::Snippets.scores(&question("", &["refund"]), &passages);
-        assert!((scores[0] - (0.6 * 0.5 + 0.4)).abs() < 1e-12, "{scores:?}");
-        assert!((scores[1] - 0.6 * 0.9).abs() < 1e-12, "{scores:?}");
+        let scored = Ranker::Snippets.scores(&question("", &["refund"]), &passages);
+        assert_eq!(scored[0].features, [Feature { name: "words".into(), value: 1.0 }]);
+        let totals: Vec<_> = scored.into_iter().map(|score| score.total).collect();
+        assert!((totals[0] - (0.6 * 0.5 + 0.4)).abs() < 1e-12, "{totals:?}");
+        assert!((totals[1] - 0.6 * 0.9).abs() < 1e-12, "{totals:?}");
     }
 
     #[test]
     fn without_vectors_every_ranker_orders_by_bm25() {
         let passages = [passage("a", None, Some(2.0)), passage("b", None, Some(8.0))];
         for ranker in [Ranker::Snippets, Ranker::SnippetsWords, Ranker::Cosine, Ranker::Bm25] {
-            let scores = ranker.scores(&question("a", &["a"]), &passages);
+            let scores = scores(ranker, &question("a", &["a"]), &passages);
             assert!(scores[1] > scores[0], "{ranker}");
         }
-        assert_eq!(Ranker::Snippets.scores(&question("a", &[]), &passages), vec![0.25, 1.0]);
+        assert_eq!(scores(Ranker::Snippets, &question("a", &[]), &passages), vec![0.25, 1.0]);
     }
 
     #[test]
     fn names_go_both_ways_and_an_unknown_one_lists_them() {
-        for ranker in Ranker::ALL {
-            assert_eq!(ranker.name().parse::<Ranker>().unwrap(), ranker);
-            assert_eq!(serde_json_name(ranker), ranker.name());
+        for name in Ranker::VARIANTS {
+            let ranker: Ranker = name.parse().unwrap();
+            assert_eq!((ranker.name(), serde_json_name(ranker).as_str()), (*name, *name));
         }
         let error = "bm52".parse::<Ranker>().unwrap_err().to_string();
         assert_eq!(
@@ -222,7 +253,7 @@ mod tests {
             Passage { priority: Some(-1.0), search: None, ..passage("a", Some(0.9), None) },
             Passage { priority: None, search: Some(0.0), ..passage("b", Some(0.1), None) },
         ];
-        let scores = |ranker: Ranker| ranker.scores(&question("a", &[]), &passages);
+        let scores = |ranker: Ranker| scores(ranker, &question("a", &[]), &passages);
         assert_eq!(scores(Ranker::Priority), [-1.0, f64::NEG_INFINITY]);
         assert_eq!(scores(Ranker::Search), [f64::NEG_INFINITY, 0.0]);
     }
@@ -239,7 +270,7 @@ mod tests {
         ) {
             let passages: Vec<_> = texts.iter().map(|text| passage(text, Some(0.3), Some(1.0))).collect();
             for ranker in [Ranker::Snippets, Ranker::SnippetsWords, Ranker::Cosine, Ranker::Bm25] {
-                let scores = ranker.scores(&question(&query, &[&query]), &passages);
+                let scores = scores(ranker, &question(&query, &[&query]), &passages);
                 proptest::prop_assert_eq!(scores.len(), passages.len());
                 proptest::prop_assert!(scores.iter().all(|score| score.is_finite() && *score >= 0.0));
             }

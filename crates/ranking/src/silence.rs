@@ -1,10 +1,14 @@
 //! When no card is better than a card.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// Why nothing is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SilenceReason {
     /// No backend found anything.
     NothingFound,
@@ -16,15 +20,11 @@ pub enum SilenceReason {
 
 impl SilenceReason {
     /// Every reason; metrics start each at 0.
-    pub const ALL: [Self; 3] = [Self::NothingFound, Self::Unsure, Self::AlreadyShown];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The reason's name in metrics and explanations.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::NothingFound => "nothing_found",
-            Self::Unsure => "unsure",
-            Self::AlreadyShown => "already_shown",
-        }
+        self.into()
     }
 }
 

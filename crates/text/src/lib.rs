@@ -1,5 +1,6 @@
-//! Text that comes from outside: what people said, which must reach no log by accident.
+//! Text that comes from outside: JSON as its senders write it, and what people said, which must reach no log by accident.
 
+pub mod json;
 mod spoken;
 
 pub use spoken::{Spoken, verbatim};

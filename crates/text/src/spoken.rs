@@ -47,6 +47,20 @@ impl Spoken {
         self.0.push_str(&more.0);
     }
 
+    /// The words without white space around them.
+    #[must_use]
+    pub fn trimmed(&self) -> Self {
+        Self(self.0.trim().to_owned())
+    }
+
+    /// Keeps at most so many bytes from the end, cut between two characters.
+    pub fn keep_end(&mut self, num_bytes: usize) {
+        if self.0.len() > num_bytes {
+            let start = self.0.ceil_char_boundary(self.0.len() - num_bytes);
+            self.0.drain(..start);
+        }
+    }
+
     /// Joins texts with a space.
     pub fn joined<'a>(texts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut joined = Self::default();
@@ -118,6 +132,16 @@ mod tests {
         let written = serde_json::to_string(&Message { text: "wo ist mein Päckchen".into() }).unwrap();
         let read: Message = serde_json::from_str(&written).unwrap();
         assert_eq!(read.text.verbatim(), "wo ist mein Päckchen");
+    }
+
+    #[test]
+    fn the_end_is_kept_and_no_character_is_cut() {
+        // (at most so many bytes, what is left)
+        for (num_bytes, left) in [(12, "für Äpfel"), (11, "für Äpfel"), (6, "Äpfel"), (5, "pfel"), (0, "")] {
+            let mut said = Spoken::new("für Äpfel");
+            said.keep_end(num_bytes);
+            assert_eq!(said.verbatim(), left);
+        }
     }
 
     #[test]

@@ -3,14 +3,15 @@
 mod service;
 mod terminal;
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use cuecard_simulator::{
-    Conversation, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Pace, RunningSimulator, Simulator, SimulatorSettings,
+    Conversation, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT, Pace, RunningSimulator, Simulator,
+    SimulatorSettings,
 };
 use tempfile::TempDir;
 
@@ -19,6 +20,7 @@ use self::terminal::Terminal;
 use super::knowledge;
 use super::serve::Signals;
 use crate::cli::DemoArgs;
+use crate::exit::ExitCode;
 use crate::logging;
 use crate::service::on_system;
 use crate::settings::Settings;
@@ -32,6 +34,9 @@ const QUIET_EVERY: usize = 4;
 
 /// The demo's articles are long beside what callers say; `eval` with --quiet found this level.
 const MIN_COSINE: &str = "0.3";
+
+/// The admin port where the README has it.
+const ADMIN_PORT: u16 = 9100;
 
 /// How long the service may take to connect; it loads the model first.
 const CONNECT: Duration = Duration::from_mins(1);
@@ -51,14 +56,16 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         None => own_conversations(directory.path())?,
     };
     // Before the articles are embedded, which takes its time: the port may be in use.
-    let simulator = Simulator::start(SimulatorSettings {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
-        ..SimulatorSettings::default()
-    })?;
+    let simulator = match arguments.port {
+        DEFAULT_PORT => on_port_or_any(DEFAULT_PORT, start_simulator)?,
+        chosen => start_simulator(chosen)?,
+    };
     tell_ignored();
     let index = directory.path().join("index");
     make_index(&articles, arguments, &index)?;
-    let service = Service::start(demo_settings(&simulator, &index, directory.path())?)?;
+    let service = on_port_or_any(ADMIN_PORT, |admin_port| {
+        Service::start(demo_settings(&simulator, &index, directory.path(), admin_port)?)
+    })?;
     tell_where(&simulator, service.admin_addr);
     let mut terminal = Terminal::new(&simulator);
     let outcome = on_system(async {
@@ -73,7 +80,21 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     let stopped = service.stop();
     println!("{}", terminal.figures());
     simulator.stop();
-    stopped.and(outcome).map(|()| ExitCode::SUCCESS)
+    stopped.and(outcome).map(|()| ExitCode::Success)
+}
+
+fn start_simulator(port: u16) -> anyhow::Result<RunningSimulator> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Ok(Simulator::start(SimulatorSettings { address, ..SimulatorSettings::default() })?)
+}
+
+/// Starts on the port, or on any free one where it is in use: a second demo runs beside the first.
+fn on_port_or_any<T>(port: u16, start: impl Fn(u16) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let is_in_use = |error: &anyhow::Error| {
+        let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+        causes.any(|cause| cause.kind() == io::ErrorKind::AddrInUse)
+    };
+    start(port).or_else(|error| if is_in_use(&error) { start(0) } else { Err(error) })
 }
 
 fn make_index(articles: &Path, arguments: &DemoArgs, index: &Path) -> anyhow::Result<()> {
@@ -111,7 +132,7 @@ fn own_conversations(directory: &Path) -> anyhow::Result<Vec<Conversation>> {
 
 /// The settings that anybody would give in the environment; of the caller's own only what says how the model runs plays a
 /// part.
-fn demo_settings(simulator: &RunningSimulator, index: &Path, data: &Path) -> anyhow::Result<Settings> {
+fn demo_settings(simulator: &RunningSimulator, index: &Path, data: &Path, admin_port: u16) -> anyhow::Result<Settings> {
     let variables = [
         ("CXONE_CONTRACT", "insights".to_owned()),
         ("CXONE_BASE_URL", simulator.base_url()),
@@ -119,7 +140,7 @@ fn demo_settings(simulator: &RunningSimulator, index: &Path, data: &Path) -> any
         ("CXONE_CLIENT_SECRET", DEFAULT_CLIENT_SECRET.to_owned()),
         ("CUECARD_INDEX", index.display().to_string()),
         ("CUECARD_DATA_DIR", data.display().to_string()),
-        ("CUECARD_ADMIN_ADDR", "127.0.0.1:0".to_owned()),
+        ("CUECARD_ADMIN_ADDR", format!("{}:{admin_port}", Ipv4Addr::LOCALHOST)),
         ("CUECARD__PROFILE__MIN_COSINE", MIN_COSINE.to_owned()),
     ];
     let own = variables.map(|(name, value)| (name.to_owned(), value));
@@ -188,5 +209,32 @@ async fn play<'a>(
             terminal.show_pushes();
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::cell::Cell;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_makes_way_for_any_and_nothing_else_does() {
+        let held = start_simulator(0).unwrap();
+        let port = held.address().port();
+        assert!(start_simulator(port).is_err());
+        let beside = on_port_or_any(port, start_simulator).unwrap();
+        assert!(![0, port].contains(&beside.address().port()));
+        held.stop();
+        let listen = |port| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
+        assert_eq!(on_port_or_any(port, listen).unwrap().local_addr().unwrap().port(), port, "free again");
+        let tries = Cell::new(0);
+        let failed: anyhow::Result<()> = on_port_or_any(port, |_| {
+            tries.set(tries.get() + 1);
+            anyhow::bail!("no model")
+        });
+        assert_eq!((failed.unwrap_err().to_string().as_str(), tries.get()), ("no model", 1));
     }
 }

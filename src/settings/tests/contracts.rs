@@ -1,5 +1,6 @@
 //! What each contract brings along.
 
+use cuecard_actors::cxone::{Dialect, StreamKind};
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -8,7 +9,8 @@ use super::*;
 fn each_contract_has_the_documents_defaults() {
     let base = ("CXONE_BASE_URL", "https://tenant.example");
     let graph = ("CUECARD_GRAPH", "graph.jsonl");
-    let every = [("CXONE_CONTRACT", "rag,snippets,graph,insights,ranking"), TENANT[1], TENANT[2], base, graph];
+    let oauth = ("CXONE_OAUTH_URL", "https://login.example/token");
+    let every = [("CXONE_CONTRACT", "rag,snippets,graph,insights,ranking"), TENANT[1], TENANT[2], base, oauth, graph];
     let settings = load(None, &every).unwrap();
     let seen: Vec<_> = settings
         .profiles
@@ -41,7 +43,7 @@ fn a_stream_of_one_contract_goes_with_the_dialect_of_another() {
     let mixed = [("CUECARD__PROFILE__DIALECT", "graph"), ("CUECARD__PROFILE__BACKENDS", "index, search")];
     let settings = load(None, &[&TENANT[..], &mixed].concat()).unwrap();
     let profile = &settings.profiles[0];
-    assert_eq!((profile.dialect.name(), profile.stream.unwrap().name()), ("graph", "insights"));
+    assert_eq!((profile.dialect, profile.stream), (Dialect::Graph, Some(StreamKind::Insights)));
     let form = profile.connection.token_form().expose_secret().to_owned();
     let scopes = "agentassist%3Aread+ai%3Atraining%3Awrite+knowledge%3Aread+agentassist%3Ainteractions%3Awrite";
     assert!(form.ends_with(&format!("&scope={scopes}")), "{form}");

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cuecard_actors::cxone::Limits;
+use cuecard_actors::cxone::stream::Roles;
 use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::EncoderSettings;
+use cuecard_actors::engine::knowledge::{ArticleFilter, Audience};
 use cuecard_actors::engine::ranking::Ranker;
 use cuecard_actors::supervision::RestartPolicy;
 
@@ -18,6 +20,7 @@ fn the_defaults_of_the_rooms_are_those_of_the_file() {
     assert_eq!(settings.buffer.window_limits(), WindowLimits::default());
     assert_eq!(settings.supervision.restarts(), RestartPolicy::default());
     assert_eq!(*settings.profiles[0].connection.limits(), Limits::default());
+    assert_eq!(settings.profiles[0].roles, Roles::default());
     let one_less = |cores: usize| cores.saturating_sub(1).max(1);
     let encoder = EncoderSettings { model_dir: "model".into(), ..EncoderSettings::default() };
     assert_eq!(settings.encoder.settings(Some(&encoder.model_dir), one_less), encoder);
@@ -39,6 +42,19 @@ fn the_environment_alone_is_enough() {
     assert_eq!(settings.cxone.max_message_bytes, 1024 * 1024);
     assert_eq!(settings.encoder.threads, Threads::Auto);
     assert_eq!(settings.data.ledger_url(), "sqlite:./data/ledger.db");
+}
+
+#[test]
+fn a_profile_shows_everything_or_what_is_for_its_readers_and_in_its_language() {
+    let filter =
+        |pairs: &[(&str, &str)]| load(None, &[&TENANT[..], pairs].concat()).unwrap().profiles[0].plan.filter.clone();
+    assert_eq!(filter(&[]), ArticleFilter::default());
+    let found = filter(&[("CUECARD__PROFILE__AUDIENCE", " agent "), ("CUECARD__PROFILE__LANGUAGE", "pt-BR")]);
+    assert_eq!((found.audience, found.language.unwrap().as_str()), (Some(Audience::Agent), "pt"));
+    let refused = complaint(None, &[&TENANT[..], &[("CUECARD__PROFILE__AUDIENCE", "agents")]].concat());
+    for part in ["profile.audience", "`agents`", "there are agent, customer"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
 }
 
 #[test]

@@ -169,3 +169,50 @@ fn a_number_out_of_its_range_is_named_with_the_range() {
         assert!(complaint.contains(&format!("`{key}`")), "{complaint}");
     }
 }
+
+#[test]
+fn an_admin_port_that_other_machines_reach_is_refused() {
+    let complaint = complaint(None, &[&TENANT[..], &[("CUECARD_ADMIN_ADDR", "0.0.0.0:9464")]].concat());
+    assert!(complaint.contains("`admin.addr` is 0.0.0.0:9464") && complaint.contains("127.0.0.1"), "{complaint}");
+}
+
+/// The document's default belongs to the document's default base.
+#[test]
+fn a_tenants_secret_goes_to_no_other_companys_token_server() {
+    let ranking = [("CXONE_CONTRACT", "ranking"), TENANT[1], TENANT[2]];
+    let connection = |more: &[(&str, &str)]| load(None, &[&ranking[..], more].concat()).map(|_| ());
+    assert!(connection(&[]).is_ok());
+    for own in [("CXONE_BASE_URL", "https://tenant.example"), ("CXONE_ENV", "na1")] {
+        let refused = connection(&[own]).unwrap_err().to_string();
+        assert!(refused.contains("oauth_url") && refused.contains("another company's server"), "{refused}");
+        assert!(connection(&[own, ("CXONE_OAUTH_URL", "https://login.example/token")]).is_ok());
+    }
+}
+
+#[test]
+fn a_relative_path_in_the_address_of_the_ledger_is_relative() {
+    for (given, opened) in [
+        ("sqlite:///./feedback.db", "sqlite:./feedback.db"),
+        ("sqlite:///../feedback.db", "sqlite:../feedback.db"),
+        ("sqlite:///srv/feedback.db", "sqlite:///srv/feedback.db"),
+    ] {
+        let settings = load(None, &[&TENANT[..], &[("DATABASE_URL", given)]].concat()).unwrap();
+        assert_eq!(settings.data.ledger_url(), opened);
+    }
+}
+
+#[test]
+fn each_profile_polls_into_an_index_of_its_own() {
+    let section = |name: &str, more: &str| format!("[profiles.{name}]\ncontract = 'snippets'\n{more}");
+    let keys = [TENANT[1], TENANT[2], ("CXONE_CONTRACT", ""), ("CXONE_BASE_URL", "https://tenant.example")];
+    let settings = load(Some(&(section("north", "") + &section("south", ""))), &keys).unwrap();
+    assert_ne!(settings.profiles[0].knowledge.index, settings.profiles[1].knowledge.index);
+    let shared = "index = './index'\n";
+    let refused = complaint(Some(&(section("north", shared) + &section("south", shared))), &keys);
+    for part in ["north", "south", "index"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    assert!(
+        load(Some(&(section("north", shared) + &section("south", &format!("{shared}sync = 'off'\n")))), &keys).is_ok()
+    );
+}

@@ -103,7 +103,8 @@ impl Admin {
         self.until_page("/actors/injector", "a push", is_pushing).await;
     }
 
-    async fn until_page(&self, path: &str, what: &str, reached: impl Fn(&Page) -> bool) -> Page {
+    /// Waits until a page shows it.
+    pub async fn until_page(&self, path: &str, what: &str, reached: impl Fn(&Page) -> bool) -> Page {
         let mut last = None;
         let waiting = async {
             loop {

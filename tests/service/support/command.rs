@@ -71,6 +71,11 @@ impl Process {
         Caller::new(self.api.recv_timeout(PATIENCE).unwrap())
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: no chance to put anything in order.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -84,8 +89,7 @@ impl Process {
 
     /// Sends the signal of this name.
     pub fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        send_signal(self.child.id(), name);
     }
 
     /// Waits until the process has ended.
@@ -106,6 +110,29 @@ impl Process {
         self.ended().await;
         std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap()).collect()
     }
+}
+
+/// Sends a process the signal of this name.
+pub fn send_signal(process: u32, name: &str) {
+    let kill = format!("kill -{name} {process}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+/// Whether a thread of the encoder computes just now in a process.
+pub fn is_encoding(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    // One that ended meanwhile computes no more.
+    let mut stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    let computes = |stat: String| stat.contains("(encoder-") && stat.contains(") R ");
+    stats.any(computes)
+}
+
+/// Processor time that a process has used, in ticks of 10 ms.
+pub fn cpu_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The 14th and 15th of all fields; the second, a name, may hold spaces.
+    let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').skip(11).take(2));
+    fields.into_iter().flatten().filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 impl Drop for Process {

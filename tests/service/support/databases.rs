@@ -1,6 +1,6 @@
 //! The databases of `scripts/services`, filled as the documents' own programs fill them.
 
-#[path = "../../../crates/knowledge/tests/services/places.rs"]
+#[path = "../../../crates/knowledge/tests/knowledge/services/places.rs"]
 mod places;
 
 use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};

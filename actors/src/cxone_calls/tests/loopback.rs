@@ -23,6 +23,10 @@ pub enum Reply {
     Status(u16, &'static str),
     /// A status with `Retry-After`.
     RetryAfter(u16, &'static str),
+    /// 200 with a page for people.
+    Page(&'static str),
+    /// A status with `Location`.
+    Redirect(u16, &'static str),
     /// Nothing: the connection is closed once the request is read.
     Cut,
     /// The other one, after a while.
@@ -113,9 +117,11 @@ impl State {
 
 /// `None` when the connection is to be closed. A body in the pair stands for that of the reply.
 async fn answer(socket: &mut TcpStream, (reply, token): (Reply, String)) -> Option<()> {
-    let (status, retry_after, body) = match reply {
+    let (status, header, body) = match reply {
         Reply::Status(status, body) => (status, String::new(), body),
         Reply::RetryAfter(status, wait) => (status, format!("Retry-After: {wait}\r\n"), "busy"),
+        Reply::Page(page) => (200, "Content-Type: text/html; charset=utf-8\r\n".to_owned(), page),
+        Reply::Redirect(status, place) => (status, format!("Location: {place}\r\n"), ""),
         Reply::Cut => return None,
         Reply::Slowly(wait, reply) => {
             sleep(wait).await;
@@ -123,7 +129,7 @@ async fn answer(socket: &mut TcpStream, (reply, token): (Reply, String)) -> Opti
         }
     };
     let body = if token.is_empty() { body } else { &token };
-    let answer = format!("HTTP/1.1 {status} Said\r\n{retry_after}Content-Length: {}\r\n\r\n{body}", body.len());
+    let answer = format!("HTTP/1.1 {status} Said\r\n{header}Content-Length: {}\r\n\r\n{body}", body.len());
     socket.write_all(answer.as_bytes()).await.ok()
 }
 

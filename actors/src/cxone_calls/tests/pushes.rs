@@ -68,33 +68,85 @@ async fn a_refusal_is_not_repeated_and_says_what_to_do() {
 }
 
 #[actix::test]
-async fn a_429_holds_the_whole_profile_for_as_long_as_it_says() {
+async fn a_429_holds_its_endpoint_for_as_long_as_it_says_and_no_other() {
     let fixture = fixture().await;
-    fixture.cxone.script(PUSH, [Reply::RetryAfter(429, "1")]);
+    fixture.cxone.script(PUSH, [Reply::RetryAfter(429, "1.5")]);
     let second = async {
         until("the first was told to wait", || fixture.answered("push", "429") == 1).await;
-        tokio::join!(fixture.push("d-2"), fixture.forward(1))
+        let forwarded = fixture.forward(1).await;
+        let health = fixture.health.state();
+        (health, forwarded, Instant::now(), fixture.push("d-2").await)
     };
-    let outcomes = tokio::join!(fixture.push("d-1"), second);
-    assert_eq!(outcomes, (delivered(), (delivered(), ForwardEnd::Forwarded)));
-    let mut asked = fixture.cxone.asked(PUSH);
-    assert_eq!(asked.len(), 3);
-    asked.extend(fixture.cxone.asked(FEEDBACK));
-    assert!(asked[1..].iter().all(|later| later.at - asked[0].at >= Duration::from_secs(1)), "never early: {asked:?}");
+    let (first, (health, forwarded, at, pushed)) = tokio::join!(fixture.push("d-1"), second);
+    assert_eq!([first, pushed], [delivered(), delivered()]);
+    assert_eq!(health.0, ProfileState::Degraded);
+    assert!(health.1.starts_with("held until 20") && health.1.ends_with(" UTC, asked by push"), "{health:?}");
+    let asked = fixture.cxone.asked(PUSH);
+    assert_eq!((forwarded, asked.len()), (ForwardEnd::Forwarded, 3));
+    assert!(at < asked[1].at, "feedback does not wait");
+    assert!(asked[1..].iter().all(|later| later.at - asked[0].at >= Duration::from_millis(1500)), "never early");
+    until("the hold is over", || fixture.health.state().0 == ProfileState::Ready).await;
+    assert!(fixture.calls.holds().is_empty());
 }
 
 #[actix::test]
 async fn a_wait_beyond_the_deadline_is_not_begun() {
     let fixture = fixture().await;
-    fixture.cxone.script(PUSH, [Reply::RetryAfter(429, "3600")]);
+    fixture.cxone.script(PUSH, [Reply::RetryAfter(429, "60")]);
     let deadline = four_seconds();
-    assert_eq!(held_off(fixture.push_before("d-1", deadline).await), Duration::from_hours(1));
+    assert_eq!(held_off(fixture.push_before("d-1", deadline).await), Duration::from_mins(1));
     assert!(Instant::now() < deadline, "told at once");
-    assert!(held_off(fixture.push_before("d-2", deadline).await) > Duration::from_secs(3500));
+    assert!(held_off(fixture.push_before("d-2", deadline).await) > Duration::from_secs(50));
     assert!(Instant::now() < deadline);
-    assert_eq!(fixture.cxone.asked(PUSH).len(), 1, "the profile stays held");
-    let ForwardEnd::NotSent { wait, .. } = fixture.forward(1).await else { panic!("sent") };
-    assert!(wait > Duration::from_secs(3500), "{wait:?}");
+    assert_eq!(fixture.cxone.asked(PUSH).len(), 1, "the endpoint stays held");
+}
+
+/// Seconds since 1970, milliseconds taken for seconds, a day.
+#[actix::test]
+async fn a_wait_that_nobody_means_is_cut_for_every_call() {
+    for header in ["1792567680", "60000", "86400"] {
+        let fixture = fixture().await;
+        fixture.cxone.script(PUSH, [Reply::RetryAfter(429, header)]);
+        let longest = Duration::from_mins(5);
+        assert_eq!(held_off(fixture.push("d-1").await), longest, "{header}");
+        let [(Endpoint::Push, until)] = fixture.calls.holds()[..] else { panic!("{:?}", fixture.calls.holds()) };
+        assert!(until <= Instant::now() + longest && until > Instant::now() + longest - Duration::from_secs(10));
+        let text = fixture.bench.metrics.render(0.0).unwrap();
+        let gauge = r#"cuecard_cxone_hold_seconds{endpoint="push",profile="acme"} 29"#;
+        assert!(text.contains(gauge), "{text}");
+        fixture.cxone.script(FEEDBACK, [Reply::RetryAfter(429, header)]);
+        let ForwardEnd::Postponed { wait, .. } = fixture.forward(1).await else { panic!("{header}") };
+        assert_eq!(wait, longest, "no attempt is stored further ahead");
+        fixture.cxone.script(TOKEN, [Reply::RetryAfter(503, header)]);
+        assert_eq!(fixture.calls.request_token(1).await.unwrap_err().ask_again_after, longest);
+    }
+}
+
+/// 200 with HTML is what a login, or a proxy, shows to people.
+#[actix::test]
+async fn a_page_is_no_delivery() {
+    let page = Reply::Page("<html>please log in</html>");
+    let fixture = fixture().await;
+    fixture.cxone.script(PUSH, [page.clone()]);
+    let Outcome::Failed(Failure::CxoneFailed(refusal)) = fixture.push("d-1").await else { panic!("delivered") };
+    assert_eq!((refusal.cause, refusal.answer.len()), (RefusalCause::Status(502), 0));
+    assert!(refusal.reason.contains("web page") && refusal.reason.contains("base_url"), "{refusal:?}");
+    assert_eq!((fixture.cxone.asked(PUSH).len(), fixture.answered("push", "unusable")), (1, 1));
+    fixture.cxone.script(SEARCH, [page.clone()]);
+    let error = fixture.calls.search("x", 5, four_seconds()).await.unwrap_err().to_string();
+    assert!(error.contains("web page"), "{error}");
+    fixture.cxone.script(FEEDBACK, [page]);
+    assert!(matches!(fixture.forward(1).await, ForwardEnd::Postponed { .. }), "it is not lost");
+}
+
+#[actix::test]
+async fn a_redirect_names_the_place_and_is_not_followed() {
+    let fixture = fixture().await;
+    fixture.cxone.script(PUSH, [Reply::Redirect(308, "https://new.example/push?key=s3cret")]);
+    let reason = refusal(fixture.push("d-1").await);
+    assert!(reason.contains("308") && reason.contains("https://new.example/push"), "{reason}");
+    assert!(!reason.contains("s3cret"), "{reason}");
+    assert_eq!(fixture.cxone.asked(PUSH).len(), 1);
 }
 
 #[actix::test]
@@ -202,11 +254,6 @@ async fn a_ranking_waits_for_its_session_and_is_sent_again() {
     assert!(looks[1].at - looks[0].at >= Duration::from_millis(250));
     assert!(fixture.cxone.asked(RANKING)[0].header("x-cxone-client-version").is_some());
 
-    fixture.cxone.script(RANKING, [Reply::Status(409, "duplicate")]);
-    fixture.cxone.script(SESSION, [Reply::Status(200, active)]);
-    let Outcome::Refused(refusal) = fixture.ask("d-2").await else { panic!("a duplicate is no lock") };
-    assert_eq!((refusal.cause, &refusal.answer[..]), (RefusalCause::Status(409), &b"duplicate"[..]));
-
     fixture.cxone.script(RANKING, [Reply::Status(409, "locked")]);
     fixture.cxone.script(SESSION, (0..20).map(|_| Reply::Status(200, locked)));
     let deadline = Instant::now() + Duration::from_millis(700);
@@ -214,6 +261,22 @@ async fn a_ranking_waits_for_its_session_and_is_sent_again() {
         panic!("locked until the deadline")
     };
     assert_eq!(refusal.cause, RefusalCause::Status(409));
+}
+
+/// A lock may be gone between the 409 and the first look at the session.
+#[actix::test]
+async fn a_ranking_is_a_duplicate_only_if_it_is_refused_again_without_a_lock() {
+    let fixture = speaking(Dialect::Ranking, Loopback::start().await, quick());
+    let active = || Reply::Status(200, r#"{"state":"active"}"#);
+    fixture.cxone.script(RANKING, [Reply::Status(409, "locked")]);
+    fixture.cxone.script(SESSION, [active()]);
+    assert_eq!(fixture.ask("d-1").await, delivered());
+
+    fixture.cxone.script(RANKING, [Reply::Status(409, "duplicate"), Reply::Status(409, "duplicate")]);
+    fixture.cxone.script(SESSION, [active(), active()]);
+    let Outcome::Refused(refusal) = fixture.ask("d-2").await else { panic!("a duplicate is no lock") };
+    assert_eq!((refusal.cause, &refusal.answer[..]), (RefusalCause::Status(409), &b"duplicate"[..]));
+    assert_eq!((fixture.cxone.asked(RANKING).len(), fixture.cxone.asked(SESSION).len()), (4, 3));
 }
 
 #[actix::test]

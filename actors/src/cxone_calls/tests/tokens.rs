@@ -19,6 +19,24 @@ async fn refused_credentials_end_a_push_at_once() {
 }
 
 #[actix::test]
+async fn an_error_under_a_200_is_a_refusal_too() {
+    let fixture = fixture().await;
+    fixture.cxone.script(TOKEN, [Reply::Status(200, r#"{"error":"invalid_client"}"#)]);
+    let start = Instant::now();
+    let reason = refusal(fixture.push("d-1").await);
+    assert!(reason.contains("invalid_client") && reason.contains("CXONE_CLIENT_ID"), "{reason}");
+    assert!(start.elapsed() < Duration::from_secs(1), "at once");
+}
+
+#[actix::test]
+async fn a_lifetime_written_as_a_text_is_read() {
+    let fixture = fixture().await;
+    fixture.cxone.script(TOKEN, [Reply::Status(200, r#"{"access_token":"t1","expires_in":"3600"}"#)]);
+    assert_eq!(fixture.push("d-1").await, delivered());
+    assert_eq!(fixture.cxone.asked(TOKEN).len(), 1);
+}
+
+#[actix::test]
 async fn a_token_endpoint_that_fails_is_waited_for_while_a_card_is_still_of_use() {
     let fixture = fixture().await;
     fixture.cxone.script(TOKEN, [Reply::Status(503, "oops"), Reply::Status(200, "<html>"), Reply::Cut]);
@@ -44,8 +62,20 @@ async fn what_the_token_endpoint_says_becomes_an_error_and_a_wait() {
         fixture.calls.request_token(3).await.unwrap_err()
     };
     let no_token = ask(Reply::Status(400, "invalid_client")).await;
-    assert_eq!(no_token.error, TokenError::Refused { status: 400 });
+    let refused = |reason: &str| TokenError::Refused { reason: reason.to_owned() };
+    assert_eq!(no_token.error, refused("status 400: invalid_client"));
     assert_eq!(no_token.ask_again_after, Duration::from_secs(4), "the third step");
+    let named = r#"{"error":"invalid_scope","error_description":"no such scope"}"#;
+    let no_token = ask(Reply::Status(401, named)).await;
+    assert_eq!(no_token.error, refused("status 401: invalid_scope: no such scope"));
+    let no_token = ask(Reply::Status(200, named)).await;
+    assert_eq!(no_token.error, refused("the token endpoint answered invalid_scope: no such scope"));
+    assert_eq!(no_token.ask_again_after, Duration::from_secs(4), "as for refused credentials");
+    let no_token = ask(Reply::Status(200, r#"{"error":"temporarily_unavailable"}"#)).await;
+    assert!(matches!(no_token.error, TokenError::Unreachable { .. }), "{:?}", no_token.error);
+    let no_token = ask(Reply::Redirect(301, "/oauth2/token?client_secret=s3cret")).await;
+    let reason = no_token.error.to_string();
+    assert!(reason.contains("301") && reason.contains("/oauth2/token") && !reason.contains("s3cret"), "{reason}");
     let no_token = ask(Reply::RetryAfter(503, "7")).await;
     assert!(matches!(no_token.error, TokenError::Unreachable { .. }));
     assert!(no_token.ask_again_after >= Duration::from_secs(7));
@@ -56,7 +86,7 @@ async fn what_the_token_endpoint_says_becomes_an_error_and_a_wait() {
 #[actix::test]
 async fn without_a_token_actor_nothing_is_sent() {
     let fixture = fixture().await;
-    *fixture.calls.tokens.borrow_mut() = None;
+    *fixture.calls.tokens.lock().unwrap() = None;
     let deadline = Instant::now() + Duration::from_millis(100);
     assert_eq!(fixture.push_before("d-1", deadline).await, Outcome::Failed(Failure::Unreachable));
     assert!(matches!(fixture.forward(1).await, ForwardEnd::NotSent { .. }));

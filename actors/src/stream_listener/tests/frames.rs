@@ -3,12 +3,13 @@
 use super::*;
 
 /// Reads contract 003, and panics on one frame.
-struct FragileCodec;
+#[derive(Default)]
+struct FragileProtocol(InsightsProtocol);
 
-impl StreamCodec for FragileCodec {
-    fn decode(&mut self, text: &str) -> Result<Decoded, FrameError> {
-        assert_ne!(text, "bad", "injected");
-        InsightsCodec.decode(text)
+impl StreamProtocol for FragileProtocol {
+    fn on_frame(&mut self, frame: &Map<String, Value>, now: Instant) -> Result<Step, FrameError> {
+        assert_ne!(frame["type"], "bad", "injected");
+        self.0.on_frame(frame, now)
     }
 }
 
@@ -17,7 +18,7 @@ struct Fixture {
     frames: Sender<Received>,
     heard: Inbox<Heard>,
     feedback: Inbox<HeardFeedback>,
-    address: actix::Addr<StreamListener>,
+    address: Addr<StreamListener>,
 }
 
 fn fixture(expected_panics: u64, buffer_room: usize) -> Fixture {
@@ -28,7 +29,7 @@ fn fixture(expected_panics: u64, buffer_room: usize) -> Fixture {
     let (to_feedback, feedback) = bounded(64);
     let deps = StreamListenerDeps {
         profile: ProfileName::new("acme"),
-        codec: Box::new(FragileCodec),
+        protocol: Box::new(FragileProtocol::default()),
         inbox,
         buffer,
         feedback: to_feedback,
@@ -38,17 +39,21 @@ fn fixture(expected_panics: u64, buffer_room: usize) -> Fixture {
     Fixture { bench, frames, heard, feedback, address }
 }
 
-fn text(frame: impl Into<String>) -> Received {
-    Received { frame: Frame::Text(frame.into()), at: Instant::now() }
+fn text(frame: impl Into<Vec<u8>>) -> Received {
+    Received::Frame { frame: Frame::Text(frame.into().into()), at: Instant::now() }
+}
+
+fn binary(frame: impl Into<Vec<u8>>) -> Received {
+    Received::Frame { frame: Frame::Binary(frame.into().into()), at: Instant::now() }
 }
 
 fn fragment(words: &str) -> Received {
-    text(format!(r#"{{"type":"TRANSCRIPT_FRAGMENT","text":"{words}","interactionId":"c-1"}}"#))
+    text(json!({"type": "TRANSCRIPT_FRAGMENT", "text": words, "interactionId": "c-1"}).to_string())
 }
 
 fn words(heard: &Heard) -> String {
     match &heard.word {
-        StreamWord::Fragment { text, .. } => text.clone(),
+        StreamWord::Fragment { text, .. } => text.verbatim().to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -60,6 +65,10 @@ fn insights(feedback: Vec<HeardFeedback>) -> impl Iterator<Item = String> {
 impl Fixture {
     fn frames(&self, fate: &str) -> u64 {
         self.bench.metric(&format!(r#"cuecard_stream_frames_total{{fate="{fate}",profile="acme"}}"#))
+    }
+
+    fn repairs(&self, repair: &str) -> u64 {
+        self.bench.metric(&format!(r#"cuecard_json_repairs_total{{repair="{repair}",source="frame"}}"#))
     }
 }
 
@@ -79,7 +88,7 @@ async fn frames_become_words_for_the_buffer_and_feedback_for_the_logger() {
     }
     let heard = take(&fixture.heard, 4).await;
     let customer = matches!(&heard[0].word, StreamWord::Fragment { interaction: Some(id), speaker: Speaker::Customer, text }
-        if id.as_str() == "c-1" && text == "where is it");
+        if id.as_str() == "c-1" && text.verbatim() == "where is it");
     let agent = matches!(&heard[1].word, StreamWord::Fragment { interaction: None, speaker: Speaker::Agent, .. });
     let named = matches!(&heard[2].word, StreamWord::TurnEnded { interaction: Some(id) } if id.as_str() == "c-1");
     let unnamed = matches!(&heard[3].word, StreamWord::TurnEnded { interaction: None });
@@ -100,13 +109,12 @@ async fn frames_become_words_for_the_buffer_and_feedback_for_the_logger() {
 #[actix::test]
 async fn a_frame_that_is_of_no_use_is_counted_by_its_fate_and_drops_nothing_else() {
     let fixture = fixture(0, 64);
-    let at = Instant::now();
     let frames = [
         text("not json"),
         text("[]"),
         text(r#"{"type":"TRANSCRIPT_FRAGMENT"}"#),
-        Received { frame: Frame::InvalidUtf8(7), at },
-        Received { frame: Frame::Binary(7), at },
+        text([0xff; 7]),
+        binary([0xff; 7]),
         text(r#"{"type":"TRANSCRIPT_FRAGMENT","text":"hello","interactionId":"../c"}"#),
         text(r#"{"type":"INSIGHT_SHOWN","interactionId":"c-1"}"#),
         text(r#"{"type":"DIALOG_STATE","state":"LAUGHTER","interactionId":"c-1"}"#),
@@ -120,14 +128,71 @@ async fn a_frame_that_is_of_no_use_is_counted_by_its_fate_and_drops_nothing_else
     assert_eq!(counted, [4, 1, 1, 2, 1, 0]);
 }
 
-/// The bad frame makes the codec panic; two wait behind it, and the words of another wait for room at the Buffer.
+/// Half of an emoji whose other half is in the next frame, a byte of latin-1, a byte order mark, and no number in a field
+/// that nobody reads.
+#[actix::test]
+async fn a_frame_that_is_not_quite_json_keeps_its_words() {
+    let fixture = fixture(0, 64);
+    for frame in [
+        &br#"{"type":"TRANSCRIPT_FRAGMENT","text":"so nice \ud83d","interactionId":"c-1"}"#[..],
+        b"{\"type\":\"TRANSCRIPT_FRAGMENT\",\"text\":\"my caf\xe9 bill\",\"interactionId\":\"c-1\"}",
+        b"\xef\xbb\xbf{\"type\":\"TRANSCRIPT_FRAGMENT\",\"text\":\"marked\",\"interactionId\":\"c-1\"}",
+        br#"{"type":"TRANSCRIPT_FRAGMENT","text":"sure","interactionId":"c-1","confidence":NaN,"at":-Infinity}"#,
+    ] {
+        fixture.frames.send(text(frame)).await.unwrap();
+    }
+    let heard = take(&fixture.heard, 4).await;
+    let said: Vec<_> = heard.iter().map(words).collect();
+    assert_eq!(said, ["so nice \u{fffd}", "my caf\u{fffd} bill", "marked", "sure"]);
+    assert_eq!(fixture.frames("used"), 4);
+    let kinds = ["lone_surrogate", "invalid_utf8", "byte_order_mark", "non_number"];
+    assert_eq!(kinds.map(|repair| fixture.repairs(repair)), [1, 1, 1, 2]);
+}
+
+#[actix::test]
+async fn json_in_a_binary_frame_is_read_as_text() {
+    let fixture = fixture(0, 64);
+    let frames = [r#"{"type":"TRANSCRIPT_FRAGMENT","text":"in bytes"}"#, "[]", r#"{"type":"#];
+    for frame in frames {
+        fixture.frames.send(binary(frame)).await.unwrap();
+    }
+    fixture.frames.send(fragment("the last")).await.unwrap();
+    let heard = take(&fixture.heard, 2).await;
+    assert_eq!((words(&heard[0]), words(&heard[1])), ("in bytes".to_owned(), "the last".to_owned()));
+    assert_eq!(["used", "malformed", "binary"].map(|fate| fixture.frames(fate)), [2, 1, 1]);
+}
+
+#[actix::test]
+async fn machines_and_listeners_give_context_and_ask_nothing() {
+    let fixture = fixture(0, 64);
+    // (role, who it is heard as)
+    let table = [
+        ("CUSTOMER", Speaker::Customer),
+        ("AGENT", Speaker::Agent),
+        ("system", Speaker::Agent),
+        ("BOT", Speaker::Agent),
+        ("ivr", Speaker::Agent),
+        ("Supervisor", Speaker::Agent),
+        ("partner", Speaker::Customer),
+    ];
+    for (role, _) in table {
+        let frame = json!({"type": "TRANSCRIPT_FRAGMENT", "text": "please enter your number", "participant": role});
+        fixture.frames.send(text(frame.to_string())).await.unwrap();
+    }
+    for (heard, (role, expected)) in take(&fixture.heard, table.len()).await.iter().zip(table) {
+        let StreamWord::Fragment { speaker, .. } = heard.word else { panic!("{heard:?}") };
+        assert_eq!(speaker, expected, "{role}");
+    }
+}
+
+/// The bad frame makes the protocol panic; two wait behind it, and the words of another wait for room at the Buffer.
 #[actix::test]
 async fn a_panic_costs_the_frame_in_hand_and_no_other() {
     let fixture = fixture(1, 1);
     for words in ["one", "waiting for room"] {
         fixture.frames.send(fragment(words)).await.unwrap();
     }
-    fixture.frames.send(text("bad")).await.unwrap();
+    fixture.frames.send(text(r#"{"type":"bad"}"#)).await.unwrap();
     for words in ["two", "three"] {
         fixture.frames.send(fragment(words)).await.unwrap();
     }

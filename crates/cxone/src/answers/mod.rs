@@ -1,7 +1,6 @@
 //! What an answer of CXone means: one policy for every call.
 //!
-//! Input: how one attempt ended ([`Attempt`]), with the clock, the time left and a random fraction given. Output: a
-//! [`Decision`]. Pure; it neither waits nor counts. The rules are the table "What every call to CXone does" of the wire
+//! Input: how one attempt ended ([`Attempt`]), with the time left and a random fraction given. Output: a [`Decision`]. Pure; it neither waits nor counts. The rules are the table "What every call to CXone does" of the wire
 //! contracts, and those of the reading, feedback and token endpoints where they differ:
 //!
 //! | outcome | push, ranking | read | feedback | token |
@@ -12,23 +11,22 @@
 //! | 400 | give up | give up | give up | credentials refused |
 //! | 403 | give up | give up | retry | credentials refused |
 //! | 409 | ranking: await the unlocked session; push: give up | give up | retry | retry |
-//! | 429 | retry, hold the profile | retry, hold the profile | retry, hold the profile | retry |
+//! | 429 | retry, hold the endpoint | as a push | as a push | as a push |
 //! | 404, 422 | give up | give up | give up | retry |
 //! | any other status | give up | give up | retry | retry |
 //! | 5xx | retry; a ranking's last one names the setting `normalise` | retry | retry | retry |
 //! | no answer | retry; ambiguous ones only where `retry_ambiguous` allows it | retry | retry | retry |
+//! | 2xx with a web page | give up | give up | retry | retry |
 //! | 2xx, body too large | push: done; ranking, whose answer its caller gets: give up | give up | done | retry |
 //!
 //! A retry that would come after the deadline gives up as late, one beyond `max_attempts` as exhausted. A feedback given
 //! up is set aside by the caller, not lost.
 
-mod labels;
-mod meanings;
 mod policy;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -57,18 +55,18 @@ pub enum CallKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallOutcome {
     Answered(u16),
-    /// A 2xx whose body is not what the call needs.
+    /// A 2xx that is none: a web page, or a body without what the call needs.
     Unusable,
     Failed(TransportFailure),
 }
 
 /// Everything a decision depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
+pub struct Attempt {
     pub kind: CallKind,
     pub outcome: CallOutcome,
-    /// The header as it came.
-    pub retry_after: Option<&'a str>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
     /// How many attempts there were, this one included.
     pub number: u32,
     /// How many fresh tokens this call was already given because of a 401.
@@ -78,8 +76,6 @@ pub struct Attempt<'a> {
     pub max_attempts: Option<u32>,
     /// Until the call's deadline; none for a call without one.
     pub time_left: Option<Duration>,
-    /// Only for reading a `Retry-After` that is a date.
-    pub wall_clock: SystemTime,
     /// Drawn from 0 to 1 by the caller.
     pub jitter: f64,
 }
@@ -93,8 +89,8 @@ pub enum Decision {
     },
     RetryAfter {
         wait: Duration,
-        /// Nothing else of this profile may be sent before that either.
-        hold_profile: bool,
+        /// Nothing else may be sent to this endpoint before that either.
+        holds_endpoint: bool,
         /// The peer may have acted already: the repetition is counted as redelivered.
         ambiguous: bool,
     },
@@ -127,6 +123,10 @@ pub enum GiveUpReason {
     #[error("CXone answered {0}, which no contract knows")]
     Unexpected(u16),
     #[error(
+        "a web page answered instead of CXone: a login's, or a proxy's between; see that base_url is that of a tenant"
+    )]
+    WebPage,
+    #[error(
         "CXone answered the ranking with {0} to the end; a 500 may mean that boosts put the scores too far apart: \
          lower them, or switch the setting normalise on"
     )]
@@ -140,6 +140,55 @@ pub enum GiveUpReason {
     Ambiguous,
     #[error("the request can't be sent")]
     NotSendable,
+}
+
+impl CallOutcome {
+    /// The closed set of [`CallOutcome::label`].
+    pub const LABELS: [&'static str; 18] = [
+        "2xx",
+        "3xx",
+        "400",
+        "401",
+        "403",
+        "404",
+        "409",
+        "429",
+        "4xx",
+        "5xx",
+        "other",
+        "unusable",
+        "refused",
+        "tls",
+        "cut",
+        "timed_out",
+        "garbled",
+        "not_sendable",
+    ];
+
+    /// For the `status` label of a metric.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Answered(status) | Self::Failed(TransportFailure::BodyTooLarge { status }) => status_label(status),
+            Self::Unusable => "unusable",
+            Self::Failed(failure) => failure.label(),
+        }
+    }
+}
+
+const fn status_label(status: u16) -> &'static str {
+    match status {
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        409 => "409",
+        429 => "429",
+        402..=499 => "4xx",
+        500..=599 => "5xx",
+        _ => "other",
+    }
 }
 
 impl From<&TransportError> for CallOutcome {

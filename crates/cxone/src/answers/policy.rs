@@ -1,11 +1,10 @@
-//! From an attempt to a decision: how long to wait, and when waiting is in vain.
+//! From an attempt to a decision: what its outcome means for its kind of call, which is the table of the module above, how
+//! long to wait, and when waiting is in vain.
 
 use std::time::Duration;
 
-use super::meanings::{Meaning, meaning_of_failure, meaning_of_status, meaning_of_too_large};
 use super::{Attempt, CallKind, CallOutcome, Decision, GiveUpReason};
 use crate::backoff::Backoff;
-use crate::retry_after;
 use crate::transport::TransportFailure;
 
 /// How long to wait between attempts.
@@ -35,13 +34,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    pub fn decide(&self, attempt: &Attempt<'_>) -> Decision {
+    pub fn decide(&self, attempt: &Attempt) -> Decision {
         match self.meaning(attempt) {
             Meaning::Done => Decision::Done,
             Meaning::GiveUp(reason) => Decision::GiveUp(reason),
             Meaning::Renew => self.renew(attempt),
             Meaning::AwaitUnlock => before_deadline(attempt, Duration::ZERO, |_| Decision::AwaitUnlock),
-            Meaning::Retry { hold_profile, ambiguous } => self.retry(attempt, hold_profile, ambiguous),
+            Meaning::Retry { holds_endpoint, ambiguous } => self.retry(attempt, holds_endpoint, ambiguous),
             Meaning::CredentialsRefused => {
                 let wait = asked(attempt).unwrap_or_default().max(self.refused_credentials.step(attempt.number));
                 Decision::CredentialsRefused { wait }
@@ -49,13 +48,13 @@ impl RetryPolicy {
         }
     }
 
-    fn meaning(&self, attempt: &Attempt<'_>) -> Meaning {
+    fn meaning(&self, attempt: &Attempt) -> Meaning {
         match attempt.outcome {
             CallOutcome::Failed(TransportFailure::BodyTooLarge { status }) => {
                 meaning_of_too_large(attempt.kind, status, attempt.num_renewals)
             }
             CallOutcome::Answered(status) => meaning_of_status(attempt.kind, status, attempt.num_renewals),
-            CallOutcome::Unusable => Meaning::RETRY,
+            CallOutcome::Unusable => meaning_of_unusable(attempt.kind),
             CallOutcome::Failed(TransportFailure::NotSendable) => Meaning::GiveUp(GiveUpReason::NotSendable),
             CallOutcome::Failed(failure) => {
                 meaning_of_failure(attempt.kind, failure.is_ambiguous(), self.retry_ambiguous)
@@ -64,23 +63,23 @@ impl RetryPolicy {
     }
 
     /// The first fresh token is tried at once, any further one is waited for.
-    fn renew(&self, attempt: &Attempt<'_>) -> Decision {
+    fn renew(&self, attempt: &Attempt) -> Decision {
         let wait = if attempt.num_renewals == 0 { Duration::ZERO } else { self.wait(attempt) };
         before_deadline(attempt, wait, |wait| Decision::RenewToken { wait })
     }
 
-    fn retry(&self, attempt: &Attempt<'_>, hold_profile: bool, ambiguous: bool) -> Decision {
+    fn retry(&self, attempt: &Attempt, holds_endpoint: bool, ambiguous: bool) -> Decision {
         let counted = attempt.number.saturating_sub(attempt.num_renewals);
         if attempt.max_attempts.is_some_and(|most| counted >= most) {
             return Decision::GiveUp(last_reason(attempt, GiveUpReason::Exhausted));
         }
         let wait = self.wait(attempt);
-        before_deadline(attempt, wait, |wait| Decision::RetryAfter { wait, hold_profile, ambiguous })
+        before_deadline(attempt, wait, |wait| Decision::RetryAfter { wait, holds_endpoint, ambiguous })
     }
 
     /// What the server asks for, never less; else the backoff of this kind of call. A server that asks for no wait at
     /// all does not turn the backoff off.
-    fn wait(&self, attempt: &Attempt<'_>) -> Duration {
+    fn wait(&self, attempt: &Attempt) -> Duration {
         let backoff = match attempt.kind {
             CallKind::Push | CallKind::Ranking | CallKind::Read | CallKind::Token => &self.calls,
             CallKind::Feedback => &self.feedback,
@@ -89,11 +88,11 @@ impl RetryPolicy {
     }
 }
 
-fn asked(attempt: &Attempt<'_>) -> Option<Duration> {
-    retry_after::parse(attempt.retry_after?, attempt.wall_clock).filter(|wait| !wait.is_zero())
+fn asked(attempt: &Attempt) -> Option<Duration> {
+    attempt.retry_after.filter(|wait| !wait.is_zero())
 }
 
-fn before_deadline(attempt: &Attempt<'_>, wait: Duration, then: impl FnOnce(Duration) -> Decision) -> Decision {
+fn before_deadline(attempt: &Attempt, wait: Duration, then: impl FnOnce(Duration) -> Decision) -> Decision {
     match attempt.time_left {
         Some(left) if left <= wait => Decision::GiveUp(last_reason(attempt, GiveUpReason::Late)),
         _ => then(wait),
@@ -101,9 +100,104 @@ fn before_deadline(attempt: &Attempt<'_>, wait: Duration, then: impl FnOnce(Dura
 }
 
 /// A ranking that ends on a 5xx says what may be wrong with it, whatever ended the trying.
-fn last_reason(attempt: &Attempt<'_>, reason: GiveUpReason) -> GiveUpReason {
+fn last_reason(attempt: &Attempt, reason: GiveUpReason) -> GiveUpReason {
     match (attempt.kind, attempt.outcome) {
         (CallKind::Ranking, CallOutcome::Answered(status @ 500..=599)) => GiveUpReason::RankingFailed(status),
         _ => reason,
+    }
+}
+
+/// What an outcome means before any clock is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Done,
+    Renew,
+    Retry { holds_endpoint: bool, ambiguous: bool },
+    AwaitUnlock,
+    CredentialsRefused,
+    GiveUp(GiveUpReason),
+}
+
+impl Meaning {
+    const RETRY: Self = Self::Retry { holds_endpoint: false, ambiguous: false };
+    const HOLD: Self = Self::Retry { holds_endpoint: true, ambiguous: false };
+}
+
+fn meaning_of_status(kind: CallKind, status: u16, num_renewals: u32) -> Meaning {
+    match kind {
+        CallKind::Ranking if status == 409 => Meaning::AwaitUnlock,
+        CallKind::Read if status == 304 => Meaning::Done,
+        CallKind::Push | CallKind::Ranking | CallKind::Read => meaning_for_push(status, num_renewals),
+        CallKind::Feedback => meaning_for_feedback(status),
+        CallKind::Token => meaning_for_token(status),
+    }
+}
+
+/// Of a card and of a verdict the status says it all; elsewhere the body was what was asked for.
+fn meaning_of_too_large(kind: CallKind, status: u16, num_renewals: u32) -> Meaning {
+    match (kind, status) {
+        (CallKind::Token, 200..=299) => Meaning::RETRY,
+        (CallKind::Read | CallKind::Ranking, 200..=299) => Meaning::GiveUp(GiveUpReason::TooLarge),
+        (kind, status) => meaning_of_status(kind, status, num_renewals),
+    }
+}
+
+/// A page that takes the place of CXone does so the next time too; what must not be lost is tried on.
+const fn meaning_of_unusable(kind: CallKind) -> Meaning {
+    match kind {
+        CallKind::Push | CallKind::Ranking | CallKind::Read => Meaning::GiveUp(GiveUpReason::WebPage),
+        CallKind::Feedback | CallKind::Token => Meaning::RETRY,
+    }
+}
+
+/// Asking twice changes nothing, so no failure of a read is ambiguous.
+fn meaning_of_failure(kind: CallKind, ambiguous: bool, retry_ambiguous: bool) -> Meaning {
+    match kind {
+        CallKind::Read => Meaning::RETRY,
+        CallKind::Push | CallKind::Ranking if ambiguous && !retry_ambiguous => Meaning::GiveUp(GiveUpReason::Ambiguous),
+        _ => Meaning::Retry { holds_endpoint: false, ambiguous },
+    }
+}
+
+fn meaning_for_push(status: u16, num_renewals: u32) -> Meaning {
+    match status {
+        200..=299 => Meaning::Done,
+        401 if num_renewals == 0 => Meaning::Renew,
+        429 => Meaning::HOLD,
+        500..=599 => Meaning::RETRY,
+        _ => Meaning::GiveUp(reason_of(status)),
+    }
+}
+
+/// An agent's verdict is not lost over an answer that a proxy may have given: only what says that CXone will never take
+/// this event ends the trying.
+fn meaning_for_feedback(status: u16) -> Meaning {
+    match status {
+        200..=299 => Meaning::Done,
+        400 | 404 | 422 => Meaning::GiveUp(reason_of(status)),
+        401 => Meaning::Renew,
+        429 => Meaning::HOLD,
+        _ => Meaning::RETRY,
+    }
+}
+
+/// Without a token nothing works, so no answer ends the asking.
+fn meaning_for_token(status: u16) -> Meaning {
+    match status {
+        200..=299 => Meaning::Done,
+        400 | 401 | 403 => Meaning::CredentialsRefused,
+        429 => Meaning::HOLD,
+        _ => Meaning::RETRY,
+    }
+}
+
+fn reason_of(status: u16) -> GiveUpReason {
+    match status {
+        400 => GiveUpReason::BadRequest,
+        401 => GiveUpReason::Unauthorised,
+        403 => GiveUpReason::Forbidden,
+        404 => GiveUpReason::NotFound,
+        402..=499 => GiveUpReason::Rejected(status),
+        _ => GiveUpReason::Unexpected(status),
     }
 }

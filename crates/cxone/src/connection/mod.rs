@@ -3,7 +3,6 @@
 //! Input: [`ConnectionSettings`]. Output: a [`Connection`] whose URLs are all built and checked, so that nothing a
 //! peer sends can change where a call goes. On failure a [`ConnectionError`] that names the setting.
 
-mod checks;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -51,10 +50,10 @@ impl Connection {
         if settings.client_secret.expose_secret().trim().is_empty() {
             return Err(ConnectionError::Empty("client_secret"));
         }
-        let base_url = checks::check_url("base_url", &settings.base_url, settings.allow_plain_http)?;
-        checks::check_path("token_path", &settings.token_path)?;
+        let base_url = settings::check_url("base_url", &settings.base_url, settings.allow_plain_http)?;
+        settings::check_path("token_path", &settings.token_path)?;
         let token_url = match &settings.token_url {
-            Some(whole) => checks::check_url("token_url", whole, settings.allow_plain_http)?,
+            Some(whole) => settings::check_url("token_url", whole, settings.allow_plain_http)?,
             None => join(&base_url, &settings.token_path),
         };
         Ok(Self {
@@ -129,7 +128,7 @@ impl Connection {
         }
         let mut url = self.articles_url().join(link).ok()?;
         url.set_fragment(None);
-        let stays = url.origin() == self.base_url.origin() && !checks::has_credentials(&url);
+        let stays = url.origin() == self.base_url.origin() && !settings::has_credentials(&url);
         stays.then_some(url)
     }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use strum::VariantArray;
+
 use super::*;
 use crate::contract::Contract;
 use crate::stream::StreamKind;
@@ -184,7 +186,7 @@ fn a_whole_token_url_beats_the_base_and_the_path() {
 
 #[test]
 fn any_stream_may_be_listened_to_or_none() {
-    for stream in StreamKind::ALL {
+    for &stream in StreamKind::VARIANTS {
         let settings = ConnectionSettings { stream: Some(stream), ..settings("https://host/tenant") };
         let url = Connection::new(settings).unwrap().stream_url().unwrap().to_string();
         assert_eq!(url, format!("wss://host/tenant{}", stream.path()));

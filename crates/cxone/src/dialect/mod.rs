@@ -14,26 +14,27 @@
 mod card;
 mod graph;
 mod insights;
-mod push_body;
 mod rag;
 mod ranking;
 mod snippets;
 
 use std::collections::HashSet;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use cuecard_text::json;
+use serde::Serialize;
 use serde_json::Value;
+use strum::{Display, EnumString, VariantArray};
 
 pub use card::{Card, MatchedBy, PushContent, PushTarget};
-pub use push_body::PushBody;
 
 use crate::answers::CallKind;
 use crate::interaction_id::InteractionId;
-use crate::names::written_by_name;
+use crate::names::UnknownName;
 use crate::ranking::{SESSION_SCOPE, session_path};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "&'static str", try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, VariantArray)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownName, parse_err_fn = unknown)]
 pub enum Dialect {
     /// 000: passages as one text of context.
     Rag,
@@ -48,18 +49,6 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Self; 5] = [Self::Rag, Self::Snippets, Self::Graph, Self::Insights, Self::Ranking];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rag => "rag",
-            Self::Snippets => "snippets",
-            Self::Graph => "graph",
-            Self::Insights => "insights",
-            Self::Ranking => "ranking",
-        }
-    }
-
     /// Below the base URL; the id needs no escape.
     pub fn path(self, interaction: &InteractionId) -> String {
         match self {
@@ -126,7 +115,7 @@ impl Dialect {
 
     /// The id that CXone gave the push; no JSON, or no id in it, is none.
     pub fn returned_id(self, answer: &[u8]) -> Option<String> {
-        let answer: Value = serde_json::from_slice(answer).ok()?;
+        let answer: Value = json::parse(answer).ok()?.value;
         let field = if self == Self::Graph { "contentId" } else { "id" };
         match answer.get(field)? {
             Value::String(id) if !id.is_empty() => Some(id.clone()),
@@ -136,7 +125,53 @@ impl Dialect {
     }
 }
 
-written_by_name!(Dialect, "dialect");
+fn unknown(name: &str) -> UnknownName {
+    UnknownName::of::<Dialect>("dialect", name)
+}
+
+/// The body of a push, ready to be written.
+#[derive(Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum PushBody {
+    Rag(rag::RagPush),
+    Snippets(snippets::SnippetsPush),
+    Graph(graph::GraphPush),
+    Insights(insights::InsightsPush),
+    Ranking(ranking::RankingPush),
+}
+
+impl PushBody {
+    /// How many cards it shows; none is nothing to push.
+    pub fn num_cards(&self) -> usize {
+        match self {
+            Self::Rag(push) => push.num_passages(),
+            Self::Snippets(push) => push.num_messages(),
+            Self::Graph(push) => push.num_articles(),
+            Self::Insights(push) => push.num_insights(),
+            Self::Ranking(push) => push.num_snippets(),
+        }
+    }
+
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    const fn dialect(&self) -> &'static str {
+        match self {
+            Self::Rag(_) => "Rag",
+            Self::Snippets(_) => "Snippets",
+            Self::Graph(_) => "Graph",
+            Self::Insights(_) => "Insights",
+            Self::Ranking(_) => "Ranking",
+        }
+    }
+}
+
+impl fmt::Debug for PushBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple(self.dialect()).field(&self.num_cards()).finish()
+    }
+}
 
 /// Each article once, where it stands first.
 fn first_of_each(cards: &[Card]) -> impl Iterator<Item = &Card> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use strum::VariantArray;
 
 use super::*;
 use crate::ranking::{RankedSnippet, RankingSubmission};
@@ -56,7 +57,7 @@ fn each_dialect_has_its_path_its_scopes_and_its_word_for_a_403() {
 
 #[test]
 fn only_a_ranking_has_rules_and_a_header_of_its_own() {
-    for dialect in Dialect::ALL {
+    for &dialect in Dialect::VARIANTS {
         let is_ranking = dialect == Dialect::Ranking;
         assert_eq!(dialect.call_kind() == CallKind::Ranking, is_ranking, "{dialect}");
         let version = [("X-CXone-Client-Version", env!("CARGO_PKG_VERSION"))];
@@ -66,11 +67,12 @@ fn only_a_ranking_has_rules_and_a_header_of_its_own() {
 
 #[test]
 fn a_returned_id_is_read_where_there_is_one() {
-    for dialect in Dialect::ALL {
+    for &dialect in Dialect::VARIANTS {
         let (field, other) = if dialect == Dialect::Graph { ("contentId", "id") } else { ("id", "contentId") };
         for (answer, expected) in [
             (format!(r#"{{"{field}":"p-7","status":"delivered"}}"#), Some("p-7")),
             (format!(r#"{{"{field}":7}}"#), Some("7")),
+            (format!("\u{feff}{{\"{field}\":\"p-7\",\"latency\":NaN}}"), Some("p-7")),
             (format!(r#"{{"{field}":""}}"#), None),
             (format!(r#"{{"{field}":null}}"#), None),
             (format!(r#"{{"{other}":"p-7"}}"#), None),
@@ -87,7 +89,7 @@ fn a_returned_id_is_read_where_there_is_one() {
 #[test]
 fn without_cards_there_is_nothing_to_push() {
     let to = PushTarget { interaction: &id("c-1"), agent_id: "a-9" };
-    for dialect in Dialect::ALL {
+    for &dialect in Dialect::VARIANTS {
         assert_eq!(dialect.body(&to, &PushContent::Cards(Vec::new())).num_cards(), 0, "{dialect}");
     }
 }
@@ -96,7 +98,7 @@ fn without_cards_there_is_nothing_to_push() {
 fn an_article_that_was_found_twice_is_shown_once_but_for_its_passages() {
     let to = PushTarget { interaction: &id("c-1"), agent_id: "a-9" };
     let cards = ["a", "b", "a", "c", "b"].map(|id| Card { article_id: id.into(), ..Card::default() });
-    for dialect in Dialect::ALL {
+    for &dialect in Dialect::VARIANTS {
         let shown = dialect.body(&to, &PushContent::Cards(cards.to_vec())).num_cards();
         assert_eq!(shown, if dialect == Dialect::Rag { 5 } else { 3 }, "{dialect}");
     }
@@ -112,7 +114,7 @@ fn a_ranking_under_another_dialect_shows_its_ids() {
     };
     let snippets = vec![snippet("KB-1", 0.9), snippet("KB-2", 0.5)];
     let content = PushContent::Ranking(RankingSubmission { max_result_window: 10, snippets: snippets.into() });
-    for dialect in Dialect::ALL {
+    for &dialect in Dialect::VARIANTS {
         let body = written(dialect, &content).to_string();
         let (first, second) = (body.find("KB-1").unwrap(), body.find("KB-2").unwrap());
         assert!(first < second, "{dialect}: {body}");
@@ -131,7 +133,7 @@ fn debug_shows_ids_and_sizes_only() {
     };
     let content = PushContent::Cards(vec![card]);
     let to = PushTarget { interaction: &id("c-1"), agent_id: "a-9" };
-    let bodies = Dialect::ALL.map(|dialect| dialect.body(&to, &content));
+    let bodies: Vec<_> = Dialect::VARIANTS.iter().map(|dialect| dialect.body(&to, &content)).collect();
     let shown = format!("{content:?} {bodies:?}");
     assert!(shown.contains("refund") && shown.contains("Graph(1)") && !shown.contains("private"), "{shown}");
 }
@@ -159,7 +161,7 @@ proptest! {
             matched_by: None,
             from_graph,
         };
-        for dialect in Dialect::ALL {
+        for &dialect in Dialect::VARIANTS {
             let body = written(dialect, &PushContent::Cards(vec![card.clone()]));
             let start: String = text.chars().take(150).collect();
             prop_assert!(texts(&body).iter().any(|found| found.contains(&start)), "{dialect} {body}");

@@ -1,98 +1,124 @@
 //! What comes back: any complete answer, whatever its status.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use awc::ClientResponse;
-use awc::http::header::{CONTENT_LENGTH, HeaderName, LAST_MODIFIED, RETRY_AFTER};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use serde::de::IgnoredAny;
+use reqwest::Response;
+use reqwest::header::{
+    CONTENT_TYPE, DATE, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use tokio::time::timeout;
+use url::Url;
 
+use super::redirect;
+use crate::retry_after::RetryAfter;
 use crate::transport::{TransportError, TransportFailure};
 
 /// Any complete answer.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// The header as it came.
-    pub retry_after: Option<String>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<RetryAfter>,
     /// The header as it came, to be sent back as `If-Modified-Since`.
     pub last_modified: Option<String>,
+    /// Where a redirect leads, for people: without a query, which may carry a token.
+    pub location: Option<String>,
+    /// A page to look at, as a login or a proxy shows one; no endpoint of CXone answers so.
+    pub is_page: bool,
     pub body: Bytes,
 }
 
 impl Answer {
+    /// The answer with these headers and this body, for tests.
+    #[cfg(feature = "testing")]
+    pub fn scripted(status: u16, headers: &[(&'static str, &'static str)], body: impl Into<Bytes>) -> Self {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), reqwest::header::HeaderValue::from_static(value))
+        };
+        let asked = Url::parse("https://tenant.example/").expect("a URL");
+        let longest_hold = crate::Limits::default().longest_hold;
+        Self::of_head(status, &headers.iter().map(header).collect(), &asked, longest_hold).with(body.into())
+    }
+
+    fn of_head(status: u16, headers: &HeaderMap, asked: &Url, longest_hold: Duration) -> Self {
+        let header = |name: HeaderName| headers.get(name)?.to_str().ok();
+        let retry_after = header(RETRY_AFTER)
+            .and_then(|asked| RetryAfter::read(asked, header(DATE), SystemTime::now(), longest_hold));
+        let location = header(LOCATION).filter(|_| redirect::is_redirect(status));
+        let location = location.map(|location| redirect::place(asked, location));
+        let content_type = header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let is_page = ["text/html", "application/xhtml"].iter().any(|page| content_type.starts_with(page));
+        let last_modified = header(LAST_MODIFIED).map(str::to_owned);
+        Self { status, retry_after, last_modified, location, is_page, body: Bytes::new() }
+    }
+
+    /// An empty page is none: some servers call nothing at all by this type.
+    fn with(self, body: Bytes) -> Self {
+        Self { is_page: self.is_page && !body.is_empty(), body, ..self }
+    }
+
     /// Reads the body, at most `limit_bytes` of it, giving up after `idle` without a byte.
     pub(super) async fn read(
-        response: ClientResponse,
+        mut response: Response,
+        longest_hold: Duration,
         limit_bytes: usize,
         idle: Option<Duration>,
     ) -> Result<Self, TransportError> {
-        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let (retry_after, last_modified) = (header(RETRY_AFTER), header(LAST_MODIFIED));
-        let announced = header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let status = response.status().as_u16();
-        let body = Body { status, announced, limit_bytes, idle }.read(response).await?;
-        Ok(Self { status, retry_after, last_modified, body })
-    }
-}
-
-struct Body {
-    status: u16,
-    announced: Option<usize>,
-    limit_bytes: usize,
-    idle: Option<Duration>,
-}
-
-impl Body {
-    async fn read(&self, response: ClientResponse) -> Result<Bytes, TransportError> {
-        // awc would wait for the length that a 304 may announce of the body it leaves out.
-        if matches!(self.status, 204 | 304) {
-            return Ok(Bytes::new());
-        }
-        self.check(self.announced.unwrap_or(0))?;
-        let mut body = BytesMut::new();
-        let mut chunks = pin!(response);
-        while let Some(chunk) = self.in_time(chunks.next()).await? {
-            let chunk = chunk.map_err(|error| TransportError::from_reading(&error))?;
-            self.check(body.len() + chunk.len())?;
+        let (status, headers) = (response.status().as_u16(), response.headers());
+        let answer = Self::of_head(status, headers, response.url(), longest_hold);
+        let announced = response.content_length();
+        // Neither a length nor chunks: the body ends where the connection does, and nobody sees that it was cut.
+        let has_open_end = announced.is_none() && !response.headers().contains_key(TRANSFER_ENCODING);
+        let limit = Limit { status: answer.status, bytes: limit_bytes };
+        let announced = announced.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        limit.check(announced)?;
+        let mut body = BytesMut::with_capacity(announced);
+        while let Some(chunk) = in_time(idle, response.chunk()).await? {
+            limit.check(body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
         }
-        if self.is_cut(&body) {
+        if has_open_end && is_half(&body) {
             let came = body.len();
             return Err(TransportError::new(TransportFailure::Cut, format_args!("the body ended after {came} bytes")));
         }
-        Ok(body.freeze())
+        Ok(answer.with(body.freeze()))
     }
+}
 
-    /// awc ends a body quietly when the connection ends. Where no length says how much was to come, as in a chunked
-    /// answer, JSON says it: it never ends in the middle of a value.
-    fn is_cut(&self, body: &[u8]) -> bool {
-        match self.announced {
-            Some(bytes) => bytes != body.len(),
-            None => !body.is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err_and(|error| error.is_eof()),
-        }
-    }
+struct Limit {
+    status: u16,
+    bytes: usize,
+}
 
+impl Limit {
     fn check(&self, bytes: usize) -> Result<(), TransportError> {
-        if bytes <= self.limit_bytes {
+        if bytes <= self.bytes {
             return Ok(());
         }
         let failure = TransportFailure::BodyTooLarge { status: self.status };
-        Err(TransportError::new(failure, format_args!("more than {} bytes", self.limit_bytes)))
+        Err(TransportError::new(failure, format_args!("more than {} bytes", self.bytes)))
     }
+}
 
-    async fn in_time<T>(&self, chunk: impl Future<Output = T>) -> Result<T, TransportError> {
-        let Some(idle) = self.idle else {
-            return Ok(chunk.await);
-        };
-        let silent = |_| TransportError::new(TransportFailure::TimedOut, format_args!("no byte for {idle:?}"));
-        timeout(idle, chunk).await.map_err(silent)
-    }
+async fn in_time<T>(
+    idle: Option<Duration>,
+    chunk: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, TransportError> {
+    let read = match idle {
+        None => chunk.await,
+        Some(idle) => timeout(idle, chunk)
+            .await
+            .map_err(|_| TransportError::new(TransportFailure::TimedOut, format_args!("no byte for {idle:?}")))?,
+    };
+    read.map_err(|error| TransportError::of_call(error, true))
+}
+
+/// JSON that begins with a bracket ends with one.
+fn is_half(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    matches!(body.first(), Some(b'{' | b'[')) && !matches!(body.last(), Some(b'}' | b']'))
 }
 
 impl fmt::Debug for Answer {
@@ -102,6 +128,8 @@ impl fmt::Debug for Answer {
             .field("status", &self.status)
             .field("retry_after", &self.retry_after)
             .field("last_modified", &self.last_modified)
+            .field("location", &self.location)
+            .field("is_page", &self.is_page)
             .field("body_bytes", &self.body.len())
             .finish()
     }

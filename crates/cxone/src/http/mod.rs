@@ -1,59 +1,100 @@
-//! One kept-alive HTTP client for a tenant's calls.
+//! One HTTP client for a tenant's calls.
 //!
 //! Input: a [`Request`]. Output: an [`Answer`], whatever its status. On failure a [`TransportError`] that says whether the
-//! request may have been read. Redirects are not followed: they would carry the token elsewhere. The client belongs to
-//! the thread that made it; clones share its connections.
+//! request may have been read. Clones share their connections and may be used from any thread.
 
 mod answer;
+mod proxies;
+pub(crate) mod redirect;
 mod request;
+mod tls;
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use awc::ClientResponse;
+use reqwest::Response;
+use reqwest::header::LOCATION;
+use reqwest::redirect::Policy;
+use rustls::ClientConfig;
+use tokio::time::{Instant, timeout};
+use url::Url;
 
 pub use answer::Answer;
+pub use proxies::Proxies;
 pub use request::{Body, Request};
 
 use crate::limits::Limits;
-pub use crate::tls::TlsError;
 use crate::transport::{TransportError, TransportFailure};
-use crate::websocket::KeepRefusals;
-use request::WatchedBody;
 
-/// A connection is closed at this age even when it is in use all the time, so that a tenant's new addresses are found.
+/// A connection is given up at this age even when it is in use all the time, so that a tenant's new addresses are found.
 const CONNECTION_LIFETIME: Duration = Duration::from_mins(10);
+
+/// No client can be made on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    #[error("none of this machine's root certificates can be read, repair them or point SSL_CERT_FILE at others: {0}")]
+    RootCertificates(String),
+    #[error("{variable} names no proxy that can be used ({reason}), write it as http://host:port or unset it")]
+    Proxy { variable: &'static str, reason: String },
+    #[error("tls can't be set up: {0}")]
+    Tls(String),
+}
 
 #[derive(Clone)]
 pub struct HttpClient {
-    client: awc::Client,
     limits: Limits,
+    transport: Transport,
+}
+
+#[derive(Clone)]
+enum Transport {
+    Network(Arc<Network>),
+    #[cfg(feature = "testing")]
+    Scripted(Script),
+}
+
+#[cfg(feature = "testing")]
+type Script =
+    Arc<dyn Fn(&Request) -> futures_util::future::BoxFuture<'static, Result<Answer, TransportError>> + Send + Sync>;
+
+/// What all connections of a client share.
+pub(crate) struct Network {
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) proxies: Proxies,
+    pool: Mutex<Pool>,
+}
+
+struct Pool {
+    client: reqwest::Client,
+    made_at: Instant,
 }
 
 impl HttpClient {
-    /// Fails when none of the machine's root certificates can be read, even if only plain `http` is meant to be used.
-    pub fn new(limits: Limits) -> Result<Self, TlsError> {
-        let connector = |config| {
-            awc::Connector::new()
-                .rustls_0_23(config)
-                .timeout(limits.connect_timeout)
-                .handshake_timeout(limits.connect_timeout)
-                .conn_keep_alive(limits.keep_alive)
-                .conn_lifetime(CONNECTION_LIFETIME)
-                // The callers bound what is in flight; a pool that queues would hide it from them.
-                .limit(0)
-        };
-        let config = crate::tls::client_config()?;
-        let client = awc::Client::builder()
-            .connector(connector(config))
-            .disable_timeout()
-            .disable_redirects()
-            .wrap(KeepRefusals)
-            .finish();
-        Ok(Self { client, limits })
+    /// Calls go through the proxies that the environment names. Fails when none of the machine's root certificates can be
+    /// read, even if only plain `http` is meant to be used.
+    pub fn new(limits: Limits) -> Result<Self, ClientError> {
+        Self::through(Proxies::of_environment()?, limits)
+    }
+
+    /// A client whose calls go through these proxies.
+    pub fn through(proxies: Proxies, limits: Limits) -> Result<Self, ClientError> {
+        let tls = tls::client_config()?;
+        let pool = Mutex::new(Pool::new(&limits, &tls, &proxies)?);
+        let network = Network { tls, proxies, pool };
+        Ok(Self { limits, transport: Transport::Network(Arc::new(network)) })
+    }
+
+    /// A client without sockets, for tests: the script answers each request, under the limits' timeouts.
+    #[cfg(feature = "testing")]
+    pub fn scripted<Answering>(limits: Limits, script: impl Fn(&Request) -> Answering + Send + Sync + 'static) -> Self
+    where
+        Answering: Future<Output = Result<Answer, TransportError>> + Send + 'static,
+    {
+        let script: Script = Arc::new(move |request| Box::pin(script(request)));
+        Self { limits, transport: Transport::Scripted(script) }
     }
 
     /// How long and how large a call may be.
@@ -61,47 +102,122 @@ impl HttpClient {
         &self.limits
     }
 
-    pub(crate) fn awc(&self) -> &awc::Client {
-        &self.client
+    /// The proxy that a call to this URL goes through, for people.
+    pub fn proxy(&self, url: &Url) -> Option<String> {
+        self.network()?.proxies.address(url)
+    }
+
+    /// None for a client without sockets.
+    pub(crate) fn network(&self) -> Option<&Arc<Network>> {
+        match &self.transport {
+            Transport::Network(network) => Some(network),
+            #[cfg(feature = "testing")]
+            Transport::Scripted(_) => None,
+        }
     }
 
     /// One attempt, within the limits' `attempt_timeout` or `time_left`, whichever is shorter.
     pub async fn send(&self, request: &Request, time_left: Option<Duration>) -> Result<Answer, TransportError> {
         let patience = time_left.unwrap_or(Duration::MAX).min(self.limits.attempt_timeout);
-        let sent = Rc::new(Cell::new(false));
-        let exchange = async {
-            let response = self.exchange(request, &sent).await?;
-            Answer::read(response, self.limits.body_limit_bytes, None).await
-        };
-        within(patience, &sent, exchange).await
+        let sent = Arc::default();
+        match &self.transport {
+            Transport::Network(network) => {
+                let exchange = async {
+                    let response = network.exchange(request, &sent, &self.limits).await?;
+                    Answer::read(response, self.limits.longest_hold, self.limits.body_limit_bytes, None).await
+                };
+                within(patience, &sent, exchange).await
+            }
+            #[cfg(feature = "testing")]
+            Transport::Scripted(script) => within(patience, &AtomicBool::new(true), script(request)).await,
+        }
     }
 
     /// One attempt for the listing of articles, which may be large and take long: given up only after the limits'
     /// `articles_idle_timeout` without a byte. A 2xx may have `articles_limit_bytes`, anything else no more than any answer.
     pub async fn read_large(&self, request: &Request) -> Result<Answer, TransportError> {
-        let Limits { articles_limit_bytes, articles_idle_timeout: idle, body_limit_bytes, .. } = self.limits;
-        let sent = Rc::new(Cell::new(false));
-        let response = within(idle, &sent, self.exchange(request, &sent)).await?;
-        let limit_bytes = if response.status().is_success() { articles_limit_bytes } else { body_limit_bytes };
-        Answer::read(response, limit_bytes, Some(idle)).await
+        let Limits { articles_limit_bytes, articles_idle_timeout: idle, body_limit_bytes, longest_hold, .. } =
+            self.limits;
+        let sent = Arc::default();
+        match &self.transport {
+            Transport::Network(network) => {
+                let response = within(idle, &sent, network.exchange(request, &sent, &self.limits)).await?;
+                let limit_bytes = if response.status().is_success() { articles_limit_bytes } else { body_limit_bytes };
+                Answer::read(response, longest_hold, limit_bytes, Some(idle)).await
+            }
+            #[cfg(feature = "testing")]
+            Transport::Scripted(script) => within(idle, &AtomicBool::new(true), script(request)).await,
+        }
+    }
+}
+
+impl Network {
+    /// A question that is sent on to another place of the same tenant follows, once.
+    async fn exchange(
+        &self,
+        request: &Request,
+        sent: &Arc<AtomicBool>,
+        limits: &Limits,
+    ) -> Result<Response, TransportError> {
+        let response = self.ask(request, &request.url, sent, limits).await?;
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let is_sent_on = matches!(request.body, Body::None) && redirect::is_redirect(response.status().as_u16());
+        match location.filter(|_| is_sent_on).and_then(|location| redirect::target(&request.url, location)) {
+            Some(place) => self.ask(request, &place, sent, limits).await,
+            None => Ok(response),
+        }
     }
 
-    async fn exchange(&self, request: &Request, sent: &Rc<Cell<bool>>) -> Result<ClientResponse, TransportError> {
-        let body = WatchedBody::new(&request.body, sent);
-        let sending = request.head(&self.client).send_body(body);
-        sending.await.map_err(|error| TransportError::from_sending(&error, sent.get()))
+    async fn ask(
+        &self,
+        request: &Request,
+        url: &Url,
+        sent: &Arc<AtomicBool>,
+        limits: &Limits,
+    ) -> Result<Response, TransportError> {
+        let client = self.client(limits);
+        let exchange = async { client.execute(request.on_the_wire(&client, url, sent)?).await };
+        exchange.await.map_err(|error| {
+            let error = TransportError::of_call(error, sent.load(Ordering::Relaxed));
+            self.proxies.named_in(error, url)
+        })
+    }
+
+    fn client(&self, limits: &Limits) -> reqwest::Client {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.made_at.elapsed() >= CONNECTION_LIFETIME
+            && let Ok(fresh) = Pool::new(limits, &self.tls, &self.proxies)
+        {
+            *pool = fresh;
+        }
+        pool.client.clone()
+    }
+}
+
+impl Pool {
+    /// The callers bound what is in flight; a pool that queues would hide it from them. Redirects are none of its business,
+    /// since it would carry the token elsewhere.
+    fn new(limits: &Limits, tls: &ClientConfig, proxies: &Proxies) -> Result<Self, ClientError> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.clone())
+            .http1_only()
+            .connect_timeout(limits.connect_timeout)
+            .pool_idle_timeout(limits.keep_alive)
+            .redirect(Policy::none());
+        let client = proxies.set_for(client).build().map_err(|error| ClientError::Tls(error.to_string()))?;
+        Ok(Self { client, made_at: Instant::now() })
     }
 }
 
 /// A call that ends for lack of time has failed in another way if nothing had left yet.
 async fn within<T>(
     patience: Duration,
-    sent: &Cell<bool>,
+    sent: &AtomicBool,
     call: impl Future<Output = Result<T, TransportError>>,
 ) -> Result<T, TransportError> {
-    match tokio::time::timeout(patience, call).await {
+    match timeout(patience, call).await {
         Ok(outcome) => outcome,
-        Err(_) if sent.get() => {
+        Err(_) if sent.load(Ordering::Relaxed) => {
             Err(TransportError::new(TransportFailure::TimedOut, format_args!("gave up after {patience:?}")))
         }
         Err(_) => Err(TransportError::new(TransportFailure::Refused, format_args!("not connected after {patience:?}"))),

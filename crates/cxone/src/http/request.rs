@@ -1,24 +1,22 @@
 //! What goes out: one attempt of a call.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use actix_http::Method;
-use actix_http::body::{BodySize, MessageBody};
-use awc::ClientRequest;
-use awc::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 /// One attempt of a call; the same request may be sent again.
 #[derive(Clone)]
 pub struct Request {
-    pub method: Method,
     pub url: Url,
     pub body: Body,
     pub bearer: Option<SecretString>,
@@ -32,6 +30,7 @@ pub struct Request {
 pub enum Body {
     /// A call that only asks.
     None,
+    /// Everything that is sent to CXone is posted.
     Json(Bytes),
     /// `application/x-www-form-urlencoded`; a token request holds a secret.
     Form(SecretString),
@@ -39,20 +38,19 @@ pub enum Body {
 
 impl Request {
     pub fn get(url: Url) -> Self {
-        Self::new(Method::GET, url, Body::None)
+        Self::new(url, Body::None)
     }
 
-    /// Everything that is sent to CXone is posted.
     pub fn json(url: Url, body: impl Into<Bytes>) -> Self {
-        Self::new(Method::POST, url, Body::Json(body.into()))
+        Self::new(url, Body::Json(body.into()))
     }
 
     pub fn form(url: Url, body: SecretString) -> Self {
-        Self::new(Method::POST, url, Body::Form(body))
+        Self::new(url, Body::Form(body))
     }
 
-    fn new(method: Method, url: Url, body: Body) -> Self {
-        Self { method, url, body, bearer: None, idempotency_key: None, headers: Vec::new() }
+    fn new(url: Url, body: Body) -> Self {
+        Self { url, body, bearer: None, idempotency_key: None, headers: Vec::new() }
     }
 
     #[must_use]
@@ -77,80 +75,60 @@ impl Request {
         self.with_header("If-Modified-Since", last_modified)
     }
 
-    /// The head of the request, under awc's client.
-    pub(super) fn head(&self, client: &awc::Client) -> ClientRequest {
-        let mut head =
-            client.request(self.method.clone(), self.url.as_str()).insert_header((ACCEPT, "application/json"));
-        if let Some(content_type) = self.body.content_type() {
-            head = head.insert_header((CONTENT_TYPE, content_type));
-        }
+    /// `sent` turns true once bytes of the request may have left; one without a body can't tell, so with it at once.
+    pub(super) fn on_the_wire(
+        &self,
+        client: &reqwest::Client,
+        url: &Url,
+        sent: &Arc<AtomicBool>,
+    ) -> Result<reqwest::Request, reqwest::Error> {
+        let (method, content_type, body) = match &self.body {
+            Body::None => (Method::GET, None, Bytes::new()),
+            Body::Json(json) => (Method::POST, Some("application/json"), json.clone()),
+            Body::Form(form) => {
+                let form = Bytes::copy_from_slice(form.expose_secret().as_bytes());
+                (Method::POST, Some("application/x-www-form-urlencoded"), form)
+            }
+        };
+        let mut head = client.request(method, url.clone()).header(ACCEPT, "application/json");
         if let Some(token) = &self.bearer {
-            head = head.insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
+            head = head.bearer_auth(token.expose_secret());
         }
         if let Some(key) = &self.idempotency_key {
-            head = head.insert_header(("Idempotency-Key", key.as_str()));
+            head = head.header("Idempotency-Key", key);
         }
-        self.headers.iter().fold(head, |head, (name, value)| head.insert_header((*name, value.as_str())))
+        head = self.headers.iter().fold(head, |head, (name, value)| head.header(*name, value));
+        sent.store(body.is_empty(), Ordering::Relaxed);
+        if let Some(content_type) = content_type {
+            let watched = WatchedBody { bytes: body, sent: Arc::clone(sent) };
+            head = head.header(CONTENT_TYPE, content_type).body(reqwest::Body::wrap(watched));
+        }
+        head.build()
     }
 }
 
-impl Body {
-    fn content_type(&self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Json(_) => Some("application/json"),
-            Self::Form(_) => Some("application/x-www-form-urlencoded"),
-        }
-    }
-
-    fn size(&self, bytes: &Bytes) -> BodySize {
-        match self {
-            Self::None => BodySize::None,
-            Self::Json(_) | Self::Form(_) => BodySize::Sized(bytes.len() as u64),
-        }
-    }
-
-    fn bytes(&self) -> Bytes {
-        match self {
-            Self::None => Bytes::new(),
-            Self::Json(bytes) => bytes.clone(),
-            Self::Form(form) => Bytes::copy_from_slice(form.expose_secret().as_bytes()),
-        }
-    }
-}
-
-/// A body that notes when it is asked for, which awc does once the connection stands and before anything is written.
-pub(super) struct WatchedBody {
+/// A body that notes when it is asked for, which happens once the connection stands and before anything is written.
+struct WatchedBody {
     bytes: Bytes,
-    size: BodySize,
-    is_done: bool,
-    sent: Rc<Cell<bool>>,
+    sent: Arc<AtomicBool>,
 }
 
-impl WatchedBody {
-    /// `sent` turns true once bytes of the request may have left. An empty body is never asked for, so with one it is
-    /// true from the start.
-    pub(super) fn new(body: &Body, sent: &Rc<Cell<bool>>) -> Self {
-        let bytes = body.bytes();
-        sent.set(bytes.is_empty());
-        Self { size: body.size(&bytes), bytes, is_done: false, sent: Rc::clone(sent) }
-    }
-}
-
-impl MessageBody for WatchedBody {
+impl http_body::Body for WatchedBody {
+    type Data = Bytes;
     type Error = Infallible;
 
-    fn size(&self) -> BodySize {
-        self.size
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.sent.store(true, Ordering::Relaxed);
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        self.sent.set(true);
-        if self.is_done {
-            return Poll::Ready(None);
-        }
-        self.is_done = true;
-        Poll::Ready(Some(Ok(self.bytes.clone())))
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
     }
 }
 
@@ -158,7 +136,6 @@ impl fmt::Debug for Request {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Request")
-            .field("method", &self.method)
             .field("path", &self.url.path())
             .field("idempotency_key", &self.idempotency_key)
             .finish_non_exhaustive()

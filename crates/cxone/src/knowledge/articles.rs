@@ -6,27 +6,25 @@
 
 use std::fmt;
 
+use cuecard_text::json::{self, LeftOut, Parsed, Repairs, Row};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{take_id, take_text};
+use super::{BadEntity, Labels, take_id, take_text};
 
 /// Below the base URL.
 pub const PATH: &str = "/api/v2/knowledge/articles";
 
-/// So many bad items are named; a listing that is wrong throughout would repeat itself.
-const MAX_BAD_ITEMS_NAMED: usize = 20;
-/// An id names an article in keys and logs; beyond this it is something else.
-const MAX_ID_BYTES: usize = 1024;
-
 /// One article as CXone holds it. `Debug` shows its id and its sizes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct RemoteArticle {
     pub id: String,
     /// Empty where CXone has none.
     pub title: String,
     /// The whole text, at least one word.
     pub content: String,
+    pub labels: Labels,
 }
 
 /// Where the listing goes on.
@@ -41,10 +39,10 @@ pub enum NextPage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArticlesPage {
     pub articles: Vec<RemoteArticle>,
-    /// Why items were left out: the first 20, each by its place and, where it has one, its id.
-    pub bad_items: Vec<String>,
-    /// How many items were left out.
-    pub num_bad: usize,
+    /// The items that can't be used.
+    pub left_out: LeftOut,
+    /// What of the answer had to be repaired.
+    pub repairs: Repairs,
     /// None at the end of the listing. Nothing keeps a tenant from leading in a circle: the caller bounds the pages.
     pub next: Option<NextPage>,
     /// As the answer gave it, to be asked for again with the next page's number.
@@ -63,7 +61,7 @@ pub enum ArticlesError {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Listing {
-    items: Option<Vec<Item>>,
+    items: Option<Vec<Row<RemoteArticle>>>,
     /// A `null` says that this is the last page.
     #[serde(default, deserialize_with = "even_null")]
     next_page: Option<Value>,
@@ -71,45 +69,21 @@ struct Listing {
     page_size: Option<Value>,
 }
 
-/// Read one by one, so that only the usable part of each is held.
-enum Item {
-    Usable(RemoteArticle),
-    Bad { id: Option<String>, reason: &'static str },
-}
-
 /// Reads the body of a 200 or 206.
 pub fn parse(answer: &[u8]) -> Result<ArticlesPage, ArticlesError> {
-    let listing: Listing = serde_json::from_slice(answer).map_err(|error| {
+    let Parsed { value: listing, repairs } = json::parse::<Listing>(answer).map_err(|error| {
         // A list that is none is the only thing of the wrong kind that can't be passed over.
-        if error.is_data() {
-            ArticlesError::NoItems
+        if error.is_syntax() {
+            ArticlesError::NotJson { line: error.cause().line(), column: error.cause().column() }
         } else {
-            ArticlesError::NotJson { line: error.line(), column: error.column() }
+            ArticlesError::NoItems
         }
     })?;
     let page_size = listing.page_size.as_ref().and_then(whole_number);
     let items = listing.items.ok_or(ArticlesError::NoItems)?;
     let next = next_page(listing.next_page, listing.page.as_ref(), page_size, items.len());
-    let mut page = ArticlesPage { articles: Vec::new(), bad_items: Vec::new(), num_bad: 0, next, page_size };
-    for (index, item) in items.into_iter().enumerate() {
-        page.add(index, item);
-    }
-    Ok(page)
-}
-
-impl ArticlesPage {
-    fn add(&mut self, index: usize, item: Item) {
-        match item {
-            Item::Usable(article) => self.articles.push(article),
-            Item::Bad { id, reason } => {
-                self.num_bad += 1;
-                if self.bad_items.len() < MAX_BAD_ITEMS_NAMED {
-                    let name = id.map(|id| format!(" ({id:?})")).unwrap_or_default();
-                    self.bad_items.push(format!("items[{index}]{name}: {reason}"));
-                }
-            }
-        }
-    }
+    let (articles, left_out) = json::sift("items", items);
+    Ok(ArticlesPage { articles, left_out, repairs, next, page_size })
 }
 
 /// What the answer says itself, else the page after this one if this one is full.
@@ -138,25 +112,16 @@ fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>
     Value::deserialize(deserializer).map(Some)
 }
 
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Value::deserialize(deserializer).map(Self::of)
-    }
-}
+impl TryFrom<Value> for RemoteArticle {
+    type Error = BadEntity;
 
-impl Item {
-    fn of(mut item: Value) -> Self {
-        let Some(id) = take_id(&mut item) else {
-            return Self::Bad { id: None, reason: "no id" };
-        };
-        if id.len() > MAX_ID_BYTES {
-            return Self::Bad { id: None, reason: "an id of more than 1024 bytes" };
-        }
+    fn try_from(mut item: Value) -> Result<Self, BadEntity> {
+        let id = take_id(&mut item)?;
         let content = take_text(&mut item, "content");
         if content.trim().is_empty() {
-            return Self::Bad { id: Some(id), reason: "no content" };
+            return Err(BadEntity::NoContent);
         }
-        Self::Usable(RemoteArticle { id, title: take_text(&mut item, "title"), content })
+        Ok(Self { id, title: take_text(&mut item, "title"), content, labels: Labels::take(&mut item) })
     }
 }
 
@@ -167,6 +132,7 @@ impl fmt::Debug for RemoteArticle {
             .field("id", &self.id)
             .field("title_bytes", &self.title.len())
             .field("content_bytes", &self.content.len())
+            .field("labels", &self.labels)
             .finish()
     }
 }
@@ -185,7 +151,7 @@ mod tests {
     }
 
     fn article(id: &str, title: &str, content: &str) -> RemoteArticle {
-        RemoteArticle { id: id.into(), title: title.into(), content: content.into() }
+        RemoteArticle { id: id.into(), title: title.into(), content: content.into(), labels: Labels::default() }
     }
 
     #[test]
@@ -197,8 +163,20 @@ mod tests {
         ]}));
         let expected = [article("a", "Fees", "No fees."), article("7", "", " <b>\u{0}é</b> "), article("c", "", "C")];
         assert_eq!(page.articles, expected);
-        assert_eq!((page.num_bad, page.next), (0, None));
+        assert_eq!((page.left_out, page.next), (LeftOut::default(), None));
         assert!(read(&json!({"items": []})).articles.is_empty());
+    }
+
+    #[test]
+    fn what_an_item_says_of_who_may_see_it_comes_along() {
+        let page = read(&json!({"items": [
+            {"id": "a", "content": "A", "status": "draft", "audience": "agent", "language": "en-US"},
+            {"id": "b", "content": "B", "status": "", "audience": ["agent"], "language": null},
+        ]}));
+        let labels = |text: &str| Some(text.to_owned());
+        let all = Labels { status: labels("draft"), audience: labels("agent"), language: labels("en-US") };
+        let found: Vec<_> = page.articles.into_iter().map(|article| article.labels).collect();
+        assert_eq!(found, [all, Labels::default()]);
     }
 
     #[test]
@@ -217,7 +195,7 @@ mod tests {
             {"id": "kb-3", "content": "  "},
         ]}));
         assert_eq!(page.articles, [article("good", "", "C")]);
-        assert_eq!(page.num_bad, 9);
+        assert_eq!(page.left_out.count, 9);
         let expected = [
             "items[0]: no id",
             "items[1]: no id",
@@ -229,19 +207,38 @@ mod tests {
             r#"items[8] ("kb-2"): no content"#,
             r#"items[9] ("kb-3"): no content"#,
         ];
-        assert_eq!(page.bad_items, expected);
-        let page = read(&json!({"items": vec![json!({}); 5000]}));
-        assert_eq!((page.num_bad, page.bad_items.len()), (5000, MAX_BAD_ITEMS_NAMED));
+        assert_eq!(page.left_out.named, expected);
+    }
+
+    /// What one article of many does to the others.
+    #[test]
+    fn an_answer_that_has_to_be_repaired_is_a_listing_all_the_same() {
+        let answer = b"\xef\xbb\xbf{\"items\":[{\"id\":\"a\",\"content\":\"caf\xe9\",\"boost\":NaN},\
+            {\"id\":\"b\",\"content\":\"\\ud83d so\"},{\"id\":\"c\",\"content\":NaN},{\"id\":\"d\",\"content\":\"D\"}]}";
+        let page = parse(answer).unwrap();
+        let expected = [article("a", "", "caf\u{fffd}"), article("b", "", "\u{fffd} so"), article("d", "", "D")];
+        assert_eq!(page.articles, expected);
+        assert_eq!(page.left_out, LeftOut { count: 1, named: vec![r#"items[2] ("c"): no content"#.to_owned()] });
+        let repairs = Repairs { byte_order_marks: 1, invalid_utf8: 1, lone_surrogates: 1, non_numbers: 2 };
+        assert_eq!(page.repairs, repairs);
     }
 
     #[test]
     fn an_answer_without_items_is_no_empty_listing() {
-        for answer in
-            ["{}", r#"{"items":null}"#, r#"{"items":{}}"#, r#"{"items":"a"}"#, r#"{"entities":[]}"#, "[]", "7"]
-        {
+        for answer in [
+            "{}",
+            r#"{"items":null}"#,
+            r#"{"items":{}}"#,
+            r#"{"items":NaN}"#,
+            "\u{feff}{}",
+            r#"{"items":"a"}"#,
+            r#"{"entities":[]}"#,
+            "[]",
+            "7",
+        ] {
             assert_eq!(parse(answer.as_bytes()), Err(ArticlesError::NoItems), "{answer}");
         }
-        for answer in ["", "<html>", r#"{"items":["#, r#"{"items":[]}}"#, "\u{feff}{}"] {
+        for answer in ["", "<html>", r#"{"items":["#, r#"{"items":[]}}"#] {
             let error = parse(answer.as_bytes()).unwrap_err();
             assert!(matches!(error, ArticlesError::NotJson { .. }), "{answer}: {error}");
         }

@@ -6,15 +6,18 @@
 
 use std::fmt;
 
+use cuecard_text::json::{self, LeftOut, Parsed, Repairs, Row};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{take, take_id, take_text};
+use super::{BadEntity, Labels, take, take_id, take_text};
 
 /// Below the base URL.
 pub const PATH: &str = "/api/v2/knowledge/articles/search";
 
 /// One article that CXone found. `Debug` shows its id, its score and its size.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct SearchHit {
     pub id: String,
     pub title: String,
@@ -22,6 +25,17 @@ pub struct SearchHit {
     pub score: f64,
     pub url: String,
     pub body: String,
+    pub labels: Labels,
+}
+
+/// What CXone found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchResults {
+    pub hits: Vec<SearchHit>,
+    /// The entities that can't be used.
+    pub left_out: LeftOut,
+    /// What of the answer had to be repaired.
+    pub repairs: Repairs,
 }
 
 /// Messages never repeat the answer.
@@ -33,26 +47,34 @@ pub enum SearchError {
     NoEntities,
 }
 
-/// Reads the body of a 200. An answer without `entities` found nothing.
-pub fn parse(answer: &[u8]) -> Result<Vec<SearchHit>, SearchError> {
-    let Ok(Value::Object(mut answer)) = serde_json::from_slice(answer) else {
-        return Err(SearchError::NotJson);
-    };
-    match answer.remove("entities") {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(entities)) => Ok(entities.into_iter().filter_map(hit).collect()),
-        Some(_) => Err(SearchError::NoEntities),
-    }
+#[derive(Deserialize)]
+struct Answer {
+    entities: Option<Vec<Row<SearchHit>>>,
 }
 
-fn hit(mut entity: Value) -> Option<SearchHit> {
-    Some(SearchHit {
-        id: take_id(&mut entity)?,
-        title: take_text(&mut entity, "title"),
-        score: take(&mut entity, "score").as_f64().unwrap_or(0.0),
-        url: take_text(&mut entity, "url"),
-        body: take_text(&mut entity, "body"),
-    })
+/// Reads the body of a 200. An answer without `entities` found nothing.
+pub fn parse(answer: &[u8]) -> Result<SearchResults, SearchError> {
+    let Parsed { value: answer, repairs } = json::parse::<Answer>(answer).map_err(|error| match error.field() {
+        Some(_) if !error.is_syntax() => SearchError::NoEntities,
+        _ => SearchError::NotJson,
+    })?;
+    let (hits, left_out) = json::sift("entities", answer.entities.unwrap_or_default());
+    Ok(SearchResults { hits, left_out, repairs })
+}
+
+impl TryFrom<Value> for SearchHit {
+    type Error = BadEntity;
+
+    fn try_from(mut entity: Value) -> Result<Self, BadEntity> {
+        Ok(Self {
+            id: take_id(&mut entity)?,
+            title: take_text(&mut entity, "title"),
+            score: take(&mut entity, "score").as_f64().unwrap_or(0.0),
+            url: take_text(&mut entity, "url"),
+            body: take_text(&mut entity, "body"),
+            labels: Labels::take(&mut entity),
+        })
+    }
 }
 
 impl fmt::Debug for SearchHit {
@@ -75,11 +97,12 @@ mod tests {
     use super::*;
 
     fn read(answer: &Value) -> Vec<SearchHit> {
-        parse(answer.to_string().as_bytes()).unwrap()
+        parse(answer.to_string().as_bytes()).unwrap().hits
     }
 
     fn hit_of(id: &str, title: &str, score: f64, url: &str, body: &str) -> SearchHit {
-        SearchHit { id: id.into(), title: title.into(), score, url: url.into(), body: body.into() }
+        let labels = Labels::default();
+        SearchHit { id: id.into(), title: title.into(), score, url: url.into(), body: body.into(), labels }
     }
 
     #[test]
@@ -100,9 +123,27 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_without_an_id_is_left_out() {
+    fn what_an_entity_says_of_who_may_see_it_comes_along() {
+        let hit = read(&json!({"entities": [{"id": "a", "status": "Archived", "language": "de"}]})).remove(0);
+        let labels = Labels { status: Some("Archived".into()), language: Some("de".into()), audience: None };
+        assert_eq!(hit.labels, labels);
+    }
+
+    #[test]
+    fn an_entity_without_an_id_is_left_out_and_named() {
         let answer = json!({"entities": [{"title": "T"}, {"id": ""}, {"id": null}, "x", 7, null, {"id": "a"}]});
-        assert_eq!(read(&answer), [hit_of("a", "", 0.0, "", "")]);
+        let SearchResults { hits, left_out, .. } = parse(answer.to_string().as_bytes()).unwrap();
+        assert_eq!(hits, [hit_of("a", "", 0.0, "", "")]);
+        assert_eq!((left_out.count, left_out.named[2].as_str()), (6, "entities[2]: no id"));
+    }
+
+    #[test]
+    fn an_answer_that_has_to_be_repaired_is_read_all_the_same() {
+        let answer =
+            b"\xef\xbb\xbf{\"entities\":[{\"id\":\"a\",\"body\":\"\\ud83d caf\xe9\",\"score\":NaN},{\"id\":\"b\"}]}";
+        let SearchResults { hits, repairs, .. } = parse(answer).unwrap();
+        assert_eq!(hits, [hit_of("a", "", 0.0, "", "\u{fffd} caf\u{fffd}"), hit_of("b", "", 0.0, "", "")]);
+        assert_eq!(repairs, Repairs { byte_order_marks: 1, invalid_utf8: 1, lone_surrogates: 1, non_numbers: 1 });
     }
 
     #[test]
@@ -111,7 +152,7 @@ mod tests {
         assert!(read(&json!({"entities": null})).is_empty());
         assert!(read(&json!({"entities": []})).is_empty());
         assert_eq!(parse(br#"{"entities":{}}"#), Err(SearchError::NoEntities));
-        for answer in ["", "[]", "<html>", "{\"entities\":["] {
+        for answer in ["", "[]", "7", "<html>", "{\"entities\":["] {
             assert_eq!(parse(answer.as_bytes()), Err(SearchError::NotJson), "{answer}");
         }
     }

@@ -1,13 +1,13 @@
 //! One WebSocket connection, from its handshake to its end.
 //!
-//! Input: an address and a token. Output: whole messages, one by one; pings, pongs and continuation frames stay inside.
-//! On failure a [`HandshakeError`] before the connection stands and a [`ClosedReason`] after: the caller decides when
-//! to connect again. A message that is binary or not UTF-8 is reported as such and ends nothing.
+//! Input: an address and a token, and texts to send. Output: whole messages, one by one; pings, pongs and continuation
+//! frames stay inside. On failure a [`HandshakeError`] before the connection stands and a [`ClosedReason`] after: the
+//! caller decides when to connect again. A message may be anything: what can't be read is the reader's to say.
 
-mod bounded_codec;
+mod frames;
 mod handshake;
 mod heartbeat;
-mod joining;
+mod tunnel;
 
 use std::time::Duration;
 
@@ -18,22 +18,30 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use bounded_codec::{BoundedCodec, FrameFault};
-pub(crate) use handshake::KeepRefusals;
+use frames::{BoundedCodec, FrameFault, Joiner};
 pub use handshake::{HandshakeError, TokenPlacement, connect};
 use heartbeat::Heartbeat;
-use joining::{Joined, Joiner};
 
 type Socket = Framed<BoxedSocket, BoundedCodec>;
+
+/// What a goodbye and its answer may take together: a peer that says nothing any more shall hold up no stop.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A whole message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Frame {
-    Text(String),
-    /// So many bytes that no contract has a use for.
-    Binary(usize),
-    /// Text of so many bytes that is not UTF-8.
-    InvalidUtf8(usize),
+    /// Meant as text, of which some senders write bytes that are not UTF-8.
+    Text(Bytes),
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// What it holds.
+    pub fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes,
+        }
+    }
 }
 
 /// Why a connection ended.
@@ -50,20 +58,6 @@ pub enum ClosedReason {
     TooLarge { limit_bytes: usize },
     #[error("the peer broke the WebSocket protocol")]
     Protocol,
-}
-
-impl ClosedReason {
-    pub const LABELS: [&'static str; 5] = ["by_peer", "cut", "silent", "too_large", "protocol"];
-
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::ByPeer { .. } => "by_peer",
-            Self::Cut => "cut",
-            Self::Silent => "silent",
-            Self::TooLarge { .. } => "too_large",
-            Self::Protocol => "protocol",
-        }
-    }
 }
 
 /// An open connection. Dropping it closes the socket without a goodbye.
@@ -91,20 +85,31 @@ impl WebSocketConnection {
         result
     }
 
-    /// Says goodbye with "going away" and waits for the peer to agree, at most `pong_timeout` each. Messages that still
-    /// come are dropped.
+    /// Sends a text. A peer that takes nothing off the wire for `pong_timeout` is gone. After an error every further call
+    /// returns the same error.
+    pub async fn send(&mut self, text: String) -> Result<(), ClosedReason> {
+        if let Some(reason) = self.ended {
+            return Err(reason);
+        }
+        let result = self.write(WireMessage::Text(text.into())).await;
+        self.ended = result.err();
+        result
+    }
+
+    /// Says goodbye with "going away" and waits a second for the peer to agree. Messages that still come are dropped.
     pub async fn close(mut self) {
         if self.ended.is_some() {
             return;
         }
-        let goodbye = CloseReason { code: CloseCode::Away, description: None };
-        if self.write(WireMessage::Close(Some(goodbye))).await.is_ok() {
-            // The connection is given up whether the peer agrees or not.
-            let _ = timeout(self.write_timeout, self.await_goodbye()).await;
-        }
+        // The connection is given up whether the peer agrees or not.
+        let _ = timeout(GOODBYE_TIMEOUT, self.say_goodbye()).await;
     }
 
-    async fn await_goodbye(&mut self) {
+    async fn say_goodbye(&mut self) {
+        let goodbye = CloseReason { code: CloseCode::Away, description: None };
+        if self.write(WireMessage::Close(Some(goodbye))).await.is_err() {
+            return;
+        }
         while let Some(Ok(frame)) = self.socket.next().await {
             if matches!(frame, WireFrame::Close(_)) {
                 return;
@@ -140,8 +145,8 @@ impl WebSocketConnection {
     ) -> Result<Option<Frame>, ClosedReason> {
         let frame = received.ok_or(ClosedReason::Cut)?.map_err(|fault| self.reason_of(&fault))?;
         match frame {
-            WireFrame::Text(bytes) => Ok(Some(text(&bytes))),
-            WireFrame::Binary(bytes) => Ok(Some(Frame::Binary(bytes.len()))),
+            WireFrame::Text(bytes) => Ok(Some(Frame::Text(bytes))),
+            WireFrame::Binary(bytes) => Ok(Some(Frame::Binary(bytes))),
             WireFrame::Continuation(item) => self.join(item),
             WireFrame::Ping(payload) => self.write(WireMessage::Pong(payload)).await.map(|()| None),
             WireFrame::Pong(payload) => {
@@ -158,10 +163,7 @@ impl WebSocketConnection {
 
     fn join(&mut self, item: Item) -> Result<Option<Frame>, ClosedReason> {
         let too_large = ClosedReason::TooLarge { limit_bytes: self.message_limit_bytes };
-        Ok(self.joiner.push(item).map_err(|_| too_large)?.map(|joined| match joined {
-            Joined::Text(bytes) => text(&bytes),
-            Joined::Binary(bytes) => Frame::Binary(bytes.len()),
-        }))
+        self.joiner.push(item).map_err(|_| too_large)
     }
 
     /// A connection that can't be written to may still hold messages; its end shows when they have been read.
@@ -185,20 +187,10 @@ impl WebSocketConnection {
     }
 }
 
-fn text(bytes: &Bytes) -> Frame {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Frame::Text(text.to_owned()),
-        Err(_) => Frame::InvalidUtf8(bytes.len()),
-    }
-}
-
 impl std::fmt::Debug for Frame {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(text) => formatter.debug_struct("Text").field("bytes", &text.len()).finish(),
-            Self::Binary(bytes) => formatter.debug_struct("Binary").field("bytes", bytes).finish(),
-            Self::InvalidUtf8(bytes) => formatter.debug_struct("InvalidUtf8").field("bytes", bytes).finish(),
-        }
+        let kind = if let Self::Text(_) = self { "Text" } else { "Binary" };
+        formatter.debug_struct(kind).field("bytes", &self.bytes().len()).finish()
     }
 }
 

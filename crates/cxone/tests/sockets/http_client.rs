@@ -1,11 +1,12 @@
 //! The HTTP client against real sockets: what goes out, and how each way of failing is told.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::loopback::{Peer, Then, drain, header, nobody};
-use cuecard_cxone::http::{Answer, HttpClient, Request};
+use crate::loopback::{Peer, Then, drain, header, nobody, read_request};
+use cuecard_cxone::http::{Answer, HttpClient, Proxies, Request};
 use cuecard_cxone::limits::Limits;
 use cuecard_cxone::transport::{TransportError, TransportFailure};
+use tokio::io::AsyncWriteExt;
 use url::Url;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"id\":\"p-7\"}";
@@ -83,8 +84,8 @@ async fn a_question_goes_out_without_a_body_and_with_its_own_headers() {
 
 #[actix_web::test]
 async fn what_has_not_changed_is_an_answer_without_a_body() {
-    // The length is that of the body which is left out, so the connection can't be told from one that stalls.
-    for (head, num_connections) in [("304 Not Modified", 1), ("304 Not Modified\r\nContent-Length: 5000", 2)] {
+    // The length is that of the body which is left out.
+    for head in ["304 Not Modified", "304 Not Modified\r\nContent-Length: 5000"] {
         let peer = Peer::answering(format!("HTTP/1.1 {head}\r\n\r\n"), Then::Stay).await;
         let client = HttpClient::new(Limits::default()).unwrap();
         let request = Request::get(peer.url("http"));
@@ -92,7 +93,7 @@ async fn what_has_not_changed_is_an_answer_without_a_body() {
             let answer = client.send(&request, None).await.unwrap();
             assert_eq!((answer.status, answer.body.len()), (304, 0), "{head}");
         }
-        assert_eq!(peer.num_connections(), num_connections, "{head}");
+        assert_eq!(peer.num_connections(), 1, "{head}");
     }
 }
 
@@ -104,6 +105,110 @@ async fn calls_share_one_connection() {
         client.clone().send(&push(peer.url("http")), None).await.unwrap();
     }
     assert_eq!((peer.received().len(), peer.num_connections()), (5, 1));
+}
+
+/// Whoever calls may do so from a task on any thread.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_may_be_spawned() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let (told, address) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let peer = Peer::answering(answer, Then::Stay).await;
+            told.send(peer.url("http")).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let client = HttpClient::new(Limits::default()).unwrap();
+    let request = push(address.await.unwrap());
+    let calls = (0..8).map(|_| {
+        let (client, request) = (client.clone(), request.clone());
+        tokio::spawn(async move { client.send(&request, None).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap().unwrap().status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn what_comes_before_the_answer_is_skipped() {
+    for before in ["100 Continue", "103 Early Hints\r\nLink: </style.css>", "102 Processing"] {
+        let peer = Peer::answering(format!("HTTP/1.1 {before}\r\n\r\n{OK}"), Then::Stay).await;
+        let answer = send(peer.url("http")).await.unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (200, &b"{\"id\":\"p-7\"}"[..]), "{before}");
+    }
+}
+
+#[actix_web::test]
+async fn a_compressed_answer_is_read_whole_and_bounded_by_what_it_holds() {
+    let body = compressed(br#"{"id":"p-7"}"#);
+    let peer = Peer::answering(gzip(&body), Then::Stay).await;
+    assert_eq!(&send(peer.url("http")).await.unwrap().body[..], br#"{"id":"p-7"}"#);
+
+    let bomb = compressed(&vec![b' '; 1 << 20]);
+    assert!(bomb.len() < 1500, "{}", bomb.len());
+    let limits = Limits { body_limit_bytes: 2000, ..Limits::default() };
+    let peer = Peer::answering(gzip(&bomb), Then::Stay).await;
+    let outcome = HttpClient::new(limits).unwrap().send(&push(peer.url("http")), None).await;
+    assert_eq!(outcome.unwrap_err().failure, TransportFailure::BodyTooLarge { status: 200 });
+
+    for (sent, expected) in [(&b"no gzip"[..], TransportFailure::Garbled), (&body[..20], TransportFailure::Cut)] {
+        let peer = Peer::answering(gzip(sent), Then::Stay).await;
+        assert_eq!(failure(peer.url("http")).await, expected);
+    }
+}
+
+fn compressed(body: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// The environment of a machine whose only way out is this proxy.
+fn behind(proxy: &Peer) -> HttpClient {
+    let address = format!("http://me:pa55@{}", proxy.address);
+    let proxies = Proxies::read(|name| match name {
+        "HTTP_PROXY" | "HTTPS_PROXY" => Some(address.clone()),
+        "NO_PROXY" => Some("near.example".to_owned()),
+        _ => None,
+    });
+    HttpClient::through(proxies.unwrap(), short_limits()).unwrap()
+}
+
+#[actix_web::test]
+async fn a_call_goes_through_the_proxy_of_the_environment() {
+    let proxy = Peer::answering(OK, Then::Stay).await;
+    let client = behind(&proxy);
+    let answer = client.send(&push("http://tenant.example/path".parse().unwrap()), None).await.unwrap();
+    assert_eq!(answer.status, 200);
+    let request = &proxy.received()[0];
+    assert!(request.starts_with("POST http://tenant.example/path HTTP/1.1\r\n"), "{request}");
+    assert_eq!(header(request, "proxy-authorization").as_deref(), Some("Basic bWU6cGE1NQ=="));
+
+    // Those near by, and this machine, are called directly.
+    let near = client.send(&push("http://near.example/path".parse().unwrap()), None).await;
+    assert_eq!(near.unwrap_err().failure, TransportFailure::Refused);
+    let peer = Peer::answering(OK, Then::Stay).await;
+    client.send(&push(peer.url("http")), None).await.unwrap();
+    assert_eq!((proxy.received().len(), peer.received().len()), (1, 1));
+}
+
+#[actix_web::test]
+async fn a_proxy_that_opens_no_tunnel_is_named() {
+    let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+    let proxy = Peer::answering(refusal, Then::Stay).await;
+    let error = behind(&proxy).send(&push("https://tenant.example/path".parse().unwrap()), None).await.unwrap_err();
+    assert!(proxy.received()[0].starts_with("CONNECT tenant.example:443 HTTP/1.1\r\n"), "{:?}", proxy.received());
+    assert_eq!(error.failure, TransportFailure::Refused, "nothing was sent: {error}");
+    let named = format!("through the proxy http://{}", proxy.address);
+    assert!(error.detail.contains(&named) && error.detail.contains("authorization"), "{error}");
+    assert!(!error.detail.contains("pa55") && !proxy.received()[0].contains("s3cret"), "{error}");
 }
 
 #[actix_web::test]
@@ -119,23 +224,95 @@ async fn a_connection_that_the_peer_closed_meanwhile_is_replaced() {
 }
 
 #[actix_web::test]
-async fn every_status_is_an_answer_and_redirects_are_not_followed() {
-    for (head, status, retry_after) in [
+async fn every_status_is_an_answer() {
+    for (head, status, wait) in [
         ("401 Unauthorized\r\nContent-Length: 0", 401, None),
-        ("429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0", 429, Some("7")),
+        ("429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0", 429, Some(7)),
         (
-            "429 Too Many Requests\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\nContent-Length: 0",
+            // The peer's clock is years behind.
+            "429 Too Many Requests\r\nRetry-After: Wed, 21 Oct 2015 07:28:09 GMT\r\n\
+             Date: Wed, 21 Oct 2015 07:28:00 GMT\r\nContent-Length: 0",
             429,
-            Some("Wed, 21 Oct 2026 07:28:00 GMT"),
+            Some(9),
         ),
-        ("302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0", 302, None),
+        ("503 Down\r\nRetry-After: 86400\r\nContent-Length: 0", 503, Some(300)),
         ("500 Oops\r\nContent-Length: 0", 500, None),
         ("204 No Content", 204, None),
     ] {
         let peer = Peer::answering(format!("HTTP/1.1 {head}\r\n\r\n"), Then::Stay).await;
         let answer = send(peer.url("http")).await.unwrap();
-        assert_eq!((answer.status, answer.retry_after.as_deref()), (status, retry_after));
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.retry_after.map(|asked| asked.wait()), wait.map(Duration::from_secs), "{head}");
         assert_eq!(peer.received().len(), 1, "{head}");
+    }
+}
+
+/// Sends the first request on to `location`, and answers the others.
+async fn sending_on(status: u16, location: &str) -> Peer {
+    let head = format!("HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+    Peer::start(move |mut socket, received| {
+        let head = head.clone();
+        async move {
+            while let Some(request) = read_request(&mut socket).await {
+                let is_first = received.lock().unwrap().is_empty();
+                received.lock().unwrap().push(request);
+                let answer = if is_first { head.as_str() } else { OK };
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+#[actix_web::test]
+async fn a_question_that_is_sent_on_within_the_tenant_follows_once() {
+    for status in [301, 302, 303, 307, 308] {
+        let peer = sending_on(status, "/v2/articles?page=2").await;
+        let request = Request::get(peer.url("http")).with_bearer("s3cret".into());
+        let client = HttpClient::new(Limits::default()).unwrap();
+        let answer = client.send(&request, None).await.unwrap();
+        assert_eq!((answer.status, answer.location), (200, None), "{status}");
+        let followed = &peer.received()[1];
+        assert!(followed.starts_with("GET /v2/articles?page=2 HTTP/1.1\r\n"), "{followed}");
+        assert_eq!(header(followed, "authorization").as_deref(), Some("Bearer s3cret"));
+    }
+    let again_and_again = "HTTP/1.1 301 Moved\r\nLocation: /path\r\nContent-Length: 0\r\n\r\n";
+    let peer = Peer::answering(again_and_again, Then::Stay).await;
+    let client = HttpClient::new(Limits::default()).unwrap();
+    let answer = client.read_large(&Request::get(peer.url("http"))).await.unwrap();
+    assert_eq!((answer.status, peer.received().len()), (301, 2));
+}
+
+#[actix_web::test]
+async fn what_is_sent_on_elsewhere_or_carries_something_is_told_where_to() {
+    let peer = sending_on(301, "https://b.example/login?token=s3cret").await;
+    let question = Request::get(peer.url("http")).with_bearer("s3cret".into());
+    let answer = HttpClient::new(Limits::default()).unwrap().send(&question, None).await.unwrap();
+    assert_eq!((answer.status, answer.location.as_deref()), (301, Some("https://b.example/login")));
+    assert_eq!(peer.received().len(), 1, "nobody else gets the token");
+    for status in [301, 302, 307, 308] {
+        let peer = sending_on(status, "/v2/push").await;
+        let answer = send(peer.url("http")).await.unwrap();
+        let place = format!("http://{}/v2/push", peer.address);
+        assert_eq!((answer.status, answer.location), (status, Some(place)));
+        assert_eq!(peer.received().len(), 1, "a push is not repeated");
+    }
+}
+
+#[actix_web::test]
+async fn a_page_is_told_from_an_answer() {
+    for (content_type, body, is_page) in [
+        ("text/html; charset=utf-8", "<html>login</html>", true),
+        ("Text/HTML", "<html>", true),
+        ("application/xhtml+xml", "<html>", true),
+        ("text/html", "", false),
+        ("application/json", "{}", false),
+    ] {
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}");
+        let peer = Peer::answering(answer, Then::Stay).await;
+        assert_eq!(send(peer.url("http")).await.unwrap().is_page, is_page, "{content_type} {body}");
     }
 }
 
@@ -211,7 +388,6 @@ async fn a_timeout_before_the_request_could_leave_is_not_ambiguous() {
 #[actix_web::test]
 async fn a_peer_without_tls_is_told_apart() {
     let peer = Peer::start(|mut socket, _| async move {
-        use tokio::io::AsyncWriteExt;
         let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         drain(&mut socket).await;
     })
@@ -256,24 +432,4 @@ async fn debug_and_errors_hold_no_secret_and_no_body() {
     let answer = Answer { status: 200, body: "s3cret".into(), ..Answer::default() };
     let shown = format!("{request:?} {error:?} {error} {answer:?} {client:?}");
     assert!(!shown.contains("s3cret"), "{shown}");
-}
-
-#[actix_web::test]
-async fn an_answers_retry_after_reaches_the_decision() {
-    use cuecard_cxone::answers::{Attempt, CallKind, CallOutcome, Decision, RetryPolicy};
-    let peer = Peer::answering("HTTP/1.1 429 Slow\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n", Then::Stay).await;
-    let answer = send(peer.url("http")).await.unwrap();
-    let decision = RetryPolicy::default().decide(&Attempt {
-        kind: CallKind::Push,
-        outcome: CallOutcome::Answered(answer.status),
-        retry_after: answer.retry_after.as_deref(),
-        number: 1,
-        num_renewals: 0,
-        max_attempts: None,
-        time_left: Some(Duration::from_secs(4)),
-        wall_clock: SystemTime::now(),
-        jitter: 0.0,
-    });
-    let wait = Duration::from_secs(3);
-    assert_eq!(decision, Decision::RetryAfter { wait, hold_profile: true, ambiguous: false });
 }

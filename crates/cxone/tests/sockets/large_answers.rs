@@ -51,7 +51,7 @@ async fn a_listing_of_twenty_mebibytes_is_read_whole() {
         assert_eq!((answer.status, answer.last_modified.as_deref()), (status, last_modified));
         assert!(answer.body == body.as_bytes());
         let page = articles::parse(&answer.body).unwrap();
-        assert_eq!((page.articles.len(), page.articles[19].id.as_str(), page.num_bad), (20, "kb-19", 0));
+        assert_eq!((page.articles.len(), page.articles[19].id.as_str(), page.left_out.count), (20, "kb-19", 0));
     }
 }
 

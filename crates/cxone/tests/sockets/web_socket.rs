@@ -2,23 +2,27 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::loopback::{
     BINARY, CLOSE, CONTINUED, LAST, PING, Peer, TEXT, TEXT_TO_BE_CONTINUED, Then, drain, frame, header, nobody,
-    open_web_socket,
+    open_web_socket, read_request,
 };
+use crate::self_signed::self_signed;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use cuecard_cxone::http::HttpClient;
+use cuecard_cxone::http::{HttpClient, Proxies};
 use cuecard_cxone::limits::Limits;
-use cuecard_cxone::stream::{Decoded, StreamEvent};
+use cuecard_cxone::stream::{Roles, StreamEvent, read_frame};
 use cuecard_cxone::transport::TransportFailure;
 use cuecard_cxone::websocket::{ClosedReason, Frame, HandshakeError, TokenPlacement, WebSocketConnection, connect};
 use cuecard_cxone::{Connection, ConnectionSettings, Contract, StreamKind};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
+use strum::VariantArray;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use url::Url;
 
 const MIB: usize = 1 << 20;
@@ -54,7 +58,7 @@ async fn refusal(answer: impl Into<Vec<u8>>) -> HandshakeError {
 }
 
 fn text(text: &str) -> Frame {
-    Frame::Text(text.to_owned())
+    Frame::Text(text.to_owned().into())
 }
 
 #[actix_web::test]
@@ -78,7 +82,7 @@ async fn the_token_travels_where_the_contract_wants_it() {
 
 #[actix_web::test]
 async fn each_stream_is_opened_at_its_own_path_with_its_token_in_its_place() {
-    for stream in StreamKind::ALL {
+    for &stream in StreamKind::VARIANTS {
         let peer = Peer::streaming(vec![frame(TEXT, b"hello")], Then::Close).await;
         let mut settings = ConnectionSettings::for_contract(Contract::Rag, "client", "secret".into());
         settings.base_url = format!("http://{}/tenant", peer.address);
@@ -115,11 +119,10 @@ async fn a_message_in_five_frames_is_read_as_one_event() {
     let frames = opcodes.iter().zip(parts).map(|(opcode, part)| frame(*opcode, part)).collect();
     let (messages, _) = everything(frames).await;
     let [Frame::Text(joined)] = &messages[..] else { panic!("{messages:?}") };
-    let Ok(Decoded::Event(StreamEvent::Utterance { interaction, text })) = StreamKind::Snippets.codec().decode(joined)
-    else {
-        panic!("no utterance");
-    };
-    assert!(interaction.as_str() == "c-1" && text == words.trim());
+    let mut protocol = StreamKind::Snippets.protocol(Roles::default());
+    let step = protocol.on_frame(&read_frame(joined).unwrap().value, Instant::now()).unwrap();
+    let [StreamEvent::Utterance { interaction, text }] = &step.heard[..] else { panic!("no utterance") };
+    assert!(interaction.as_str() == "c-1" && text.verbatim() == words.trim());
 }
 
 #[actix_web::test]
@@ -129,16 +132,145 @@ async fn a_refused_handshake_says_why() {
     assert_eq!(refusal(answer("403 Forbidden")).await, HandshakeError::Forbidden);
     assert_eq!(refusal(answer("503 Down\r\nRetry-After: 5")).await, HandshakeError::Status(503));
     assert_eq!(refusal(answer("200 OK")).await, HandshakeError::Status(200));
-    let full = |retry_after| HandshakeError::TooManyRequests { retry_after };
-    assert_eq!(refusal(answer("429 Slow")).await, full(None));
-    assert_eq!(refusal(answer("429 Slow\r\nRetry-After: 7")).await, full(Some(Duration::from_secs(7))));
-    let in_an_hour = httpdate::fmt_http_date(SystemTime::now() + Duration::from_hours(1));
-    let HandshakeError::TooManyRequests { retry_after: Some(wait) } =
-        refusal(answer(&format!("429 Slow\r\nRetry-After: {in_an_hour}"))).await
-    else {
-        panic!("the date was not read");
-    };
-    assert!(wait > Duration::from_mins(50) && wait <= Duration::from_hours(1), "{wait:?}");
+    assert_eq!(refusal(answer("429 Slow")).await, HandshakeError::TooManyRequests { retry_after: None });
+    for (head, seconds) in [
+        ("429 Slow\r\nRetry-After: 7", 7),
+        ("429 Slow\r\nRetry-After: 86400", 300),
+        ("429 Slow\r\nRetry-After: Wed, 21 Oct 2015 07:28:09 GMT\r\nDate: Wed, 21 Oct 2015 07:28:00 GMT", 9),
+    ] {
+        let HandshakeError::TooManyRequests { retry_after: Some(asked) } = refusal(answer(head)).await else {
+            panic!("{head}");
+        };
+        assert_eq!(asked.wait(), Duration::from_secs(seconds), "{head}");
+    }
+}
+
+/// Sends the first handshake on to `location`, and opens the stream for the others.
+async fn sending_on(status: u16, location: &str) -> Peer {
+    let head = format!("HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+    Peer::start(move |mut socket, received| {
+        let head = head.clone();
+        async move {
+            if received.lock().unwrap().is_empty() {
+                let request = read_request(&mut socket).await.unwrap();
+                received.lock().unwrap().push(request);
+                socket.write_all(head.as_bytes()).await.unwrap();
+            } else {
+                open_web_socket(&mut socket, &received).await;
+                socket.write_all(&frame(TEXT, b"hello")).await.unwrap();
+            }
+            drain(&mut socket).await;
+        }
+    })
+    .await
+}
+
+#[actix_web::test]
+async fn a_handshake_that_is_sent_on_within_the_tenant_follows_once() {
+    for status in [301, 302, 307, 308] {
+        let peer = sending_on(status, "/v2/stream?access_token=old&kind=all").await;
+        let mut connection = open(&peer).await;
+        assert_eq!(connection.next().await, Ok(text("hello")), "{status}");
+        let followed = &peer.received()[1];
+        assert!(followed.starts_with("GET /v2/stream?kind=all&access_token=s3cret HTTP/1.1\r\n"), "{followed}");
+    }
+    let again = "HTTP/1.1 301 Moved\r\nLocation: /path\r\nContent-Length: 0\r\n\r\n";
+    let peer = Peer::answering(again, Then::Stay).await;
+    let error = open_with(&peer.url("ws"), Limits::default()).await.unwrap_err();
+    assert!(matches!(error, HandshakeError::Redirected { status: 301, .. }), "{error:?}");
+    assert_eq!(peer.received().len(), 2);
+}
+
+#[actix_web::test]
+async fn a_handshake_that_is_sent_to_somebody_else_names_the_place() {
+    let peer = sending_on(308, "wss://b.example/stream?access_token=s3cret").await;
+    let error = open_with(&peer.url("ws"), Limits::default()).await.unwrap_err();
+    let place = "wss://b.example/stream".to_owned();
+    assert_eq!(error, HandshakeError::Redirected { status: 308, place });
+    assert!(error.to_string().contains("308") && error.to_string().contains("base_url"), "{error}");
+    assert_eq!(peer.received().len(), 1, "nobody else gets the token");
+}
+
+#[actix_web::test]
+async fn what_comes_before_the_handshakes_answer_is_skipped() {
+    for before in ["100 Continue", "103 Early Hints\r\nLink: </style.css>", "103 A\r\n\r\nHTTP/1.1 102 B"] {
+        let head = format!("HTTP/1.1 {before}\r\n\r\n");
+        let peer = Peer::start(move |mut socket, received| {
+            let head = head.clone();
+            async move {
+                socket.write_all(head.as_bytes()).await.unwrap();
+                open_web_socket(&mut socket, &received).await;
+                socket.write_all(&frame(TEXT, b"hello")).await.unwrap();
+                drain(&mut socket).await;
+            }
+        })
+        .await;
+        assert_eq!(open(&peer).await.next().await, Ok(text("hello")), "{before}");
+    }
+    let refused =
+        refusal("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(refused, HandshakeError::Unauthorised);
+}
+
+/// A proxy that opens a tunnel to `peer`, whatever the address that it is asked for.
+async fn tunnelling(peer: std::net::SocketAddr) -> Peer {
+    Peer::start(move |mut socket, received| async move {
+        let request = read_request(&mut socket).await.unwrap();
+        received.lock().unwrap().push(request);
+        let mut there = TcpStream::connect(peer).await.unwrap();
+        socket.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut socket, &mut there).await;
+    })
+    .await
+}
+
+/// The environment of a machine whose only way out is this proxy.
+fn behind(proxy: &str) -> HttpClient {
+    let proxies = Proxies::read(|name| matches!(name, "HTTP_PROXY" | "HTTPS_PROXY").then(|| proxy.to_owned()));
+    HttpClient::through(proxies.unwrap(), Limits::default()).unwrap()
+}
+
+async fn connect_behind(proxy: &str, url: &str) -> Result<WebSocketConnection, HandshakeError> {
+    connect(&behind(proxy), &url.parse().unwrap(), &"s3cret".into(), TokenPlacement::Header).await
+}
+
+#[actix_web::test]
+async fn a_stream_goes_through_the_tunnel_of_a_proxy() {
+    let peer = Peer::streaming(vec![frame(TEXT, b"hello")], Then::Stay).await;
+    let proxy = tunnelling(peer.address).await;
+    let address = format!("http://me:pa55@{}", proxy.address);
+    let mut connection = connect_behind(&address, "ws://tenant.example/path").await.unwrap();
+    assert_eq!(connection.next().await, Ok(text("hello")));
+    let opened = &proxy.received()[0];
+    assert!(opened.starts_with("CONNECT tenant.example:80 HTTP/1.1\r\n"), "{opened}");
+    assert_eq!(header(opened, "proxy-authorization").as_deref(), Some("Basic bWU6cGE1NQ=="));
+    assert_eq!(header(&peer.received()[0], "host").as_deref(), Some("tenant.example"));
+
+    // Inside the tunnel TLS is spoken with the tenant, and checked as anywhere.
+    let (acceptor, _) = self_signed(&["tenant.example"]);
+    let peer = Peer::start(move |socket, _| {
+        let acceptor = acceptor.clone();
+        async move { drop(acceptor.accept(socket).await) }
+    })
+    .await;
+    let proxy = tunnelling(peer.address).await;
+    let address = format!("http://{}", proxy.address);
+    let error = connect_behind(&address, "wss://tenant.example/path").await.unwrap_err();
+    assert!(proxy.received()[0].starts_with("CONNECT tenant.example:443 HTTP/1.1\r\n"), "{:?}", proxy.received());
+    let HandshakeError::Transport(error) = error else { panic!("{error:?}") };
+    assert_eq!(error.failure, TransportFailure::Tls, "{error}");
+    assert!(error.detail.contains(&format!("through the proxy {address}")), "{error}");
+}
+
+#[actix_web::test]
+async fn a_proxy_that_opens_no_tunnel_for_a_stream_is_named() {
+    let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+    let proxy = Peer::answering(refusal, Then::Stay).await;
+    let address = format!("http://{}", proxy.address);
+    let error = connect_behind(&address, "wss://tenant.example/path").await.unwrap_err().to_string();
+    assert!(error.contains("authorization required") && error.contains(&address), "{error}");
+    let error = connect_behind("https://proxy.example", "wss://tenant.example/").await.unwrap_err().to_string();
+    assert!(error.contains("begins with http://") && error.contains("https://proxy.example"), "{error}");
 }
 
 #[actix_web::test]
@@ -190,7 +322,7 @@ async fn messages_come_whole_and_in_order() {
 }
 
 #[actix_web::test]
-async fn what_is_not_text_is_reported_and_ends_nothing() {
+async fn a_message_may_be_any_bytes() {
     let frames = vec![
         frame(BINARY, &[0xff; 300]),
         frame(TEXT, &[b'a', 0xff, b'b']),
@@ -202,7 +334,9 @@ async fn what_is_not_text_is_reported_and_ends_nothing() {
         frame(TEXT, b"still here"),
     ];
     let (messages, _) = everything(frames).await;
-    let expected = [Frame::Binary(300), Frame::InvalidUtf8(3), text("é"), Frame::Binary(3), text("still here")];
+    let binary = |bytes: &[u8]| Frame::Binary(bytes.to_owned().into());
+    let latin = Frame::Text(vec![b'a', 0xff, b'b'].into());
+    let expected = [binary(&[0xff; 300]), latin, text("é"), binary(&[1, 2, 3]), text("still here")];
     assert!(messages == expected, "{messages:?}");
 }
 
@@ -259,10 +393,37 @@ async fn a_peer_that_answers_no_ping_is_dead() {
     assert_eq!(ended, Ok(Err(ClosedReason::Silent)));
 }
 
+/// Neither one that reads and says nothing nor one that takes nothing off the wire: a pong may take an hour here.
+#[actix_web::test]
+async fn a_peer_that_answers_no_goodbye_is_left_without_it() {
+    let silent = Peer::streaming(vec![], Then::Stay).await;
+    let deaf = Peer::start(|mut socket, received| async move {
+        open_web_socket(&mut socket, &received).await;
+        std::future::pending::<()>().await;
+    });
+    for (peer, is_deaf) in [(silent, false), (deaf.await, true)] {
+        let limits = Limits { pong_timeout: Duration::from_hours(1), ..Limits::default() };
+        let mut connection = open_with(&peer.url("ws"), limits).await.unwrap();
+        while is_deaf && connection.send("x".repeat(MIB)).now_or_never().is_some() {}
+        let closed = tokio::time::timeout(Duration::from_secs(30), connection.close()).await;
+        assert_eq!(closed, Ok(()), "{is_deaf}");
+    }
+}
+
+#[actix_web::test]
+async fn nothing_is_sent_where_the_peer_has_gone() {
+    let peer = Peer::streaming(vec![frame(CLOSE, b"")], Then::Close).await;
+    let mut connection = open(&peer).await;
+    let gone = Err(ClosedReason::ByPeer { code: None });
+    assert_eq!(connection.next().await.map(|_| ()), gone);
+    assert_eq!(connection.send("hello".to_owned()).await, gone);
+}
+
 /// What a well-behaved server saw, told when its client has gone.
 struct Session {
     pings: usize,
     pong: Option<Vec<u8>>,
+    texts: Vec<String>,
     close: Option<u16>,
 }
 
@@ -279,7 +440,7 @@ fn polite_server(pings_until_text: usize, told: oneshot::Sender<Session>) -> Url
                 async move {
                     let (response, mut session, mut messages) = actix_ws::handle(&request, body)?;
                     actix_web::rt::spawn(async move {
-                        let mut seen = Session { pings: 0, pong: None, close: None };
+                        let mut seen = Session { pings: 0, pong: None, texts: Vec::new(), close: None };
                         let _ = session.ping(b"from the server").await;
                         while let Some(Ok(message)) = messages.next().await {
                             match message {
@@ -291,6 +452,7 @@ fn polite_server(pings_until_text: usize, told: oneshot::Sender<Session>) -> Url
                                     }
                                 }
                                 actix_ws::Message::Pong(payload) => seen.pong = Some(payload.to_vec()),
+                                actix_ws::Message::Text(text) => seen.texts.push(text.to_string()),
                                 actix_ws::Message::Close(reason) => {
                                     seen.close = reason.map(|reason| reason.code.into());
                                     break;
@@ -317,15 +479,19 @@ fn polite_server(pings_until_text: usize, told: oneshot::Sender<Session>) -> Url
 }
 
 #[actix_web::test]
-async fn pings_go_both_ways_and_a_goodbye_is_said() {
+async fn pings_and_texts_go_both_ways_and_a_goodbye_is_said() {
     let (tell, told) = oneshot::channel();
     let url = polite_server(3, tell);
     let limits = Limits { ping_interval: Duration::from_millis(10), ..Limits::default() };
     let mut connection = open_with(&url, limits).await.unwrap();
     assert_eq!(connection.next().await, Ok(text("alive")));
+    for said in ["hello", "étage"] {
+        assert_eq!(connection.send(said.to_owned()).await, Ok(()));
+    }
     connection.close().await;
     let seen = told.await.unwrap();
     assert!(seen.pings >= 3, "{}", seen.pings);
+    assert_eq!(seen.texts, ["hello", "étage"]);
     assert_eq!(seen.pong.as_deref(), Some(&b"from the server"[..]));
     assert_eq!(seen.close, Some(1001));
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
 
 use super::FlushReason;
@@ -18,18 +19,12 @@ pub enum Speaker {
 }
 
 /// What one participant said before the other spoke.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// Who spoke.
     pub speaker: Speaker,
     /// The words, fragments joined with a space.
-    pub text: String,
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?}({} bytes)", self.speaker, self.text.len())
-    }
+    pub text: Spoken,
 }
 
 /// A flushed question with the turns around it, oldest first. What the conversation is about is a pure
@@ -44,24 +39,24 @@ pub struct Utterance {
 
 impl Utterance {
     /// An utterance of one question without a conversation around it.
-    pub fn question(text: impl Into<String>) -> Self {
+    pub fn question(text: impl Into<Spoken>) -> Self {
         Self { turns: vec![Turn { speaker: Speaker::Customer, text: text.into() }], flushed: FlushReason::Asked }
     }
 
     /// The newest customer turn: what is being asked.
-    pub fn newest_customer_turn(&self) -> &str {
-        self.turns_to_question().last().map_or("", |turn| turn.text.as_str())
+    pub fn newest_customer_turn(&self) -> Spoken {
+        self.turns_to_question().last().map(|turn| turn.text.clone()).unwrap_or_default()
     }
 
     /// The last turns up to the newest customer turn, joined with a space. What the agent said after the
     /// question is an answer, not a part of it.
-    pub fn window_text(&self, window: TurnWindow) -> String {
+    pub fn window_text(&self, window: TurnWindow) -> Spoken {
         let turns = self.turns_to_question();
         let first = match window {
             TurnWindow::Last(count) => turns.len().saturating_sub(count),
             TurnWindow::All => 0,
         };
-        turns[first..].iter().map(|turn| turn.text.as_str()).collect::<Vec<_>>().join(" ")
+        Spoken::joined(turns[first..].iter().map(|turn| &turn.text))
     }
 
     fn turns_to_question(&self) -> &[Turn] {
@@ -127,7 +122,7 @@ mod tests {
     use super::*;
 
     fn utterance(turns: &[(Speaker, &str)]) -> Utterance {
-        let turns = turns.iter().map(|(speaker, text)| Turn { speaker: *speaker, text: (*text).to_owned() }).collect();
+        let turns = turns.iter().map(|(speaker, text)| Turn { speaker: *speaker, text: (*text).into() }).collect();
         Utterance { turns, flushed: FlushReason::State }
     }
 
@@ -135,11 +130,11 @@ mod tests {
     fn a_window_ends_with_the_newest_customer_turn() {
         use Speaker::{Agent, Customer};
         let utterance = utterance(&[(Customer, "hi"), (Agent, "hello"), (Customer, "my bill?"), (Agent, "one moment")]);
-        assert_eq!(utterance.newest_customer_turn(), "my bill?");
-        assert_eq!(utterance.window_text(TurnWindow::Last(1)), "my bill?");
-        assert_eq!(utterance.window_text(TurnWindow::Last(2)), "hello my bill?");
-        assert_eq!(utterance.window_text(TurnWindow::Last(9)), "hi hello my bill?");
-        assert_eq!(utterance.window_text(TurnWindow::All), "hi hello my bill?");
+        assert_eq!(utterance.newest_customer_turn().verbatim(), "my bill?");
+        assert_eq!(utterance.window_text(TurnWindow::Last(1)).verbatim(), "my bill?");
+        assert_eq!(utterance.window_text(TurnWindow::Last(2)).verbatim(), "hello my bill?");
+        assert_eq!(utterance.window_text(TurnWindow::Last(9)).verbatim(), "hi hello my bill?");
+        assert_eq!(utterance.window_text(TurnWindow::All).verbatim(), "hi hello my bill?");
     }
 
     #[test]

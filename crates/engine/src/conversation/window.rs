@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -30,7 +31,7 @@ pub struct Fragment {
     /// Who spoke.
     pub speaker: Speaker,
     /// The words.
-    pub text: String,
+    pub text: Spoken,
     /// When the frame was received.
     pub arrived: Instant,
 }
@@ -72,7 +73,7 @@ pub struct Window {
 impl Window {
     /// Takes a fragment in.
     pub fn hear(&mut self, fragment: Fragment) {
-        self.unflushed_bytes += fragment.text.len();
+        self.unflushed_bytes += fragment.text.num_bytes();
         self.unflushed.push(fragment);
     }
 
@@ -112,8 +113,8 @@ impl Window {
         fragments.sort_by_key(|fragment| fragment.arrived);
         let mut customer_spoke = false;
         for fragment in fragments {
-            let text = fragment.text.trim();
-            customer_spoke |= fragment.speaker == Speaker::Customer && !text.is_empty();
+            let text = fragment.text.trimmed();
+            customer_spoke |= fragment.speaker == Speaker::Customer && !text.is_blank();
             self.append(fragment.speaker, text);
         }
         if reason == FlushReason::State {
@@ -123,16 +124,13 @@ impl Window {
         customer_spoke.then(|| Utterance { turns: self.turns.iter().cloned().collect(), flushed: reason })
     }
 
-    fn append(&mut self, speaker: Speaker, text: &str) {
-        if text.is_empty() {
+    fn append(&mut self, speaker: Speaker, text: Spoken) {
+        if text.is_blank() {
             return;
         }
         match self.turns.back_mut() {
-            Some(turn) if self.turn_open && turn.speaker == speaker => {
-                turn.text.push(' ');
-                turn.text.push_str(text);
-            }
-            _ => self.turns.push_back(Turn { speaker, text: text.to_owned() }),
+            Some(turn) if self.turn_open && turn.speaker == speaker => turn.text.extend(&text),
+            _ => self.turns.push_back(Turn { speaker, text }),
         }
         self.turn_open = true;
     }
@@ -140,19 +138,16 @@ impl Window {
     /// Cuts the oldest turns, and the start of the one that is left, down to the limits. The newest
     /// customer turn goes last: without it there is nothing to ask.
     fn cut(&mut self, limits: &WindowLimits) {
-        let mut bytes: usize = self.turns.iter().map(|turn| turn.text.len()).sum();
+        let mut bytes: usize = self.turns.iter().map(|turn| turn.text.num_bytes()).sum();
         while self.turns.len() > 1 && (self.turns.len() > limits.turns || bytes > limits.bytes) {
             let newest_customer = self.turns.iter().rposition(|turn| turn.speaker == Speaker::Customer);
             // An agent's speech that alone exceeds the limits must not push the question out.
             let oldest = usize::from(newest_customer == Some(0));
             let Some(turn) = self.turns.remove(oldest) else { break };
-            bytes -= turn.text.len();
+            bytes -= turn.text.num_bytes();
         }
-        if let Some(turn) = self.turns.front_mut()
-            && turn.text.len() > limits.bytes
-        {
-            let start = turn.text.ceil_char_boundary(turn.text.len() - limits.bytes);
-            turn.text.drain(..start);
+        if let Some(turn) = self.turns.front_mut() {
+            turn.text.keep_end(limits.bytes);
         }
     }
 }
@@ -169,11 +164,11 @@ mod tests {
     const PAUSES: Pauses = Pauses { after_last: Duration::from_secs(3), after_first: Duration::from_secs(10) };
 
     fn heard(speaker: Speaker, text: &str, arrived: Instant) -> Fragment {
-        Fragment { speaker, text: text.to_owned(), arrived }
+        Fragment { speaker, text: text.into(), arrived }
     }
 
     fn texts(utterance: &Utterance) -> Vec<(Speaker, &str)> {
-        utterance.turns.iter().map(|turn| (turn.speaker, turn.text.as_str())).collect()
+        utterance.turns.iter().map(|turn| (turn.speaker, turn.text.verbatim())).collect()
     }
 
     /// Feeds `(speaker, text)` one millisecond apart.
@@ -214,7 +209,7 @@ mod tests {
         assert!(window.flush(FlushReason::State, vec![], &LIMITS).is_none());
         feed(&mut window, now, &[(Customer, "hi"), (Agent, "how can i help")]);
         let utterance = window.flush(FlushReason::State, vec![], &LIMITS).unwrap();
-        assert_eq!(utterance.newest_customer_turn(), "hi");
+        assert_eq!(utterance.newest_customer_turn().verbatim(), "hi");
         feed(&mut window, now, &[(Agent, "still there?"), (Customer, "  ")]);
         assert!(window.flush(FlushReason::State, vec![], &LIMITS).is_none());
     }
@@ -228,7 +223,7 @@ mod tests {
         let mut connection = Window::default();
         connection.hear(heard(Customer, "two", now + Duration::from_millis(1)));
         let utterance = own.flush(FlushReason::State, connection.take_unflushed(), &LIMITS).unwrap();
-        assert_eq!(utterance.newest_customer_turn(), "one two three");
+        assert_eq!(utterance.newest_customer_turn().verbatim(), "one two three");
         assert!(connection.next_flush(&PAUSES).is_none());
     }
 
@@ -253,7 +248,7 @@ mod tests {
         let now = Instant::now();
         feed(&mut window, now, &[(Customer, "1"), (Agent, "2"), (Customer, "3"), (Agent, "4"), (Customer, "5")]);
         let utterance = window.flush(FlushReason::State, vec![], &LIMITS).unwrap();
-        assert_eq!(utterance.window_text(TurnWindow::All), "2 3 4 5");
+        assert_eq!(utterance.window_text(TurnWindow::All).verbatim(), "2 3 4 5");
         let long = "x".repeat(50);
         feed(&mut window, now, &[(Customer, "question"), (Agent, &long), (Agent, &long)]);
         let utterance = window.flush(FlushReason::State, vec![], &LIMITS).unwrap();
@@ -267,7 +262,7 @@ mod tests {
         assert!(window.is_full(&LIMITS));
         let utterance = window.flush(FlushReason::Full, vec![], &LIMITS).unwrap();
         let text = utterance.newest_customer_turn();
-        assert!(text.len() <= LIMITS.bytes && text.ends_with("end"), "{text}");
+        assert!(text.num_bytes() <= LIMITS.bytes && text.verbatim().ends_with("end"), "{}", text.verbatim());
         assert!(!window.is_full(&LIMITS));
     }
 
@@ -282,9 +277,9 @@ mod tests {
                 window.hear(heard(if customer { Customer } else { Agent }, &text, now));
                 let reason = match action { 0 => FlushReason::State, 1 => FlushReason::Pause, _ => continue };
                 if let Some(utterance) = window.flush(reason, vec![], &LIMITS) {
-                    let bytes: usize = utterance.turns.iter().map(|turn| turn.text.len()).sum();
+                    let bytes: usize = utterance.turns.iter().map(|turn| turn.text.num_bytes()).sum();
                     proptest::prop_assert!(bytes <= LIMITS.bytes && utterance.turns.len() <= LIMITS.turns);
-                    proptest::prop_assert!(!utterance.newest_customer_turn().is_empty());
+                    proptest::prop_assert!(!utterance.newest_customer_turn().is_blank());
                 }
             }
         }

@@ -48,7 +48,7 @@ impl Conversation {
         let mut window = Window::default();
         let arrived = Instant::now();
         self.turns.iter().filter_map(move |turn| {
-            window.hear(Fragment { speaker: turn.speaker, text: turn.text.clone(), arrived });
+            window.hear(Fragment { speaker: turn.speaker, text: turn.text.as_str().into(), arrived });
             window.flush(FlushReason::State, Vec::new(), limits)
         })
     }
@@ -126,7 +126,7 @@ mod tests {
         );
         let conversation = read_conversations(file.path()).unwrap().remove(0);
         let utterance = conversation.utterance(&WindowLimits::default()).unwrap();
-        assert_eq!(utterance.window_text(TurnWindow::All), "hi my bill");
+        assert_eq!(utterance.window_text(TurnWindow::All).verbatim(), "hi my bill");
         assert!(conversation.is_right("x") && conversation.is_right("y") && !conversation.is_right("z"));
     }
 

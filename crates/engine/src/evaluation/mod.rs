@@ -6,4 +6,4 @@ mod run;
 
 pub use conversations::{Conversation, ConversationError, read_conversations};
 pub use measures::{Judged, Report, percentile};
-pub use run::{Evaluation, evaluate};
+pub use run::Evaluation;

@@ -5,31 +5,20 @@
 //! vectors, its place in the lexical index and the base of the vectors are taken over. An index that is damaged or of
 //! another model is built from the articles that it holds, one without readable articles from nothing.
 
-mod embed;
 mod plan;
-mod report;
-mod rows;
-mod settings;
-mod start;
 mod update;
 mod write;
 
 use std::path::Path;
 use std::time::Instant;
 
-pub(crate) use embed::embed_checked;
-pub use report::{BuildPhase, BuildProgress, BuildReport};
-pub use settings::BuildSettings;
-pub use update::{Completeness, Update};
+pub use update::{BuildPhase, BuildProgress, BuildReport, BuildSettings, Completeness, Update};
 
-use crate::build::plan::plan;
-use crate::build::start::Start;
+use crate::build::plan::{Start, plan};
 use crate::build::write::Writer;
 use crate::encoder::{ModelIdentity, TextEncoder};
 use crate::error::IndexError;
-use crate::store::durable::create_directory;
-use crate::store::layout::Layout;
-use crate::store::lock::WriterLock;
+use crate::store::directory::{Layout, WriterLock, create_directory};
 
 /// Builds with the default settings, see [`build_with`].
 pub fn build(
@@ -59,22 +48,31 @@ pub fn build_with(
     let _lock = WriterLock::take(&layout)?;
     progress.phase(BuildPhase::Comparing);
     let start = Start::read(&layout, &ModelIdentity::of(encoder), &update)?;
-    let mut report = BuildReport { started_afresh: start.afresh, ..BuildReport::default() };
     let mut plan = plan(start.entries, update);
-    report.count(&plan);
-    match start.before {
+    let mut report = BuildReport {
+        added: plan.added,
+        changed: plan.changed,
+        removed: plan.removed,
+        unchanged: plan.unchanged,
+        started_afresh: start.afresh,
+        ..BuildReport::default()
+    };
+    let entries = match start.before {
         Some(before) if plan.is_unchanged() => {
-            report.finish(&plan.kept, before.generation.manifest.generation, started);
+            report.generation = before.generation.manifest.generation;
+            plan.kept
         }
         before => {
             if before.is_none() {
                 plan.renew_all();
             }
-            let writer = Writer { layout: &layout, encoder, settings, progress };
-            let (number, entries) = writer.publish(before.as_ref(), plan, &mut report)?;
-            report.published = true;
-            report.finish(&entries, number, started);
+            let published = Writer { layout: &layout, encoder, settings, progress }.publish(before.as_ref(), plan)?;
+            (report.generation, report.published, report.embedded) = (published.number, true, published.num_embedded);
+            published.entries
         }
-    }
+    };
+    report.articles = entries.len();
+    report.chunks = entries.iter().map(|entry| entry.passages.len()).sum();
+    report.duration_seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }

@@ -1,42 +1,53 @@
 //! Writes a generation into its place, describes it in its manifest, and puts it in service.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::build::embed::fresh_entries;
-use crate::build::plan::Plan;
-use crate::build::report::{BuildPhase, BuildProgress, BuildReport};
-use crate::build::rows::{Arranged, arrange};
-use crate::build::settings::BuildSettings;
-use crate::build::start::Before;
+use crate::build::plan::{Before, Fresh, Plan};
+use crate::build::update::{BuildPhase, BuildProgress, BuildSettings};
+use crate::embed::embed;
 use crate::encoder::{ModelIdentity, TextEncoder};
 use crate::error::IndexError;
+use crate::hashing::ContentHash;
 use crate::lexical::{self, Changes};
-use crate::store::current::Current;
-use crate::store::durable::{create_directory, link_or_copy, sync_directory, write_file};
+use crate::passages::{Passage, passages};
+use crate::store::directory::{
+    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, create_directory, link_or_copy,
+    sync_directory, write_file,
+};
 use crate::store::embeddings::Embeddings;
-use crate::store::entries::{Entry, content_of, write_entries};
-use crate::store::layout::{ARTICLES, BASE_GRAPH, BASE_VECTORS, DELTA_VECTORS, LEXICAL, Layout};
-use crate::store::manifest::{FORMAT_VERSION, FileRecord, Manifest, SourceSummary};
-use crate::vectors::file::write_vectors;
-use crate::vectors::graph::Graph;
-use crate::vectors::matrix::Matrix;
+use crate::store::entries::{Entry, PassageRow, content_of, write_entries};
+use crate::store::generation::{FORMAT_VERSION, FileRecord, Manifest, SourceSummary};
+use crate::vectors::matrix::{Matrix, write_vectors};
+use crate::vectors::nearest_neighbours::NeighbourGraph;
+
+/// A base is replaced when its dead rows and the delta are more than one in this many of its rows: the delta is always
+/// scanned, and dead rows crowd out living ones in the graph's sight.
+const BASE_ROWS_PER_CHANGED_ROW: usize = 10;
 
 /// Everything that a generation is written from.
-pub struct NewGeneration {
-    pub number: u64,
-    pub identity: ModelIdentity,
+struct NewGeneration {
+    number: u64,
+    identity: ModelIdentity,
     /// In their order, with their final rows.
-    pub entries: Vec<Entry>,
+    entries: Vec<Entry>,
     /// The documents of those entries that the generation before lacks.
-    pub new_documents: Range<u64>,
+    new_documents: Range<u64>,
     /// The documents that are in the generation before and not in this one.
-    pub removed: Vec<u64>,
-    pub arranged: Arranged,
+    removed: Vec<u64>,
+    arranged: Arranged,
+}
+
+/// A generation that is in service.
+pub struct Published {
+    pub number: u64,
+    pub entries: Vec<Entry>,
+    /// Texts that the encoder was asked for.
+    pub num_embedded: usize,
 }
 
 /// What every step of writing a generation needs.
@@ -48,34 +59,55 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes the generation that `plan` describes and puts it in service; gives its number and its articles.
-    pub fn publish(
-        &self,
-        before: Option<&Before>,
-        plan: Plan,
-        report: &mut BuildReport,
-    ) -> Result<(u64, Vec<Entry>), IndexError> {
-        let embeddings = Embeddings::open(&self.layout.embeddings())?;
+    /// Writes the generation that `plan` describes and puts it in service.
+    pub fn publish(&self, before: Option<&Before>, plan: Plan) -> Result<Published, IndexError> {
+        let mut embeddings = Embeddings::open(Some(&self.layout.embeddings()));
         let first_document = before.map_or(1, |before| before.generation.manifest.next_document);
-        let fresh = fresh_entries(plan.fresh, first_document, self.encoder, &embeddings, self.progress)?;
-        report.embedded = fresh.embedded;
-        let (mut kept, mut added) = (plan.kept, fresh.entries);
-        let arranged = arrange(before, &mut kept, &mut added, fresh.matrix, self.settings.exact_below);
-        let new = NewGeneration {
-            number: self.layout.next_number()?,
-            identity: ModelIdentity::of(self.encoder),
-            new_documents: first_document..first_document + added.len() as u64,
-            removed: plan.gone.iter().map(|entry| entry.document).collect(),
-            entries: in_order(kept, added),
-            arranged,
-        };
+        let (mut added, texts) = self.entries(plan.fresh, first_document);
+        let (fresh, num_embedded) = self.embed(texts, &mut embeddings)?;
+        let mut kept = plan.kept;
+        let arranged = arrange(before, &mut kept, &mut added, fresh, self.settings.exact_below);
+        let new_documents = first_document..first_document + added.len() as u64;
+        let mut entries = kept;
+        entries.append(&mut added);
+        entries.sort_by(|a, b| a.order().cmp(&b.order()));
+        let removed = plan.gone.iter().map(|entry| entry.document).collect();
+        let (number, identity) = (self.layout.next_number()?, ModelIdentity::of(self.encoder));
+        let new = NewGeneration { number, identity, entries, new_documents, removed, arranged };
         self.write(before, &new)?.publish(self.layout)?;
-        self.layout.sweep_or_warn(Some(new.number));
+        self.layout.sweep_or_warn(Some(number));
         let passages = new.entries.iter().flat_map(|entry| &entry.passages);
-        if let Err(error) = embeddings.prune(&passages.map(|passage| passage.key).collect::<HashSet<_>>()) {
-            tracing::warn!(%error, "embeddings that nothing uses any more were left");
-        }
-        Ok((new.number, new.entries))
+        embeddings.prune(&passages.map(|passage| passage.key).collect());
+        Ok(Published { number, entries: new.entries, num_embedded })
+    }
+
+    /// Entries of `fresh`, whose documents count from `first_document`, with the texts of their rows, which count from 0.
+    fn entries(&self, fresh: Vec<Fresh>, first_document: u64) -> (Vec<Entry>, Vec<(ContentHash, String)>) {
+        let mut texts = Vec::new();
+        let mut entry = |(document, Fresh { article, content, sources })| {
+            let row = |Passage { body, text }| {
+                let (row, key) = (texts.len() as u32, ContentHash::of_text(self.encoder.model(), &text));
+                texts.push((key, text));
+                PassageRow { body, row, key }
+            };
+            let passages = passages(&article, self.encoder).into_iter().map(row).collect();
+            Entry { document, content, sources, passages, article }
+        };
+        let entries = (first_document..).zip(fresh).map(&mut entry).collect();
+        (entries, texts)
+    }
+
+    fn embed(
+        &self,
+        texts: Vec<(ContentHash, String)>,
+        embeddings: &mut Embeddings,
+    ) -> Result<(Matrix, usize), IndexError> {
+        embed(texts, self.encoder, embeddings, &|num_done, num_asked| {
+            if num_done == 0 {
+                self.progress.phase(BuildPhase::Embedding);
+            }
+            self.progress.embedded(num_done, num_asked);
+        })
     }
 
     /// Writes all files of `new`, flushed to disk; the answer is what puts it in service.
@@ -91,7 +123,7 @@ impl Writer<'_> {
         record(&directory, DELTA_VECTORS, &mut files)?;
         record(&directory, ARTICLES, &mut files)?;
         match (&new.arranged.new_base, before) {
-            (Some(base), _) => self.write_base(&directory, base, new.arranged.with_graph, &mut files)?,
+            (Some(base), _) => self.write_base(&directory, base, new.arranged.with_neighbours, &mut files)?,
             (None, Some(before)) => link_base(&directory, before, &mut files)?,
             (None, None) => {}
         }
@@ -127,25 +159,19 @@ impl Writer<'_> {
         &self,
         directory: &Path,
         base: &Matrix,
-        with_graph: bool,
+        with_neighbours: bool,
         files: &mut BTreeMap<String, FileRecord>,
     ) -> Result<(), IndexError> {
         write_file(&directory.join(BASE_VECTORS), |file| write_vectors(base, file))?;
         record(directory, BASE_VECTORS, files)?;
-        if with_graph {
-            self.progress.phase(BuildPhase::Graph);
-            let graph = Graph::build(base, self.settings.graph_threads)?.to_bytes()?;
-            write_file(&directory.join(BASE_GRAPH), |file| file.write_all(&graph))?;
-            record(directory, BASE_GRAPH, files)?;
+        if with_neighbours {
+            self.progress.phase(BuildPhase::Neighbours);
+            let neighbours = NeighbourGraph::build(base, self.settings.neighbour_threads)?.to_bytes()?;
+            write_file(&directory.join(BASE_NEIGHBOURS), |file| file.write_all(&neighbours))?;
+            record(directory, BASE_NEIGHBOURS, files)?;
         }
         Ok(())
     }
-}
-
-fn in_order(mut entries: Vec<Entry>, added: Vec<Entry>) -> Vec<Entry> {
-    entries.extend(added);
-    entries.sort_by(|a, b| a.order().cmp(&b.order()));
-    entries
 }
 
 fn record(directory: &Path, name: &str, files: &mut BTreeMap<String, FileRecord>) -> Result<(), IndexError> {
@@ -156,7 +182,7 @@ fn record(directory: &Path, name: &str, files: &mut BTreeMap<String, FileRecord>
 }
 
 fn link_base(directory: &Path, before: &Before, files: &mut BTreeMap<String, FileRecord>) -> Result<(), IndexError> {
-    for name in [BASE_VECTORS, BASE_GRAPH] {
+    for name in [BASE_VECTORS, BASE_NEIGHBOURS] {
         if let Some(record) = before.generation.record(name) {
             link_or_copy(&before.generation.path(name), &directory.join(name))?;
             files.insert(name.to_owned(), record.clone());
@@ -185,4 +211,92 @@ fn manifest(new: &NewGeneration, files: BTreeMap<String, FileRecord>) -> Manifes
         delta_rows: new.arranged.delta.num_rows(),
         files,
     }
+}
+
+/// The segments of a new generation.
+struct Arranged {
+    /// `None` when the base of the generation before stays.
+    new_base: Option<Matrix>,
+    delta: Matrix,
+    /// Rows of the base, new or not.
+    base_rows: usize,
+    /// Whether the base has a nearest-neighbour graph, or a new one is to get one.
+    with_neighbours: bool,
+}
+
+/// Numbers the rows of `kept`, which count in the generation before, and of `added`, which count in `fresh`.
+///
+/// The base is taken over while what changed since it was made stays small, so that an update writes little and needs no
+/// new graph; otherwise all rows become a new base and the delta is empty.
+fn arrange(
+    before: Option<&Before>,
+    kept: &mut [Entry],
+    added: &mut [Entry],
+    fresh: Matrix,
+    exact_below: usize,
+) -> Arranged {
+    let num_rows = count(kept, |_| true) + fresh.num_rows();
+    let with_neighbours = num_rows >= exact_below;
+    match before {
+        Some(before) if keeps_base(before, kept, fresh.num_rows(), with_neighbours) => {
+            let base_rows = before.base.num_rows();
+            let mut delta = Matrix::new(fresh.dimensions());
+            for row in rows_of(kept).filter(|row| **row as usize >= base_rows) {
+                let in_delta = *row as usize - base_rows;
+                *row = (base_rows + delta.num_rows()) as u32;
+                delta.push(before.delta.row(in_delta));
+            }
+            number_from(added, base_rows + delta.num_rows());
+            delta.append(&fresh);
+            Arranged { new_base: None, delta, base_rows, with_neighbours }
+        }
+        Some(before) if !kept.is_empty() => {
+            let mut base = Matrix::new(fresh.dimensions());
+            for row in rows_of(kept) {
+                let values = before.row(*row as usize);
+                *row = base.num_rows() as u32;
+                base.push(values);
+            }
+            number_from(added, base.num_rows());
+            base.append(&fresh);
+            Arranged::anew(base, with_neighbours)
+        }
+        _ => Arranged::anew(fresh, with_neighbours),
+    }
+}
+
+impl Arranged {
+    fn anew(base: Matrix, with_neighbours: bool) -> Self {
+        let (delta, base_rows) = (Matrix::new(base.dimensions()), base.num_rows());
+        Self { new_base: Some(base), delta, base_rows, with_neighbours }
+    }
+}
+
+impl Before {
+    fn row(&self, row: usize) -> &[f32] {
+        match row.checked_sub(self.base.num_rows()) {
+            None => self.base.row(row),
+            Some(in_delta) => self.delta.row(in_delta),
+        }
+    }
+}
+
+fn keeps_base(before: &Before, kept: &[Entry], fresh_rows: usize, with_neighbours: bool) -> bool {
+    let base_rows = before.base.num_rows();
+    let living = count(kept, |row| (row as usize) < base_rows);
+    let in_delta = count(kept, |row| row as usize >= base_rows) + fresh_rows;
+    let changed = base_rows - living + in_delta;
+    changed * BASE_ROWS_PER_CHANGED_ROW <= base_rows && before.generation.has_neighbours() == with_neighbours
+}
+
+fn count(entries: &[Entry], counts: impl Fn(u32) -> bool) -> usize {
+    entries.iter().flat_map(|entry| &entry.passages).filter(|passage| counts(passage.row)).count()
+}
+
+fn rows_of(entries: &mut [Entry]) -> impl Iterator<Item = &mut u32> {
+    entries.iter_mut().flat_map(|entry| &mut entry.passages).map(|passage| &mut passage.row)
+}
+
+fn number_from(entries: &mut [Entry], first_row: usize) {
+    rows_of(entries).for_each(|row| *row += first_row as u32);
 }

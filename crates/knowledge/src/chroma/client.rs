@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuecard_text::json;
 use reqwest::{Client, Method, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,14 +14,32 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::chroma::error::ChromaError;
-use crate::chroma::settings::ChromaSettings;
 use crate::chroma::wire::ErrorBody;
 
 /// A page of an import is 2 MB; documents of a megabyte each still fit.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// From this size on an answer is parsed beside the runtime, where it holds nobody up: a millisecond of work.
+const LARGE_ANSWER_BYTES: usize = 128 * 1024;
+
 /// What is shown of an answer that says nothing readable.
 const SHOWN_CHARACTERS: usize = 200;
+
+/// Where a collection is.
+#[derive(Debug, Clone)]
+pub struct ChromaSettings {
+    /// `http://host:8000` or `https://…`; a path in front of the API is kept.
+    pub url: Url,
+    /// `default_tenant` unless the server has several.
+    pub tenant: String,
+    /// `default_database` unless the tenant has several.
+    pub database: String,
+    pub collection: String,
+    /// Sent as `x-chroma-token`.
+    pub token: Option<SecretString>,
+    /// What a query may take in all, and a page of an import.
+    pub timeout: Duration,
+}
 
 pub struct ChromaClient {
     client: Client,
@@ -68,15 +87,19 @@ impl ChromaClient {
         self.collections.origin().ascii_serialization()
     }
 
-    pub async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, CallError> {
+    pub async fn get<T: DeserializeOwned + Send + 'static>(&self, path: &[&str]) -> Result<T, CallError> {
         self.call(Method::GET, path, None::<&()>).await
     }
 
-    pub async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, CallError> {
+    pub async fn post<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, CallError> {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn call<T: DeserializeOwned>(
+    async fn call<T: DeserializeOwned + Send + 'static>(
         &self,
         method: Method,
         path: &[&str],
@@ -96,7 +119,7 @@ impl ChromaClient {
         let response = request.send().await.map_err(|error| self.lost(&error))?;
         let status = response.status();
         let bytes = self.body(response).await?;
-        self.read(status, &bytes)
+        self.read(status, bytes).await
     }
 
     /// The whole body, at most [`MAX_ANSWER_BYTES`].
@@ -111,17 +134,19 @@ impl ChromaClient {
         Ok(bytes)
     }
 
-    fn read<T: DeserializeOwned>(&self, status: StatusCode, bytes: &[u8]) -> Result<T, CallError> {
+    async fn read<T: DeserializeOwned + Send + 'static>(
+        &self,
+        status: StatusCode,
+        bytes: Vec<u8>,
+    ) -> Result<T, CallError> {
         match status {
             StatusCode::NOT_FOUND => Err(CallError::NotFound),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(ChromaError::Refused { url: self.url(), status: status.as_u16() }.into())
             }
-            status if status.is_success() => {
-                serde_json::from_slice(bytes).map_err(|error| self.unreadable(error.to_string()).into())
-            }
+            status if status.is_success() => parsed(bytes).await.map_err(|what| self.unreadable(what).into()),
             status => {
-                let detail = detail(bytes);
+                let detail = detail(&bytes);
                 Err(ChromaError::Answer { url: self.url(), status: status.as_u16(), detail }.into())
             }
         }
@@ -137,6 +162,15 @@ impl ChromaClient {
         }
         ChromaError::Unreachable { url: self.url(), what: reason(error) }
     }
+}
+
+async fn parsed<T: DeserializeOwned + Send + 'static>(bytes: Vec<u8>) -> Result<T, String> {
+    let is_large = bytes.len() >= LARGE_ANSWER_BYTES;
+    let parse = move || json::parse(&bytes).map(|parsed| parsed.value).map_err(|error| error.to_string());
+    if !is_large {
+        return parse();
+    }
+    tokio::task::spawn_blocking(parse).await.map_err(|error| error.to_string())?
 }
 
 fn detail(bytes: &[u8]) -> String {

@@ -6,14 +6,15 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::vec::IntoIter;
 
+use cuecard_text::json::{Row, sift};
 use serde_json::{Map, Value};
 
-use crate::chroma::client::{CallError, ChromaClient};
+use crate::article::Article;
+use crate::chroma::client::{CallError, ChromaClient, ChromaSettings};
 use crate::chroma::error::ChromaError;
-use crate::chroma::record::{ChromaRecord, ChromaRecords, Metadata};
-use crate::chroma::settings::ChromaSettings;
-use crate::chroma::space::Space;
-use crate::chroma::wire::{CollectionBody, GetAnswer, GetBody, QueryAnswer, QueryBody, Values};
+use crate::chroma::record::{ChromaRecord, ChromaRecords};
+use crate::chroma::wire::{CollectionBody, GetAnswer, GetBody, QueryAnswer, QueryBody, Space, Values};
+use crate::filter::ArticleFilter;
 
 /// Records for each request of an import: 2 MB with vectors of 384 dimensions.
 const PAGE: usize = 250;
@@ -21,20 +22,31 @@ const PAGE: usize = 250;
 /// Their vectors alone are 1.5 GB.
 const MOST_RECORDS: usize = 1_000_000;
 
-/// A document near an embedding.
+/// Records asked for at most where a filter leaves out most of them: 1 MB of documents.
+const MOST_ASKED: usize = 1_000;
+
+/// A record near an embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChromaHit {
-    pub id: String,
-    /// Empty for a record without a document.
-    pub document: String,
-    /// The metadata's `source`, `unknown` without one.
-    pub source: String,
-    /// The metadata's `title`.
-    pub title: Option<String>,
-    /// The metadata's `url`.
-    pub url: Option<String>,
+    /// The record as an import takes it.
+    pub article: Article,
     /// The cosine of query and record, as far as their vectors are unit vectors; shown to 4 places.
     pub relevance: f64,
+}
+
+impl ChromaHit {
+    /// What is read of it: the document, or the title of a record without one.
+    pub fn passage(&self) -> &str {
+        let Article { title, body, .. } = &self.article;
+        if body.trim().is_empty() { title } else { body }
+    }
+}
+
+/// The records that the server gave for one embedding.
+struct Answered {
+    num_records: usize,
+    /// Those of them that are articles and admitted.
+    hits: Vec<ChromaHit>,
 }
 
 /// A collection of a Chroma server. Safe to ask from many threads; needs a tokio runtime.
@@ -45,9 +57,6 @@ pub struct ChromaCollection {
     dimensions: Option<usize>,
     opened: RwLock<Arc<Opened>>,
 }
-
-/// Documents, metadata and distances of one embedding's hits, as far as the server sent them.
-type HitFields = (Option<Values<String>>, Option<Values<Map<String, Value>>>, Option<Values<f64>>);
 
 /// What the name of the collection stands for now.
 struct Opened {
@@ -82,8 +91,14 @@ impl ChromaCollection {
         self.opened().space
     }
 
-    /// For each of `embeddings` the `k` records nearest to it, the nearest first.
-    pub async fn query(&self, embeddings: &[&[f32]], k: usize) -> Result<Vec<Vec<ChromaHit>>, ChromaError> {
+    /// For each of `embeddings` the `k` admitted records nearest to it, the nearest first. A record without anything to
+    /// read is none.
+    pub async fn query(
+        &self,
+        embeddings: &[&[f32]],
+        k: usize,
+        filter: &ArticleFilter,
+    ) -> Result<Vec<Vec<ChromaHit>>, ChromaError> {
         for embedding in embeddings {
             if let Some(expected) = self.dimensions.filter(|&expected| expected != embedding.len()) {
                 return Err(other_dimensions(&self.settings, expected, embedding.len()));
@@ -92,16 +107,33 @@ impl ChromaCollection {
         if k == 0 {
             return Ok(vec![Vec::new(); embeddings.len()]);
         }
+        let mut num_asked = k;
+        loop {
+            let answered = self.nearest(embeddings, num_asked, filter).await?;
+            let may_have_more = |list: &Answered| list.hits.len() < k && list.num_records == num_asked;
+            if num_asked >= MOST_ASKED || !answered.iter().any(may_have_more) {
+                return Ok(answered.into_iter().map(|list| list.hits.into_iter().take(k).collect()).collect());
+            }
+            num_asked = (num_asked * 4).min(MOST_ASKED);
+        }
+    }
+
+    async fn nearest(
+        &self,
+        embeddings: &[&[f32]],
+        num_asked: usize,
+        filter: &ArticleFilter,
+    ) -> Result<Vec<Answered>, ChromaError> {
         let include = ["documents", "metadatas", "distances"];
-        let body = QueryBody { query_embeddings: embeddings, n_results: k, include };
+        let body = QueryBody { query_embeddings: embeddings, n_results: num_asked, include };
         let opened = self.opened();
         match self.client.post(&[&opened.id, "query"], &body).await {
-            Ok(answer) => self.hits(answer, opened.space),
+            Ok(answer) => self.hits(answer, opened.space, filter),
             Err(CallError::Failed(error)) => Err(error),
             Err(CallError::NotFound) => {
                 let opened = self.open_again().await?;
                 let again = self.client.post(&[&opened.id, "query"], &body).await;
-                self.hits(again.map_err(|error| failed(error, &self.client, &self.settings))?, opened.space)
+                self.hits(again.map_err(|error| failed(error, &self.client, &self.settings))?, opened.space, filter)
             }
         }
     }
@@ -114,20 +146,21 @@ impl ChromaCollection {
         if there > MOST_RECORDS {
             return Err(ChromaError::TooLarge { collection, there, most: MOST_RECORDS });
         }
-        let mut records = Vec::with_capacity(there);
+        let mut rows = Vec::with_capacity(there);
         loop {
-            let page = self.page(records.len()).await?;
+            let page = self.page(rows.len()).await?;
             let is_last = page.is_empty();
-            records.extend(page);
-            if is_last || records.len() > there {
+            rows.extend(page);
+            if is_last || rows.len() > there {
                 break;
             }
         }
-        let (read, there) = (records.len(), self.count().await?);
+        let (read, there) = (rows.len(), self.count().await?);
         if read != there {
             return Err(ChromaError::Changed { collection, read, there });
         }
-        Ok(ChromaRecords { collection, records })
+        let (records, left_out) = sift("records", rows);
+        Ok(ChromaRecords { collection, records, left_out })
     }
 
     async fn count(&self) -> Result<usize, ChromaError> {
@@ -136,55 +169,50 @@ impl ChromaCollection {
         count.map_err(|error| failed(error, &self.client, &self.settings))
     }
 
-    async fn page(&self, offset: usize) -> Result<Vec<ChromaRecord>, ChromaError> {
+    async fn page(&self, offset: usize) -> Result<Vec<Row<ChromaRecord>>, ChromaError> {
         let opened = self.opened();
         let body = GetBody { limit: PAGE, offset, include: ["documents", "metadatas", "embeddings"] };
         let answer = self.client.post(&[&opened.id, "get"], &body).await;
-        let answer: GetAnswer = answer.map_err(|error| failed(error, &self.client, &self.settings))?;
-        let num = answer.ids.len();
-        let documents = self.as_long(answer.documents, num)?;
-        let metadatas = self.as_long(answer.metadatas, num)?;
-        let embeddings = self.as_long(answer.embeddings, num)?;
-        let fields = documents.into_iter().zip(metadatas).zip(embeddings);
-        let record = |(id, ((document, metadata), embedding))| ChromaRecord {
-            id,
-            document,
-            metadata: Metadata::from(metadata),
-            embedding,
-        };
-        Ok(answer.ids.into_iter().zip(fields).map(record).collect())
+        let GetAnswer { ids, documents, metadatas, embeddings } =
+            answer.map_err(|error| failed(error, &self.client, &self.settings))?;
+        self.records(ids, documents, metadatas, embeddings)
     }
 
-    fn hits(&self, answer: QueryAnswer, space: Space) -> Result<Vec<Vec<ChromaHit>>, ChromaError> {
+    fn hits(&self, answer: QueryAnswer, space: Space, filter: &ArticleFilter) -> Result<Vec<Answered>, ChromaError> {
         let QueryAnswer { ids, documents, metadatas, distances } = answer;
         let mut documents = documents.map(Vec::into_iter);
         let mut metadatas = metadatas.map(Vec::into_iter);
         let mut distances = distances.map(Vec::into_iter);
-        let list = |ids: Vec<String>| {
-            let fields = (next(&mut documents), next(&mut metadatas), next(&mut distances));
-            self.hits_of_one(ids, fields, space)
+        let list = |ids: Vec<Row<String>>| {
+            let num_records = ids.len();
+            let distances = self.as_long(next(&mut distances), num_records)?;
+            let records = self.records(ids, next(&mut documents), next(&mut metadatas), None)?;
+            // A record whose distance is no number lies nowhere.
+            let hits = records.into_iter().zip(distances).filter_map(|(record, distance)| {
+                let article = record.usable()?.article().filter(|article| filter.admits(article))?;
+                Some(ChromaHit { article, relevance: space.relevance(distance?.usable()?) })
+            });
+            Ok(Answered { num_records, hits: hits.collect() })
         };
         ids.into_iter().map(list).collect()
     }
 
-    fn hits_of_one(&self, ids: Vec<String>, fields: HitFields, space: Space) -> Result<Vec<ChromaHit>, ChromaError> {
-        let (documents, metadatas, distances) = fields;
-        let documents = self.as_long(documents, ids.len())?;
-        let metadatas = self.as_long(metadatas, ids.len())?;
-        let distances = self.as_long(distances, ids.len())?;
-        let fields = documents.into_iter().zip(metadatas).zip(distances);
-        // A record whose distance is no number lies nowhere.
-        let hits = ids.into_iter().zip(fields).filter_map(|(id, ((document, metadata), distance))| {
-            let metadata = Metadata::from(metadata);
-            let (source, title, url) = (metadata.source(), metadata.text("title"), metadata.text("url"));
-            let document = document.unwrap_or_default();
-            Some(ChromaHit { id, document, source, title, url, relevance: space.relevance(distance?) })
-        });
-        Ok(hits.collect())
+    fn records(
+        &self,
+        ids: Vec<Row<String>>,
+        documents: Option<Values<String>>,
+        metadatas: Option<Values<Map<String, Value>>>,
+        embeddings: Option<Values<Vec<f32>>>,
+    ) -> Result<Vec<Row<ChromaRecord>>, ChromaError> {
+        let num = ids.len();
+        let fields = self.as_long(documents, num)?.into_iter().zip(self.as_long(metadatas, num)?);
+        let fields = fields.zip(self.as_long(embeddings, num)?);
+        let record = |(id, ((document, metadata), embedding))| ChromaRecord::read(id, document, metadata, embedding);
+        Ok(ids.into_iter().zip(fields).map(record).collect())
     }
 
     /// One value for each record, none where the server sent no list.
-    fn as_long<T>(&self, values: Option<Vec<Option<T>>>, num: usize) -> Result<Vec<Option<T>>, ChromaError> {
+    fn as_long<T>(&self, values: Option<Values<T>>, num: usize) -> Result<Values<T>, ChromaError> {
         match values {
             Some(values) if values.len() == num => Ok(values),
             Some(values) => Err(self.client.unreadable(format!("{} values for {num} records", values.len()))),

@@ -6,12 +6,17 @@
 //! that is too long for the model in one piece is embedded anew in several.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cuecard_text::json::LeftOut;
 
 use crate::article::Article;
-use crate::build::{Completeness, Update, embed_checked};
+use crate::build::{Completeness, Update};
 use crate::chroma::error::ChromaError;
 use crate::chroma::record::{ChromaRecord, ChromaRecords};
-use crate::chroma::taken_over::TakenOver;
+use crate::embed::embed_checked;
 use crate::encoder::TextEncoder;
 use crate::hashing::ContentHash;
 use crate::passages::passages;
@@ -29,6 +34,8 @@ pub struct ChromaImport {
     pub records: usize,
     /// Records without document and title, which are left out.
     pub without_text: usize,
+    /// Records that could not be read, which are left out too.
+    pub unreadable: LeftOut,
     /// Texts that need not be embedded.
     pub taken_over: usize,
     /// Why none of the vectors is taken over, although there are some.
@@ -49,18 +56,20 @@ pub fn update(
     records: ChromaRecords,
     encoder: &dyn TextEncoder,
 ) -> Result<(Update, TakenOver<'_>, ChromaImport), ChromaError> {
-    let num_records = records.records.len();
+    let num_readable = records.records.len();
+    let num_records = num_readable + records.left_out.count;
     let (articles, mut offered) = read(records.records, encoder);
     let not_taken_over = objection(&articles, &offered, encoder)?;
     if not_taken_over.is_some() {
         offered.clear();
     }
     let known: HashMap<_, _> = offered.into_iter().map(|offered| (offered.key, offered.vector)).collect();
-    let (without_text, taken_over) = (num_records - articles.len(), known.len());
-    let import = ChromaImport { records: num_records, without_text, taken_over, not_taken_over };
+    let (without_text, taken_over) = (num_readable - articles.len(), known.len());
+    let import =
+        ChromaImport { records: num_records, without_text, unreadable: records.left_out, taken_over, not_taken_over };
     let source = format!("chroma:{}", records.collection);
     let update = Update { source, articles, completeness: Completeness::Full };
-    Ok((update, TakenOver::new(encoder, known), import))
+    Ok((update, TakenOver { inner: encoder, known, answered: AtomicUsize::new(0) }, import))
 }
 
 fn read(records: Vec<ChromaRecord>, encoder: &dyn TextEncoder) -> (Vec<Article>, Vec<Offered>) {
@@ -68,6 +77,8 @@ fn read(records: Vec<ChromaRecord>, encoder: &dyn TextEncoder) -> (Vec<Article>,
     for mut record in records {
         let Some(article) = record.article() else { continue };
         if let Some(vector) = record.embedding.take().and_then(unit)
+            // Of a document with markup the vector is another text's.
+            && record.document.as_ref() == Some(&article.body)
             && !article.body.trim().is_empty()
             && let [passage] = passages(&article, encoder).as_slice()
         {
@@ -109,4 +120,60 @@ fn objection(
 fn unit(vector: Vec<f32>) -> Option<Vec<f32>> {
     let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     (norm.is_normal()).then(|| vector.into_iter().map(|value| value / norm).collect())
+}
+
+/// Answers the texts that it knows with the collection's own vectors and asks the inner encoder for the others. To a
+/// build it is the inner encoder: the vectors were compared with what that one makes of the same documents.
+pub struct TakenOver<'a> {
+    inner: &'a dyn TextEncoder,
+    /// Unit vectors by the hash of their text under the model of `inner`.
+    known: HashMap<ContentHash, Vec<f32>>,
+    answered: AtomicUsize,
+}
+
+impl TakenOver<'_> {
+    /// How many texts it knows.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// How many texts were answered without the inner encoder.
+    pub fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    fn vector(&self, text: &str) -> Option<Vec<f32>> {
+        self.known.get(&ContentHash::of_text(self.inner.model(), text)).cloned()
+    }
+}
+
+impl TextEncoder for TakenOver<'_> {
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    fn dimensions(&self) -> usize {
+        self.inner.dimensions()
+    }
+
+    fn chunks(&self, text: &str) -> Vec<Range<usize>> {
+        self.inner.chunks(text)
+    }
+
+    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Box<dyn Error + Send + Sync>> {
+        let mut vectors: Vec<Option<Vec<f32>>> = texts.iter().map(|text| self.vector(text)).collect();
+        let unknown: Vec<String> =
+            texts.iter().zip(&vectors).filter(|(_, known)| known.is_none()).map(|(text, _)| text.clone()).collect();
+        self.answered.fetch_add(texts.len() - unknown.len(), Ordering::Relaxed);
+        if !unknown.is_empty() {
+            let slots = vectors.iter_mut().filter(|vector| vector.is_none());
+            slots.zip(self.inner.embed(&unknown)?).for_each(|(slot, vector)| *slot = Some(vector));
+        }
+        // An encoder that answered too few vectors leaves gaps; whoever asked counts them.
+        Ok(vectors.into_iter().flatten().collect())
+    }
 }

@@ -10,15 +10,11 @@ mod collection;
 mod error;
 mod import;
 mod record;
-mod settings;
-mod space;
-mod taken_over;
 mod wire;
 
+pub use client::ChromaSettings;
 pub use collection::{ChromaCollection, ChromaHit};
 pub use error::ChromaError;
-pub use import::{ChromaImport, update};
+pub use import::{ChromaImport, TakenOver, update};
 pub use record::ChromaRecords;
-pub use settings::ChromaSettings;
-pub use space::Space;
-pub use taken_over::TakenOver;
+pub use wire::Space;

@@ -1,5 +1,6 @@
 //! A record of a collection and the article that it is.
 
+use cuecard_text::json::{LeftOut, Row};
 use serde_json::{Map, Value};
 
 use crate::article::Article;
@@ -10,10 +11,12 @@ pub struct ChromaRecords {
     /// Its name.
     pub(crate) collection: String,
     pub(crate) records: Vec<ChromaRecord>,
+    /// What could not be read of them.
+    pub left_out: LeftOut,
 }
 
 impl ChromaRecords {
-    /// How many there are.
+    /// How many can be read.
     pub fn len(&self) -> usize {
         self.records.len()
     }
@@ -68,19 +71,41 @@ const OWN: [&str; 5] = ["id", "title", "body", "url", "source_name"];
 const READ: [&str; 3] = ["title", "url", "source"];
 
 impl ChromaRecord {
+    /// Puts a record together; without its document or its metadata it would be another one. A vector that can't be read
+    /// is made anew.
+    pub fn read(
+        id: Row<String>,
+        document: Option<Row<String>>,
+        metadata: Option<Row<Map<String, Value>>>,
+        embedding: Option<Row<Vec<f32>>>,
+    ) -> Row<Self> {
+        let id = match id {
+            Row::Usable(id) => id,
+            Row::Bad { reason, .. } => return Row::Bad { id: None, reason: format!("its id: {reason}") },
+        };
+        let (document, metadata) = match (document, metadata) {
+            (Some(Row::Bad { reason, .. }), _) => {
+                return Row::Bad { id: Some(id), reason: format!("its document: {reason}") };
+            }
+            (_, Some(Row::Bad { reason, .. })) => {
+                return Row::Bad { id: Some(id), reason: format!("its metadata: {reason}") };
+            }
+            (document, metadata) => (document.and_then(Row::usable), metadata.and_then(Row::usable)),
+        };
+        let embedding = embedding.and_then(Row::usable);
+        Row::Usable(Self { id, document, metadata: Metadata::from(metadata), embedding })
+    }
+
     /// The record as an article: its document is the body, `title`, `url` and `source` of its metadata are the article's,
     /// what else an article has and the metadata name with the right type too. All other metadata are kept as unknown
-    /// fields, with `metadata_` in front where an article has a field of that name. `None` without any text.
+    /// fields, with `metadata_` in front where an article has a field of that name. `None` without anything to read.
     pub fn article(&self) -> Option<Article> {
-        let body = self.document.clone().unwrap_or_default();
-        let title = self.metadata.text("title").unwrap_or_default();
-        if body.trim().is_empty() && title.trim().is_empty() {
-            return None;
-        }
         let mut article = self.with_metadata();
-        (article.id, article.title, article.body) = (self.id.clone(), title, body);
+        article.id.clone_from(&self.id);
+        article.title = self.metadata.text("title").unwrap_or_default();
+        article.body = self.document.clone().unwrap_or_default();
         (article.url, article.source_name) = (self.metadata.text("url"), Some(self.metadata.source()));
-        Some(article)
+        Some(article.without_markup()).filter(|article| !article.is_blank())
     }
 
     fn with_metadata(&self) -> Article {

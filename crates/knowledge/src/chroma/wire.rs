@@ -1,9 +1,8 @@
-//! The bodies of Chroma's API v2, as much of them as is used.
+//! The bodies of Chroma's API v2, as much of them as is used, and what a distance in them means.
 
+use cuecard_text::json::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use crate::chroma::space::Space;
 
 #[derive(Debug, Deserialize)]
 pub struct CollectionBody {
@@ -44,13 +43,13 @@ pub struct QueryBody<'a> {
     pub include: [&'static str; 3],
 }
 
-/// A value for each record, or null.
-pub type Values<T> = Vec<Option<T>>;
+/// A value for each record, or null. One that is of another type than it should be costs no other.
+pub type Values<T> = Vec<Option<Row<T>>>;
 
 /// One list for each query embedding.
 #[derive(Debug, Deserialize)]
 pub struct QueryAnswer {
-    pub ids: Vec<Vec<String>>,
+    pub ids: Vec<Vec<Row<String>>>,
     pub documents: Option<Vec<Values<String>>>,
     pub metadatas: Option<Vec<Values<Map<String, Value>>>>,
     pub distances: Option<Vec<Values<f64>>>,
@@ -65,7 +64,7 @@ pub struct GetBody {
 
 #[derive(Debug, Deserialize)]
 pub struct GetAnswer {
-    pub ids: Vec<String>,
+    pub ids: Vec<Row<String>>,
     pub documents: Option<Values<String>>,
     pub metadatas: Option<Values<Map<String, Value>>>,
     pub embeddings: Option<Values<Vec<f32>>>,
@@ -75,6 +74,28 @@ pub struct GetAnswer {
 #[derive(Debug, Deserialize)]
 pub struct ErrorBody {
     pub message: String,
+}
+
+/// The space of a collection. Chroma's own default is `l2`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Space {
+    /// Squared Euclidean distance.
+    #[default]
+    L2,
+    Cosine,
+    /// One less the inner product.
+    Ip,
+}
+
+impl Space {
+    /// The cosine of two unit vectors at this distance: |a − b|² = 2 − 2 a·b.
+    pub fn relevance(self, distance: f64) -> f64 {
+        match self {
+            Self::L2 => 1.0 - distance / 2.0,
+            Self::Cosine | Self::Ip => 1.0 - distance,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +115,19 @@ mod tests {
         ] {
             let body: CollectionBody = serde_json::from_str(&format!(r#"{{"id":"x","dimension":3,{rest}}}"#)).unwrap();
             assert_eq!(body.space(), space, "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_distance_is_the_cosine_of_unit_vectors_in_every_space() {
+        for (space, distance, relevance) in [
+            (Space::L2, 0.0, 1.0),
+            (Space::L2, 2.0, 0.0),
+            (Space::L2, 4.0, -1.0),
+            (Space::Cosine, 0.25, 0.75),
+            (Space::Ip, 0.25, 0.75),
+        ] {
+            assert_eq!(space.relevance(distance), relevance, "{space:?} {distance}");
         }
     }
 }

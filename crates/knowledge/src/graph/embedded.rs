@@ -4,17 +4,16 @@
 //! places. A lookup walks the graph breadth first and comes to each node once: an article that any path of at most
 //! `max_hops` relations leads to is also reached by a shortest one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::path::Path;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeRef, VisitMap, Visitable};
 
-use crate::graph::article::GraphArticle;
-use crate::graph::error::GraphError;
 use crate::graph::file::{GraphFile, GraphReport, read_graph};
-use crate::graph::nodes::GraphNode;
-use crate::graph::settings::GraphSettings;
+use crate::graph::nodes::{GraphArticle, GraphNode, GraphSettings};
+use crate::rows::ReadError;
 
 /// A graph that answers without waiting; safe to ask from many threads.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ enum Node {
 
 impl EmbeddedGraph {
     /// Reads the graph file at `path`.
-    pub fn read(path: &Path) -> Result<(Self, GraphReport), GraphError> {
+    pub fn read(path: &Path) -> Result<(Self, GraphReport), ReadError> {
         let (file, report) = read_graph(path)?;
         Ok((Self::new(file), report))
     }
@@ -75,7 +74,13 @@ impl EmbeddedGraph {
     /// id; each once. Empty for a keyword that is not in the graph.
     pub fn related(&self, keyword: &str, settings: &GraphSettings) -> Vec<GraphArticle> {
         let Some(&start) = self.starts.get(keyword) else { return Vec::new() };
-        let mut places = self.reached(start, settings);
+        let mut places = self.reached(vec![start], settings);
+        if !settings.filter.is_empty() {
+            places.retain(|&place| {
+                let GraphArticle { audience, language, .. } = &self.articles[place as usize];
+                settings.filter.is_for(audience.as_deref(), language.as_deref())
+            });
+        }
         if settings.limit < places.len() {
             places.select_nth_unstable(settings.limit);
             places.truncate(settings.limit);
@@ -84,13 +89,35 @@ impl EmbeddedGraph {
         places.into_iter().map(|place| self.articles[place as usize].clone()).collect()
     }
 
-    /// The places of the articles of the right status.
-    fn reached(&self, start: NodeIndex, settings: &GraphSettings) -> Vec<u32> {
+    /// What no keyword leads to, and why; nothing where every article is found by one and every relation followed.
+    pub fn unreachable(&self, settings: &GraphSettings) -> Option<Unreachable> {
+        let followed = self.followed(settings);
+        let num_found = self.reached(self.starts.values().copied().collect(), settings).len();
+        let statuses = self.articles.iter().map(|article| article.status.as_str());
+        let num_shown = statuses.clone().filter(|status| *status == settings.status).count();
+        let num_without = statuses.clone().filter(|status| status.trim().is_empty()).count();
+        let types = self.relation_types.iter().filter(|(_, number)| !followed[**number as usize]);
+        let unreachable = Unreachable {
+            settings: settings.clone(),
+            num_articles: self.articles.len(),
+            num_without_status: num_without,
+            num_of_other_status: self.articles.len() - num_shown - num_without,
+            num_without_path: num_shown - num_found,
+            relations: self.graph.edge_weights().filter(|number| !followed[**number as usize]).count(),
+            relation_types: types.map(|(name, _)| name.clone()).collect(),
+        };
+        (num_found < unreachable.num_articles || unreachable.relations > 0).then_some(unreachable)
+    }
+
+    /// The places of the articles of the right status that paths from one of `starts` lead to.
+    fn reached(&self, starts: Vec<NodeIndex>, settings: &GraphSettings) -> Vec<u32> {
         let Some(&shown) = self.statuses.get(&settings.status) else { return Vec::new() };
         let followed = self.followed(settings);
         let mut seen = self.graph.visit_map();
-        seen.visit(start);
-        let (mut frontier, mut found) = (vec![start], Vec::new());
+        for &start in &starts {
+            seen.visit(start);
+        }
+        let (mut frontier, mut found) = (starts, Vec::new());
         for _ in 0..settings.max_hops {
             let mut next = Vec::new();
             for edge in frontier.iter().flat_map(|&node| self.graph.edges(node)) {
@@ -114,6 +141,41 @@ impl EmbeddedGraph {
             followed[*relation_type as usize] = true;
         }
         followed
+    }
+}
+
+/// What lookups pass over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreachable {
+    settings: GraphSettings,
+    num_articles: usize,
+    num_without_status: usize,
+    num_of_other_status: usize,
+    /// Of the right status, but no relations that are followed lead there.
+    num_without_path: usize,
+    /// Relations that are not followed.
+    relations: usize,
+    relation_types: BTreeSet<String>,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settings, num_articles, num_without_status, num_of_other_status, num_without_path, .. } = self;
+        let num_lost = num_without_status + num_of_other_status + num_without_path;
+        let (status, hops, followed) = (&settings.status, settings.max_hops, settings.relations.join(", "));
+        write!(formatter, "{num_lost} of {num_articles} articles are found by no keyword")?;
+        if num_lost > 0 {
+            write!(
+                formatter,
+                ": {num_without_status} have no status, {num_of_other_status} another one than {status:?}, \
+                 {num_without_path} no path of at most {hops} relations {followed} from a query"
+            )?;
+        }
+        if self.relations > 0 {
+            let types = self.relation_types.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            write!(formatter, "; {} relations of other types are not followed: {types}", self.relations)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,27 +1,15 @@
 //! Why a graph can't be read or asked, and what to do.
 
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::graph::file::row::BadGraphRow;
-use crate::rows::ROWS_PER_TOLERATED_BAD_ROW;
+use crate::rows::ReadError;
 
 #[derive(Debug, Error)]
 pub enum GraphError {
-    #[error("can't open the graph file {}: {source}; name JSON Lines that this user may read", path.display())]
-    Open { path: PathBuf, source: io::Error },
-    #[error("can't read the graph file {} after line {line}: {source}; is the file complete?", path.display())]
-    Damaged { path: PathBuf, line: u64, source: io::Error },
-    #[error(
-        "{bad} of {rows} rows in {} are bad, more than one in {ROWS_PER_TOLERATED_BAD_ROW}; mend them, the first is {first}",
-        path.display()
-    )]
-    TooManyBadRows { path: PathBuf, bad: u64, rows: u64, first: BadGraphRow },
-    #[error("there is no article in the graph file {}; give it rows with id and title", path.display())]
-    NoArticles { path: PathBuf },
+    #[error(transparent)]
+    File(#[from] ReadError),
     #[error("the graph can't be asked so: {what}")]
     Settings { what: String },
     #[error("{uri} is no address of a Neo4j server: {what}; it looks like bolt://host:7687, or bolt+s://host:7687")]

@@ -5,19 +5,16 @@
 //! graph; [`KeywordCatalog`] says which keywords a question means. On failure a [`GraphError`] says what to do; the
 //! embedded graph can fail only when it is read.
 
-mod article;
 mod embedded;
 mod error;
 mod file;
 mod keywords;
 mod neo4j;
 mod nodes;
-mod settings;
 
-pub use article::GraphArticle;
-pub use embedded::EmbeddedGraph;
+pub use embedded::{EmbeddedGraph, Unreachable};
 pub use error::GraphError;
-pub use file::{BadGraphRow, BadGraphRowReason, GraphFile, GraphReport, read_graph};
+pub use file::{GraphFile, GraphReport, read_graph};
 pub use keywords::{KeywordCatalog, MatchedBy};
 pub use neo4j::{Neo4jGraph, Neo4jLoad, Neo4jSettings};
-pub use settings::GraphSettings;
+pub use nodes::{GraphArticle, GraphSettings};

@@ -1,16 +1,16 @@
 //! `INDEX/embeddings`: every vector that was ever made, by hash of model and text.
 //!
 //! A build that was interrupted, an article that comes back, and a model that is switched back cost nothing. It is a
-//! cache: a file that can't be read is thrown away with a warning, and vectors that no generation uses are dropped once
-//! they outnumber the others.
+//! cache and no more: a file that can't be read is thrown away, one that can't be used is done without, each with a
+//! warning. Vectors that nothing uses are dropped once they outnumber the others.
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use redb::{Builder, Database, DatabaseError, ReadableTableMetadata, TableDefinition};
+use redb::{Builder, Database, DatabaseError, Error, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
-use crate::error::IndexError;
 use crate::hashing::ContentHash;
 
 const TABLE: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("vectors");
@@ -21,100 +21,104 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Below this many unused vectors dropping them isn't worth the writing.
 const UNUSED_TOLERATED: u64 = 1_024;
 
+/// Vectors that are kept from one run to the next.
 pub struct Embeddings {
-    path: PathBuf,
-    database: Database,
+    /// None from the first failure on.
+    database: Option<Database>,
 }
 
 impl Embeddings {
-    pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let create = || Builder::new().set_cache_size(CACHE_BYTES).create(path);
-        let database = match create() {
-            Err(
-                error @ (DatabaseError::Storage(redb::StorageError::Corrupted(_)) | DatabaseError::UpgradeRequired(_)),
-            ) => {
-                discard(path, &error)?;
-                create()
+    /// Opens the file at `path`; without a path nothing is kept.
+    pub fn open(path: Option<&Path>) -> Self {
+        let database = path.and_then(|path| match open(path) {
+            Ok(database) => Some(database),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "embeddings can't be kept and will be made anew");
+                None
             }
-            // A file that was never one of redb's is reported as an invalid one by the system's error type.
-            Err(DatabaseError::Storage(redb::StorageError::Io(error)))
-                if error.kind() == std::io::ErrorKind::InvalidData =>
-            {
-                discard(path, &error)?;
-                create()
-            }
-            other => other,
-        };
-        let database = database.map_err(|error| failed(path, error))?;
-        Ok(Self { path: path.to_owned(), database })
+        });
+        Self { database }
     }
 
-    /// Puts the vector of `key` into `vector`; `false` when there is none of that length.
-    pub fn fill(&self, keys_and_slots: &mut [(ContentHash, &mut [f32])]) -> Result<Vec<bool>, IndexError> {
-        self.try_fill(keys_and_slots).map_err(|error| failed(&self.path, error))
+    /// Fills each slot with the vector of its key; says for each whether there was one of that length.
+    pub fn fill(&mut self, keys_and_slots: &mut [(ContentHash, &mut [f32])]) -> Vec<bool> {
+        let found = self.attempt(|database| fill(database, keys_and_slots));
+        found.unwrap_or_else(|| vec![false; keys_and_slots.len()])
     }
 
-    /// Keeps the vectors of `texts` for the builds to come; on disk when this returns.
-    pub fn keep(&self, vectors: &[(ContentHash, &[f32])]) -> Result<(), IndexError> {
-        self.try_keep(vectors).map_err(|error| failed(&self.path, error))
+    /// Keeps vectors; on disk when this returns.
+    pub fn keep(&mut self, vectors: &[(ContentHash, &[f32])]) {
+        self.attempt(|database| keep(database, vectors));
     }
 
     /// Drops what is not in `used` once that is more than what is.
-    pub fn prune(&self, used: &HashSet<ContentHash>) -> Result<(), IndexError> {
-        self.try_prune(used).map_err(|error| failed(&self.path, error))
+    pub fn prune(&mut self, used: &HashSet<ContentHash>) {
+        self.attempt(|database| prune(database, used));
     }
 
-    fn try_fill(&self, keys_and_slots: &mut [(ContentHash, &mut [f32])]) -> Result<Vec<bool>, redb::Error> {
-        use redb::ReadableDatabase;
-        let transaction = self.database.begin_read()?;
-        let table = match transaction.open_table(TABLE) {
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(vec![false; keys_and_slots.len()]),
-            other => other?,
-        };
-        keys_and_slots
-            .iter_mut()
-            .map(|(key, slot)| Ok(table.get(key.as_bytes())?.is_some_and(|value| from_bytes(value.value(), slot))))
-            .collect()
-    }
-
-    fn try_keep(&self, vectors: &[(ContentHash, &[f32])]) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        {
-            let mut table = transaction.open_table(TABLE)?;
-            for (key, vector) in vectors {
-                table.insert(key.as_bytes(), to_bytes(vector).as_slice())?;
-            }
+    fn attempt<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Error>) -> Option<T> {
+        let outcome = work(self.database.as_ref()?);
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, "embeddings can't be kept any more and will be made anew");
+            self.database = None;
         }
-        transaction.commit()?;
-        Ok(())
+        outcome.ok()
     }
+}
 
-    fn try_prune(&self, used: &HashSet<ContentHash>) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        {
-            let mut table = transaction.open_table(TABLE)?;
-            if table.len()? <= 2 * used.len() as u64 + UNUSED_TOLERATED {
-                return Ok(());
-            }
-            let used: HashSet<&[u8; 32]> = used.iter().map(ContentHash::as_bytes).collect();
-            table.retain(|key, _| used.contains(key))?;
+fn open(path: &Path) -> Result<Database, Error> {
+    let create = || Builder::new().set_cache_size(CACHE_BYTES).create(path);
+    let is_unreadable = |error: &DatabaseError| match error {
+        DatabaseError::Storage(redb::StorageError::Corrupted(_)) | DatabaseError::UpgradeRequired(_) => true,
+        // A file that was never one of redb's is reported as an invalid one by the system's error type.
+        DatabaseError::Storage(redb::StorageError::Io(error)) => error.kind() == io::ErrorKind::InvalidData,
+        _ => false,
+    };
+    match create() {
+        Err(error) if is_unreadable(&error) => {
+            tracing::warn!(path = %path.display(), %error, "embeddings can't be read and are made anew");
+            fs::remove_file(path)?;
+            Ok(create()?)
         }
-        transaction.commit()?;
-        Ok(())
+        other => Ok(other?),
     }
 }
 
-fn discard(path: &Path, error: &dyn std::error::Error) -> Result<(), IndexError> {
-    tracing::warn!(path = %path.display(), %error, "embeddings can't be read and are made anew");
-    fs::remove_file(path).map_err(IndexError::io("remove the unreadable", path))
+fn fill(database: &Database, keys_and_slots: &mut [(ContentHash, &mut [f32])]) -> Result<Vec<bool>, Error> {
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(TABLE) {
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(vec![false; keys_and_slots.len()]),
+        other => other?,
+    };
+    let filled = keys_and_slots
+        .iter_mut()
+        .map(|(key, slot)| Ok(table.get(key.as_bytes())?.is_some_and(|value| from_bytes(value.value(), slot))));
+    filled.collect()
 }
 
-fn failed(path: &Path, error: impl Into<redb::Error>) -> IndexError {
-    IndexError::Embeddings { path: path.to_owned(), source: Box::new(error.into()) }
+fn keep(database: &Database, vectors: &[(ContentHash, &[f32])]) -> Result<(), Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        for (key, vector) in vectors {
+            let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
+            table.insert(key.as_bytes(), bytes.as_slice())?;
+        }
+    }
+    Ok(transaction.commit()?)
 }
 
-fn to_bytes(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|value| value.to_le_bytes()).collect()
+fn prune(database: &Database, used: &HashSet<ContentHash>) -> Result<(), Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        if table.len()? <= 2 * used.len() as u64 + UNUSED_TOLERATED {
+            return Ok(());
+        }
+        let used: HashSet<&[u8; 32]> = used.iter().map(ContentHash::as_bytes).collect();
+        table.retain(|key, _| used.contains(key))?;
+    }
+    Ok(transaction.commit()?)
 }
 
 fn from_bytes(bytes: &[u8], slot: &mut [f32]) -> bool {
@@ -136,9 +140,9 @@ mod tests {
         ContentHash::of_bytes(&number.to_le_bytes())
     }
 
-    fn stored(embeddings: &Embeddings, number: u32) -> Option<Vec<f32>> {
+    fn stored(embeddings: &mut Embeddings, number: u32) -> Option<Vec<f32>> {
         let mut slot = vec![0.0; 2];
-        let found = embeddings.fill(&mut [(key(number), &mut slot)]).unwrap();
+        let found = embeddings.fill(&mut [(key(number), &mut slot)]);
         found[0].then_some(slot)
     }
 
@@ -146,31 +150,30 @@ mod tests {
     fn vectors_are_kept_over_a_restart_and_only_of_the_right_length() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("embeddings");
-        let embeddings = Embeddings::open(&path).unwrap();
-        assert_eq!(stored(&embeddings, 1), None);
-        embeddings.keep(&[(key(1), &[0.6, 0.8]), (key(2), &[1.0])]).unwrap();
+        let mut embeddings = Embeddings::open(Some(&path));
+        assert_eq!(stored(&mut embeddings, 1), None);
+        embeddings.keep(&[(key(1), &[0.6, 0.8]), (key(2), &[1.0])]);
         drop(embeddings);
-        let embeddings = Embeddings::open(&path).unwrap();
-        assert_eq!(stored(&embeddings, 1), Some(vec![0.6, 0.8]));
-        assert_eq!(stored(&embeddings, 2), None);
+        let mut embeddings = Embeddings::open(Some(&path));
+        assert_eq!(stored(&mut embeddings, 1), Some(vec![0.6, 0.8]));
+        assert_eq!(stored(&mut embeddings, 2), None);
     }
 
     #[test]
     fn unused_vectors_go_when_they_outnumber_the_used() {
         let directory = tempfile::tempdir().unwrap();
-        let embeddings = Embeddings::open(&directory.path().join("embeddings")).unwrap();
+        let mut embeddings = Embeddings::open(Some(&directory.path().join("embeddings")));
         let used = HashSet::from([key(0)]);
-        let keep = |numbers: std::ops::Range<u32>| {
-            let vectors: Vec<_> = numbers.map(|number| (key(number), [1.0, 0.0].as_slice())).collect();
-            embeddings.keep(&vectors).unwrap();
+        let vectors = |numbers: std::ops::Range<u32>| -> Vec<_> {
+            numbers.map(|number| (key(number), [1.0, 0.0].as_slice())).collect()
         };
-        keep(0..1_000);
-        embeddings.prune(&used).unwrap();
-        assert!(stored(&embeddings, 999).is_some());
-        keep(1_000..2_000);
-        embeddings.prune(&used).unwrap();
-        assert!(stored(&embeddings, 0).is_some());
-        assert_eq!(stored(&embeddings, 999), None);
+        embeddings.keep(&vectors(0..1_000));
+        embeddings.prune(&used);
+        assert!(stored(&mut embeddings, 999).is_some());
+        embeddings.keep(&vectors(1_000..2_000));
+        embeddings.prune(&used);
+        assert!(stored(&mut embeddings, 0).is_some());
+        assert_eq!(stored(&mut embeddings, 999), None);
     }
 
     #[test]
@@ -178,8 +181,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("embeddings");
         fs::write(&path, "these are no embeddings, whatever the name says".repeat(1_000)).unwrap();
-        let embeddings = Embeddings::open(&path).unwrap();
-        embeddings.keep(&[(key(1), &[0.6, 0.8])]).unwrap();
-        assert!(stored(&embeddings, 1).is_some());
+        let mut embeddings = Embeddings::open(Some(&path));
+        embeddings.keep(&[(key(1), &[0.6, 0.8])]);
+        assert!(stored(&mut embeddings, 1).is_some());
     }
 }

@@ -1,18 +1,145 @@
-//! Reads the files of one generation, each compared with the manifest before it is used.
+//! A generation: its manifest, which has length and hash of each of its files, and the reading of those files.
 //!
-//! What doesn't fit is an [`IndexError::Damaged`] that names the file; nothing is repaired here.
+//! Everything is compared before it is used: the hash of the manifest with `CURRENT`, the format version, every file with
+//! the manifest. What doesn't fit is an [`IndexError::Damaged`] that names the file; nothing is repaired here.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
-use crate::store::current::Current;
+use crate::hashing::ContentHash;
+use crate::store::directory::{
+    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, MANIFEST, write_file,
+};
 use crate::store::entries::{Entry, read_entries};
-use crate::store::layout::{ARTICLES, BASE_GRAPH, BASE_VECTORS, DELTA_VECTORS, LEXICAL, Layout};
-use crate::store::manifest::{FileRecord, Manifest};
-use crate::vectors::file::read_vectors;
-use crate::vectors::graph::Graph;
-use crate::vectors::matrix::Matrix;
+use crate::vectors::matrix::{Matrix, read_vectors};
+use crate::vectors::nearest_neighbours::NeighbourGraph;
+
+/// Goes up whenever a file of a generation changes its meaning.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// What an index holds, for people and for the check before it is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format_version: u64,
+    pub generation: u64,
+    pub built_at: Timestamp,
+    /// Name plus fingerprint of the model whose vectors these are.
+    pub model: String,
+    pub dimensions: usize,
+    pub articles: usize,
+    /// Passages with a vector, one or more for each article.
+    pub chunks: usize,
+    pub sources: BTreeMap<String, SourceSummary>,
+    /// Hash over the content hashes of all articles: two indexes of the same articles have the same.
+    pub content: ContentHash,
+    /// The number of the next lexical document; none is used twice.
+    pub(crate) next_document: u64,
+    pub(crate) base_rows: usize,
+    pub(crate) delta_rows: usize,
+    pub(crate) files: BTreeMap<String, FileRecord>,
+}
+
+/// What one source contributes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSummary {
+    pub articles: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    pub bytes: u64,
+    pub blake3: ContentHash,
+}
+
+/// The one field that every version of the format keeps.
+#[derive(Deserialize)]
+struct Version {
+    format_version: u64,
+}
+
+impl Manifest {
+    pub fn identity(&self) -> ModelIdentity {
+        ModelIdentity { model: self.model.clone(), dimensions: self.dimensions }
+    }
+
+    /// Writes `manifest.json` into `directory` and says what `CURRENT` has to name.
+    pub fn write(&self, directory: &Path) -> Result<Current, IndexError> {
+        let path = directory.join(MANIFEST);
+        let text = serde_json::to_vec_pretty(self).map_err(io::Error::from).map_err(IndexError::io("write", &path))?;
+        write_file(&path, |file| file.write_all(&text))?;
+        Ok(Current { generation: self.generation, manifest: ContentHash::of_bytes(&text) })
+    }
+
+    /// The manifest of the generation that `current` names.
+    pub fn read(layout: &Layout, current: Current) -> Result<Self, IndexError> {
+        let directory = layout.root();
+        let damaged = |what: String| IndexError::Damaged { directory: directory.to_owned(), what };
+        let path = layout.generation(current.generation).join(MANIFEST);
+        let bytes = fs::read(&path).map_err(|error| damaged(format!("{}: {error}", path.display())))?;
+        if ContentHash::of_bytes(&bytes) != current.manifest {
+            return Err(damaged(format!("{} is not what CURRENT names", path.display())));
+        }
+        let unreadable = |error: serde_json::Error| damaged(format!("{}: {error}", path.display()));
+        let Version { format_version } = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        if format_version != FORMAT_VERSION {
+            let directory = directory.to_owned();
+            return Err(IndexError::OtherFormat { directory, found: format_version, expected: FORMAT_VERSION });
+        }
+        serde_json::from_slice(&bytes).map_err(unreadable)
+    }
+
+    /// The whole content of a file of this generation, or what is wrong with it.
+    pub fn read_file(&self, directory: &Path, name: &str) -> Result<Vec<u8>, String> {
+        let record = self.files.get(name).ok_or_else(|| format!("the manifest lacks {name}"))?;
+        let bytes = fs::read(directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        let found = FileRecord { bytes: bytes.len() as u64, blake3: ContentHash::of_bytes(&bytes) };
+        record.compare(name, &found)?;
+        Ok(bytes)
+    }
+
+    /// Compares every file below `prefix` with its record without keeping it.
+    pub fn verify_files(&self, directory: &Path, prefix: &str) -> Result<(), String> {
+        for (name, record) in self.files.iter().filter(|(name, _)| name.starts_with(prefix)) {
+            let found = FileRecord::of(&directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
+            record.compare(name, &found)?;
+        }
+        Ok(())
+    }
+}
+
+impl FileRecord {
+    pub fn of(path: &Path) -> io::Result<Self> {
+        const BUFFER_BYTES: usize = 256 * 1024;
+        let mut file = File::open(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                let blake3 = ContentHash::from(hasher.finalize());
+                return Ok(Self { bytes: hasher.count(), blake3 });
+            }
+            hasher.update(&buffer[..read]);
+        }
+    }
+
+    fn compare(&self, name: &str, found: &Self) -> Result<(), String> {
+        if found.bytes != self.bytes {
+            return Err(format!("{name} has {} bytes instead of {}", found.bytes, self.bytes));
+        }
+        if found.blake3 != self.blake3 {
+            return Err(format!("{name} has another checksum"));
+        }
+        Ok(())
+    }
+}
 
 /// A published generation whose manifest has been read.
 #[derive(Debug)]
@@ -68,19 +195,19 @@ impl Generation {
         self.matrix(DELTA_VECTORS, self.manifest.delta_rows)
     }
 
-    pub fn has_graph(&self) -> bool {
-        self.record(BASE_GRAPH).is_some()
+    pub fn has_neighbours(&self) -> bool {
+        self.record(BASE_NEIGHBOURS).is_some()
     }
 
-    /// The graph over `base`, when this generation has one.
-    pub fn graph(&self, base: &Matrix) -> Result<Option<Graph>, IndexError> {
-        if !self.has_graph() {
+    /// The nearest-neighbour graph over `base`, when this generation has one.
+    pub fn neighbours(&self, base: &Matrix) -> Result<Option<NeighbourGraph>, IndexError> {
+        if !self.has_neighbours() {
             return Ok(None);
         }
-        let graph = self.bytes(BASE_GRAPH).and_then(|bytes| Graph::from_bytes(&bytes));
-        match graph.map_err(|what| self.damaged(&what))? {
-            graph if graph.fits(base) => Ok(Some(graph)),
-            _ => Err(self.damaged(&format!("{BASE_GRAPH} is over other vectors"))),
+        let neighbours = self.bytes(BASE_NEIGHBOURS).and_then(|bytes| NeighbourGraph::from_bytes(&bytes));
+        match neighbours.map_err(|what| self.damaged(&what))? {
+            neighbours if neighbours.fits(base) => Ok(Some(neighbours)),
+            _ => Err(self.damaged(&format!("{BASE_NEIGHBOURS} is over other vectors"))),
         }
     }
 

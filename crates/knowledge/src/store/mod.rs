@@ -13,11 +13,7 @@
 //! A generation is written in its place, flushed to disk, and only then named by `CURRENT`; one that `CURRENT` never
 //! named is debris of a writer that died and is removed by the next.
 
-pub mod current;
-pub mod durable;
+pub mod directory;
 pub mod embeddings;
 pub mod entries;
 pub mod generation;
-pub mod layout;
-pub mod lock;
-pub mod manifest;

@@ -2,34 +2,33 @@
 //!
 //! Rows lie in two segments. The *base* is large and shared with earlier generations; a row whose passage is gone stays
 //! in it without an owner. The *delta* is small, written anew with each generation, and always scanned. A base from a
-//! size on has a graph, since instant-distance can't insert: the delta takes what came after it was built.
+//! size on has a nearest-neighbour graph, since instant-distance can't insert: the delta takes what came after it was built.
 //!
-//! Input of a search is a unit vector, output the best passage of each of the nearest articles with its f32 cosine.
+//! Input of a search is a unit vector and the articles that are admitted, output the best passage of each of the nearest
+//! of these with its f32 cosine.
 //! Without a graph the result is that of comparing all f32 vectors; with one it may miss some of the base.
 
-pub mod file;
-pub mod graph;
 pub mod matrix;
+pub mod nearest_neighbours;
 pub mod quantised;
-mod shortlist;
 
 use std::sync::Arc;
 
-use crate::vectors::graph::Graph;
+use crate::filter::Admitted;
 use crate::vectors::matrix::Matrix;
-use crate::vectors::quantised::{Quantised, QuantisedQuery};
-use crate::vectors::shortlist::{Bounded, shortlist};
+use crate::vectors::nearest_neighbours::{MOST_ARTICLES, NeighbourGraph};
+use crate::vectors::quantised::{Bounded, Quantised, QuantisedQuery, shortlist};
 
 /// Rows with their codes and, for a large base, the graph over them.
 pub struct Segment {
     matrix: Matrix,
     quantised: Quantised,
-    graph: Option<Graph>,
+    neighbours: Option<NeighbourGraph>,
 }
 
 impl Segment {
-    pub fn new(matrix: Matrix, graph: Option<Graph>) -> Self {
-        Self { quantised: Quantised::of(&matrix), matrix, graph }
+    pub fn new(matrix: Matrix, neighbours: Option<NeighbourGraph>) -> Self {
+        Self { quantised: Quantised::of(&matrix), matrix, neighbours }
     }
 }
 
@@ -42,12 +41,21 @@ pub struct Owner {
     pub chunk: u32,
 }
 
-/// The best passage of an article for a query.
+/// An article near an embedding, by its best passage.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Nearest {
-    pub article: u32,
-    pub chunk: u32,
+pub struct VectorHit {
+    /// Position of the article, see [`Index::article`](crate::Index::article).
+    pub article: usize,
+    /// Number of the passage, see [`Index::chunk_text`](crate::Index::chunk_text).
+    pub chunk: usize,
     pub cosine: f32,
+}
+
+/// What is looked for.
+struct Query<'a> {
+    vector: &'a [f32],
+    quantised: QuantisedQuery,
+    admitted: &'a Admitted,
 }
 
 pub struct VectorTable {
@@ -74,51 +82,50 @@ impl VectorTable {
         }
     }
 
-    /// The `k` articles nearest to `query`, best first, ties in the order of the articles.
+    /// The `k` admitted articles nearest to `query`, best first, ties in the order of the articles.
     /// A query of another length has no neighbours.
-    pub fn nearest(&self, query: &[f32], k: usize) -> Vec<Nearest> {
+    pub fn nearest(&self, query: &[f32], k: usize, admitted: &Admitted) -> Vec<VectorHit> {
         if k == 0 || query.len() != self.base.matrix.dimensions() {
             return Vec::new();
         }
-        let quantised = QuantisedQuery::of(query);
-        if let Some(found) = self.nearest_by_graph(query, &quantised, k) {
+        let query = Query { vector: query, quantised: QuantisedQuery::of(query), admitted };
+        if let Some(found) = self.nearest_by_neighbours(&query, k) {
             return found;
         }
-        let base = self.scan(&self.base, 0, &quantised);
-        self.best(query, &quantised, base, k)
+        let base = self.scan(&self.base, 0, &query);
+        self.best(&query, base, k)
     }
 
-    /// `None` without a graph, or when the graph alone can't name enough articles.
-    fn nearest_by_graph(&self, query: &[f32], quantised: &QuantisedQuery, k: usize) -> Option<Vec<Nearest>> {
-        let graph = self.base.graph.as_ref()?;
-        if k > graph::MOST_ARTICLES {
+    /// `None` without a graph, or when too few of the articles that the graph can name are admitted.
+    fn nearest_by_neighbours(&self, query: &Query<'_>, k: usize) -> Option<Vec<VectorHit>> {
+        let neighbours = self.base.neighbours.as_ref()?;
+        if k > MOST_ARTICLES {
             return None;
         }
-        let rows = graph.nearest(quantised);
-        let from_base =
-            rows.into_iter().filter_map(|row| self.bounded(&self.base, row as usize, 0, quantised)).collect();
-        let found = self.best(query, quantised, from_base, k);
-        (found.len() >= k.min(self.num_articles)).then_some(found)
+        let rows = neighbours.nearest(&query.quantised).into_iter();
+        let from_base = rows.filter_map(|row| self.bounded(&self.base, row as usize, 0, query)).collect();
+        let found = self.best(query, from_base, k);
+        (found.len() >= k.min(query.admitted.len())).then_some(found)
     }
 
     /// The best `k` of these rows of the base and of the whole delta.
-    fn best(&self, query: &[f32], quantised: &QuantisedQuery, mut rows: Vec<Bounded>, k: usize) -> Vec<Nearest> {
-        rows.extend(self.scan(&self.delta, self.base.matrix.num_rows(), quantised));
+    fn best(&self, query: &Query<'_>, mut rows: Vec<Bounded>, k: usize) -> Vec<VectorHit> {
+        rows.extend(self.scan(&self.delta, self.base.matrix.num_rows(), query));
         let exact = shortlist(&rows, k, self.num_articles).into_iter().filter_map(|row| {
             let owner = self.owners[row as usize]?;
-            let cosine = cosine(self.row(row as usize), query);
-            Some(Nearest { article: owner.article, chunk: owner.chunk, cosine })
+            let cosine = cosine(self.row(row as usize), query.vector);
+            Some(VectorHit { article: owner.article as usize, chunk: owner.chunk as usize, cosine })
         });
         best_of_each_article(exact.collect(), k)
     }
 
-    fn scan(&self, segment: &Segment, first_row: usize, query: &QuantisedQuery) -> Vec<Bounded> {
+    fn scan(&self, segment: &Segment, first_row: usize, query: &Query<'_>) -> Vec<Bounded> {
         (0..segment.matrix.num_rows()).filter_map(|row| self.bounded(segment, row, first_row, query)).collect()
     }
 
-    fn bounded(&self, segment: &Segment, row: usize, first_row: usize, query: &QuantisedQuery) -> Option<Bounded> {
-        let owner = self.owners[first_row + row]?;
-        let (cosine, error) = segment.quantised.cosine(row, query);
+    fn bounded(&self, segment: &Segment, row: usize, first_row: usize, query: &Query<'_>) -> Option<Bounded> {
+        let owner = self.owners[first_row + row].filter(|owner| query.admitted.has(owner.article))?;
+        let (cosine, error) = segment.quantised.cosine(row, &query.quantised);
         let row = (first_row + row) as u32;
         Some(Bounded { row, article: owner.article, low: cosine - error, high: cosine + error })
     }
@@ -129,11 +136,11 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     <f32 as simsimd::SpatialSimilarity>::dot(a, b).map_or(0.0, |dot| dot as f32)
 }
 
-fn best_of_each_article(mut found: Vec<Nearest>, k: usize) -> Vec<Nearest> {
+fn best_of_each_article(mut found: Vec<VectorHit>, k: usize) -> Vec<VectorHit> {
     found.sort_by(|a, b| {
         a.article.cmp(&b.article).then_with(|| b.cosine.total_cmp(&a.cosine)).then_with(|| a.chunk.cmp(&b.chunk))
     });
-    found.dedup_by_key(|nearest| nearest.article);
+    found.dedup_by_key(|hit| hit.article);
     found.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then_with(|| a.article.cmp(&b.article)));
     found.truncate(k);
     found
@@ -168,7 +175,7 @@ mod tests {
             .collect();
         owners.shuffle(&mut random);
         owners.iter_mut().step_by(17).for_each(|owner| *owner = None);
-        let graph = with_graph.then(|| Graph::build(&base, 1).unwrap());
+        let graph = with_graph.then(|| NeighbourGraph::build(&base, 1).unwrap());
         VectorTable::new(Arc::new(Segment::new(base, graph)), Segment::new(delta, None), owners, num_articles)
     }
 
@@ -186,10 +193,20 @@ mod tests {
         unit((0..DIMENSIONS).map(|_| random.random_range(-1.0..1.0_f32)).collect())
     }
 
-    fn brute_force(table: &VectorTable, query: &[f32], k: usize) -> Vec<Nearest> {
+    fn all(table: &VectorTable) -> Admitted {
+        every(1, table)
+    }
+
+    /// One article in `step`.
+    fn every(step: usize, table: &VectorTable) -> Admitted {
+        Admitted::of((0..table.num_articles).map(|article| article % step == 0))
+    }
+
+    fn brute_force(table: &VectorTable, query: &[f32], k: usize, admitted: &Admitted) -> Vec<VectorHit> {
         let all = table.owners.iter().enumerate().filter_map(|(row, owner)| {
-            let Owner { article, chunk } = (*owner)?;
-            Some(Nearest { article, chunk, cosine: cosine(table.row(row), query) })
+            let Owner { article, chunk } = owner.filter(|owner| admitted.has(owner.article))?;
+            let (article, chunk) = (article as usize, chunk as usize);
+            Some(VectorHit { article, chunk, cosine: cosine(table.row(row), query) })
         });
         best_of_each_article(all.collect(), k)
     }
@@ -201,7 +218,10 @@ mod tests {
             let mut random = StdRng::seed_from_u64(seed + 1_000);
             for k in [1, 5, 20, 100, 5_000] {
                 let query = random_vector(&mut random);
-                assert_eq!(table.nearest(&query, k), brute_force(&table, &query, k), "seed {seed}, k {k}");
+                for admitted in [all(&table), every(7, &table), every(usize::MAX, &table)] {
+                    let found = table.nearest(&query, k, &admitted);
+                    assert_eq!(found, brute_force(&table, &query, k, &admitted), "seed {seed}, k {k}");
+                }
             }
         }
     }
@@ -214,7 +234,8 @@ mod tests {
         let owners = (0..50).rev().map(|article| Some(Owner { article, chunk: 0 })).collect();
         let table =
             VectorTable::new(Arc::new(Segment::new(matrix, None)), Segment::new(Matrix::new(4), None), owners, 50);
-        let articles: Vec<u32> = table.nearest(&row, 5).into_iter().map(|nearest| nearest.article).collect();
+        let articles: Vec<usize> =
+            table.nearest(&row, 5, &all(&table)).into_iter().map(|nearest| nearest.article).collect();
         assert_eq!(articles, [0, 1, 2, 3, 4]);
     }
 
@@ -223,10 +244,12 @@ mod tests {
         let table = table(7, 6_000, 2, 300, true);
         let (centres, mut random) = (centres(), StdRng::seed_from_u64(8));
         let (mut found, mut wanted) = (0, 0);
-        for _ in 0..200 {
+        for n in 0..200 {
+            // A third of what the graph can name is enough, so that it decides in both cases.
+            let admitted = every(1 + n % 2 * 2, &table);
             let query = themed(&centres, &mut random);
-            let exact = brute_force(&table, &query, 10);
-            let near = table.nearest(&query, 10);
+            let exact = brute_force(&table, &query, 10, &admitted);
+            let near = table.nearest(&query, 10, &admitted);
             assert_eq!(near.len(), 10);
             assert!(near.is_sorted_by(|a, b| a.cosine >= b.cosine));
             wanted += exact.len();
@@ -241,16 +264,29 @@ mod tests {
     fn more_articles_than_the_graph_can_name_are_found_by_scanning() {
         let table = table(9, 3_000, 1, 0, true);
         let query = random_vector(&mut StdRng::seed_from_u64(1));
-        for k in [graph::MOST_ARTICLES + 1, 2_000] {
-            assert_eq!(table.nearest(&query, k), brute_force(&table, &query, k));
+        for k in [MOST_ARTICLES + 1, 2_000] {
+            assert_eq!(table.nearest(&query, k, &all(&table)), brute_force(&table, &query, k, &all(&table)));
+        }
+    }
+
+    #[test]
+    fn where_the_graph_names_too_few_admitted_articles_they_are_found_by_scanning() {
+        let table = table(9, 3_000, 1, 0, true);
+        let query = random_vector(&mut StdRng::seed_from_u64(1));
+        // Of 3,000 articles 30 or 1 are admitted, of the 200 that the graph names some two or none.
+        for step in [100, usize::MAX] {
+            let admitted = every(step, &table);
+            assert_eq!(table.nearest(&query, 20, &admitted), brute_force(&table, &query, 20, &admitted));
         }
     }
 
     #[test]
     fn queries_that_fit_nothing_find_nothing() {
         let table = table(1, 100, 1, 10, false);
-        assert!(table.nearest(&[1.0], 5).is_empty());
-        assert!(table.nearest(&[f32::NAN; DIMENSIONS], 5).is_empty());
-        assert!(table.nearest(&random_vector(&mut StdRng::seed_from_u64(1)), 0).is_empty());
+        let query = random_vector(&mut StdRng::seed_from_u64(1));
+        assert!(table.nearest(&[1.0], 5, &all(&table)).is_empty());
+        assert!(table.nearest(&[f32::NAN; DIMENSIONS], 5, &all(&table)).is_empty());
+        assert!(table.nearest(&query, 0, &all(&table)).is_empty());
+        assert!(table.nearest(&query, 5, &Admitted::of((0..100).map(|_| false))).is_empty());
     }
 }

@@ -2,18 +2,34 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::tell;
-use crate::articles::Article;
-use crate::contract::Contract;
-use crate::running::{RunningSimulator, Simulator};
-use crate::settings::{
+use crate::base::contracts::Contract;
+use crate::serve::files::Article;
+use crate::serve::settings::{
     Client, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT, Paging, SimulatorSettings, Transcripts,
 };
+use crate::serve::simulator::{RunningSimulator, Simulator};
+
+/// For whoever reads the help before starting anything; what was started prints its own addresses.
+pub(super) fn how_to_connect() -> String {
+    format!(
+        "\
+Pointing the service at it: `serve` prints the environment for each contract. With the defaults, for insights:
+
+  export CXONE_CONTRACT=insights CXONE_BASE_URL=http://127.0.0.1:{DEFAULT_PORT} CUECARD_INDEX=DIR
+  export CXONE_CLIENT_ID={DEFAULT_CLIENT_ID} CXONE_CLIENT_SECRET={DEFAULT_CLIENT_SECRET}
+  cuecard index --articles FILE --index DIR
+  cuecard serve"
+    )
+}
+
+/// A line for people.
+pub(super) fn tell(line: &str) {
+    eprintln!("{line}");
+}
 
 /// How the list of articles is cut.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -26,20 +42,13 @@ enum PagingName {
     Number,
 }
 
-/// A further client.
-#[derive(Clone, Debug)]
-struct FurtherClient(Client);
-
-impl FromStr for FurtherClient {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (id, secret) = text.split_once(':').ok_or("write it as ID:SECRET")?;
-        if id.is_empty() || secret.is_empty() {
-            return Err("write it as ID:SECRET, neither of them empty".to_owned());
-        }
-        Ok(Self(Client::with_all_scopes(id, secret)))
+/// A further client as it is written.
+fn further_client(text: &str) -> Result<Client, &'static str> {
+    let (id, secret) = text.split_once(':').ok_or("write it as ID:SECRET")?;
+    if id.is_empty() || secret.is_empty() {
+        return Err("write it as ID:SECRET, neither of them empty");
     }
+    Ok(Client::with_all_scopes(id, secret))
 }
 
 #[derive(Debug, Args)]
@@ -58,8 +67,8 @@ pub(super) struct Listen {
     #[arg(long, value_name = "SCOPES")]
     scopes: Option<String>,
     /// A further client, a tenant of its own that may do everything; may be repeated.
-    #[arg(long = "client", value_name = "ID:SECRET")]
-    further: Vec<FurtherClient>,
+    #[arg(long = "client", value_name = "ID:SECRET", value_parser = further_client)]
+    further: Vec<Client>,
     /// Seconds until a token expires.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     token_lifetime: u64,
@@ -75,6 +84,11 @@ pub(super) struct Listen {
     /// What an event of the snippets contract carries: the customer's whole conversation so far, or what is new.
     #[arg(long, value_enum, default_value_t = Transcripts::Whole)]
     transcripts: Transcripts,
+    /// Demands more than the documents' own programs send: an Idempotency-Key on every push, Accept: application/json and
+    /// nothing else, no empty source or title and no null in a card, an offset in a timestamp, no token used beyond its
+    /// lifetime. Without it these programs run as printed, with no violation.
+    #[arg(long)]
+    strict: bool,
     /// Rag, graph and ranking: answers 404 to a push for an interaction that nobody has named, instead of letting the
     /// first push bring it into being.
     #[arg(long)]
@@ -92,10 +106,9 @@ impl Listen {
         if let Some(scopes) = &self.scopes {
             client.scopes = scopes.split_whitespace().map(str::to_owned).collect();
         }
-        let further = self.further.iter().map(|further| further.0.clone());
         let settings = SimulatorSettings {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
-            clients: std::iter::once(client).chain(further).collect(),
+            clients: std::iter::once(client).chain(self.further.iter().cloned()).collect(),
             token_lifetime: Duration::from_secs(self.token_lifetime),
             articles,
             paging: match self.paging {
@@ -104,6 +117,7 @@ impl Listen {
                 PagingName::Number => Paging::PageNumber(self.page_size),
             },
             transcripts: self.transcripts,
+            strict: self.strict,
             known_interactions_only: self.known_interactions_only,
             interactions,
             ..SimulatorSettings::default()

@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT};
+use self::listen::how_to_connect;
 
 const ABOUT: &str = "A stand-in for NICE CXone that plays conversations and checks every call";
 
@@ -34,19 +34,6 @@ Tokens come from /oauth/token, /oauth2/token and /api/v2/oauth/token. Any stream
 Two pages come with it: / is the agents' desktop, with every conversation and the cards that came for it;
 /_sim/faults shows what was received and why it was refused, and makes things go wrong: answers of any status, slow
 answers, none at all, cut connections, expired tokens, locked sessions, silent streams, changed articles.";
-
-/// For whoever reads the help before starting anything; what was started prints its own addresses.
-fn how_to_connect() -> String {
-    format!(
-        "\
-Pointing the service at it: `serve` prints the environment for each contract. With the defaults, for insights:
-
-  export CXONE_CONTRACT=insights CXONE_BASE_URL=http://127.0.0.1:{DEFAULT_PORT} CUECARD_INDEX=DIR
-  export CXONE_CLIENT_ID={DEFAULT_CLIENT_ID} CXONE_CLIENT_SECRET={DEFAULT_CLIENT_SECRET}
-  cuecard index --articles FILE --index DIR
-  cuecard serve"
-    )
-}
 
 /// Arguments of `cxone-sim`.
 #[derive(Debug, Parser)]
@@ -75,8 +62,4 @@ pub fn run(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Serve(arguments) => system.block_on(serve::run(arguments)),
         Command::Replay(arguments) => system.block_on(replay::run(*arguments)),
     }
-}
-
-fn tell(line: &str) {
-    eprintln!("{line}");
 }

@@ -1,29 +1,20 @@
 //! `cxone-sim replay`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 
-use super::listen::Listen;
-use super::tell;
-use crate::contract::Contract;
-use crate::conversation::Conversation;
+use super::listen::{Listen, tell};
+use crate::base::contracts::Contract;
 use crate::replay::{self, Load, ReplayOptions};
+use crate::serve::files::Conversation;
 
 /// A header as it is written.
-#[derive(Clone, Debug)]
-struct Header(String, String);
-
-impl FromStr for Header {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
-        Ok(Self(name.trim().to_owned(), value.trim().to_owned()))
-    }
+fn header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 const ABOUT: &str = "Plays conversations, watches what comes back and prints the figures";
@@ -75,8 +66,8 @@ pub(super) struct Replay {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
     target: String,
     /// A header for the target, for example of an API key; may be repeated.
-    #[arg(long = "target-header", value_name = "NAME: VALUE")]
-    target_headers: Vec<Header>,
+    #[arg(long = "target-header", value_name = "NAME: VALUE", value_parser = header)]
+    target_headers: Vec<(String, String)>,
     /// The service's admin port, read for turns that it chose to leave without a card.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9100")]
     admin: String,
@@ -109,14 +100,13 @@ pub(super) struct Replay {
 impl Replay {
     fn options(&self) -> anyhow::Result<ReplayOptions> {
         let duration = self.duration.map(Duration::try_from_secs_f64).transpose();
-        let headers = self.target_headers.iter().map(|Header(name, value)| (name.clone(), value.clone()));
         Ok(ReplayOptions {
             contract: self.contract,
             load: self.concurrency.map_or(Load::Rate(self.rate), Load::Concurrency),
             duration: duration.context("--duration must be a number of seconds, 0 or more")?,
             client_id: self.listen.client_id.clone(),
             target: self.target.clone(),
-            target_headers: headers.collect(),
+            target_headers: self.target_headers.clone(),
             admin: self.admin.clone(),
             profile: self.profile.clone(),
             connect_timeout: Duration::from_secs(self.connect_timeout),

@@ -6,12 +6,11 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::listen::Listen;
-use super::{how_to_connect, tell};
-use crate::contract::Contract;
-use crate::conversation::Conversation;
-use crate::player::Pace;
-use crate::settings::DEFAULT_SESSION_ID;
+use super::listen::{Listen, how_to_connect, tell};
+use crate::base::contracts::Contract;
+use crate::serve::files::Conversation;
+use crate::serve::player::Pace;
+use crate::serve::settings::DEFAULT_SESSION_ID;
 
 const EXAMPLE: &str = "\
 Example: every second push of insights is answered 429 until the faults are cleared
@@ -28,6 +27,9 @@ const ABOUT: &str = "Serves all five contracts and the pages until SIGINT or SIG
 
 const LONG_ABOUT: &str = "\
 Serves all five contracts and the pages until SIGINT or SIGTERM.
+
+What a client sends is held against the five documents; what their own programs send, as printed, is no violation. With
+--strict more is demanded.
 
 With --conversations it plays them to whoever connects to one of the two streams, in the frames of that stream, one
 conversation after another. The agents' desktop shows them at /; what arrives, and faults to set, are at /_sim/faults;

@@ -5,13 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::WARM_UP_SECONDS;
-use super::admin::{Admin, Outcomes, Scrape};
+use super::admin::{Admin, Outcome, Outcomes, Scrape};
 use super::ask::Answers;
-use super::report::{Counted, Explained, Report, Throughput, Times};
+use super::report::{Report, Seen, Throughput};
 use super::speaker::Speakers;
-use crate::running::RunningSimulator;
-use crate::tally::Tally;
+use crate::serve::simulator::RunningSimulator;
+use crate::serve::tally::Tally;
+
+/// Seconds left out of the rate while the service warms up.
+const WARM_UP_SECONDS: usize = 2;
 
 /// How often the service's own account is read while answers are outstanding.
 const OUTCOME_POLL: Duration = Duration::from_millis(250);
@@ -71,21 +73,20 @@ impl<'a> Account<'a> {
             tell_failed(&answers, tell);
         }
         tell_unexplained(&explained, tell);
-        let counted = Counted {
+        let tally = self.simulator.hub().change_quietly(|state| state.tally.take());
+        let of_tally = |read: fn(&Tally) -> u64| tally.as_ref().map_or(0, read);
+        let seen = Seen {
+            turns: of_tally(Tally::num_turns),
+            cards: of_tally(Tally::num_cards),
             duplicates: num_surplus(self.simulator) - self.surplus,
             violations: self.simulator.num_violations() - self.violations,
+            percentiles_ms: [50, 95, 99].map(|percent| tally.as_ref()?.percentile_ms(percent)),
         };
-        let tally = self.simulator.hub().change_quietly(|state| state.tally.take());
-        let times = tally.as_ref().map_or_else(Times::default, |tally| Times {
-            num_turns: tally.num_turns(),
-            num_cards: tally.num_cards(),
-            percentiles_ms: [50, 95, 99].map(|percent| tally.percentile_ms(percent)),
-        });
-        tell_surplus(&times, &explained.outcomes, tell);
+        tell_surplus(&seen, &explained.outcomes, tell);
         let throughput = rate_over.map(|lasted| Throughput {
             cards_per_second: tally.and_then(|tally| tally.cards_per_second(lasted, WARM_UP_SECONDS)),
         });
-        Report::new(&times, &explained.outcomes, counted, throughput)
+        Report::new(&seen, &explained.outcomes, throughput)
     }
 
     /// Waits until every turn has its card or its explanation.
@@ -93,7 +94,7 @@ impl<'a> Account<'a> {
         let deadline = Instant::now() + patience;
         loop {
             let known = self.known(speakers).await;
-            let (turns, cards) = self.progress();
+            let (turns, cards) = progress_of(self.simulator);
             let left = deadline.saturating_duration_since(Instant::now());
             if turns - cards <= known.outcomes.chosen() || left.is_zero() {
                 return known;
@@ -103,39 +104,22 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn progress(&self) -> (u64, u64) {
-        progress_of(self.simulator)
-    }
-
     /// What explains turns without a card by now.
     async fn known(&self, speakers: &Speakers<'_>) -> Known {
         let counted = match &self.before {
-            Some(before) => self.admin.scrape().await.ok().map(|after| after.outcomes.since(*before)),
+            Some(before) => self.admin.scrape().await.ok().map(|after| after.outcomes.since(before)),
             None => None,
         };
         let is_gone = self.before.is_some() && counted.is_none();
         let counted = counted.unwrap_or_default();
-        let outcomes = match speakers.answers() {
-            Some(answers) => Explained {
-                silent: answers.silent,
-                replaced: 0,
-                expired: answers.expired,
-                shed: answers.unavailable.min(counted.shed),
-            },
-            None => Explained {
-                silent: counted.silent,
-                replaced: counted.replaced,
-                expired: counted.expired,
-                shed: counted.shed,
-            },
-        };
+        let outcomes = speakers.answers().map_or_else(|| counted.clone(), |answers| answers.explain(&counted));
         Known { outcomes, counted, is_gone }
     }
 }
 
 /// What the service says of itself, and what follows from it.
 struct Known {
-    outcomes: Explained,
+    outcomes: Outcomes,
     counted: Outcomes,
     /// The admin port answered before and does not any more.
     is_gone: bool,
@@ -176,8 +160,8 @@ fn tell_failed(answers: &Answers, tell: &mut dyn FnMut(&str)) {
 }
 
 /// What is explained twice may stand for a turn that nothing explains.
-fn tell_surplus(times: &Times, explained: &Explained, tell: &mut dyn FnMut(&str)) {
-    let surplus = (times.num_cards + explained.chosen()).saturating_sub(times.num_turns);
+fn tell_surplus(seen: &Seen, explained: &Outcomes, tell: &mut dyn FnMut(&str)) {
+    let surplus = (seen.cards + explained.chosen()).saturating_sub(seen.turns);
     if surplus > 0 {
         tell(&format!(
             "{surplus} more turns have a card or an explanation than there were: as many lost ones may not be counted"
@@ -189,15 +173,15 @@ fn tell_unexplained(known: &Known, tell: &mut dyn FnMut(&str)) {
     if known.is_gone {
         tell("the admin port answers no more: every turn without a card that nothing else explains counts as lost");
     }
-    let counted = &known.counted;
     let notes = [
-        ("shed", counted.shed, "explain as many turns without a card"),
-        ("refused", counted.refused, "explain nothing: the hub's answers are in the violations"),
-        ("failed", counted.failed, "explain nothing: these turns count as lost"),
+        (Outcome::Shed, "explain as many turns without a card"),
+        (Outcome::Refused, "explain nothing: the hub's answers are in the violations"),
+        (Outcome::Failed, "explain nothing: these turns count as lost"),
     ];
-    for (name, count, meaning) in notes {
+    for (outcome, meaning) in notes {
+        let count = known.counted.count(outcome);
         if count > 0 {
-            tell(&format!("the service counted {count} {name}, which {meaning}"));
+            tell(&format!("the service counted {count} {outcome}, which {meaning}"));
         }
     }
 }

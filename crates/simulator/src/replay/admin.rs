@@ -4,54 +4,54 @@
 //! outcome, of that profile, or of all where none is named; nothing when the port does not answer or has no such counter.
 
 use std::collections::BTreeMap;
-use std::ops::Add;
 use std::time::Duration;
 
-use super::ReplayError;
-use super::address::base_url;
+use strum::{Display, EnumString};
+
+use super::options::{ReplayError, base_url};
 
 /// A scrape that takes longer counts as no answer.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(2);
 const COUNTER: &str = "cuecard_cards_total";
 
-/// Cumulative counts of a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Outcomes {
-    pub(super) silent: u64,
-    pub(super) replaced: u64,
-    pub(super) expired: u64,
-    pub(super) shed: u64,
-    pub(super) refused: u64,
-    pub(super) failed: u64,
+/// How turns end without a card, by the service's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum Outcome {
+    Silent,
+    Replaced,
+    Expired,
+    Shed,
+    Refused,
+    Failed,
 }
 
+/// How many ended so.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Outcomes(BTreeMap<Outcome, u64>);
+
 impl Outcomes {
+    pub(super) fn count(&self, outcome: Outcome) -> u64 {
+        self.0.get(&outcome).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add(&mut self, outcome: Outcome, number: u64) {
+        *self.0.entry(outcome).or_default() += number;
+    }
+
+    /// Those that the service chose to leave without a card.
+    pub(super) fn chosen(&self) -> u64 {
+        [Outcome::Silent, Outcome::Replaced, Outcome::Expired, Outcome::Shed]
+            .map(|outcome| self.count(outcome))
+            .iter()
+            .sum()
+    }
+
     /// What was counted since `before`. A counter that went back started anew in between.
-    pub(super) fn since(self, before: Self) -> Self {
-        self.with(before, |after, before| after.checked_sub(before).unwrap_or(after))
-    }
-
-    fn with(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
-        Self {
-            silent: combine(self.silent, other.silent),
-            replaced: combine(self.replaced, other.replaced),
-            expired: combine(self.expired, other.expired),
-            shed: combine(self.shed, other.shed),
-            refused: combine(self.refused, other.refused),
-            failed: combine(self.failed, other.failed),
-        }
-    }
-
-    fn count(&mut self, outcome: &str, number: u64) {
-        match outcome {
-            "silent" => self.silent += number,
-            "replaced" => self.replaced += number,
-            "expired" => self.expired += number,
-            "shed" => self.shed += number,
-            "refused" => self.refused += number,
-            "failed" => self.failed += number,
-            _ => {}
-        }
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let since =
+            |(outcome, now): (&Outcome, &u64)| (*outcome, now.checked_sub(before.count(*outcome)).unwrap_or(*now));
+        Self(self.0.iter().map(since).collect())
     }
 }
 
@@ -106,12 +106,15 @@ fn of_profile(profiles: &Profiles, wanted: Option<&str>) -> Result<Scrape, Strin
         return Err(format!("has no {COUNTER}"));
     }
     let Some(wanted) = wanted else {
-        let outcomes = profiles.values().fold(Outcomes::default(), |sum, of_one| sum.with(*of_one, u64::add));
+        let mut outcomes = Outcomes::default();
+        for (outcome, number) in profiles.values().flat_map(|of_one| &of_one.0) {
+            outcomes.add(*outcome, *number);
+        }
         return Ok(Scrape { outcomes, num_profiles: profiles.len() });
     };
     let names = || profiles.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let outcomes = profiles.get(wanted).ok_or_else(|| format!("has no profile {wanted}, only {}", names()))?;
-    Ok(Scrape { outcomes: *outcomes, num_profiles: 1 })
+    Ok(Scrape { outcomes: outcomes.clone(), num_profiles: 1 })
 }
 
 /// The counters in a Prometheus text.
@@ -119,8 +122,11 @@ fn parse(text: &str) -> Profiles {
     let mut profiles = Profiles::new();
     for (labels, number) in text.lines().filter_map(sample) {
         if let Some(outcome) = label(labels, "outcome") {
-            let profile = label(labels, "profile").unwrap_or_default();
-            profiles.entry(profile.to_owned()).or_default().count(outcome, number);
+            let of_profile = profiles.entry(label(labels, "profile").unwrap_or_default().to_owned()).or_default();
+            // Delivered and whatever else there may be leaves nothing to explain.
+            if let Ok(outcome) = outcome.parse() {
+                of_profile.add(outcome, number);
+            }
         }
     }
     profiles
@@ -157,22 +163,26 @@ cuecard_cards_total_created{outcome="expired"} 9
 cuecard_other_total{outcome="failed"} 9
 "#;
 
+    fn outcomes(counts: &[(Outcome, u64)]) -> Outcomes {
+        Outcomes(counts.iter().copied().collect())
+    }
+
     #[test]
     fn counters_are_those_of_the_profile_or_of_all() {
         let profiles = parse(TEXT);
         let of = |wanted| of_profile(&profiles, wanted).map(|scrape| (scrape.outcomes, scrape.num_profiles));
-        let outcomes = |silent, replaced, shed| Outcomes { silent, replaced, shed, ..Outcomes::default() };
-        assert_eq!(of(None), Ok((outcomes(5, 4, 1), 4)));
-        assert_eq!(of(Some("a")), Ok((outcomes(3, 0, 0), 1)));
-        assert_eq!(of(Some("b")), Ok((outcomes(2, 0, 0), 1)));
-        assert_eq!(of(Some("}{")), Ok((outcomes(0, 0, 1), 1)));
+        let all = outcomes(&[(Outcome::Silent, 5), (Outcome::Replaced, 4), (Outcome::Shed, 1)]);
+        assert_eq!(of(None), Ok((all, 4)));
+        assert_eq!(of(Some("a")), Ok((outcomes(&[(Outcome::Silent, 3)]), 1)));
+        assert_eq!(of(Some("b")), Ok((outcomes(&[(Outcome::Silent, 2)]), 1)));
+        assert_eq!(of(Some("}{")), Ok((outcomes(&[(Outcome::Shed, 1)]), 1)));
         assert_eq!(of(Some("c")), Err("has no profile c, only , a, b, }{".to_owned()));
         assert!(of_profile(&parse("up 1\n"), None).is_err());
     }
 
     #[test]
     fn a_counter_that_went_back_started_anew() {
-        let outcomes = |silent, expired| Outcomes { silent, expired, ..Outcomes::default() };
-        assert_eq!(outcomes(5, 1).since(outcomes(3, 4)), outcomes(2, 1));
+        let counts = |silent, expired| outcomes(&[(Outcome::Silent, silent), (Outcome::Expired, expired)]);
+        assert_eq!(counts(5, 1).since(&counts(3, 4)), counts(2, 1));
     }
 }

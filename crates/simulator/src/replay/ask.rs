@@ -1,7 +1,8 @@
 //! Asking the service as an agent's desktop would: contracts 000, 002 and 004.
 //!
-//! Input: an interaction and what the customer said in it. Output: the question in the ledger at the moment when it is
-//! sent, and the count of what the answers said: a turn without a card whose answer explains that is no lost one.
+//! Input: an interaction and what the customer said in it; for 004 articles and a seed, from which the snippets to order
+//! are drawn, the same for the same seed. Output: the question in the ledger at the moment when it is sent, and the count
+//! of what the answers said: a turn without a card whose answer explains that is no lost one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,21 +11,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use awc::error::SendRequestError;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::address::base_url;
-use super::snippets::SnippetMaker;
-use super::{ReplayError, ReplayOptions};
-use crate::contract::Contract;
-use crate::hub::Hub;
-use crate::running::RunningSimulator;
+use super::admin::{Outcome, Outcomes};
+use super::options::{ReplayError, ReplayOptions, base_url};
+use crate::base::contracts::Contract;
+use crate::serve::files::Article;
+use crate::serve::hub::Hub;
+use crate::serve::simulator::RunningSimulator;
 
 /// The service's own deadline for HTTP callers is 15 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Questions open at once; a rate that fills this is far beyond what is answered.
 const MAX_OPEN: usize = 10_000;
+/// Snippets in one ranking request.
+const NUM_SNIPPETS: usize = 10;
 /// Who asks.
 const AGENT_ID: &str = "agent-001";
 
@@ -67,6 +72,15 @@ impl Answers {
             Said::Unavailable => self.unavailable += 1,
             Said::Failed(what) => *self.failed.entry(what).or_default() += 1,
         }
+    }
+
+    /// The turns without a card that they explain, beside what the service counts itself.
+    pub(super) fn explain(&self, counted: &Outcomes) -> Outcomes {
+        let mut explained = Outcomes::default();
+        explained.add(Outcome::Silent, self.silent);
+        explained.add(Outcome::Expired, self.expired);
+        explained.add(Outcome::Shed, self.unavailable.min(counted.count(Outcome::Shed)));
+        explained
     }
 }
 
@@ -175,9 +189,43 @@ fn read(status: u16, body: &[u8]) -> Said {
     }
 }
 
+/// Makes ranking requests.
+struct SnippetMaker {
+    ids: Vec<String>,
+    random: StdRng,
+}
+
+impl SnippetMaker {
+    /// Draws from `articles`, or from ten fixed snippets when there are fewer than that.
+    fn new(articles: &[Article], seed: u64) -> Self {
+        let fixed = || (1..=NUM_SNIPPETS).map(|number| format!("KB-{number:03}")).collect();
+        let ids: Vec<String> = articles.iter().map(|article| article.id.clone()).collect();
+        let ids = if ids.len() < NUM_SNIPPETS { fixed() } else { ids };
+        Self { ids, random: StdRng::seed_from_u64(seed) }
+    }
+
+    /// Ten different snippets with scores of 0 to 1 and boosts of 0.5 to 1.5.
+    fn ranking_request(&mut self) -> Value {
+        let first = self.random.random_range(0..self.ids.len());
+        let snippets: Vec<Value> = (0..NUM_SNIPPETS).map(|offset| self.snippet(first + offset)).collect();
+        json!({"max_result_window": NUM_SNIPPETS, "snippets": snippets})
+    }
+
+    fn snippet(&mut self, place: usize) -> Value {
+        json!({
+            "snippet_id": self.ids[place % self.ids.len()],
+            "relevance_score": f64::from(self.random.random_range(0..=10_000)) / 10_000.0,
+            "boost_factor": f64::from(self.random.random_range(50..=150)) / 100.0,
+            "metadata": {"source": "cxone-sim"},
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn what_an_answer_says() {
@@ -193,5 +241,29 @@ mod tests {
         for (status, body, said) in table {
             assert_eq!(read(status, body.as_bytes()), said, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn requests_keep_the_contract_s_rules_and_repeat_with_their_seed() {
+        let article =
+            |number| Article { id: format!("a{number}"), title: String::new(), body: String::new(), url: None };
+        let articles: Vec<_> = (0..25).map(article).collect();
+        for articles in [&articles[..], &articles[..3]] {
+            let (mut one, mut same) = (SnippetMaker::new(articles, 7), SnippetMaker::new(articles, 7));
+            for _ in 0..50 {
+                let request = one.ranking_request();
+                assert_eq!(request, same.ranking_request());
+                let snippets = request["snippets"].as_array().unwrap();
+                let ids: HashSet<&str> =
+                    snippets.iter().map(|snippet| snippet["snippet_id"].as_str().unwrap()).collect();
+                assert_eq!(ids.len(), NUM_SNIPPETS);
+                let within = |snippet: &Value| {
+                    let (score, boost) = (&snippet["relevance_score"], &snippet["boost_factor"]);
+                    (0.0..=1.0).contains(&score.as_f64().unwrap()) && (0.5..=1.5).contains(&boost.as_f64().unwrap())
+                };
+                assert!(snippets.iter().all(within), "{request}");
+            }
+        }
+        assert_ne!(SnippetMaker::new(&[], 1).ranking_request(), SnippetMaker::new(&[], 2).ranking_request());
     }
 }

@@ -1,13 +1,52 @@
-//! When which customer turn is spoken.
+//! What is spoken, and when.
 //!
-//! Input: conversations as their customer turns, a rate over all of them, the least time between two customer turns of one
-//! conversation. Output: a timetable. The conversation that has waited longest speaks next; when none has waited long enough a new one begins,
-//! and when none is left to begin the timetable waits. Pure.
+//! Input: conversations, a rate over all of their customer turns, the least time between two of one conversation. Output: a
+//! script, and a timetable for it. The conversation that has waited longest speaks next; when none has waited long enough
+//! a new one begins, and when none is left to begin the timetable waits. Pure.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::conversation::Conversation;
+use super::options::ReplayError;
+use crate::serve::files::{Conversation, Turn};
+
+/// What is played.
+pub(super) struct Script<'a> {
+    conversations: &'a [Conversation],
+    /// One for each conversation.
+    ids: Vec<String>,
+    /// For each conversation its customer turns, each with the agent turns before it.
+    pub(super) customer_turns: Vec<Vec<RangeInclusive<usize>>>,
+}
+
+impl<'a> Script<'a> {
+    /// `name` gives each conversation its interaction.
+    pub(super) fn new(
+        conversations: &'a [Conversation],
+        name: impl Fn(&[Conversation]) -> Vec<String>,
+    ) -> Result<Self, ReplayError> {
+        let customer_turns: Vec<_> = conversations.iter().map(customer_turns).collect();
+        if customer_turns.iter().all(Vec::is_empty) {
+            return Err(ReplayError::NothingToPlay);
+        }
+        Ok(Self { conversations, ids: name(conversations), customer_turns })
+    }
+
+    pub(super) fn num_turns(&self) -> usize {
+        self.customer_turns.iter().map(Vec::len).sum()
+    }
+
+    pub(super) fn turns(&self, conversation: usize, range: &RangeInclusive<usize>) -> &'a [Turn] {
+        &self.conversations[conversation].turns[range.clone()]
+    }
+
+    /// The interaction of a conversation the first time, the second time and so on.
+    pub(super) fn id(&self, conversation: usize, pass: usize) -> String {
+        let id = &self.ids[conversation];
+        if pass == 0 { id.clone() } else { format!("{id}~{pass}") }
+    }
+}
 
 /// One customer turn in the timetable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +56,7 @@ pub(super) struct PlannedTurn {
     /// Which conversation.
     pub(super) conversation: usize,
     /// The turns to be spoken without pause: those of the agent since the customer last spoke, then the customer's.
-    pub(super) turns: std::ops::RangeInclusive<usize>,
+    pub(super) turns: RangeInclusive<usize>,
     /// Nothing follows in its conversation.
     pub(super) is_last: bool,
 }
@@ -35,12 +74,12 @@ pub(super) struct Tempo {
 
 struct Speaker {
     conversation: usize,
-    customer_turns: VecDeque<std::ops::RangeInclusive<usize>>,
+    customer_turns: VecDeque<RangeInclusive<usize>>,
     spoke_at: Duration,
 }
 
 /// The timetable.
-pub(super) fn plan(conversations: &[Vec<std::ops::RangeInclusive<usize>>], tempo: Tempo) -> Vec<PlannedTurn> {
+pub(super) fn plan(conversations: &[Vec<RangeInclusive<usize>>], tempo: Tempo) -> Vec<PlannedTurn> {
     let mut fresh = conversations.iter().enumerate().map(|(index, customer_turns)| Speaker {
         conversation: index,
         customer_turns: customer_turns.iter().cloned().collect(),
@@ -78,7 +117,7 @@ pub(super) fn plan(conversations: &[Vec<std::ops::RangeInclusive<usize>>], tempo
 
 /// The customer turns that have words, each with the agent turns before it. What the agent says last waits for nothing
 /// and is not spoken.
-pub(super) fn customer_turns(conversation: &Conversation) -> Vec<std::ops::RangeInclusive<usize>> {
+fn customer_turns(conversation: &Conversation) -> Vec<RangeInclusive<usize>> {
     let mut found = Vec::new();
     let mut first = 0;
     for (index, turn) in conversation.turns.iter().enumerate() {
@@ -93,7 +132,6 @@ pub(super) fn customer_turns(conversation: &Conversation) -> Vec<std::ops::Range
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::Turn;
 
     /// `c` is a customer turn, `a` an agent's, `e` a customer turn without words.
     fn conversation(pattern: &str) -> Conversation {

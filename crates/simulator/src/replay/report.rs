@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::admin::{Outcome, Outcomes};
+
 /// The figures of a replay, in the order in which they are printed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -43,50 +45,30 @@ pub struct Throughput {
     pub cards_per_second: Option<f64>,
 }
 
-/// What the simulator saw of the turns.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Times {
-    pub(super) num_turns: u64,
-    pub(super) num_cards: u64,
+/// What the simulator saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) turns: u64,
+    pub(super) cards: u64,
+    pub(super) duplicates: u64,
+    pub(super) violations: u64,
     /// 50, 95 and 99.
     pub(super) percentiles_ms: [Option<f64>; 3],
 }
 
-/// Turns without a card, by what explains them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Explained {
-    pub(super) silent: u64,
-    pub(super) replaced: u64,
-    pub(super) expired: u64,
-    pub(super) shed: u64,
-}
-
-impl Explained {
-    /// Turns that the service chose to leave without a card.
-    pub(super) fn chosen(&self) -> u64 {
-        self.silent + self.replaced + self.expired + self.shed
-    }
-}
-
-/// What was counted beside the turns.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Counted {
-    pub(super) duplicates: u64,
-    pub(super) violations: u64,
-}
-
 impl Report {
-    pub(super) fn new(times: &Times, explained: &Explained, counted: Counted, throughput: Option<Throughput>) -> Self {
-        let Times { num_turns, num_cards, percentiles_ms: [p50_ms, p95_ms, p99_ms] } = *times;
+    /// `explained` are the turns without a card of which it is known why.
+    pub(super) fn new(seen: &Seen, explained: &Outcomes, throughput: Option<Throughput>) -> Self {
+        let Seen { turns, cards, duplicates, violations, percentiles_ms: [p50_ms, p95_ms, p99_ms] } = *seen;
         Self {
-            turns: num_turns,
-            cards: num_cards,
-            silent: explained.silent,
-            replaced: explained.replaced,
-            expired: explained.expired,
-            lost: num_turns.saturating_sub(num_cards).saturating_sub(explained.chosen()),
-            duplicates: counted.duplicates,
-            violations: counted.violations,
+            turns,
+            cards,
+            silent: explained.count(Outcome::Silent),
+            replaced: explained.count(Outcome::Replaced),
+            expired: explained.count(Outcome::Expired),
+            lost: turns.saturating_sub(cards).saturating_sub(explained.chosen()),
+            duplicates,
+            violations,
             p50_ms,
             p95_ms,
             p99_ms,
@@ -127,31 +109,34 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn report(num_turns: u64, num_cards: u64, explained: &Explained) -> Report {
-        let times = Times { num_turns, num_cards, percentiles_ms: [Some(1.0); 3] };
-        Report::new(&times, explained, Counted { duplicates: 2, violations: 3 }, None)
+    fn report(turns: u64, cards: u64, explained: [u64; 4]) -> Report {
+        let outcomes = [Outcome::Silent, Outcome::Replaced, Outcome::Expired, Outcome::Shed];
+        let mut counted = Outcomes::default();
+        outcomes.into_iter().zip(explained).for_each(|(outcome, number)| counted.add(outcome, number));
+        counted.add(Outcome::Failed, 9);
+        let seen = Seen { turns, cards, duplicates: 2, violations: 3, percentiles_ms: [Some(1.0); 3] };
+        Report::new(&seen, &counted, None)
     }
 
     #[test]
     fn lost_turns_are_those_that_nothing_explains() {
-        let explained = |silent, replaced, expired, shed| Explained { silent, replaced, expired, shed };
         // (turns, cards, what is explained, lost)
         let table = [
-            (4, 4, explained(0, 0, 0, 0), 0),
-            (7, 4, explained(0, 0, 0, 0), 3),
-            (7, 4, explained(1, 1, 1, 0), 0),
-            (8, 4, explained(1, 1, 1, 1), 0),
-            (7, 4, explained(1, 0, 0, 0), 2),
-            (7, 4, explained(9, 0, 0, 0), 0),
+            (4, 4, [0, 0, 0, 0], 0),
+            (7, 4, [0, 0, 0, 0], 3),
+            (7, 4, [1, 1, 1, 0], 0),
+            (8, 4, [1, 1, 1, 1], 0),
+            (7, 4, [1, 0, 0, 0], 2),
+            (7, 4, [9, 0, 0, 0], 0),
         ];
         for (turns, cards, explained, lost) in table {
-            assert_eq!(report(turns, cards, &explained).lost, lost, "{turns} {cards} {explained:?}");
+            assert_eq!(report(turns, cards, explained).lost, lost, "{turns} {cards} {explained:?}");
         }
     }
 
     #[test]
     fn printed_names_are_the_command_line_s() {
-        let report = report(2, 1, &Explained::default());
+        let report = report(2, 1, [0; 4]);
         let json = serde_json::to_string(&report).unwrap_or_default();
         let expected = r#"{"turns":2,"cards":1,"silent":0,"replaced":0,"expired":0,"lost":1,"duplicates":2,"violations":3,"p50_ms":1.0,"p95_ms":1.0,"p99_ms":1.0}"#;
         assert_eq!(json, expected);
@@ -165,13 +150,8 @@ mod tests {
         for (rate, json, line) in
             [(Some(80.5), "80.5", "cards/s           80.5"), (None, "null", "cards/s              -")]
         {
-            let counted = Counted { duplicates: 0, violations: 0 };
-            let report = Report::new(
-                &Times::default(),
-                &Explained::default(),
-                counted,
-                Some(Throughput { cards_per_second: rate }),
-            );
+            let throughput = Some(Throughput { cards_per_second: rate });
+            let report = Report::new(&Seen::default(), &Outcomes::default(), throughput);
             let text = serde_json::to_string(&report).unwrap_or_default();
             assert!(text.ends_with(&format!(",\"p99_ms\":null,\"cards_per_second\":{json}}}")), "{text}");
             assert!(report.to_string().contains(line), "{report}");

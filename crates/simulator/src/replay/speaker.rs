@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::ask::{Answers, Asker};
-use crate::conversation::Turn;
-use crate::hub::Hub;
-use crate::player::{self, Pace};
-use crate::running::{RunningSimulator, Teller};
-use crate::streams::Audience;
+use crate::serve::files::Turn;
+use crate::serve::hub::Hub;
+use crate::serve::play::Teller;
+use crate::serve::player::{self, Pace};
+use crate::serve::simulator::RunningSimulator;
+use crate::serve::streams::Audience;
 
 /// A card that takes longer does not hold its conversation up.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);

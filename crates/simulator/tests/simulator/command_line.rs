@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use crate::client::{Client, start};
+use crate::client::{Client, Dialect, start};
 use crate::replay::{Act, NO_ADMIN, act_on_insights};
 use actix_web::web;
 use serde_json::Value;
@@ -73,6 +73,7 @@ fn it_helps() {
                 "--paging",
                 "--transcripts",
                 "--known-interactions-only",
+                "--strict",
                 "--client",
                 POINTED,
                 "\"every\": 2",
@@ -189,6 +190,19 @@ async fn it_replays_and_prints_json() {
         (Some(1), Some(1), Some(0))
     );
     assert_eq!(report.as_object().unwrap().len(), 11);
+}
+
+#[actix_web::test]
+async fn the_documents_programs_pass_unless_strict_rules_are_asked_for() {
+    for (flag, expected) in [(&[][..], 200), (&["--strict"], 406)] {
+        let (mut child, base) = base_of(simulator().args(["serve", "--port", "0"]).args(flag));
+        let client = Client { base, ..Client::of(&start()) };
+        let push = client.http.post(client.url(&Dialect::Rag.path("i"))).bearer_auth(client.token().await);
+        let pushed = push.send_json(&Dialect::Rag.body("i", &["a"])).await.unwrap().status().as_u16();
+        assert_eq!(pushed, expected, "{flag:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 #[actix_web::test]

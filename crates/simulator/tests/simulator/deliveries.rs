@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Dialect, PATIENCE, say, start, with_one_turn};
 use cuecard_simulator::{RunningSimulator, Simulator, SimulatorSettings, Verdict};
+use strum::IntoEnumIterator;
 
 fn verdicts(simulator: &RunningSimulator, dialect: Dialect) -> Vec<Verdict> {
     simulator.received_on(dialect.route()).into_iter().map(|entry| entry.verdict).collect()
@@ -9,7 +10,7 @@ fn verdicts(simulator: &RunningSimulator, dialect: Dialect) -> Vec<Verdict> {
 
 #[actix_web::test]
 async fn a_repeated_key_is_answered_and_not_shown_again() {
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let simulator = start();
         let (client, token, _socket) = with_one_turn(&simulator).await;
         let body = dialect.body("i", &["a", "b"]);
@@ -28,7 +29,7 @@ async fn a_repeated_key_is_answered_and_not_shown_again() {
 
 #[actix_web::test]
 async fn the_same_cards_under_a_new_key_are_a_duplicate() {
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let simulator = start();
         let (client, token, _socket) = with_one_turn(&simulator).await;
         let body = dialect.body("i", &["a"]);
@@ -48,7 +49,7 @@ async fn the_same_cards_under_a_new_key_are_a_duplicate() {
 async fn answers_are_the_documents() {
     let simulator = start();
     let (client, token, _socket) = with_one_turn(&simulator).await;
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let key = format!("{dialect:?}");
         let (_, body) = client.push(dialect, &token, &key, "i", &dialect.body("i", &["a"])).await;
         let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();

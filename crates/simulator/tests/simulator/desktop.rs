@@ -4,6 +4,7 @@ use crate::client::{Client, Dialect, PATIENCE, feedback_body, insights_body, say
 use cuecard_simulator::{Conversation, Pace, Route, Turn};
 use futures_util::StreamExt;
 use serde_json::Value;
+use strum::IntoEnumIterator;
 
 /// Reads events from a feed until `wanted` is among them.
 pub async fn read_until(client: &Client, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
@@ -111,7 +112,7 @@ async fn a_conversation_that_was_played_is_shown_as_ended_and_still_takes_its_ca
 async fn cards_of_every_dialect_lie_on_the_desk() {
     let simulator = start();
     let (client, token, _socket) = with_one_turn(&simulator).await;
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         client.push(dialect, &token, &format!("{dialect:?}"), "i", &dialect.body("i", &["a", "b"])).await;
     }
     let events = read_until(&client, |event| event["event"] == "snapshot").await;

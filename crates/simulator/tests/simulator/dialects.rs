@@ -2,8 +2,9 @@
 
 use cuecard_simulator::Route;
 use serde_json::{Value, json};
+use strum::EnumIter;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
 pub enum Dialect {
     Rag,
     Snippets,
@@ -13,8 +14,6 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Self; 5] = [Self::Rag, Self::Snippets, Self::Graph, Self::Insights, Self::Ranking];
-
     pub fn route(self) -> Route {
         match self {
             Self::Rag => Route::Rag,

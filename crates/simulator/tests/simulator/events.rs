@@ -7,6 +7,7 @@ use cuecard_simulator::{
     Conversation, Frame, Pace, Route, RunningSimulator, Simulator, SimulatorSettings, StreamEnd, Transcripts,
 };
 use serde_json::{Value, json};
+use strum::IntoEnumIterator;
 
 fn conversation() -> Conversation {
     let turn = |speaker: &str, text: &str| json!({"speaker": speaker, "text": text});
@@ -63,7 +64,7 @@ async fn a_card_of_any_dialect_finds_its_turn_until_the_interaction_ends() {
     let token = client.token().await;
     let _socket = client.connect_events(&token).await.unwrap();
     until_connected(&simulator, 1).await;
-    for (number, dialect) in Dialect::ALL.into_iter().enumerate() {
+    for (number, dialect) in Dialect::iter().enumerate() {
         simulator.send(event("i", "active", &["where is it", &format!("{number}")])).await.unwrap();
         let key = format!("{dialect:?}");
         assert_eq!(client.push(dialect, &token, &key, "i", &dialect.body("i", &["a"])).await.0, 200);
@@ -72,7 +73,7 @@ async fn a_card_of_any_dialect_finds_its_turn_until_the_interaction_ends() {
     simulator.send(event("i", "active", &["where is it", "4"])).await.unwrap();
     assert_eq!(simulator.num_turns(), 5, "an event that adds nothing is no turn");
     simulator.send(event("i", "completed", &[])).await.unwrap();
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         assert_eq!(client.push(dialect, &token, "late", "i", &dialect.body("i", &["a"])).await.0, 404, "{dialect:?}");
     }
     assert_eq!(simulator.num_violations(), 0, "nobody could know that it had ended");

@@ -8,6 +8,7 @@ use cuecard_simulator::{
     Article, CutMoment, Fault, FaultKind, RetryAfter, Route, RunningSimulator, UNTIL_CLEARED, Verdict,
 };
 use futures_util::StreamExt;
+use strum::IntoEnumIterator;
 
 fn fault(route: Route, times: u32, fault: FaultKind) -> Fault {
     Fault { route, times, fault }
@@ -119,13 +120,13 @@ async fn request(
 }
 
 fn dialect(route: Route) -> Dialect {
-    Dialect::ALL.into_iter().find(|dialect| dialect.route() == route).unwrap()
+    Dialect::iter().find(|dialect| dialect.route() == route).unwrap()
 }
 
 /// Every route that answers a request, and a good body for it.
 fn routes() -> Vec<(Route, String)> {
     let form = "grant_type=client_credentials&client_id=cxone-sim-client&client_secret=cxone-sim-secret";
-    let pushes = Dialect::ALL.map(|dialect| (dialect.route(), dialect.body("i", &["a"]).to_string()));
+    let pushes = Dialect::iter().map(|dialect| (dialect.route(), dialect.body("i", &["a"]).to_string()));
     let others = [
         (Route::Token, form.to_owned()),
         (Route::Session, String::new()),
@@ -133,7 +134,7 @@ fn routes() -> Vec<(Route, String)> {
         (Route::Articles, String::new()),
         (Route::Search, String::new()),
     ];
-    pushes.into_iter().chain(others).collect()
+    pushes.chain(others).collect()
 }
 
 #[actix_web::test]

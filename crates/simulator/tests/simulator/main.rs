@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bytes;
 mod client;
 mod command_line;
 mod control;
 mod deliveries;
 mod desktop;
 mod dialects;
+mod documents;
 mod events;
 mod faults;
 mod knowledge;
@@ -19,3 +21,4 @@ mod stream;
 mod strictness;
 mod tenants;
 mod tokens;
+mod wire;

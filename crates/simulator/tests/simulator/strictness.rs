@@ -4,6 +4,7 @@ use crate::client::{Client, Dialect, FEEDBACK, answer, feedback_body, start, wit
 use crate::mutations::{Kind, Mutation, mutations};
 use cuecard_simulator::{Received, Route, RunningSimulator, Simulator, SimulatorSettings, Verdict};
 use serde_json::{Value, json};
+use strum::IntoEnumIterator;
 
 fn last_verdict(simulator: &RunningSimulator, route: Route) -> Verdict {
     simulator.received_on(route).pop().unwrap().verdict
@@ -188,7 +189,7 @@ async fn headers_of_a_push() {
         ("x-cxone-client-version", "latest", 400),
         ("content-type", "application/json; charset=utf-8", 200),
     ];
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let simulator = start();
         let (client, token, _socket) = with_one_turn(&simulator).await;
         let good = dialect.headers(&token, "k");
@@ -215,9 +216,9 @@ async fn headers_of_a_push() {
 async fn bodies_that_are_no_json_or_too_long() {
     let simulator = start();
     let (client, token, _socket) = with_one_turn(&simulator).await;
-    let paths = Dialect::ALL.map(|dialect| (dialect.path("i"), dialect.headers(&token, "k")));
+    let paths = Dialect::iter().map(|dialect| (dialect.path("i"), dialect.headers(&token, "k")));
     let feedback = (FEEDBACK.to_owned(), Dialect::Insights.headers(&token, "k"));
-    for (path, headers) in paths.into_iter().chain([feedback]) {
+    for (path, headers) in paths.chain([feedback]) {
         for (body, expected) in [("{".to_owned(), 400), (String::new(), 400), (" ".repeat(1024 * 1024 + 1), 413)] {
             let mut request = client.http.post(client.url(&path));
             for (name, value) in &headers {
@@ -285,7 +286,7 @@ async fn interactions_must_be_known_and_live() {
     let simulator = Simulator::start(settings).unwrap();
     let client = Client::of(&simulator);
     let token = client.token().await;
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let statuses =
             async |id: &str, key: &str| client.push(dialect, &token, key, id, &dialect.body(id, &["a"])).await.0;
         let key = |name: &str| format!("{name}{dialect:?}");
@@ -296,7 +297,7 @@ async fn interactions_must_be_known_and_live() {
     assert_eq!(client.feedback(&token, &feedback_body("nobody")).await.0, 404);
     assert_eq!(simulator.num_violations(), 6);
     assert!(simulator.end_interaction("later"));
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let key = format!("e{dialect:?}");
         assert_eq!(client.push(dialect, &token, &key, "later", &dialect.body("later", &["a"])).await.0, 404);
         assert!(matches!(last_verdict(&simulator, dialect.route()), Verdict::Refused { .. }), "{dialect:?}");
@@ -307,7 +308,7 @@ async fn interactions_must_be_known_and_live() {
 
 #[actix_web::test]
 async fn an_interaction_of_rag_graph_and_ranking_comes_into_being_by_the_first_push() {
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let simulator = start();
         let client = Client::of(&simulator);
         let token = client.token().await;

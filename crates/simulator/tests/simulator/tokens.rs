@@ -7,6 +7,7 @@ use cuecard_simulator::{
     DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Route, SCOPES, Simulator, SimulatorSettings, Verdict,
 };
 use serde_json::json;
+use strum::IntoEnumIterator;
 
 /// Names and values of a form.
 type Form<'a> = &'a [(&'a str, &'a str)];
@@ -84,7 +85,7 @@ async fn a_token_is_granted_what_was_asked_for() {
 /// What each place answers to a token: 404 for an unknown interaction shows that the token was good.
 async fn answers(client: &Client, token: &str) -> Vec<(&'static [&'static str], u16)> {
     let mut answers: Vec<(&'static [&'static str], u16)> = Vec::new();
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::iter() {
         let status = client.push(dialect, token, "k", "i", &dialect.body("i", &["a"])).await.0;
         answers.push((dialect.scopes(), status));
     }
@@ -107,7 +108,7 @@ async fn answers(client: &Client, token: &str) -> Vec<(&'static [&'static str], 
 
 #[actix_web::test]
 async fn each_route_demands_its_scopes() {
-    for granted in SCOPES.map(|scope| vec![scope]).into_iter().chain([SCOPES.to_vec(), vec![]]) {
+    for granted in SCOPES.iter().map(|scope| vec![*scope]).chain([SCOPES.to_vec(), vec![]]) {
         let simulator = Simulator::start(with_scopes(&granted)).unwrap();
         let client = Client::of(&simulator);
         let token = client.token().await;

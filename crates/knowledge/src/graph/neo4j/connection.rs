@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use neo4rs::{ConfigBuilder, Error, Graph, Neo4jClientErrorKind, Neo4jErrorKind, Query};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::graph::error::GraphError;
-use crate::graph::neo4j::settings::Neo4jSettings;
 
 /// What takes longer than a lookup: reading all keywords, a batch of a load, the making of a constraint.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -24,6 +23,17 @@ const SCHEMES: [&str; 4] = ["bolt", "bolt+s", "neo4j", "neo4j+s"];
 
 /// Rows for each request; a lookup gives a handful, all keywords are read in fifty rounds.
 const FETCHED_AT_ONCE: usize = 2_000;
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub struct Neo4jSettings {
+    /// `bolt://host:port`, or `bolt+s://host:port` for TLS with a certificate that this machine trusts.
+    pub uri: String,
+    pub user: String,
+    pub password: SecretString,
+    /// What a lookup may take in all.
+    pub timeout: Duration,
+}
 
 pub struct Connection {
     graph: Graph,

@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use neo4rs::BoltType;
 
-use crate::graph::article::GraphArticle;
 use crate::graph::error::GraphError;
 use crate::graph::file::GraphFile;
-use crate::graph::neo4j::Neo4jGraph;
 use crate::graph::neo4j::connection::LONG;
-use crate::graph::nodes::GraphNode;
+use crate::graph::neo4j::lookup::Neo4jGraph;
+use crate::graph::nodes::{GraphArticle, GraphNode};
 
 /// Rows for each request: enough that the request itself costs nothing.
 const BATCH_ROWS: usize = 1_000;
@@ -121,9 +120,11 @@ fn row<const N: usize>(texts: [(&str, &str); N]) -> Row {
 }
 
 fn article_row(article: &GraphArticle) -> Row {
-    let GraphArticle { id, title, status, url, summary, priority, updated } = article;
+    let GraphArticle { id, title, status, url, summary, priority, updated, audience, language } = article;
     let mut row = row([("id", id), ("title", title), ("status", status)]);
-    for (name, text) in [("url", url), ("summary", summary), ("updated", updated)] {
+    let texts =
+        [("url", url), ("summary", summary), ("updated", updated), ("audience", audience), ("language", language)];
+    for (name, text) in texts {
         row.bytes += text.as_ref().map_or(0, String::len);
         row.values.insert(name.to_owned(), text.as_deref().into());
     }

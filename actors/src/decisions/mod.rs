@@ -1,0 +1,95 @@
+//! Where decisions go when they end: the metrics, and a bounded tap behind which each is logged and the newest are kept.
+//!
+//! Takes a [`Decision`] from each ticket that ends. What reads decisions behind the tap never holds a question up: where it
+//! falls behind, decisions are dropped and counted.
+
+mod recent;
+
+use std::fmt;
+
+use async_channel::{Receiver, Sender};
+
+pub use recent::{DecisionFilter, RecentDecisions};
+
+use crate::messages::{Decision, InteractionKey, Outcome, ProfileName};
+use crate::telemetry::{ActorDropped, DropReason, Metrics, milliseconds};
+
+/// Decisions on their way to whoever keeps them: some seconds of the busiest service.
+const TAP: usize = 4096;
+
+/// Takes note of how questions end. Cheap to clone.
+#[derive(Clone)]
+pub struct Decisions {
+    metrics: Metrics,
+    tap: Sender<Box<Decision>>,
+}
+
+impl Decisions {
+    /// Counts in these metrics; the receiver is for whoever keeps decisions.
+    pub fn new(metrics: Metrics) -> (Self, Receiver<Box<Decision>>) {
+        let (tap, kept) = async_channel::bounded(TAP);
+        (Self { metrics, tap }, kept)
+    }
+
+    /// A question was heard.
+    pub fn opened(&self, profile: &ProfileName) {
+        self.metrics.count_utterance(profile);
+    }
+
+    /// A question named a profile that nobody knows.
+    pub fn unknown_profile(&self, key: &InteractionKey) {
+        let (reason, detail) = (DropReason::UnknownProfile, key.to_string());
+        ActorDropped { reason, count: 1, detail: &detail }.emit(&self.metrics);
+    }
+
+    /// A question ended; called exactly once for each.
+    pub fn ended(&self, decision: Box<Decision>) {
+        self.metrics.count_decision(&decision);
+        if self.tap.try_send(decision).is_err() {
+            self.metrics.count_decision_not_kept();
+        }
+    }
+
+    /// Nothing more comes; what is in the tap is still read.
+    pub fn close(&self) {
+        self.tap.close();
+    }
+}
+
+/// One line with everything that finds a decision again. It is written behind the tap, where no span says the same twice.
+fn log(decision: &Decision) {
+    let Decision { id, profile, interaction, utterance_number: utterance, outcome, .. } = decision;
+    let (latency_ms, label, why) = (milliseconds(decision.latency), outcome.label(), Why(outcome));
+    match outcome {
+        Outcome::Failed(_) => {
+            tracing::error!(%id, %profile, %interaction, utterance, latency_ms, %why, "{label}");
+        }
+        Outcome::Refused(_) => {
+            tracing::warn!(%id, %profile, %interaction, utterance, latency_ms, %why, "{label}");
+        }
+        Outcome::Silent(_) | Outcome::Expired(_) | Outcome::HeldOff(_) => {
+            tracing::info!(%id, %profile, %interaction, utterance, latency_ms, %why, "{label}");
+        }
+        Outcome::Delivered(_) | Outcome::Replaced | Outcome::Shed => {
+            tracing::info!(%id, %profile, %interaction, utterance, latency_ms, "{label}");
+        }
+    }
+}
+
+/// Why a question ended as it did, in a word or a sentence without any of a customer's.
+struct Why<'a>(&'a Outcome);
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Outcome::Failed(failure) => failure.fmt(formatter),
+            Outcome::Refused(refusal) | Outcome::HeldOff(refusal) => formatter.write_str(&refusal.reason),
+            Outcome::Silent(reason) => formatter.write_str(reason.name()),
+            Outcome::Expired(stage) => formatter.write_str(stage.name()),
+            Outcome::Delivered(_) | Outcome::Replaced | Outcome::Shed => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! The newest decisions, kept in memory as they are written down, up to a size.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_channel::Receiver;
+use uuid::Uuid;
+
+use crate::messages::{Decision, ProfileName};
+
+/// What the newest decisions may take: some ten thousand of them.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// What one takes beside its text, in the queue and in the table of ids.
+const OVERHEAD_BYTES: usize = 128;
+
+/// The newest decisions, for whoever asks what happened. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct RecentDecisions {
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// Which decisions are wanted; what is `None` is not looked at.
+#[derive(Debug, Clone, Default)]
+pub struct DecisionFilter {
+    /// Of this outcome, by its label.
+    pub outcome: Option<String>,
+    /// Of this profile.
+    pub profile: Option<String>,
+}
+
+struct Kept {
+    max_bytes: usize,
+    num_bytes: usize,
+    decisions: VecDeque<Written>,
+    /// The number of each decision, counted from the first that was ever kept.
+    by_id: HashMap<Uuid, u64>,
+    /// The number of the oldest that is still there.
+    oldest: u64,
+}
+
+/// A decision as JSON, with what it is looked for by.
+struct Written {
+    id: Uuid,
+    profile: ProfileName,
+    outcome: &'static str,
+    json: Box<str>,
+}
+
+impl Default for RecentDecisions {
+    fn default() -> Self {
+        Self::of_size(MAX_BYTES)
+    }
+}
+
+impl RecentDecisions {
+    fn of_size(max_bytes: usize) -> Self {
+        let (decisions, by_id) = (VecDeque::new(), HashMap::new());
+        Self { kept: Arc::new(Mutex::new(Kept { max_bytes, num_bytes: 0, decisions, by_id, oldest: 0 })) }
+    }
+
+    /// Logs and keeps what comes through the tap, until it is closed and empty.
+    pub async fn keep(self, tap: Receiver<Box<Decision>>) {
+        while let Ok(decision) = tap.recv().await {
+            super::log(&decision);
+            self.add(&decision);
+        }
+    }
+
+    fn add(&self, decision: &Decision) {
+        match serde_json::to_string(decision) {
+            Ok(json) => self.lock().add(Written {
+                id: decision.id,
+                profile: decision.profile.clone(),
+                outcome: decision.outcome.label(),
+                json: json.into(),
+            }),
+            Err(error) => tracing::error!(%error, id = %decision.id, "a decision can't be written down"),
+        }
+    }
+
+    /// The decision of this id, as JSON.
+    pub fn find(&self, id: Uuid) -> Option<String> {
+        let kept = self.lock();
+        let number = kept.by_id.get(&id)?;
+        let position = usize::try_from(number - kept.oldest).ok()?;
+        kept.decisions.get(position).map(|written| written.json.to_string())
+    }
+
+    /// At most so many that pass the filter, newest first, each as JSON.
+    pub fn newest(&self, filter: &DecisionFilter, limit: usize) -> Vec<String> {
+        let kept = self.lock();
+        let passing = kept.decisions.iter().rev().filter(|written| filter.passes(written));
+        passing.take(limit).map(|written| written.json.to_string()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn add(&mut self, written: Written) {
+        self.by_id.insert(written.id, self.oldest + self.decisions.len() as u64);
+        self.num_bytes += written.num_bytes();
+        self.decisions.push_back(written);
+        while self.num_bytes > self.max_bytes
+            && let Some(oldest) = self.decisions.pop_front()
+        {
+            self.num_bytes -= oldest.num_bytes();
+            // The same question may have come from another process again, as a newer decision.
+            if self.by_id.get(&oldest.id) == Some(&self.oldest) {
+                self.by_id.remove(&oldest.id);
+            }
+            self.oldest += 1;
+        }
+    }
+}
+
+impl Written {
+    fn num_bytes(&self) -> usize {
+        self.json.len() + OVERHEAD_BYTES
+    }
+}
+
+impl DecisionFilter {
+    fn passes(&self, written: &Written) -> bool {
+        self.outcome.as_ref().is_none_or(|outcome| outcome == written.outcome)
+            && self.profile.as_ref().is_none_or(|profile| profile == written.profile.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::messages::{Outcome, Versions};
+    use crate::testing::item;
+
+    fn decision(profile: &str, outcome: Outcome) -> Decision {
+        Decision::opened(&item(profile, "c-1", 1), Arc::new(Versions::default()), outcome)
+    }
+
+    fn id_of(json: &str) -> Uuid {
+        serde_json::from_str::<Decision>(json).unwrap().id
+    }
+
+    #[test]
+    fn decisions_are_found_by_id_and_by_filter_newest_first() {
+        let recent = RecentDecisions::default();
+        let decisions = [
+            decision("acme", Outcome::Replaced),
+            decision("other", Outcome::Shed),
+            decision("acme", Outcome::Shed),
+            decision("acme", Outcome::Replaced),
+        ];
+        for decision in &decisions {
+            recent.add(decision);
+        }
+        let filter = |outcome: Option<&str>, profile: Option<&str>| DecisionFilter {
+            outcome: outcome.map(str::to_owned),
+            profile: profile.map(str::to_owned),
+        };
+        // (outcome, profile, at most) → positions
+        for (outcome, profile, limit, expected) in [
+            (None, None, 9, vec![3, 2, 1, 0]),
+            (None, None, 2, vec![3, 2]),
+            (Some("shed"), None, 9, vec![2, 1]),
+            (Some("shed"), Some("acme"), 9, vec![2]),
+            (None, Some("nobody"), 9, vec![]),
+        ] {
+            let found = recent.newest(&filter(outcome, profile), limit);
+            let expected: Vec<_> = expected.into_iter().map(|position: usize| decisions[position].id).collect();
+            assert_eq!(found.iter().map(|json| id_of(json)).collect::<Vec<_>>(), expected, "{outcome:?} {profile:?}");
+        }
+        for decision in &decisions {
+            assert_eq!(id_of(&recent.find(decision.id).unwrap()), decision.id);
+        }
+        assert_eq!(recent.find(Uuid::nil()), None);
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_what_is_left_is_still_found() {
+        let recent = RecentDecisions::of_size(5_000);
+        let ids: Vec<_> = (0..100)
+            .map(|_| {
+                let decision = decision("acme", Outcome::Replaced);
+                recent.add(&decision);
+                decision.id
+            })
+            .collect();
+        let kept = recent.lock();
+        assert!(kept.num_bytes <= 5_000 && kept.decisions.len() > 3, "{} bytes", kept.num_bytes);
+        assert_eq!(kept.by_id.len(), kept.decisions.len());
+        let num_kept = kept.decisions.len();
+        drop(kept);
+        let found: Vec<_> = ids.iter().map(|id| recent.find(*id).map(|json| id_of(&json))).collect();
+        assert!(found[..100 - num_kept].iter().all(Option::is_none));
+        assert_eq!(found[100 - num_kept..], ids[100 - num_kept..].iter().copied().map(Some).collect::<Vec<_>>());
+    }
+}

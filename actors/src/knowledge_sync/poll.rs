@@ -1,0 +1,174 @@
+//! One poll of a tenant's articles, and the build that follows from it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuecard_cxone::http::Answer;
+use cuecard_cxone::knowledge::Labels;
+use cuecard_cxone::knowledge::articles::{ArticlesPage, NextPage, RemoteArticle, parse};
+use cuecard_engine::BulkEncoder;
+use cuecard_engine::encoder::Encoder;
+use cuecard_engine::knowledge::sync::{check_size, read_state, update, write_state};
+use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, build};
+use url::Url;
+
+use super::{SyncError, Synced};
+use crate::cxone_calls::{ArticlesRead, CxoneCalls};
+use crate::failure_points::failure_point;
+use crate::messages::ProfileName;
+use crate::telemetry::{JsonRepaired, JsonSource, Metrics};
+
+/// One page may be asked for again and again for so long.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// A tenant that pages on beyond this many pages has lost count.
+const MAX_PAGES: usize = 10_000;
+/// Where more rows than this share are bad, something else must be wrong.
+const MAX_BAD_SHARE: f64 = 0.1;
+
+/// The name under which a profile's articles stand in an index.
+pub fn source_of(profile: &ProfileName) -> String {
+    format!("cxone:{profile}")
+}
+
+/// One poll of a tenant's articles, to be run again and again. Cheap to clone.
+#[derive(Clone)]
+pub struct Poll {
+    /// Whose articles.
+    pub profile: ProfileName,
+    /// How they are asked for.
+    pub calls: Arc<CxoneCalls>,
+    /// Where they go.
+    pub index: Arc<IndexHandle>,
+    /// What embeds them.
+    pub encoder: Encoder,
+    /// Whether a list that holds half as much as before, or nothing, is believed.
+    pub allow_shrinking: bool,
+    /// Where repaired lists are counted.
+    pub metrics: Metrics,
+}
+
+/// Everything that a tenant sent.
+struct Sent {
+    articles: Vec<Article>,
+    completeness: Completeness,
+    last_modified: Option<String>,
+}
+
+fn failed(error: impl std::fmt::Display) -> SyncError {
+    SyncError::Failed(error.to_string())
+}
+
+impl Poll {
+    /// Polls once and puts what changed in service.
+    pub(super) async fn run(&self) -> Result<Synced, SyncError> {
+        failure_point("knowledge_sync_poll", self.profile.as_str());
+        let source = source_of(&self.profile);
+        let state = read_state(self.index.directory(), &self.index.current(), &source).map_err(failed)?;
+        let last_modified = state.and_then(|state| state.last_modified);
+        let Some(sent) = self.poll(last_modified).await? else { return Ok(Synced::Unchanged) };
+        let held = self.index.current().manifest().sources.get(&source).map_or(0, |held| held.articles);
+        if sent.completeness == Completeness::Full && !self.allow_shrinking {
+            check_size(held, sent.articles.len()).map_err(|shrunk| SyncError::Refused(shrunk.to_string()))?;
+        }
+        let (index, encoder) = (Arc::clone(&self.index), self.encoder.clone());
+        let building = tokio::task::spawn_blocking(move || put_in_service(&index, encoder, &source, sent));
+        building.await.map_err(failed)?
+    }
+
+    /// All pages; `None` when nothing changed since.
+    async fn poll(&self, last_modified: Option<String>) -> Result<Option<Sent>, SyncError> {
+        let first = ArticlesRead { url: self.calls.connection().articles_url(), last_modified };
+        let answer = self.calls.read_articles(&first, PATIENCE).await.map_err(failed)?;
+        if answer.status == 304 {
+            return Ok(None);
+        }
+        let last_modified = answer.last_modified.clone();
+        let completeness = if answer.status == 206 { Completeness::Partial } else { Completeness::Full };
+        let (mut followed, mut listed, mut num_bad) = (HashSet::from([first.url]), Vec::new(), 0);
+        let limit = self.calls.connection().limits().articles_limit_bytes;
+        let mut num_bytes = answer.body.len();
+        let mut page = read(answer).await?;
+        loop {
+            JsonRepaired { source: JsonSource::Articles, repairs: page.repairs }.emit(&self.metrics);
+            num_bad += page.left_out.count;
+            for reason in &page.left_out.named {
+                tracing::warn!(profile = %self.profile, reason, "an article can't be used");
+            }
+            listed.extend(page.articles.into_iter().map(article));
+            let Some(next) = page.next else { break };
+            let url = self.url_of(&next, page.page_size)?;
+            if followed.len() == MAX_PAGES || !followed.insert(url.clone()) {
+                let num_pages = followed.len();
+                return Err(failed(format!(
+                    "the tenant's list does not end after {num_pages} pages; see in CXone how it is paged"
+                )));
+            }
+            let answer = self.calls.read_articles(&ArticlesRead { url, last_modified: None }, PATIENCE).await;
+            let answer = answer.map_err(failed)?;
+            num_bytes += answer.body.len();
+            if num_bytes > limit {
+                return Err(failed(format!(
+                    "the tenant's list is larger than {limit} bytes; give cxone.max_articles_bytes more, and this \
+                     machine the memory"
+                )));
+            }
+            page = read(answer).await?;
+        }
+        let total = listed.len() + num_bad;
+        if num_bad as f64 > total as f64 * MAX_BAD_SHARE {
+            return Err(SyncError::Refused(format!(
+                "{num_bad} of {total} articles can't be used; mend them in CXone, the log names them"
+            )));
+        }
+        Ok(Some(Sent { articles: listed, completeness, last_modified }))
+    }
+
+    /// Where the list goes on; a tenant that told its pages' size is asked for pages of that size again.
+    fn url_of(&self, next: &NextPage, page_size: Option<u32>) -> Result<Url, SyncError> {
+        let connection = self.calls.connection();
+        match next {
+            NextPage::Link(link) => connection
+                .resolve_same_origin(link)
+                .ok_or_else(|| failed("the tenant's list goes on at another server, which gets no token of ours")),
+            NextPage::Number(number) => Ok(connection.articles_page_url(*number, page_size)),
+        }
+    }
+}
+
+/// Reads a page beside the arbiter: it may be hundreds of megabytes.
+async fn read(answer: Answer) -> Result<ArticlesPage, SyncError> {
+    let parsing = tokio::task::spawn_blocking(move || parse(&answer.body));
+    parsing.await.map_err(failed)?.map_err(failed)
+}
+
+fn article(RemoteArticle { id, title, content, labels }: RemoteArticle) -> Article {
+    labelled(Article { id, title, body: content, ..Article::default() }, labels)
+}
+
+/// An article of CXone with what it says of who may see it. Readers that nobody knows leave it to all.
+pub(crate) fn labelled(article: Article, Labels { status, audience, language }: Labels) -> Article {
+    Article { status, audience: audience.and_then(|audience| audience.parse().ok()), language, ..article }
+}
+
+/// Builds the next generation and puts it in service, then notes where the polls stand: in this order, so that a
+/// crash in between costs a full answer and no article.
+fn put_in_service(index: &IndexHandle, encoder: Encoder, source: &str, sent: Sent) -> Result<Synced, SyncError> {
+    let directory = index.directory();
+    let _updating = index.updating();
+    index.refresh().map_err(failed)?;
+    let update = update(&index.current(), source.to_owned(), sent.articles, sent.completeness);
+    let report = build(directory, update, &BulkEncoder::new(encoder), &()).map_err(failed)?;
+    index.refresh().map_err(failed)?;
+    write_state(directory, &index.current(), source, sent.last_modified).map_err(failed)?;
+    tracing::info!(
+        source,
+        added = report.added,
+        changed = report.changed,
+        removed = report.removed,
+        embedded = report.embedded,
+        seconds = report.duration_seconds,
+        "the tenant's articles are in the index"
+    );
+    Ok(if report.published { Synced::Updated } else { Synced::Unchanged })
+}

@@ -1,0 +1,150 @@
+//! A tenant: everything that one connection profile comes to, made once from the settings.
+//!
+//! Stages, API, polls, check and admin port all hold this one type: its plan, its engine, its calls to CXone, its health.
+//! What two profiles name alike (a model, an index, a graph, a collection) is loaded once and shared.
+
+mod loading;
+mod profile;
+mod upkeep;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use cuecard_cxone::InteractionId;
+use cuecard_cxone::ranking::{self, RankingRequest, RankingSubmission};
+use cuecard_engine::knowledge::IndexHandle;
+use cuecard_engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
+use cuecard_engine::{Engine, GraphBackend, Plan};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub use loading::{LoadError, Loading};
+pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, SyncSettings};
+pub use upkeep::Upkeep;
+
+use crate::cxone_calls::CxoneCalls;
+use crate::health::ProfileHealth;
+use crate::messages::{Ask, InteractionKey, ProfileName, Versions, WorkItem};
+
+/// See the module. Shared by all who work for it.
+pub struct Tenant {
+    /// What the settings say.
+    pub profile: Profile,
+    /// How its questions are answered.
+    pub plan: Arc<Plan>,
+    /// What answers them.
+    pub engine: Engine,
+    /// What the engine answers from, for whoever keeps it up to date.
+    pub knowledge: Knowledge,
+    /// How CXone is called.
+    pub calls: Arc<CxoneCalls>,
+    /// What it can do at the moment.
+    pub health: Arc<ProfileHealth>,
+    /// What its decisions are made by.
+    pub versions: Arc<Versions>,
+}
+
+/// What a tenant's backends read, where it is in this process's hands.
+#[derive(Clone, Default)]
+pub struct Knowledge {
+    /// The index; new generations are swapped in under the engine.
+    pub index: Option<Arc<IndexHandle>>,
+    /// The graph.
+    pub graph: Option<Graph>,
+    /// The collection.
+    pub collection: Option<Collection>,
+}
+
+/// A graph that is asked.
+#[derive(Clone)]
+pub struct Graph {
+    /// The graph.
+    pub backend: Arc<GraphBackend>,
+    /// The file of the data directory that keeps the embeddings of its keywords: of this graph, and of no other.
+    pub keyword_cache: PathBuf,
+}
+
+/// A collection that is asked as soon as it has been opened.
+#[derive(Clone)]
+pub struct Collection {
+    settings: ChromaSettings,
+    opened: Arc<OnceLock<ChromaCollection>>,
+    /// Length of the vectors that it must hold.
+    dimensions: usize,
+}
+
+impl Collection {
+    /// Looks for it on its server, and opens it unless it is open.
+    pub async fn open(&self) -> Result<(), ChromaError> {
+        let found = ChromaCollection::open(&self.settings, self.dimensions).await?;
+        // One that is open already goes on with its connections.
+        let _ = self.opened.set(found);
+        Ok(())
+    }
+}
+
+impl Tenant {
+    /// The profile's name.
+    pub fn name(&self) -> &ProfileName {
+        &self.profile.name
+    }
+
+    /// A question that somebody waits for.
+    pub fn question(&self, interaction: InteractionId, agent_id: Option<String>, ask: Ask) -> WorkItem {
+        let now = Instant::now();
+        WorkItem {
+            decision: Uuid::now_v7(),
+            key: InteractionKey { profile: self.name().clone(), interaction },
+            utterance_number: 1,
+            agent_id,
+            heard_at: Timestamp::now(),
+            ask,
+            heard: now,
+            deadline: now + self.plan.deadline,
+        }
+    }
+
+    /// Puts a caller's snippets in order.
+    pub fn order(&self, request: &RankingRequest) -> RankingSubmission {
+        ranking::order(request, self.profile.normalise)
+    }
+}
+
+/// All tenants by the names of their profiles. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Tenants {
+    by_name: Arc<BTreeMap<ProfileName, Arc<Tenant>>>,
+}
+
+impl Tenants {
+    /// The tenant of a profile; a message may name one that the settings do not know any more.
+    pub fn get(&self, profile: &ProfileName) -> Option<&Arc<Tenant>> {
+        self.by_name.get(profile)
+    }
+
+    /// All, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.by_name.values()
+    }
+
+    /// How long the oldest text has waited for its encoder. Tenants that share an encoder give the same answer.
+    pub fn longest_encoder_wait(&self) -> Duration {
+        let waits = self.iter().map(|tenant| tenant.engine.encoder().live_queue().oldest_wait);
+        waits.max().unwrap_or_default()
+    }
+
+    /// How long a profile's cards are worth showing; nobody answers for a profile that does not exist, so no time at all.
+    pub fn deadline(&self, profile: &ProfileName) -> Duration {
+        self.get(profile).map_or(Duration::ZERO, |tenant| tenant.plan.deadline)
+    }
+}
+
+impl FromIterator<Arc<Tenant>> for Tenants {
+    fn from_iter<I: IntoIterator<Item = Arc<Tenant>>>(tenants: I) -> Self {
+        let by_name = tenants.into_iter().map(|tenant| (tenant.name().clone(), tenant)).collect();
+        Self { by_name: Arc::new(by_name) }
+    }
+}

@@ -1,0 +1,114 @@
+//! A connection profile: one CXone tenant, what is spoken with it, and how its questions are answered. Checked: one that is
+//! here can work.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cuecard_cxone::stream::{Roles, StreamKind};
+use cuecard_cxone::{Connection, Contract, Dialect};
+use cuecard_engine::Plan;
+use cuecard_engine::encoder::EncoderSettings;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::cxone_calls::RateLimit;
+use crate::messages::ProfileName;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// What it is called in keys, labels and paths.
+    pub name: ProfileName,
+    /// What is spoken.
+    pub contract: Contract,
+    /// Where the tenant is, and with which credentials.
+    pub connection: Connection,
+    /// What it listens to; `None` where it is asked over HTTP.
+    pub stream: Option<StreamKind>,
+    /// Whose words on the stream ask, and whose don't.
+    pub roles: Roles,
+    /// What its pushes look like.
+    pub dialect: Dialect,
+    /// Whose desktop cards of the stream go to, in a dialect that names agents.
+    pub agent_id: String,
+    /// Named where CXone refuses the client.
+    pub required_scopes: Vec<String>,
+    /// How its questions are answered.
+    pub plan: Plan,
+    /// What they are answered from.
+    pub knowledge: KnowledgePlaces,
+    /// Whether a push that may have arrived is repeated.
+    pub retry_ambiguous: bool,
+    /// Calls per second, where the tenant limits them.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether given scores are spread over 0 to 1 before they are boosted.
+    pub normalise: bool,
+    /// Where results of rankings may be sent.
+    pub callback: CallbackRules,
+}
+
+/// Where a profile's knowledge is. Two profiles that name the same place share what is there.
+#[derive(Debug, Clone)]
+pub struct KnowledgePlaces {
+    /// The model that embeds, and its threads.
+    pub encoder: EncoderSettings,
+    /// The index directory, where the plan asks the index.
+    pub index: Option<PathBuf>,
+    /// The graph, where the plan asks one.
+    pub graph: Option<GraphPlace>,
+    /// The collection, where the plan asks one.
+    pub chroma: Option<ChromaPlace>,
+    /// How the tenant's articles are brought into the index.
+    pub sync: Option<SyncSettings>,
+}
+
+/// A knowledge graph.
+#[derive(Debug, Clone)]
+pub enum GraphPlace {
+    /// A file, loaded into memory.
+    File(PathBuf),
+    /// A Neo4j database.
+    Neo4j {
+        /// Its address.
+        uri: String,
+        /// Who asks.
+        user: String,
+        /// The password.
+        password: SecretString,
+    },
+}
+
+/// A collection of a Chroma server.
+#[derive(Debug, Clone)]
+pub struct ChromaPlace {
+    /// The server.
+    pub url: Url,
+    /// The server's tenant.
+    pub tenant: String,
+    /// The database within it.
+    pub database: String,
+    /// The collection's name.
+    pub collection: String,
+    /// The token that opens it.
+    pub token: Option<SecretString>,
+}
+
+/// Polling of the tenant's articles.
+#[derive(Debug, Clone, Copy)]
+pub struct SyncSettings {
+    /// From the end of one poll to the next.
+    pub poll_interval: Duration,
+    /// Whether a list that holds half as much as before, or nothing, is believed.
+    pub allow_shrinking: bool,
+}
+
+/// Where results of rankings may be sent.
+#[derive(Debug, Clone)]
+pub struct CallbackRules {
+    /// Where they go if the caller says nothing; its host is allowed by being set.
+    pub default_url: Option<Url>,
+    /// Other hosts that a caller may name.
+    pub hosts: Vec<String>,
+    /// Whether loopback, private and link-local addresses are allowed.
+    pub allow_private: bool,
+}

@@ -1,0 +1,453 @@
+//! What the tests of several actors share: a recorder of outcomes, a bench that watches for panics, items to send.
+
+#![allow(clippy::unwrap_used)]
+
+mod cxone;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler};
+use async_channel::Receiver;
+use cuecard_cxone::answers::RetryPolicy;
+use cuecard_cxone::stream::Roles;
+use cuecard_cxone::token::Token;
+use cuecard_cxone::{Connection, ConnectionSettings, Contract, Dialect};
+use cuecard_engine::conversation::{TurnWindow, Utterance};
+use cuecard_engine::encoder::{Encoder, EncoderSettings, Encoding};
+use cuecard_engine::knowledge::{Article, ArticleFilter};
+use cuecard_engine::ranking::Ranker as RankerName;
+use cuecard_engine::{
+    Backend, BackendName, Candidate, Engine, Order, Plan, Query, Ranked, Ranking, Scores, SearchPool, Verdict,
+};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub use cxone::{Answered, Call, Cxone, answer};
+
+use crate::admission::GivingWay;
+use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, TokenActorAddress};
+use crate::decisions::Decisions;
+use crate::health::{Part, ProfileHealth};
+use crate::inbox::Inbox;
+use crate::messages::{
+    Ask, Content, Decision, Delivery, Extracted, GetToken, InteractionKey, Invalidate, Outcome, ProfileName, Rankable,
+    Ticket, TokenError, WorkItem,
+};
+use crate::supervision::{
+    ActorCell, ActorState, Escalation, Escalations, RestartPolicy, Restartable, escalations, supervise,
+};
+use crate::telemetry::Metrics;
+use crate::tenant::{CallbackRules, Knowledge, KnowledgePlaces, Profile, Tenant, Tenants};
+
+/// Far beyond what anything here takes, on the slowest machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An eighth, a quarter and a half of the time for which a card is awaited.
+pub const GIVING_WAY: GivingWay = GivingWay {
+    newest_turn_after: Duration::from_millis(500),
+    lexical_only_after: Duration::from_secs(1),
+    drop_oldest_after: Duration::from_secs(2),
+};
+
+/// Takes note of how questions end.
+pub struct Recorder {
+    metrics: Metrics,
+    decisions: Decisions,
+    ended: Receiver<Box<Decision>>,
+    seen: Mutex<Vec<Decision>>,
+    tenants: Tenants,
+}
+
+impl Recorder {
+    /// For the questions of the tenants `acme` and `other`.
+    pub fn new() -> Arc<Self> {
+        Self::of(tenants())
+    }
+
+    /// For the questions of these tenants.
+    pub fn of(tenants: Tenants) -> Arc<Self> {
+        let metrics = Metrics::new(&["acme", "other"].map(ProfileName::new), Vec::new()).unwrap();
+        let (decisions, ended) = Decisions::new(metrics.clone());
+        Arc::new(Self { metrics, decisions, ended, seen: Mutex::default(), tenants })
+    }
+
+    /// Where tickets say how they end.
+    pub fn sink(&self) -> Decisions {
+        self.decisions.clone()
+    }
+
+    /// Whose questions these are.
+    pub fn tenants(&self) -> Tenants {
+        self.tenants.clone()
+    }
+
+    /// What ended so far, in its order.
+    pub fn decisions(&self) -> Vec<Decision> {
+        let mut seen = self.seen.lock().unwrap();
+        while let Ok(decision) = self.ended.try_recv() {
+            seen.push(*decision);
+        }
+        seen.clone()
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    /// The value of one series of these questions.
+    pub fn metric(&self, series: &str) -> u64 {
+        read_metric(&self.metrics, series)
+    }
+
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.decisions().into_iter().map(|decision| decision.outcome).collect()
+    }
+
+    pub fn labels(&self) -> Vec<&'static str> {
+        self.outcomes().iter().map(Outcome::label).collect()
+    }
+
+    /// How this item ended, once it has.
+    pub fn outcome_of(&self, item: &WorkItem) -> Option<Outcome> {
+        let mut of_item = self.decisions().into_iter().filter(|decision| decision.id == item.decision);
+        let decision = of_item.next()?;
+        assert!(of_item.next().is_none(), "one end for each ticket");
+        Some(decision.outcome)
+    }
+
+    pub fn ticket(&self, item: &WorkItem) -> Ticket {
+        self.ticket_for(item, None)
+    }
+
+    pub fn ticket_for(&self, item: &WorkItem, reply: Option<oneshot::Sender<Outcome>>) -> Ticket {
+        let tenant = Arc::clone(self.tenants.get(&item.key.profile).unwrap());
+        Ticket::new(item, tenant, self.sink(), reply)
+    }
+}
+
+/// What a tenant of a test is made of; what is not said answers at once and finds nothing.
+pub struct TenantParts {
+    pub name: &'static str,
+    pub encoder: Encoder,
+    pub backends: Vec<Arc<dyn Backend>>,
+    pub cxone: Arc<Cxone>,
+    pub plan: Plan,
+    /// What the tenant can't work without.
+    pub needed: &'static [Part],
+    /// Where its calls are counted.
+    pub metrics: Metrics,
+}
+
+impl TenantParts {
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            encoder: Encoder::scripted(|_| std::future::ready(Ok(Encoding::along(0)))),
+            backends: Vec::new(),
+            cxone: Cxone::new(),
+            plan: plan(&[]),
+            needed: &[],
+            metrics: Metrics::new(&[ProfileName::new(name)], Vec::new()).unwrap(),
+        }
+    }
+
+    /// The tenant, which always has a token.
+    pub fn build(self) -> Arc<Tenant> {
+        let mut settings = ConnectionSettings::for_contract(Contract::Insights, "client", "s3cret".into());
+        settings.base_url = "https://cxone.example".to_owned();
+        let connection = Connection::new(settings).unwrap();
+        let name = ProfileName::new(self.name);
+        let health = ProfileHealth::new(name.clone(), self.needed, self.metrics.clone());
+        let calls = Arc::new(CxoneCalls::new(CxoneCallsDeps {
+            http: self.cxone.client(),
+            connection: connection.clone(),
+            dialect: Dialect::Insights,
+            policy: RetryPolicy::default(),
+            rate_limit: None,
+            health: Arc::clone(&health),
+            metrics: self.metrics,
+        }));
+        let profile = Profile {
+            name,
+            contract: Contract::Insights,
+            connection,
+            stream: None,
+            roles: Roles::default(),
+            dialect: Dialect::Insights,
+            agent_id: String::new(),
+            required_scopes: Vec::new(),
+            plan: self.plan.clone(),
+            knowledge: KnowledgePlaces {
+                encoder: EncoderSettings::default(),
+                index: None,
+                graph: None,
+                chroma: None,
+                sync: None,
+            },
+            retry_ambiguous: true,
+            rate_limit: None,
+            normalise: false,
+            callback: CallbackRules { default_url: None, hosts: Vec::new(), allow_private: false },
+        };
+        Arc::new(Tenant {
+            profile,
+            engine: Engine::new(self.encoder, SEARCH_POOL.clone(), self.backends),
+            plan: Arc::new(self.plan),
+            knowledge: Knowledge::default(),
+            calls,
+            health,
+            versions: Arc::default(),
+        })
+    }
+}
+
+/// Shared, so that a tenant costs no thread.
+static SEARCH_POOL: LazyLock<SearchPool> = LazyLock::new(|| SearchPool::new(2).unwrap());
+
+/// Tenants called `acme` and `other` that answer at once and find nothing.
+pub fn tenants() -> Tenants {
+    ["acme", "other"].map(|name| TenantParts::new(name).build()).into_iter().collect()
+}
+
+/// A plan that asks these backends and is never silent.
+pub fn plan(backends: &[BackendName]) -> Plan {
+    Plan {
+        backends: backends.to_vec(),
+        filter: ArticleFilter::default(),
+        ranker: RankerName::Cosine,
+        window: TurnWindow::Last(3),
+        candidates: 20,
+        min_keyword_cosine: 0.7,
+        cards: 5,
+        silence: None,
+        repeat_after: 6,
+        deadline: Duration::from_secs(4),
+    }
+}
+
+/// Gives callers a token, once so many have asked in vain.
+struct TokenGiver {
+    failures: u32,
+}
+
+impl Actor for TokenGiver {
+    type Context = Context<Self>;
+}
+
+impl Handler<GetToken> for TokenGiver {
+    type Result = Result<Token, TokenError>;
+
+    fn handle(&mut self, _: GetToken, _: &mut Self::Context) -> Self::Result {
+        if self.failures > 0 {
+            self.failures -= 1;
+            return Err(TokenError::NoAnswer);
+        }
+        Ok(token("t1", 3600, Duration::ZERO))
+    }
+}
+
+impl Handler<Invalidate> for TokenGiver {
+    type Result = ();
+
+    fn handle(&mut self, _: Invalidate, _: &mut Self::Context) {}
+}
+
+/// Gives these tenants tokens; must be called on an arbiter.
+pub fn give_tokens(tenants: &Tenants) {
+    give_tokens_after(0, tenants);
+}
+
+/// The same for whoever asks after so many others.
+pub fn give_tokens_after(failures: u32, tenants: &Tenants) {
+    let giver = TokenGiver { failures }.start();
+    for tenant in tenants.iter() {
+        let (get, invalidate) = (giver.clone().recipient(), giver.clone().recipient());
+        tenant.calls.introduce(TokenActorAddress { get, invalidate });
+    }
+}
+
+/// Runs one actor, and fails the test when it panicked more or less often than expected.
+pub struct Bench {
+    pub cell: Arc<ActorCell>,
+    pub metrics: Metrics,
+    pub escalation: Escalation,
+    escalations: Escalations,
+    expected_panics: u64,
+}
+
+impl Bench {
+    pub fn new(name: &str) -> Self {
+        Self::expecting(name, 0)
+    }
+
+    pub fn expecting(name: &str, expected_panics: u64) -> Self {
+        let cell = ActorCell::new(name);
+        let profiles = ["acme", "other", "bad", "worse"].map(ProfileName::new);
+        let metrics = Metrics::new(&profiles, vec![Arc::clone(&cell)]).unwrap();
+        let (escalation, escalations) = escalations();
+        Self { cell, metrics, escalation, escalations, expected_panics }
+    }
+
+    pub fn supervise<A: Restartable>(&self, actor: A) -> Addr<A> {
+        supervise(Arc::clone(&self.cell), RestartPolicy::default(), self.escalation.clone(), |_| actor)
+    }
+
+    /// Why an actor gave up.
+    pub async fn escalated(&mut self) -> String {
+        soon("an escalation", self.escalations.next()).await
+    }
+
+    /// Asserts that the actor was restarted and its address survived.
+    pub fn assert_recovered<A: Restartable>(&self, address: &Addr<A>) {
+        assert_eq!((self.cell.panics(), self.cell.restarts(), self.cell.state()), (1, 1, ActorState::Running));
+        assert!(address.connected());
+    }
+
+    /// The value of one series, by its name and labels as they are rendered.
+    pub fn metric(&self, series: &str) -> u64 {
+        read_metric(&self.metrics, series)
+    }
+}
+
+fn read_metric(metrics: &Metrics, series: &str) -> u64 {
+    let text = metrics.render(0.0).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no series {series} in {text}")).parse().unwrap()
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.cell.panics(), self.expected_panics, "{:?}", self.cell.report());
+        }
+    }
+}
+
+pub fn key(profile: &str, interaction: &str) -> InteractionKey {
+    InteractionKey { profile: ProfileName::new(profile), interaction: interaction.parse().unwrap() }
+}
+
+/// A question that is worth an answer for four seconds.
+pub fn item(profile: &str, interaction: &str, utterance_number: u64) -> WorkItem {
+    let now = Instant::now();
+    WorkItem {
+        decision: Uuid::now_v7(),
+        key: key(profile, interaction),
+        utterance_number,
+        agent_id: None,
+        heard_at: Timestamp::now(),
+        ask: Ask::Cards(Arc::new(Utterance::question("where is my order"))),
+        heard: now,
+        deadline: now + Duration::from_secs(4),
+    }
+}
+
+/// Two snippets to be ordered; `kb-2` is the better one.
+pub fn ranking_item(profile: &str, session: &str) -> WorkItem {
+    let request = r#"{"max_result_window": 10, "snippets": [
+        {"snippet_id": "kb-1", "relevance_score": 0.25}, {"snippet_id": "kb-2", "relevance_score": 0.75}]}"#;
+    WorkItem { ask: Ask::Order(serde_json::from_str(request).unwrap()), ..item(profile, session, 1) }
+}
+
+pub fn query() -> Query {
+    Query { text: "where is my order".into(), ..Query::default() }
+}
+
+pub fn extracted(item: &WorkItem, recorder: &Recorder) -> Extracted {
+    Extracted { item: item.clone(), ticket: recorder.ticket(item), query: query() }
+}
+
+/// A candidate whose article has this id.
+pub fn candidate(article_id: &str, backend: BackendName) -> Candidate {
+    let article = Article { id: article_id.to_owned(), title: "Orders".to_owned(), ..Article::default() };
+    let (article, scores) = (Arc::new(article), Scores::default());
+    Candidate { article, passage: String::new(), backend, matched_by: None, scores }
+}
+
+pub fn card(article_id: &str) -> Ranked {
+    Ranked { candidate: candidate(article_id, BackendName::Index), score: 0.5, features: Vec::new() }
+}
+
+pub fn order_of(ranked: Vec<Ranked>) -> Order {
+    Order { ranker: RankerName::Cosine, ranked, newest_turn_cosine: None, generation: Some(1) }
+}
+
+/// A ranking that shows all of these.
+pub fn ranking_of(ranked: Vec<Ranked>) -> Ranking {
+    let verdict = Verdict::Cards(ranked.len());
+    Ranking { order: order_of(ranked), verdict }
+}
+
+/// The article `article` was found.
+pub fn rankable(item: &WorkItem, recorder: &Recorder) -> Rankable {
+    Rankable { item: item.clone(), ticket: recorder.ticket(item), order: Some(order_of(vec![card("article")])) }
+}
+
+pub fn delivery(item: &WorkItem, recorder: &Recorder) -> Delivery {
+    let content = Content::Cards(Arc::new(ranking_of(vec![card("article")])));
+    Delivery { item: item.clone(), ticket: recorder.ticket(item), content }
+}
+
+/// Sets a failure point for keys that begin so, here and in every test of this process: always to the same.
+pub fn inject_panics(point: &str, start: &str) {
+    fail::cfg(point, &format!("return({start})")).unwrap();
+}
+
+/// A token that lives for `seconds` and is renewed `margin` before its end.
+pub fn token(secret: &str, seconds: u64, margin: Duration) -> Token {
+    let answer = format!(r#"{{"access_token":"{secret}","expires_in":{seconds}}}"#);
+    Token::from_answer(answer.as_bytes(), Instant::now(), margin).unwrap()
+}
+
+/// Gates that hold back whoever waits for them, by name, until they are opened.
+#[derive(Default)]
+pub struct Gates {
+    gates: Mutex<HashMap<String, Arc<tokio::sync::Semaphore>>>,
+}
+
+impl Gates {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Lets one more pass.
+    pub fn open(&self, name: &str) {
+        self.gate(name).add_permits(1);
+    }
+
+    /// Waits for the gate to be opened.
+    pub fn pass(&self, name: &str) -> impl Future<Output = ()> + use<> {
+        let gate = self.gate(name);
+        async move { gate.acquire().await.unwrap().forget() }
+    }
+
+    fn gate(&self, name: &str) -> Arc<tokio::sync::Semaphore> {
+        let mut gates = self.gates.lock().unwrap();
+        Arc::clone(gates.entry(name.to_owned()).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(0))))
+    }
+}
+
+/// Waits for something that must come; on paused time the patience passes at once where nothing else happens.
+pub async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    let Ok(came) = tokio::time::timeout(PATIENCE, coming).await else { panic!("never came: {what}") };
+    came
+}
+
+/// The next so many of what an inbox holds.
+pub async fn take<M: 'static>(inbox: &Inbox<M>, count: usize) -> Vec<M> {
+    soon("what the inbox is to hold", inbox.stream().take(count).collect()).await
+}
+
+/// Waits until `condition` holds; fails after a minute, naming what did not come about.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "never came about: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

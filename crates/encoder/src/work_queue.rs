@@ -1,0 +1,317 @@
+//! What waits for the encoder's threads, and which texts go through the model together.
+//!
+//! Live work is bounded and refused when the bound is reached, or waits for its place if the caller may wait; bulk work
+//! always waits. A thread that asks for work gets live work first. Closing drops what still waits, and with it the
+//! channels on which its callers listen. A batch shares the weights that it pulls into the processor's cache, and makes
+//! whoever comes next wait.
+//!
+//! Nothing is half done when a thread panics with the lock held (each change is one push or one pop), so a poisoned lock
+//! is used on.
+
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    time::{Duration, Instant},
+};
+
+use crate::{EncoderError, encoding::LiveReply};
+
+/// Bulk texts in one batch at most.
+pub(crate) const BULK_MAX_TEXTS: usize = 8;
+
+/// Word pieces in one bulk batch at most, unless one text alone is longer. A live text waits for
+/// half a layer of it, so small batches keep that wait below a live text's own time.
+pub(crate) const BULK_MAX_PIECES: usize = 128;
+
+/// Word pieces in one live batch at most, unless one text alone is longer: eight utterances of usual
+/// length. Longer texts gain nothing from each other's company.
+pub(crate) const LIVE_MAX_PIECES: usize = 288;
+
+/// A text from a conversation.
+pub(crate) struct LiveJob {
+    pub(crate) text: String,
+    /// Its beginning was left out already.
+    pub(crate) cut: bool,
+    pub(crate) reply: LiveReply,
+}
+
+/// A batch of texts to embed.
+pub(crate) struct BulkJob {
+    pub(crate) texts: Vec<Vec<i64>>,
+    /// What the answer is labelled with: the first text's place in the caller's list.
+    pub(crate) first: usize,
+    pub(crate) reply: mpsc::Sender<BulkAnswer>,
+}
+
+pub(crate) type BulkAnswer = (usize, Result<Vec<Vec<f32>>, EncoderError>);
+
+pub(crate) type EncoderQueue = WorkQueue<LiveJob, BulkJob>;
+
+/// The live texts that wait, as admission sees them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LiveQueue {
+    /// Texts that no thread has taken yet.
+    pub waiting: usize,
+    /// How long the oldest of them has waited.
+    pub oldest_wait: Duration,
+}
+
+/// What a thread does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Work<L, B> {
+    Live(Vec<L>),
+    Bulk(B),
+}
+
+/// Why live work was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Full,
+    Closed,
+}
+
+/// How much of each kind waits and is handed out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) live_capacity: usize,
+    /// Bulk batches that wait; one more than the threads take keeps them busy and memory small.
+    pub(crate) bulk_capacity: usize,
+    pub(crate) max_batch: usize,
+    pub(crate) threads: usize,
+}
+
+pub(crate) struct WorkQueue<L, B> {
+    limits: Limits,
+    waiting: Mutex<Waiting<L, B>>,
+    work_arrived: Condvar,
+    place_freed: Condvar,
+}
+
+struct Waiting<L, B> {
+    live: VecDeque<(Instant, L)>,
+    bulk: VecDeque<B>,
+    closed: bool,
+}
+
+impl<L, B> WorkQueue<L, B> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let waiting = Waiting { live: VecDeque::new(), bulk: VecDeque::new(), closed: false };
+        Self { limits, waiting: Mutex::new(waiting), work_arrived: Condvar::new(), place_freed: Condvar::new() }
+    }
+
+    /// Refuses at once when too many live texts wait.
+    pub(crate) fn try_push_live(&self, job: L) -> Result<(), Refused> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(Refused::Closed);
+        }
+        if waiting.live.len() >= self.limits.live_capacity {
+            return Err(Refused::Full);
+        }
+        waiting.live.push_back((Instant::now(), job));
+        drop(waiting);
+        self.work_arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits for a place among the live texts; false when the queue was closed.
+    pub(crate) fn push_live(&self, job: L) -> bool {
+        let capacity = self.limits.live_capacity;
+        self.push_when(|waiting| waiting.live.len() < capacity, |waiting| waiting.live.push_back((Instant::now(), job)))
+    }
+
+    /// Waits for a place among the bulk batches; false when the queue was closed.
+    pub(crate) fn push_bulk(&self, job: B) -> bool {
+        let capacity = self.limits.bulk_capacity;
+        self.push_when(|waiting| waiting.bulk.len() < capacity, |waiting| waiting.bulk.push_back(job))
+    }
+
+    fn push_when(&self, has_place: impl Fn(&Waiting<L, B>) -> bool, push: impl FnOnce(&mut Waiting<L, B>)) -> bool {
+        let mut waiting = self
+            .place_freed
+            .wait_while(self.lock(), |waiting| !waiting.closed && !has_place(waiting))
+            .unwrap_or_else(PoisonError::into_inner);
+        if waiting.closed {
+            return false;
+        }
+        push(&mut waiting);
+        drop(waiting);
+        self.work_arrived.notify_one();
+        true
+    }
+
+    /// Waits for work, live before bulk; `None` once the queue is closed.
+    pub(crate) fn next(&self) -> Option<Work<L, B>> {
+        let mut waiting = self
+            .work_arrived
+            .wait_while(self.lock(), |waiting| !waiting.closed && waiting.live.is_empty() && waiting.bulk.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        if waiting.closed {
+            return None;
+        }
+        let work = match self.pop_live(&mut waiting) {
+            Some(jobs) => Work::Live(jobs),
+            None => Work::Bulk(waiting.bulk.pop_front()?),
+        };
+        drop(waiting);
+        self.place_freed.notify_all();
+        Some(work)
+    }
+
+    /// Live work if there is any: what a thread asks in the middle of bulk work.
+    pub(crate) fn take_live(&self) -> Option<Vec<L>> {
+        let jobs = self.pop_live(&mut self.lock())?;
+        self.place_freed.notify_all();
+        Some(jobs)
+    }
+
+    /// A share of what waits: with several threads, one that took all would leave the next idle.
+    fn pop_live(&self, waiting: &mut Waiting<L, B>) -> Option<Vec<L>> {
+        let count = waiting.live.len().div_ceil(self.limits.threads).min(self.limits.max_batch);
+        (count > 0).then(|| waiting.live.drain(..count).map(|(_, job)| job).collect())
+    }
+
+    pub(crate) fn live_queue(&self) -> LiveQueue {
+        let waiting = self.lock();
+        LiveQueue {
+            waiting: waiting.live.len(),
+            oldest_wait: waiting.live.front().map_or(Duration::ZERO, |(since, _)| since.elapsed()),
+        }
+    }
+
+    /// Ends the threads and drops what waits.
+    pub(crate) fn close(&self) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        let dropped = (std::mem::take(&mut waiting.live), std::mem::take(&mut waiting.bulk));
+        drop(waiting);
+        drop(dropped);
+        self.work_arrived.notify_all();
+        self.place_freed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<L, B>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Cuts `lengths` into runs of at most `max_texts` texts and, unless it is a single text,
+/// `max_pieces` pieces.
+pub(crate) fn batches(lengths: &[usize], max_texts: usize, max_pieces: usize) -> Vec<Range<usize>> {
+    let mut planned: Vec<Range<usize>> = Vec::new();
+    let mut pieces = 0;
+    for (position, &length) in lengths.iter().enumerate() {
+        match planned.last_mut() {
+            Some(batch) if batch.len() < max_texts && pieces + length <= max_pieces => {
+                batch.end += 1;
+                pieces += length;
+            }
+            _ => {
+                planned.push(position..position + 1);
+                pieces = length;
+            }
+        }
+    }
+    planned
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::thread;
+
+    use super::*;
+
+    fn queue(live_capacity: usize, max_batch: usize, threads: usize) -> WorkQueue<u32, &'static str> {
+        WorkQueue::new(Limits { live_capacity, bulk_capacity: 1, max_batch, threads })
+    }
+
+    #[test]
+    fn live_goes_before_bulk_whatever_came_first() {
+        let queue = queue(8, 2, 1);
+        assert!(queue.push_bulk("index"));
+        for text in 1..=3 {
+            queue.try_push_live(text).unwrap();
+        }
+        assert_eq!(queue.next(), Some(Work::Live(vec![1, 2])));
+        assert_eq!(queue.take_live(), Some(vec![3]));
+        assert_eq!(queue.take_live(), None);
+        assert_eq!(queue.next(), Some(Work::Bulk("index")));
+    }
+
+    #[test]
+    fn threads_share_what_waits() {
+        let queue = queue(8, 8, 2);
+        for text in 1..=5 {
+            queue.try_push_live(text).unwrap();
+        }
+        assert_eq!(queue.take_live(), Some(vec![1, 2, 3]));
+        assert_eq!(queue.take_live(), Some(vec![4]));
+        assert_eq!(queue.take_live(), Some(vec![5]));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_live_texts_and_reports() {
+        let queue = queue(2, 8, 1);
+        assert_eq!(queue.live_queue(), LiveQueue::default());
+        queue.try_push_live(1).unwrap();
+        queue.try_push_live(2).unwrap();
+        assert_eq!(queue.try_push_live(3), Err(Refused::Full));
+        assert_eq!(queue.live_queue().waiting, 2);
+        assert!(queue.live_queue().oldest_wait > Duration::ZERO);
+        assert_eq!(queue.take_live(), Some(vec![1, 2]));
+        assert_eq!(queue.try_push_live(3), Ok(()));
+    }
+
+    #[test]
+    fn who_may_wait_gets_the_place_that_becomes_free() {
+        let queue = queue(1, 1, 1);
+        queue.try_push_live(1).unwrap();
+        assert!(queue.push_bulk("first"));
+        thread::scope(|scope| {
+            let live = scope.spawn(|| queue.push_live(2));
+            let bulk = scope.spawn(|| queue.push_bulk("second"));
+            let mut taken = Vec::new();
+            while taken.len() < 4 {
+                taken.push(queue.next().unwrap());
+            }
+            assert!(live.join().unwrap() && bulk.join().unwrap());
+            for work in [Work::Live(vec![1]), Work::Live(vec![2]), Work::Bulk("first"), Work::Bulk("second")] {
+                assert!(taken.contains(&work), "{work:?} is missing in {taken:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn closing_ends_every_wait() {
+        let queue = queue(1, 1, 1);
+        queue.try_push_live(1).unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.push_live(2));
+            queue.close();
+            assert!(!waiting.join().unwrap());
+        });
+        assert_eq!(queue.next(), None);
+        assert_eq!(queue.try_push_live(3), Err(Refused::Closed));
+        assert!(!queue.push_bulk("late"));
+        assert_eq!(queue.live_queue().waiting, 0);
+    }
+
+    #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "a batch is a range of positions")]
+    fn plans() {
+        type Case<'a> = (&'a [usize], usize, usize, &'a [Range<usize>]);
+        let cases: [Case<'_>; 6] = [
+            (&[], 8, 128, &[]),
+            (&[5], 8, 128, &[0..1]),
+            (&[30, 3, 31, 4], 8, 64, &[0..3, 3..4]),
+            (&[4, 4, 4, 4, 4], 2, 128, &[0..2, 2..4, 4..5]),
+            (&[256, 256, 10], 8, 128, &[0..1, 1..2, 2..3]),
+            (&[32, 32, 32, 32, 32], 8, 128, &[0..4, 4..5]),
+        ];
+        for (lengths, max_texts, max_pieces, expected) in cases {
+            assert_eq!(batches(lengths, max_texts, max_pieces), expected, "{lengths:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! From candidates to their order: pure arithmetic over what the backends found.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use cuecard_ranking::{Feature, Passage, Question, Ranker, Score};
+use serde::{Deserialize, Serialize};
+
+use crate::backends::BackendName;
+use crate::candidates::{Candidate, Candidates, Scores};
+use crate::knowledge::{Article, MatchedBy};
+use crate::plan::Plan;
+
+/// Candidates that are kept where an order is written down.
+const WRITTEN: usize = 20;
+
+/// All candidates, best first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "WrittenOrder", from = "WrittenOrder")]
+pub struct Order {
+    /// The formula that ordered.
+    pub ranker: Ranker,
+    /// Best first, before silence and repetition are judged.
+    pub ranked: Vec<Ranked>,
+    /// The cosine of the newest customer turn and the passage nearest to it.
+    pub newest_turn_cosine: Option<f32>,
+    /// The generation of the index that was searched.
+    pub generation: Option<u64>,
+}
+
+/// A candidate with the score that ordered it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranked {
+    /// What was found.
+    pub candidate: Candidate,
+    /// The ranker's score; minus infinity where it has nothing to go by.
+    pub score: f64,
+    /// What went into the score beyond what the backends said.
+    pub features: Vec<Feature>,
+}
+
+impl Ranked {
+    /// The article.
+    pub fn article(&self) -> &Article {
+        &self.candidate.article
+    }
+}
+
+/// Orders the candidates by the plan's ranker.
+pub fn order(found: Candidates, plan: &Plan) -> Order {
+    let scores = scores(&found, plan.ranker);
+    let with_scores = found.candidates.into_iter().zip(scores);
+    let mut ranked: Vec<_> = with_scores
+        .map(|(candidate, Score { total, features })| Ranked { candidate, score: total, features })
+        .collect();
+    ranked.sort_by(best_first);
+    let Candidates { newest_turn_cosine, generation, .. } = found;
+    Order { ranker: plan.ranker, ranked, newest_turn_cosine, generation }
+}
+
+fn scores(found: &Candidates, ranker: Ranker) -> Vec<Score> {
+    let query = &found.query;
+    let question = Question {
+        text: query.text.verbatim(),
+        key_phrases: query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect(),
+    };
+    let reads_words = ranker.reads_words();
+    let passages: Vec<_> = found.candidates.iter().map(|candidate| passage(candidate, reads_words)).collect();
+    ranker.scores(&question, &passages)
+}
+
+fn passage(candidate: &Candidate, reads_words: bool) -> Passage<'_> {
+    Passage {
+        text: if reads_words { Cow::Owned(candidate.text()) } else { Cow::Borrowed("") },
+        cosine: candidate.scores.cosine.map(f64::from),
+        bm25: candidate.scores.bm25.map(f64::from),
+        priority: candidate.article.priority,
+        search: candidate.scores.search,
+    }
+}
+
+/// What the ranker can't tell apart comes in the order of the tenant's search and of the graph's editors; title and id
+/// decide last, so that two replicas show the same card.
+fn best_first(a: &Ranked, b: &Ranked) -> Ordering {
+    let search = |ranked: &Ranked| ranked.candidate.scores.search.unwrap_or(f64::NEG_INFINITY);
+    let priority = |ranked: &Ranked| ranked.article().priority.unwrap_or(f64::NEG_INFINITY);
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| search(b).total_cmp(&search(a)))
+        .then_with(|| priority(b).total_cmp(&priority(a)))
+        .then_with(|| a.article().title.cmp(&b.article().title))
+        .then_with(|| a.article().id.cmp(&b.article().id))
+}
+
+/// An order as it is written down: the best candidates, and of each article what names it.
+#[derive(Serialize, Deserialize)]
+struct WrittenOrder {
+    ranker: Ranker,
+    num_candidates: usize,
+    candidates: Vec<WrittenCandidate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest_turn_cosine: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenCandidate {
+    id: String,
+    title: String,
+    backend: BackendName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    matched_by: Option<MatchedBy>,
+    /// None where it is infinite, for which JSON has no number.
+    score: Option<f64>,
+    scores: Scores,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    features: Vec<Feature>,
+}
+
+impl From<Order> for WrittenOrder {
+    fn from(order: Order) -> Self {
+        Self {
+            ranker: order.ranker,
+            num_candidates: order.ranked.len(),
+            candidates: order.ranked.into_iter().take(WRITTEN).map(WrittenCandidate::from).collect(),
+            newest_turn_cosine: order.newest_turn_cosine,
+            generation: order.generation,
+        }
+    }
+}
+
+impl From<Ranked> for WrittenCandidate {
+    fn from(ranked: Ranked) -> Self {
+        let Ranked { candidate, score, features } = ranked;
+        Self {
+            id: candidate.article.id.clone(),
+            title: candidate.article.title.clone(),
+            backend: candidate.backend,
+            matched_by: candidate.matched_by,
+            score: Some(score).filter(|score| score.is_finite()),
+            scores: candidate.scores,
+            features,
+        }
+    }
+}
+
+impl From<WrittenOrder> for Order {
+    fn from(written: WrittenOrder) -> Self {
+        Self {
+            ranker: written.ranker,
+            ranked: written.candidates.into_iter().map(Ranked::from).collect(),
+            newest_turn_cosine: written.newest_turn_cosine,
+            generation: written.generation,
+        }
+    }
+}
+
+impl From<WrittenCandidate> for Ranked {
+    fn from(written: WrittenCandidate) -> Self {
+        let article = Article { id: written.id, title: written.title, ..Article::default() };
+        let candidate = Candidate {
+            article: Arc::new(article),
+            passage: String::new(),
+            backend: written.backend,
+            matched_by: written.matched_by,
+            scores: written.scores,
+        };
+        Self { candidate, score: written.score.unwrap_or(f64::NEG_INFINITY), features: written.features }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::candidates::Found;
+    use crate::knowledge::ArticleFilter;
+    use crate::testing::{plan, query};
+
+    fn candidate(title: &str, search: Option<f64>, priority: Option<f64>) -> Candidate {
+        let article = Article { id: title.into(), title: title.into(), priority, ..Article::default() };
+        let scores = Scores { search, ..Scores::default() };
+        let (article, passage) = (Arc::new(article), "words that were found".to_owned());
+        Candidate { article, passage, backend: BackendName::Search, matched_by: None, scores }
+    }
+
+    fn found(candidates: impl IntoIterator<Item = Candidate>) -> Candidates {
+        let mut found = Candidates::none(Arc::new(query("refund")), ArticleFilter::default());
+        found.take(Ok(Found { generation: Some(3), ..Found::of(candidates) }));
+        found
+    }
+
+    fn plan_of(ranker: Ranker) -> Plan {
+        Plan { ranker, ..Plan::clone(&plan(&[BackendName::Search])) }
+    }
+
+    #[test]
+    fn without_vectors_and_words_the_backends_own_order_stays() {
+        let candidates = [
+            candidate("a", None, None),
+            candidate("c", None, Some(1.0)),
+            candidate("b", None, Some(1.0)),
+            candidate("d", None, Some(2.0)),
+            candidate("e", Some(0.1), None),
+            candidate("f", Some(0.9), None),
+        ];
+        for ranker in [Ranker::Snippets, Ranker::Cosine, Ranker::Bm25] {
+            let order = order(found(candidates.clone()), &plan_of(ranker));
+            let titles: Vec<_> = order.ranked.iter().map(|ranked| ranked.article().title.as_str()).collect();
+            assert_eq!(titles, ["f", "e", "d", "b", "c", "a"], "{ranker}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_written_down_by_its_best_candidates_and_read_back() {
+        let many = (0..30).map(|number| candidate(&format!("{number:02}"), Some(f64::from(number)), None));
+        let unscored = candidate("unscored", None, None);
+        let order = order(found(many.chain([unscored])), &plan_of(Ranker::Search));
+        let written = serde_json::to_value(&order).unwrap();
+        assert_eq!((&written["num_candidates"], &written["generation"]), (&31.into(), &3.into()));
+        assert!(!written.to_string().contains("words that were found"), "{written}");
+        let read: Order = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!((read.ranked.len(), read.ranked[0].article().id.as_str()), (20, "29"));
+        assert_eq!(read.ranked[0].score, 29.0);
+        let again = serde_json::to_value(&read).unwrap();
+        assert_eq!(again["candidates"], written["candidates"]);
+        let last = Order { ranked: order.ranked.into_iter().rev().take(1).collect(), ..read };
+        let last = serde_json::to_value(last).unwrap();
+        assert_eq!(last["candidates"][0]["score"], serde_json::Value::Null);
+        assert_eq!(serde_json::from_value::<Order>(last).unwrap().ranked[0].score, f64::NEG_INFINITY);
+    }
+}

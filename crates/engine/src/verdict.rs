@@ -1,0 +1,118 @@
+//! From an order to cards, or to silence and its reason: a look at the first few numbers, cheap enough for an actor.
+
+use cuecard_ranking::{Shown, SilenceReason};
+use serde::{Deserialize, Serialize};
+
+use crate::order::{Order, Ranked};
+use crate::plan::Plan;
+
+/// All candidates in order and what the agent gets to see of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranking {
+    /// Best first.
+    #[serde(flatten)]
+    pub order: Order,
+    /// Cards or silence.
+    pub verdict: Verdict,
+}
+
+/// What an utterance comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Show so many, from the best on; never 0.
+    Cards(usize),
+    /// Show nothing.
+    Silent(SilenceReason),
+}
+
+impl Ranking {
+    /// Judges what of an order is worth showing at this utterance.
+    pub fn judged(order: Order, shown: &Shown, utterance: u64, plan: &Plan) -> Self {
+        let verdict = judge(&order, shown, utterance, plan);
+        Self { order, verdict }
+    }
+
+    /// What the agent gets to see, best first; nothing where it is silent.
+    pub fn cards(&self) -> &[Ranked] {
+        match self.verdict {
+            Verdict::Cards(count) => &self.order.ranked[..count.min(self.order.ranked.len())],
+            Verdict::Silent(_) => &[],
+        }
+    }
+}
+
+fn judge(order: &Order, shown: &Shown, utterance: u64, plan: &Plan) -> Verdict {
+    let Some(best) = order.ranked.first() else { return Verdict::Silent(SilenceReason::NothingFound) };
+    if let Some(reason) = plan.silence.and_then(|rule| rule.judge(order.newest_turn_cosine.map(f64::from))) {
+        return Verdict::Silent(reason);
+    }
+    // Without the best one its runners-up would come as if they were the answer.
+    if shown.recently(&best.article().id, utterance, plan.repeat_after) {
+        return Verdict::Silent(SilenceReason::AlreadyShown);
+    }
+    Verdict::Cards(plan.cards.min(order.ranked.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use cuecard_ranking::{Ranker, SilenceRule};
+
+    use super::*;
+    use crate::backends::BackendName;
+    use crate::candidates::{Candidate, Scores};
+    use crate::knowledge::Article;
+    use crate::testing::plan;
+
+    fn order(articles: &[&str]) -> Order {
+        let ranked = articles.iter().map(|id| {
+            let article = Arc::new(Article { id: (*id).to_owned(), ..Article::default() });
+            let (passage, scores) = (String::new(), Scores::default());
+            let candidate = Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores };
+            Ranked { candidate, score: 0.5, features: Vec::new() }
+        });
+        Order { ranker: Ranker::Cosine, ranked: ranked.collect(), newest_turn_cosine: Some(0.5), generation: None }
+    }
+
+    #[test]
+    fn where_the_best_was_the_first_card_lately_its_runners_up_do_not_come_in_its_place() {
+        let plan = plan(&[BackendName::Index]);
+        let shown_at = |shown: &Shown, utterance| {
+            let ranking = Ranking::judged(order(&["best", "second"]), shown, utterance, &plan);
+            match ranking.verdict {
+                Verdict::Cards(_) => ranking.cards().iter().map(|card| card.article().id.clone()).collect(),
+                Verdict::Silent(reason) => vec![reason.name().to_owned()],
+            }
+        };
+        let mut shown = Shown::default();
+        assert_eq!(shown_at(&shown, 1), ["best", "second"]);
+        shown.note("second", 1);
+        assert_eq!(shown_at(&shown, 2), ["best", "second"], "what was first before may stand behind the best");
+        shown.note("best", 2);
+        assert_eq!(shown_at(&shown, 7), ["already_shown"]);
+        assert_eq!(shown_at(&shown, 8), ["best", "second"]);
+    }
+
+    #[test]
+    fn cards_are_cut_and_silence_has_its_reason() {
+        let judged = |articles: &[&str], plan: &Plan| Ranking::judged(order(articles), &Shown::default(), 1, plan);
+        let two = Plan { cards: 2, ..Plan::clone(&plan(&[BackendName::Index])) };
+        assert_eq!(judged(&["a", "b", "c"], &two).cards().len(), 2);
+        assert_eq!(judged(&[], &two).verdict, Verdict::Silent(SilenceReason::NothingFound));
+        let strict = Plan { silence: Some(SilenceRule { min_cosine: 0.6 }), ..two };
+        let silent = judged(&["a"], &strict);
+        assert_eq!((silent.verdict, silent.cards().len()), (Verdict::Silent(SilenceReason::Unsure), 0));
+    }
+
+    #[test]
+    fn a_ranking_is_written_down_and_read_back() {
+        let ranking = Ranking::judged(order(&["a", "b"]), &Shown::default(), 1, &plan(&[BackendName::Index]));
+        let written = serde_json::to_value(&ranking).unwrap();
+        assert_eq!((&written["verdict"]["cards"], &written["ranker"]), (&2.into(), &"cosine".into()));
+        assert_eq!(serde_json::from_value::<Ranking>(written).unwrap(), ranking);
+    }
+}

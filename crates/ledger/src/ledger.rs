@@ -1,0 +1,190 @@
+//! An open ledger and the handles to its three kinds of record.
+
+use jiff::Timestamp;
+use sqlx::SqlitePool;
+
+use crate::LedgerError;
+use crate::deliveries::{
+    Attempted, Delivery, FeedbackId, FeedbackState, FeedbackWrite, Microseconds, NewFeedback, PendingFeedback,
+};
+use crate::opening;
+use crate::rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingTotals, RankingWrite, RecordedRanking};
+use crate::totals::{Acceptance, Totals};
+use crate::writer::{Write, Writer};
+
+/// A handle to an open ledger; clones are cheap and share the file.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    readers: SqlitePool,
+    writer: Writer,
+    totals: Totals,
+}
+
+impl Ledger {
+    /// Opens `sqlite:<path>`, creating directories and file where missing and bringing the schema up to date.
+    ///
+    /// Must be called inside a tokio runtime, on which the writer then runs.
+    pub async fn open(url: &str) -> Result<Self, LedgerError> {
+        let (mut connection, readers) = opening::open(url).await?;
+        let totals = Totals::open(&mut connection).await.map_err(LedgerError::read)?;
+        let writer = Writer::spawn(connection, totals.clone());
+        Ok(Self { readers, writer, totals })
+    }
+
+    /// The queue of what agents did with cards.
+    pub fn feedback(&self) -> FeedbackQueue {
+        FeedbackQueue { ledger: self.clone() }
+    }
+
+    /// The record of what was shown.
+    pub fn deliveries(&self) -> Deliveries {
+        Deliveries { ledger: self.clone() }
+    }
+
+    /// The record of rankings and of clicks on their snippets.
+    pub fn rankings(&self) -> Rankings {
+        Rankings { ledger: self.clone() }
+    }
+
+    /// Waits until the writer is gone without having been told to end; pending for ever after an ordered close. Nothing
+    /// can be stored from then on: only a new process helps.
+    pub async fn writer_gone(&self) {
+        self.writer.gone().await;
+    }
+
+    /// Finishes the writes that wait and folds the log into the file; every handle answers
+    /// [`LedgerError::Closed`] from then on.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The durable queue of feedback: what agents did with cards, until CXone has taken it.
+#[derive(Debug, Clone)]
+pub struct FeedbackQueue {
+    ledger: Ledger,
+}
+
+impl FeedbackQueue {
+    /// Returns once the event is on disk: only then may it be acknowledged.
+    pub async fn store(&self, feedback: NewFeedback) -> Result<FeedbackId, LedgerError> {
+        self.write(FeedbackWrite::Store(feedback)).await.map(FeedbackId)
+    }
+
+    /// The oldest unsettled event of each interaction, oldest first, without those whose retry lies after
+    /// `now`: they hold back their own interaction and no other.
+    pub async fn due(&self, profile: &str, now: Timestamp, limit: u32) -> Result<Vec<PendingFeedback>, LedgerError> {
+        sqlx::query_as(
+            "SELECT * FROM feedback
+             WHERE id IN (SELECT MIN(id) FROM feedback WHERE state = 'pending' AND profile = ?1 GROUP BY interaction)
+               AND (retry_at_us IS NULL OR retry_at_us <= ?2)
+             ORDER BY id LIMIT ?3",
+        )
+        .bind(profile)
+        .bind(Microseconds::from(now))
+        .bind(limit)
+        .fetch_all(&self.ledger.readers)
+        .await
+        .map_err(LedgerError::read)
+    }
+
+    /// CXone took the event.
+    pub async fn delivered(&self, id: FeedbackId) -> Result<(), LedgerError> {
+        self.attempted(Attempted { id, state: FeedbackState::Delivered, attempts: 1, retry_at: None, reason: None })
+            .await
+    }
+
+    /// The attempt failed for `reason`; the event is not due again before `at`.
+    pub async fn retry_at(&self, id: FeedbackId, at: Timestamp, reason: &str) -> Result<(), LedgerError> {
+        let (retry_at, reason) = (Some(at), Some(reason.to_owned()));
+        self.attempted(Attempted { id, state: FeedbackState::Pending, attempts: 1, retry_at, reason }).await
+    }
+
+    /// The event was not sent for `reason`, which counts as no attempt; it is not due again before `at`.
+    pub async fn put_off(&self, id: FeedbackId, at: Timestamp, reason: &str) -> Result<(), LedgerError> {
+        let (retry_at, reason) = (Some(at), Some(reason.to_owned()));
+        self.attempted(Attempted { id, state: FeedbackState::Pending, attempts: 0, retry_at, reason }).await
+    }
+
+    /// CXone will never take the event: it is kept with its `reason`, and the next one goes on.
+    pub async fn set_aside(&self, id: FeedbackId, reason: &str) -> Result<(), LedgerError> {
+        let reason = Some(reason.to_owned());
+        self.attempted(Attempted { id, state: FeedbackState::SetAside, attempts: 1, retry_at: None, reason }).await
+    }
+
+    /// Events of a profile that are not settled; asks no database.
+    pub fn pending_count(&self, profile: &str) -> u64 {
+        self.ledger.totals.pending(profile)
+    }
+
+    async fn attempted(&self, attempted: Attempted) -> Result<(), LedgerError> {
+        self.write(FeedbackWrite::Attempted(attempted)).await.map(drop)
+    }
+
+    async fn write(&self, write: FeedbackWrite) -> Result<i64, LedgerError> {
+        self.ledger.writer.write(Write::Feedback(write)).await
+    }
+}
+
+/// The record of what was shown.
+#[derive(Debug, Clone)]
+pub struct Deliveries {
+    ledger: Ledger,
+}
+
+impl Deliveries {
+    /// Returns once the delivery is on disk.
+    pub async fn record(&self, delivery: Delivery) -> Result<(), LedgerError> {
+        self.ledger.writer.write(Write::Delivery(delivery)).await.map(drop)
+    }
+
+    /// How the cards were received so far; asks no database.
+    pub fn acceptance(&self) -> Acceptance {
+        self.ledger.totals.acceptance()
+    }
+}
+
+/// The record of rankings and of clicks on their snippets.
+#[derive(Debug, Clone)]
+pub struct Rankings {
+    ledger: Ledger,
+}
+
+impl Rankings {
+    /// Returns once the entry is on disk.
+    pub async fn record(&self, entry: RankingEntry) -> Result<RankingId, LedgerError> {
+        self.write(RankingWrite::Record(entry)).await.map(RankingId)
+    }
+
+    /// Returns once the click is on disk: only then may it be acknowledged.
+    pub async fn click(&self, click: Click) -> Result<(), LedgerError> {
+        self.write(RankingWrite::Click(click)).await.map(drop)
+    }
+
+    pub async fn metrics(&self, profile: &str) -> Result<RankingMetrics, LedgerError> {
+        let totals: Option<RankingTotals> = sqlx::query_as("SELECT * FROM ranking_totals WHERE profile = ?1")
+            .bind(profile)
+            .fetch_optional(&self.ledger.readers)
+            .await
+            .map_err(LedgerError::read)?;
+        Ok(totals.map(RankingMetrics::from).unwrap_or_default())
+    }
+
+    /// The audit entries that were stored last, newest first.
+    pub async fn entries(&self, profile: &str, limit: u32) -> Result<Vec<RecordedRanking>, LedgerError> {
+        sqlx::query_as(
+            "SELECT *, latency_us / 1000.0 AS latency_ms FROM ranking_audit
+             WHERE profile = ?1 ORDER BY id DESC LIMIT ?2",
+        )
+        .bind(profile)
+        .bind(limit)
+        .fetch_all(&self.ledger.readers)
+        .await
+        .map_err(LedgerError::read)
+    }
+
+    async fn write(&self, write: RankingWrite) -> Result<i64, LedgerError> {
+        self.ledger.writer.write(Write::Ranking(write)).await
+    }
+}

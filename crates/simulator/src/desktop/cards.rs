@@ -1,0 +1,165 @@
+//! A push as the desktop shows it, whatever the contract.
+//!
+//! Input: the body of a push that was accepted, as it came. Output: its suggestions in one shape, read only when
+//! somebody looks: most pushes of a load test are never looked at.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::base::contracts::Route;
+use crate::base::turns::Attribution;
+
+/// Judged suggestions of one card; a push has a handful.
+const MAX_JUDGED: usize = 50;
+
+#[derive(Clone, Debug, Default)]
+struct Judged {
+    verdict: Option<&'static str>,
+    /// The training endpoint heard of it.
+    learned: bool,
+}
+
+/// One push.
+#[derive(Clone, Debug)]
+pub(super) struct Card {
+    index: usize,
+    route: Route,
+    body: Bytes,
+    attribution: Attribution,
+    judged: BTreeMap<String, Judged>,
+}
+
+impl Card {
+    pub(super) fn new(index: usize, route: Route, body: Bytes, attribution: Attribution) -> Self {
+        Self { index, route, body, attribution, judged: BTreeMap::new() }
+    }
+
+    fn suggestions(&self) -> Vec<Value> {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let mut suggestions = suggestions(self.route, &body);
+        for suggestion in &mut suggestions {
+            let judged = suggestion["id"].as_str().and_then(|id| self.judged.get(id));
+            suggestion["verdict"] = json!(judged.and_then(|judged| judged.verdict));
+            suggestion["learned"] = json!(judged.is_some_and(|judged| judged.learned));
+        }
+        suggestions
+    }
+
+    pub(super) fn shows(&self, insight_id: &str) -> bool {
+        self.suggestions().iter().any(|suggestion| suggestion["id"] == insight_id)
+    }
+
+    /// The agent pressed a button.
+    pub(super) fn judge(&mut self, insight_id: &str, verdict: &'static str) {
+        self.note(insight_id, |judged| *judged = Judged { verdict: Some(verdict), learned: false });
+    }
+
+    pub(super) fn learn(&mut self, insight_id: &str) {
+        self.note(insight_id, |judged| judged.learned = true);
+    }
+
+    fn note(&mut self, insight_id: &str, change: impl FnOnce(&mut Judged)) {
+        if self.judged.len() < MAX_JUDGED || self.judged.contains_key(insight_id) {
+            change(self.judged.entry(insight_id.to_owned()).or_default());
+        }
+    }
+}
+
+impl Serialize for Card {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (turn, after_ms) = match self.attribution {
+            Attribution::Turn { number, after, .. } => (Some(number), Some(after.as_secs_f64() * 1000.0)),
+            Attribution::Duplicate | Attribution::Unprompted => (None, None),
+        };
+        let shown = json!({
+            "index": self.index,
+            "dialect": self.route,
+            "turn": turn,
+            "after_ms": after_ms,
+            "duplicate": self.attribution == Attribution::Duplicate,
+            "suggestions": self.suggestions(),
+        });
+        shown.serialize(serializer)
+    }
+}
+
+/// What a push suggests: `{id, rank, title, text, link, score}`, what a contract lacks as null. Only an id that can be
+/// accepted or rejected stands as one. The one text of contract 000 is as many suggestions as it has passages.
+fn suggestions(route: Route, body: &Value) -> Vec<Value> {
+    let list = match route {
+        Route::Insights => &body["insights"],
+        Route::Snippets => &body["messages"],
+        Route::Ranking => &body["snippets"],
+        Route::Rag => return passages(body["content"][0]["data"]["text"].as_str().unwrap_or_default()),
+        _ => &body["content"],
+    };
+    let list = list.as_array().map_or(&[][..], Vec::as_slice);
+    list.iter().zip(1..).map(|(part, rank)| suggestion(route, part, rank)).collect()
+}
+
+/// Each stands after an empty line, behind its source in brackets.
+fn passages(text: &str) -> Vec<Value> {
+    let text = text.strip_prefix("Reference Context:\n[").unwrap_or(text);
+    let parts = text.split("\n\n[").zip(1..);
+    let passage = |(part, rank): (&str, usize)| {
+        let (source, text) = part.split_once("] ").unwrap_or(("", part));
+        json!({"id": null, "rank": rank, "title": "Passage", "text": text, "link": source, "score": null})
+    };
+    parts.map(passage).collect()
+}
+
+fn suggestion(route: Route, part: &Value, rank: usize) -> Value {
+    let shown = |id: &Value, title: &Value, text: &Value, link: &Value, score: &Value| json!({"id": id, "rank": rank, "title": title, "text": text, "link": link, "score": score});
+    let none = &Value::Null;
+    match route {
+        Route::Insights => shown(&part["id"], &part["title"], &part["snippet"], &part["citation"], &part["score"]),
+        Route::Snippets => {
+            let content = &part["content"];
+            shown(none, &content["title"], &content["body"], none, &content["score"])
+        }
+        Route::Ranking => shown(none, &part["snippet_id"], none, none, &part["relevance_score"]),
+        _ => shown(none, &part["title"], &part["description"], &part["url"], none),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_context_of_contract_000_is_shown_by_passages_with_their_sources() {
+        let seen = |text: &str| -> Vec<_> {
+            let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            passages(text).iter().map(|passage| (part(&passage["link"]), part(&passage["text"]))).collect()
+        };
+        let whole = "Reference Context:\n[https://kb/1] One.\n\nStill [it].\n\n[manual.md] Two.";
+        let expected = [("https://kb/1", "One.\n\nStill [it]."), ("manual.md", "Two.")];
+        assert_eq!(seen(whole), expected.map(|(link, text)| (link.to_owned(), text.to_owned())));
+        assert_eq!(seen("no form at all"), [(String::new(), "no form at all".to_owned())]);
+    }
+
+    #[test]
+    fn every_contract_s_push_can_be_shown() {
+        let cases = [
+            (Route::Rag, json!({"content": [{"data": {"text": "Reference Context:\n[a] b"}}]}), "Passage", true),
+            (
+                Route::Snippets,
+                json!({"messages": [{"content": {"title": "KB Result 1", "body": "b"}}]}),
+                "KB Result 1",
+                true,
+            ),
+            (Route::Graph, json!({"content": [{"title": "t", "description": "d", "url": "u"}]}), "t", true),
+            (Route::Insights, json!({"insights": [{"id": "a", "title": "t", "snippet": "s"}]}), "t", true),
+            (Route::Ranking, json!({"snippets": [{"snippet_id": "KB-1", "relevance_score": 0.5}]}), "KB-1", false),
+        ];
+        for (route, body, title, has_text) in cases {
+            let shown = suggestions(route, &body);
+            assert_eq!((shown.len(), shown[0]["title"].as_str()), (1, Some(title)), "{route:?}");
+            assert_eq!(shown[0]["text"].is_string(), has_text, "{route:?}");
+            assert_eq!(shown[0]["id"].is_string(), route == Route::Insights, "{route:?}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What the agents' desktops show: the newest interactions with their bubbles and cards, and the changes to them.
+//!
+//! Input: frames, shown pushes, verdicts of the agent, accepted training calls. Output: a snapshot for a page that has
+//! just opened, and one JSON event per change while a page is open. Bounded: the oldest interaction leaves the desk when
+//! a new one needs its place.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::interaction::{Changed, Interaction, Of};
+use crate::base::contracts::Route;
+use crate::base::frames::{Saying, Told};
+use crate::base::turns::Attribution;
+
+/// Interactions on the desk.
+const MAX_INTERACTIONS: usize = 30;
+
+/// The numbers above the conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) streams: usize,
+    pub(crate) turns: u64,
+    pub(crate) cards: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) violations: u64,
+}
+
+/// The desk and the events not yet told to its pages.
+#[derive(Default)]
+pub(crate) struct Desk {
+    interactions: VecDeque<Interaction>,
+    counts: Counts,
+    events: Vec<Value>,
+    is_watched: bool,
+}
+
+impl Desk {
+    /// Everything on the desk now.
+    pub(crate) fn snapshot(&self) -> Value {
+        json!({"event": "snapshot", "interactions": self.interactions, "counts": self.counts})
+    }
+
+    /// Whether a page is open; events are made only then.
+    pub(crate) fn set_watched(&mut self, is_watched: bool) {
+        self.is_watched = is_watched;
+    }
+
+    /// The changes since the last call.
+    pub(crate) fn take_events(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.events)
+    }
+
+    pub(crate) fn set_counts(&mut self, counts: Counts) {
+        if counts != self.counts {
+            self.counts = counts;
+            if self.is_watched {
+                self.events.push(json!({"event": "counts", "counts": self.counts}));
+            }
+        }
+    }
+
+    /// Takes a frame that went to the socket; `ended_turn` is the number of the customer turn that it ended.
+    pub(crate) fn note_frame(&mut self, client: &Arc<str>, frame: &Told<'_>, ended_turn: Option<usize>) {
+        let says_nothing = matches!(frame.saying, Saying::Completed | Saying::Nothing);
+        if let Some(id) = frame.id.as_deref().filter(|_| !says_nothing) {
+            self.open(Of { client, id }, |interaction| interaction.hear(&frame.saying, ended_turn));
+        }
+    }
+
+    /// Takes a question that was asked over HTTP.
+    pub(crate) fn note_question(&mut self, of: Of<'_>, text: &str, turn: usize) {
+        self.open(of, |interaction| interaction.ask(text, turn));
+    }
+
+    /// Puts a push on the desk beside the turn that it answers.
+    pub(crate) fn show(&mut self, of: Of<'_>, route: Route, body: Bytes, attribution: Attribution) {
+        self.open(of, |interaction| interaction.show(route, body, attribution));
+    }
+
+    /// The agent pressed a button; the frame that tells the client went out.
+    pub(crate) fn note_verdict(&mut self, of: Of<'_>, insight_id: &str, accepted: bool) {
+        let verdict = if accepted { "ACCEPTED" } else { "REJECTED" };
+        self.change(of, |interaction| interaction.change_card(insight_id, |card| card.judge(insight_id, verdict)));
+    }
+
+    /// The training endpoint took the client's feedback.
+    pub(crate) fn note_training(&mut self, of: Of<'_>, insight_id: &str) {
+        self.change(of, |interaction| interaction.change_card(insight_id, |card| card.learn(insight_id)));
+    }
+
+    pub(crate) fn end(&mut self, of: Of<'_>) {
+        self.change(of, Interaction::end);
+    }
+
+    /// Changes an interaction, which comes onto the desk first where it is not there.
+    fn open(&mut self, of: Of<'_>, change: impl FnOnce(&mut Interaction) -> Vec<Changed>) {
+        if !self.interactions.iter().any(|shown| shown.is(of)) {
+            if self.interactions.len() == MAX_INTERACTIONS {
+                self.interactions.pop_front();
+            }
+            let opened = Interaction::new(of);
+            if self.is_watched {
+                self.events.push(json!({"event": "interaction", "interaction": opened}));
+            }
+            self.interactions.push_back(opened);
+        }
+        self.change(of, change);
+    }
+
+    /// Changes an interaction that is on the desk, and tells the open pages.
+    fn change(&mut self, of: Of<'_>, change: impl FnOnce(&mut Interaction) -> Vec<Changed>) {
+        let Some(interaction) = self.interactions.iter_mut().find(|shown| shown.is(of)) else {
+            return;
+        };
+        let changed = change(interaction);
+        if self.is_watched {
+            self.events.extend(changed.into_iter().map(|changed| interaction.event(changed)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn desk() -> Desk {
+        Desk { is_watched: true, ..Desk::default() }
+    }
+
+    fn client() -> Arc<str> {
+        "c".into()
+    }
+
+    fn say(desk: &mut Desk, id: &str, participant: &str, text: &str) {
+        let frame =
+            json!({"type": "TRANSCRIPT_FRAGMENT", "interactionId": id, "participant": participant, "text": text});
+        desk.note_frame(&client(), &Told::read(&frame), None);
+    }
+
+    fn event(desk: &mut Desk, text: &str, turn: usize) {
+        let data = json!({"id": "i", "state": "active", "channels": [{"transcript": text}]});
+        desk.note_frame(&client(), &Told::read(&json!({"type": "interaction", "data": data})), Some(turn));
+    }
+
+    fn bubbles(desk: &Desk) -> Vec<(String, Option<u64>)> {
+        let snapshot = desk.snapshot();
+        let bubbles = snapshot["interactions"][0]["bubbles"].as_array().map_or(&[][..], Vec::as_slice);
+        let seen = |bubble: &Value| (bubble["text"].as_str().unwrap_or_default().to_owned(), bubble["turn"].as_u64());
+        bubbles.iter().map(seen).collect()
+    }
+
+    #[test]
+    fn fragments_join_until_the_turn_ends() {
+        let mut desk = desk();
+        say(&mut desk, "i", "CUSTOMER", "hello");
+        say(&mut desk, "i", "CUSTOMER", "there");
+        state(&mut desk, "TURN_END", Some(1));
+        say(&mut desk, "i", "CUSTOMER", "more");
+        say(&mut desk, "i", "AGENT", "yes");
+        let expected = [("hello there".to_owned(), Some(1)), ("more".to_owned(), None), ("yes".to_owned(), None)];
+        assert_eq!(bubbles(&desk), expected);
+        assert_eq!(desk.take_events().len(), 6, "one for the interaction, five for its bubbles");
+        assert!(desk.take_events().is_empty());
+    }
+
+    fn state(desk: &mut Desk, state: &str, turn: Option<usize>) {
+        let frame = json!({"type": "DIALOG_STATE", "state": state, "interactionId": "i"});
+        desk.note_frame(&client(), &Told::read(&frame), turn);
+    }
+
+    #[test]
+    fn a_bubble_ends_where_the_turn_does() {
+        let mut desk = desk();
+        say(&mut desk, "i", "CUSTOMER", "hello");
+        state(&mut desk, "ON_HOLD", None);
+        say(&mut desk, "i", "CUSTOMER", "there");
+        say(&mut desk, "i", "AGENT", "yes");
+        desk.take_events();
+        state(&mut desk, "AGENT_SILENT", Some(1));
+        assert_eq!(bubbles(&desk), [("hello there".to_owned(), Some(1)), ("yes".to_owned(), None)]);
+        assert_eq!(desk.take_events().len(), 2, "the agent's bubble is done, the customer's has its number");
+        state(&mut desk, "TURN_END", Some(2));
+        assert_eq!(bubbles(&desk)[0].1, Some(1), "a turn that no bubble shows takes no other's place");
+    }
+
+    #[test]
+    fn a_bubble_that_never_ends_does_not_grow_for_ever() {
+        let mut desk = desk();
+        for _ in 0..3 {
+            say(&mut desk, "i", "CUSTOMER", &"é".repeat(5_000));
+        }
+        let (text, _) = &bubbles(&desk)[0];
+        assert!(text.len() > 15_000 && text.len() <= 16 * 1024, "{}", text.len());
+    }
+
+    #[test]
+    fn an_event_s_bubble_holds_what_is_new_in_it() {
+        let mut desk = desk();
+        event(&mut desk, "hello", 1);
+        event(&mut desk, "hello where is it", 2);
+        event(&mut desk, "something else", 3);
+        let expected = ["hello", "where is it", "something else"];
+        let seen: Vec<_> = bubbles(&desk).into_iter().map(|(text, _)| text).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_verdict_marks_the_newest_showing() {
+        let mut desk = desk();
+        let client = client();
+        let of = Of { client: &client, id: "i" };
+        let body = Bytes::from(json!({"insights": [{"id": "a", "title": "t", "snippet": "s"}]}).to_string());
+        let now = Instant::now();
+        let attribution = |number| Attribution::Turn { number, ended_at: now, after: Duration::from_millis(5) };
+        desk.show(of, Route::Insights, body.clone(), attribution(1));
+        desk.show(of, Route::Insights, body, attribution(2));
+        desk.note_verdict(of, "a", true);
+        desk.note_training(of, "a");
+        desk.note_verdict(of, "unknown", true);
+        let cards = desk.snapshot()["interactions"][0]["cards"].clone();
+        assert_eq!(cards[0]["suggestions"][0]["verdict"], Value::Null);
+        assert_eq!(cards[1]["suggestions"][0]["verdict"], "ACCEPTED");
+        assert_eq!(cards[1]["suggestions"][0]["learned"], true);
+        assert_eq!(cards[1]["after_ms"], 5.0);
+    }
+
+    #[test]
+    fn nothing_is_told_when_nobody_watches() {
+        let mut desk = Desk::default();
+        say(&mut desk, "i", "CUSTOMER", "hello");
+        desk.set_counts(Counts { turns: 1, ..Counts::default() });
+        assert!(desk.take_events().is_empty());
+        assert_eq!(bubbles(&desk).len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_interaction_leaves_a_full_desk() {
+        let mut desk = desk();
+        for number in 0..=MAX_INTERACTIONS {
+            say(&mut desk, &format!("i{number}"), "CUSTOMER", "x");
+        }
+        let snapshot = desk.snapshot();
+        assert_eq!(snapshot["interactions"].as_array().map(Vec::len), Some(MAX_INTERACTIONS));
+        assert_eq!(snapshot["interactions"][0]["id"], "i1");
+    }
+}

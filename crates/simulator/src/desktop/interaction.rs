@@ -1,0 +1,173 @@
+//! One interaction on the desk: its bubbles and its cards.
+//!
+//! Input: what frames say, and pushes. Output: which bubbles or card changed, and the event that tells a page of it.
+//! Bounded: so many of each, and so much text in a bubble.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::cards::Card;
+use crate::base::contracts::Route;
+use crate::base::frames::Saying;
+use crate::base::turns::Attribution;
+
+/// Bubbles or cards kept per interaction.
+const MAX_ITEMS: usize = 300;
+/// Text kept in a bubble, far more than one person says before another does; what is beyond is not shown.
+const MAX_BUBBLE_BYTES: usize = 16 * 1024;
+
+/// An interaction of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Of<'a> {
+    pub(crate) client: &'a Arc<str>,
+    pub(crate) id: &'a str,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Bubble {
+    index: usize,
+    customer: bool,
+    text: String,
+    /// No more words will come.
+    done: bool,
+    /// Number of the customer turn that this bubble ended.
+    turn: Option<usize>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Interaction {
+    /// Tells interactions of different tenants apart.
+    key: String,
+    id: String,
+    client: Arc<str>,
+    ended: bool,
+    bubbles: Vec<Bubble>,
+    cards: Vec<Card>,
+    /// The transcript of the last event, which the next one may repeat.
+    #[serde(skip)]
+    heard: String,
+}
+
+/// What of an interaction is not as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    Bubble(usize),
+    Card(usize),
+    Ended,
+}
+
+impl Bubble {
+    fn add(&mut self, text: &str) {
+        let room = MAX_BUBBLE_BYTES.saturating_sub(self.text.len());
+        self.text.push_str(&text[..text.floor_char_boundary(room)]);
+    }
+}
+
+impl Interaction {
+    pub(super) fn new(of: Of<'_>) -> Self {
+        Self {
+            key: format!("{} {}", of.client, of.id),
+            id: of.id.to_owned(),
+            client: Arc::clone(of.client),
+            ended: false,
+            bubbles: Vec::new(),
+            cards: Vec::new(),
+            heard: String::new(),
+        }
+    }
+
+    pub(super) fn is(&self, of: Of<'_>) -> bool {
+        self.id == of.id && self.client == *of.client
+    }
+
+    /// What a page is told of a change.
+    pub(super) fn event(&self, changed: Changed) -> Value {
+        let key = &self.key;
+        match changed {
+            Changed::Bubble(index) => json!({"event": "bubble", "interaction": key, "bubble": self.bubbles[index]}),
+            Changed::Card(index) => json!({"event": "card", "interaction": key, "card": self.cards[index]}),
+            Changed::Ended => json!({"event": "ended", "interaction": key}),
+        }
+    }
+
+    pub(super) fn end(&mut self) -> Vec<Changed> {
+        self.ended = true;
+        vec![Changed::Ended]
+    }
+
+    pub(super) fn hear(&mut self, saying: &Saying<'_>, ended_turn: Option<usize>) -> Vec<Changed> {
+        self.ended = false;
+        match (saying, ended_turn) {
+            (Saying::Words { customer, text }, _) => self.say(*customer, text).into_iter().collect(),
+            (Saying::TurnEnd, _) => self.end_bubble(ended_turn),
+            (Saying::Transcript(all), Some(turn)) => {
+                let new = all.strip_prefix(self.heard.as_str()).unwrap_or(all).trim_start().to_owned();
+                self.heard.clone_from(all);
+                self.ask(&new, turn)
+            }
+            (Saying::Transcript(_) | Saying::Completed | Saying::Nothing, _) => Vec::new(),
+        }
+    }
+
+    /// Shows a question that was asked as a whole.
+    pub(super) fn ask(&mut self, text: &str, turn: usize) -> Vec<Changed> {
+        self.ended = false;
+        self.say(true, text).map_or_else(Vec::new, |_| self.end_bubble(Some(turn)))
+    }
+
+    fn say(&mut self, customer: bool, text: &str) -> Option<Changed> {
+        let index = self.bubbles.len();
+        match self.bubbles.last_mut().filter(|bubble| !bubble.done && bubble.customer == customer) {
+            Some(bubble) => {
+                bubble.add(" ");
+                bubble.add(text);
+            }
+            None if index < MAX_ITEMS => {
+                let mut bubble = Bubble { index, customer, text: String::new(), done: false, turn: None };
+                bubble.add(text);
+                self.bubbles.push(bubble);
+            }
+            None => return None,
+        }
+        Some(Changed::Bubble(self.bubbles.len() - 1))
+    }
+
+    /// Nothing is added to the last bubble any more. The turn is the customer's, even when the agent spoke after it.
+    fn end_bubble(&mut self, ended_turn: Option<usize>) -> Vec<Changed> {
+        let mut changed = Vec::new();
+        if let Some(last) = self.bubbles.last_mut() {
+            last.done = true;
+            changed.push(Changed::Bubble(last.index));
+        }
+        if let Some(turn) = ended_turn
+            && let Some(said) = self.bubbles.iter_mut().rfind(|bubble| bubble.customer)
+        {
+            said.turn.get_or_insert(turn);
+            changed.push(Changed::Bubble(said.index));
+        }
+        changed.dedup();
+        changed
+    }
+
+    /// Shows a push, unless there are too many.
+    pub(super) fn show(&mut self, route: Route, body: Bytes, attribution: Attribution) -> Vec<Changed> {
+        let index = self.cards.len();
+        if index == MAX_ITEMS {
+            return Vec::new();
+        }
+        self.cards.push(Card::new(index, route, body, attribution));
+        vec![Changed::Card(index)]
+    }
+
+    /// Changes the newest card that shows an insight.
+    pub(super) fn change_card(&mut self, insight_id: &str, change: impl FnOnce(&mut Card)) -> Vec<Changed> {
+        let Some(index) = self.cards.iter().rposition(|card| card.shows(insight_id)) else {
+            return Vec::new();
+        };
+        change(&mut self.cards[index]);
+        vec![Changed::Card(index)]
+    }
+}

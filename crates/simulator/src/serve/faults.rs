@@ -1,0 +1,298 @@
+//! Scripted faults: what the next requests on a route meet instead of, or before, their handler.
+//!
+//! Input: [`Fault`]s in the order in which they shall happen. Output: at most one [`FaultKind`] per request, taken from
+//! the script by the middleware in `http/observe.rs`, the only place that acts on them.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::base::contracts::Route;
+
+/// Far beyond any wait that a server asks for, and well before the year 10,000, where HTTP dates end.
+const FURTHEST_DATE: Duration = Duration::from_hours(24 * 36_500);
+
+/// As [`Fault::times`]: for every request until the faults are cleared.
+pub const UNTIL_CLEARED: u32 = u32::MAX;
+
+/// When a cut connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutMoment {
+    /// The request had no effect.
+    BeforeHandling,
+    /// The request took effect, only its answer is lost.
+    AfterHandling,
+    /// The request took effect, and half of its answer's body arrives.
+    InBody,
+}
+
+/// The `Retry-After` header of a scripted answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// Whole seconds.
+    Seconds(u64),
+    /// An HTTP date this far in the future when the answer is given.
+    #[serde(with = "humantime_serde")]
+    DateIn(Duration),
+    /// The same by a clock that goes wrong; the answer's own `Date` is of that clock too.
+    DateByClock {
+        /// From the answer's `Date` on.
+        #[serde(with = "humantime_serde")]
+        date_in: Duration,
+        /// How far the clock is ahead; below zero, how far behind.
+        ahead: SignedDuration,
+    },
+    /// These characters.
+    Literal(String),
+}
+
+/// What one request meets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// This answer in place of the handler's; 2xx too, for answers that are no JSON or have no id, and 100 or 103, after
+    /// which nothing comes.
+    Answer {
+        /// HTTP status; one that can't have a body is sent without.
+        status: u16,
+        /// Header of that name.
+        #[serde(default)]
+        retry_after: Option<RetryAfter>,
+        /// Body as it stands; without one, a JSON error.
+        #[serde(default)]
+        body: Option<String>,
+    },
+    /// The handler runs this much later.
+    Delay {
+        /// How long.
+        #[serde(with = "humantime_serde")]
+        by: Duration,
+    },
+    /// The request has no effect and no answer comes; the connection stays open.
+    NoAnswer,
+    /// An interim answer, and then the handler's own.
+    Interim {
+        /// 100 or 103, for which nobody asked.
+        status: u16,
+    },
+    /// Another address in place of the handler's answer.
+    Redirect {
+        /// For example 301, 307 or 308.
+        status: u16,
+        /// As the header `Location` names it.
+        location: String,
+    },
+    /// A page for people in place of the handler's answer, as a proxy or an ended session gives it.
+    LoginPage {
+        /// Mostly 200.
+        status: u16,
+    },
+    /// The handler's answer, compressed with gzip whatever the client takes.
+    Gzip,
+    /// The handler's answer with one passage of its body replaced, for example by bytes that are no JSON.
+    Edit {
+        /// The first passage that reads so; an empty one stands before everything. An answer without it becomes a 500.
+        find: String,
+        /// What stands there instead; the control call takes a text or a list of bytes.
+        #[serde(deserialize_with = "text_or_bytes")]
+        replace: Vec<u8>,
+    },
+    /// A stream opens as it should, and no close frame is ever answered on it.
+    NoClose,
+    /// The connection breaks without a whole answer.
+    Cut {
+        /// Before or after the request takes effect, or in the middle of the answer's body.
+        moment: CutMoment,
+    },
+}
+
+impl FaultKind {
+    /// An answer with this status, no header, a JSON error as body.
+    pub fn status(status: u16) -> Self {
+        Self::Answer { status, retry_after: None, body: None }
+    }
+
+    /// What is wrong with a fault on this route.
+    fn check(&self, route: Route) -> Result<(), String> {
+        let (status, is_possible, choice) = match self {
+            Self::Answer { status, .. } => (status, matches!(status, 100 | 103 | 200..=599), "100, 103 or 200 to 599"),
+            Self::Interim { status } => (status, matches!(status, 100 | 103), "100 or 103"),
+            Self::Redirect { status, .. } => (status, (300..=399).contains(status), "300 to 399"),
+            Self::LoginPage { status } => (status, (200..=599).contains(status), "200 to 599"),
+            Self::NoClose if !route.is_stream() => return Err("only a stream has close frames".to_owned()),
+            _ => return Ok(()),
+        };
+        if !is_possible {
+            return Err(format!("{status} is no status that this answer can have, choose {choice}"));
+        }
+        let furthest = match self {
+            Self::Answer { retry_after: Some(RetryAfter::DateIn(later)), .. } => *later,
+            Self::Answer { retry_after: Some(RetryAfter::DateByClock { date_in, ahead }), .. } => {
+                date_in.saturating_add(ahead.unsigned_abs())
+            }
+            _ => return Ok(()),
+        };
+        if furthest > FURTHEST_DATE {
+            return Err(format!("the date must be at most {} days away", FURTHEST_DATE.as_secs() / 86_400));
+        }
+        Ok(())
+    }
+}
+
+/// `times` requests on `route` meet `fault`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub route: Route,
+    /// For how many requests; [`UNTIL_CLEARED`] for all.
+    pub times: u32,
+    /// What they meet.
+    pub fault: FaultKind,
+}
+
+/// A fault as the control call writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultOrder {
+    route: Route,
+    #[serde(default)]
+    times: Times,
+    #[serde(default = "one")]
+    every: u32,
+    fault: FaultKind,
+}
+
+fn text_or_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Text(text) => text.into_bytes(),
+        Either::Bytes(bytes) => bytes,
+    })
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Times {
+    Number(u32),
+    Word(Always),
+}
+
+#[derive(Debug, Deserialize)]
+enum Always {
+    #[serde(rename = "always")]
+    Always,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::Number(1)
+    }
+}
+
+impl FaultOrder {
+    /// The fault and the number of requests of which the last meets it, or what is wrong with the order.
+    pub(crate) fn checked(self) -> Result<(Fault, u32), String> {
+        let times = match self.times {
+            Times::Number(number) => number,
+            Times::Word(Always::Always) => UNTIL_CLEARED,
+        };
+        if times == 0 || self.every == 0 {
+            return Err("times and every count from 1".to_owned());
+        }
+        if self.route == Route::Unknown {
+            return Err("the route must be one of a contract".to_owned());
+        }
+        self.fault.check(self.route)?;
+        Ok((Fault { route: self.route, times, fault: self.fault }, self.every))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn faults_are_read_from_json() {
+        let read = |text: &str| serde_json::from_str::<FaultOrder>(text).map_err(|error| error.to_string())?.checked();
+        let (fault, every) = read(
+            r#"{"route":"rag","times":3,"every":2,"fault":{"kind":"answer","status":429,"retry_after":{"date_in":"2s"}}}"#,
+        )
+        .unwrap();
+        let expected = FaultKind::Answer {
+            status: 429,
+            retry_after: Some(RetryAfter::DateIn(Duration::from_secs(2))),
+            body: None,
+        };
+        assert_eq!((fault.times, every, fault.fault), (3, 2, expected));
+        for (word, moment) in [
+            ("before_handling", CutMoment::BeforeHandling),
+            ("after_handling", CutMoment::AfterHandling),
+            ("in_body", CutMoment::InBody),
+        ] {
+            let text = format!(r#"{{"route":"token","fault":{{"kind":"cut","moment":"{word}"}}}}"#);
+            let (cut, every) = read(&text).unwrap();
+            assert_eq!((cut.times, every, cut.fault), (1, 1, FaultKind::Cut { moment }));
+        }
+        let always = read(r#"{"route":"articles","times":"always","fault":{"kind":"no_answer"}}"#).unwrap();
+        assert_eq!((always.0.times, always.0.fault), (UNTIL_CLEARED, FaultKind::NoAnswer));
+        for (text, expected) in [
+            (r#"{"kind":"edit","find":"a","replace":"b"}"#, FaultKind::Edit { find: "a".into(), replace: b"b".into() }),
+            (
+                r#"{"kind":"edit","find":"","replace":[239]}"#,
+                FaultKind::Edit { find: String::new(), replace: vec![239] },
+            ),
+            (r#"{"kind":"interim","status":103}"#, FaultKind::Interim { status: 103 }),
+            (r#"{"kind":"gzip"}"#, FaultKind::Gzip),
+            (
+                r#"{"kind":"answer","status":429,"retry_after":{"date_by_clock":{"date_in":"2s","ahead":"-1h"}}}"#,
+                FaultKind::Answer {
+                    status: 429,
+                    retry_after: Some(RetryAfter::DateByClock {
+                        date_in: Duration::from_secs(2),
+                        ahead: SignedDuration::from_hours(-1),
+                    }),
+                    body: None,
+                },
+            ),
+        ] {
+            let (fault, _) = read(&format!(r#"{{"route":"token","fault":{text}}}"#)).unwrap();
+            assert_eq!(fault.fault, expected);
+            let written = serde_json::to_string(&fault.fault).unwrap();
+            assert_eq!(
+                serde_json::from_str::<FaultKind>(&written).unwrap(),
+                expected,
+                "{written} is what it was read from"
+            );
+        }
+        for wrong in [
+            r#"{"route":"token","fault":{"kind":"interim","status":101}}"#,
+            r#"{"route":"token","fault":{"kind":"redirect","status":200,"location":"/"}}"#,
+            r#"{"route":"token","fault":{"kind":"no_close"}}"#,
+            r#"{"route":"token","fault":{"kind":"answer","status":429,"retry_after":{"date_by_clock":{"date_in":"1s","ahead":"-9000y"}}}}"#,
+            r#"{"route":"token","fault":{"kind":"delay","by":"1s","often":true}}"#,
+            r#"{"route":"tokens","fault":{"kind":"delay","by":"1s"}}"#,
+            r#"{"route":"unknown","fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","times":0,"fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","times":"often","fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","every":0,"fault":{"kind":"no_answer"}}"#,
+            r#"{"route":"token","fault":{"kind":"answer","status":99}}"#,
+            r#"{"route":"token","fault":{"kind":"answer","status":429,"retry_after":{"date_in":"9000years"}}}"#,
+            r#"{"route":"token"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Which turn a card answers, for one tenant.
+//!
+//! Input: the frames as they are handed to the socket, the questions as they are asked over HTTP, and the pushes as they
+//! arrive. Output: per customer turn the time of its end and of its card. A turn is customer text followed by a
+//! `DIALOG_STATE` frame (contract 003), an event with something new to read (001), or a question asked (000, 002, 004).
+//! Bounded: what ended long ago is forgotten, and the oldest interaction when there are very many. Pure: the caller
+//! brings the instants.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::base::frames::{Saying, Told};
+use crate::base::turns::{Attribution, Turns};
+
+/// An interaction that ended so long ago is forgotten; feedback for it comes well before.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
+/// Interactions remembered, about 50 MB.
+const MAX_INTERACTIONS: usize = 100_000;
+
+/// One customer turn with its end, and the card that answered it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnOutcome {
+    /// The tenant.
+    pub client_id: String,
+    /// The interaction that it belongs to.
+    pub interaction_id: String,
+    /// Counts from 1 within the interaction.
+    pub number: usize,
+    /// From the ending frame's hand-over to the socket, or the question's sending, until the card's arrival; `None`
+    /// without a card.
+    pub card_after: Option<Duration>,
+    /// The arrival of the card's push, by which it is found among what was received.
+    pub card_at: Option<Instant>,
+}
+
+/// What a hub knows about an interaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Unknown,
+    Live,
+    Ended,
+}
+
+#[derive(Default)]
+struct Interaction {
+    ended_at: Option<Instant>,
+    customer_spoke: bool,
+    /// Hash of the transcript that the last event carried.
+    heard: Option<u64>,
+    turns: Turns,
+    /// Hears of the next card.
+    waiting: Option<oneshot::Sender<()>>,
+}
+
+impl Interaction {
+    /// Each event is a finished utterance; one that carries what the last one did adds nothing.
+    fn has_news(&mut self, transcript: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        transcript.hash(&mut hasher);
+        let heard = Some(hasher.finish());
+        !transcript.is_empty() && std::mem::replace(&mut self.heard, heard) != heard
+    }
+}
+
+/// All interactions of a tenant and their turns.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    interactions: HashMap<Arc<str>, Interaction>,
+    /// By first mention.
+    order: VecDeque<Arc<str>>,
+    /// Customer text without an interaction waits for the next state that names one.
+    anonymous_customer_spoke: bool,
+}
+
+impl Ledger {
+    /// Makes an interaction known and live.
+    pub(crate) fn open(&mut self, id: &str, now: Instant) {
+        self.opened(id, now);
+    }
+
+    fn opened(&mut self, id: &str, now: Instant) -> &mut Interaction {
+        if !self.interactions.contains_key(id) {
+            self.forget(now);
+            self.order.push_back(id.into());
+        }
+        let interaction = self.interactions.entry(id.into()).or_default();
+        interaction.ended_at = None;
+        interaction
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let is_old = |interaction: &Interaction| {
+            interaction.ended_at.is_some_and(|ended| now.saturating_duration_since(ended) > FORGOTTEN_AFTER)
+        };
+        while let Some(oldest) = self.order.front() {
+            let is_full = self.order.len() >= MAX_INTERACTIONS;
+            if !is_full && !self.interactions.get(oldest).is_none_or(is_old) {
+                return;
+            }
+            self.interactions.remove(oldest);
+            self.order.pop_front();
+        }
+    }
+
+    /// Pushes for it are refused from now on; false when it was not live.
+    pub(crate) fn end(&mut self, id: &str, now: Instant) -> bool {
+        let Some(live) = self.interactions.get_mut(id).filter(|found| found.ended_at.is_none()) else {
+            return false;
+        };
+        live.ended_at = Some(now);
+        true
+    }
+
+    pub(crate) fn standing(&self, id: &str) -> Standing {
+        match self.interactions.get(id) {
+            None => Standing::Unknown,
+            Some(interaction) if interaction.ended_at.is_some() => Standing::Ended,
+            Some(_) => Standing::Live,
+        }
+    }
+
+    /// Takes note of a frame that goes to the client; the number of the customer turn that it ended, if any.
+    pub(crate) fn note_frame(&mut self, frame: &Told<'_>, now: Instant) -> Option<usize> {
+        let Some(id) = frame.id.as_deref() else {
+            if let Saying::Words { customer, .. } = frame.saying {
+                self.anonymous_customer_spoke |= customer;
+            }
+            return None;
+        };
+        let interaction = self.opened(id, now);
+        let ends_turn = match &frame.saying {
+            Saying::Words { customer, .. } => {
+                interaction.customer_spoke |= customer;
+                false
+            }
+            Saying::TurnEnd => {
+                let spoke = std::mem::take(&mut interaction.customer_spoke);
+                std::mem::take(&mut self.anonymous_customer_spoke) || spoke
+            }
+            Saying::Transcript(text) => interaction.has_news(text),
+            Saying::Completed => {
+                interaction.ended_at = Some(now);
+                false
+            }
+            Saying::Nothing => false,
+        };
+        ends_turn.then(|| self.end_turn(id, now))
+    }
+
+    /// A customer turn of `id` ended at `now`; its number.
+    pub(crate) fn end_turn(&mut self, id: &str, now: Instant) -> usize {
+        self.opened(id, now).turns.end(now)
+    }
+
+    /// Whether a turn of `id` has its card.
+    pub(crate) fn has_card(&self, id: &str, number: usize) -> bool {
+        self.interactions.get(id).is_some_and(|interaction| interaction.turns.has_card(number))
+    }
+
+    /// Is told when the next card of `id` comes.
+    pub(crate) fn next_card(&mut self, id: &str, now: Instant) -> oneshot::Receiver<()> {
+        let (told, hears) = oneshot::channel();
+        self.opened(id, now).waiting = Some(told);
+        hears
+    }
+
+    /// Finds the turn that a push answers and gives it to it. `fingerprint` is equal for identical cards.
+    pub(crate) fn place(&mut self, id: &str, fingerprint: u64, now: Instant) -> Attribution {
+        let Some(interaction) = self.interactions.get_mut(id) else {
+            return Attribution::Unprompted;
+        };
+        let attribution = interaction.turns.place(fingerprint, now);
+        if matches!(attribution, Attribution::Turn { .. })
+            && let Some(waiting) = interaction.waiting.take()
+        {
+            // Whoever waited may have given up.
+            let _ = waiting.send(());
+        }
+        attribution
+    }
+
+    /// Every ended turn of `client`, interactions in the order in which they were first mentioned.
+    pub(crate) fn turns<'a>(&'a self, client: &'a str) -> impl Iterator<Item = TurnOutcome> + 'a {
+        let of = move |id: &'a Arc<str>| {
+            let turns = self.interactions.get(id).into_iter().flat_map(|found| found.turns.cards());
+            turns.map(move |(number, card_after, card_at)| TurnOutcome {
+                client_id: client.to_owned(),
+                interaction_id: id.to_string(),
+                number,
+                card_after,
+                card_at,
+            })
+        };
+        self.order.iter().flat_map(of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn note(ledger: &mut Ledger, frame: &Value) -> Option<usize> {
+        ledger.note_frame(&Told::read(frame), Instant::now())
+    }
+
+    #[test]
+    fn only_customer_text_with_an_ending_frame_is_a_turn() {
+        let fragment = |participant: &str| json!({"type": "TRANSCRIPT_FRAGMENT", "text": "x", "interactionId": "i", "participant": participant});
+        let state = |id: &str| json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": id});
+        let hold = json!({"type": "DIALOG_STATE", "state": "ON_HOLD", "interactionId": "i"});
+        let anonymous = json!({"type": "TRANSCRIPT_FRAGMENT", "text": "x"});
+        let mut ledger = Ledger::default();
+        for (frame, ended, why) in [
+            (fragment("AGENT"), None, "words"),
+            (state("i"), None, "agent turn"),
+            (fragment("VISITOR"), None, "words"),
+            (hold, None, "no end"),
+            (state("i"), Some(1), "unknown participant counts as customer"),
+            (state("i"), None, "nothing new"),
+            (anonymous, None, "words"),
+            (state("j"), Some(1), "text without id joins the next state"),
+        ] {
+            assert_eq!(note(&mut ledger, &frame), ended, "{why}");
+        }
+        assert_eq!(ledger.turns("c").count(), 2);
+        assert_eq!(note(&mut ledger, &json!({"type": "SENTIMENT", "interactionId": "k"})), None);
+        assert_eq!(ledger.standing("k"), Standing::Live, "named by a frame of any other type");
+    }
+
+    #[test]
+    fn an_event_with_something_new_is_a_turn() {
+        let event = |id: &str, state: &str, text: &str| json!({"type": "interaction", "data": {"id": id, "state": state, "channels": [{"transcript": text}]}});
+        let mut ledger = Ledger::default();
+        for (frame, ended) in [
+            (event("i", "active", "hello"), Some(1)),
+            (event("i", "active", "hello"), None),
+            (event("i", "active", "hello there "), Some(2)),
+            (event("i", "active", ""), None),
+            (event("j", "active", " "), None),
+            (json!({"type": "interaction", "data": {"state": "active"}}), None),
+        ] {
+            assert_eq!(note(&mut ledger, &frame), ended, "{frame}");
+        }
+        assert_eq!(ledger.standing("j"), Standing::Live, "named without words");
+        note(&mut ledger, &event("i", "completed", ""));
+        assert_eq!(ledger.standing("i"), Standing::Ended);
+    }
+
+    #[test]
+    fn times_and_interactions_are_kept_apart() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut ledger = Ledger::default();
+        for (id, at) in [("i", 0), ("j", 10)] {
+            assert_eq!(ledger.end_turn(id, after(at)), 1);
+        }
+        let expected = Attribution::Turn { number: 1, ended_at: start, after: Duration::from_millis(30) };
+        assert_eq!(ledger.place("i", 1, after(30)), expected);
+        let times: Vec<_> = ledger.turns("c").map(|turn| (turn.interaction_id, turn.card_after)).collect();
+        assert_eq!(times, [("i".to_owned(), Some(Duration::from_millis(30))), ("j".to_owned(), None)]);
+    }
+
+    #[test]
+    fn an_ended_interaction_lives_again_when_it_is_named() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.standing("i"), Standing::Unknown);
+        assert!(!ledger.end("i", now));
+        ledger.open("i", now);
+        assert_eq!(ledger.standing("i"), Standing::Live);
+        assert!(ledger.end("i", now));
+        assert!(!ledger.end("i", now), "ended once");
+        assert_eq!(ledger.standing("i"), Standing::Ended);
+        ledger.end_turn("i", now);
+        assert_eq!(ledger.standing("i"), Standing::Live);
+    }
+
+    #[test]
+    fn what_ended_long_ago_is_forgotten() {
+        let now = Instant::now();
+        let later = now + FORGOTTEN_AFTER + Duration::from_secs(1);
+        let mut ledger = Ledger::default();
+        for id in ["old", "live", "ended late"] {
+            ledger.open(id, now);
+        }
+        ledger.end("old", now);
+        ledger.end("ended late", later);
+        ledger.open("new", later);
+        let standings = ["old", "live", "ended late", "new"].map(|id| ledger.standing(id));
+        assert_eq!(standings, [Standing::Unknown, Standing::Live, Standing::Ended, Standing::Live]);
+        for number in 0..MAX_INTERACTIONS {
+            ledger.open(&number.to_string(), later);
+        }
+        assert_eq!((ledger.interactions.len(), ledger.order.len()), (MAX_INTERACTIONS, MAX_INTERACTIONS));
+        assert_eq!(ledger.standing("live"), Standing::Unknown, "the oldest goes when there are too many");
+    }
+
+    #[test]
+    fn whoever_waits_hears_of_the_next_card() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        ledger.end_turn("i", now);
+        let mut hears = ledger.next_card("i", now);
+        assert!(hears.try_recv().is_err());
+        ledger.place("j", 1, now);
+        assert!(hears.try_recv().is_err());
+        ledger.place("i", 1, now);
+        assert_eq!(hears.try_recv(), Ok(()));
+    }
+}

@@ -1,0 +1,75 @@
+//! One `serve` at a time on a data directory: two would push each card and send each piece of feedback twice.
+//!
+//! The lock is the kernel's, on a file of the directory, so that it ends with the process however that ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "serve.lock";
+
+/// Holds the directory until it is dropped.
+#[derive(Debug)]
+pub struct DataLock {
+    _file: File,
+}
+
+/// The directory can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DataLockError {
+    /// Another process has it.
+    #[error(
+        "the data directory {} is in use by another cuecard (it holds {FILE} there); stop that one, or give this one a \
+         directory of its own by data.dir or CUECARD_DATA_DIR",
+        dir.display()
+    )]
+    Taken {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// It can't be written.
+    #[error("the data directory {} can't be used: {source}; data.dir or CUECARD_DATA_DIR names another", dir.display())]
+    Unusable {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl DataLock {
+    /// Takes the directory, which is made where there is none.
+    pub fn take(dir: &Path) -> Result<Self, DataLockError> {
+        let unusable = |source| DataLockError::Unusable { dir: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(unusable)?;
+        let file = OpenOptions::new().create(true).append(true).open(dir.join(FILE)).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(DataLockError::Taken { dir: dir.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_held_by_one_until_that_one_ends() {
+        let place = TempDir::new().unwrap();
+        let dir = place.path().join("made").join("here");
+        let held = DataLock::take(&dir).unwrap();
+        let refused = DataLock::take(&dir).unwrap_err().to_string();
+        assert!(refused.contains("serve.lock") && refused.contains("CUECARD_DATA_DIR"), "{refused}");
+        drop(held);
+        DataLock::take(&dir).unwrap();
+        std::fs::write(place.path().join("file"), "").unwrap();
+        let unusable = DataLock::take(&place.path().join("file")).unwrap_err();
+        assert!(matches!(unusable, DataLockError::Unusable { .. }), "{unusable}");
+    }
+}

@@ -1,0 +1,282 @@
+//! The keys of the settings: which there are, and what sets them in the environment (the documents' own names, cuecard's
+//! short ones, and any key by its path). Whatever else is set is refused with the nearest known name.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use toml::{Table, Value};
+
+/// Above this Jaro-Winkler similarity a known key is worth suggesting.
+const NEAR: f64 = 0.7;
+
+/// The keys that a file or the environment may set.
+pub(super) struct KnownKeys {
+    sections: BTreeSet<String>,
+    keys: BTreeSet<String>,
+}
+
+/// A key that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnknownKey {
+    pub(super) key: String,
+    pub(super) nearest: Option<String>,
+}
+
+impl KnownKeys {
+    /// The keys of the defaults; a profile of its own has those of `[profile]`.
+    pub(super) fn of(defaults: &Table) -> Self {
+        let mut keys = BTreeSet::new();
+        for (section, value) in defaults {
+            for key in value.as_table().into_iter().flat_map(Table::keys) {
+                keys.insert(format!("{section}.{key}"));
+            }
+        }
+        Self { sections: defaults.keys().cloned().collect(), keys }
+    }
+
+    /// The first unknown key of a settings file.
+    pub(super) fn first_unknown(&self, file: &Table) -> Option<UnknownKey> {
+        file.iter().find_map(|(section, value)| match value {
+            Value::Table(profiles) if section == "profiles" => profiles
+                .iter()
+                .find_map(|(name, profile)| self.unknown_in(&format!("profiles.{name}"), "profile", profile)),
+            _ if section != "profiles" && !self.sections.contains(section) => {
+                let known = self.sections.iter().map(String::as_str).chain(["profiles"]);
+                Some(UnknownKey { key: section.clone(), nearest: nearest(section, known) })
+            }
+            _ => self.unknown_in(section, section, value),
+        })
+    }
+
+    /// `written` is the section as the file names it, `known_as` the section whose keys it has.
+    fn unknown_in(&self, written: &str, known_as: &str, value: &Value) -> Option<UnknownKey> {
+        let keys = value.as_table()?.keys();
+        let unknown = keys.into_iter().find(|key| !self.keys.contains(&format!("{known_as}.{key}")))?;
+        let prefix = format!("{known_as}.");
+        let known = self.keys.iter().filter_map(|key| key.strip_prefix(&prefix));
+        let nearest = nearest(unknown, known).map(|key| format!("{written}.{key}"));
+        Some(UnknownKey { key: format!("{written}.{unknown}"), nearest })
+    }
+
+    /// Checks one dotted key of the environment.
+    pub(super) fn check(&self, dotted: &str) -> Result<(), UnknownKey> {
+        let as_profile_key = || {
+            let (_, key) = dotted.strip_prefix("profiles.")?.split_once('.')?;
+            Some(format!("profile.{key}"))
+        };
+        let key = as_profile_key().unwrap_or_else(|| dotted.to_owned());
+        if self.keys.contains(&key) {
+            return Ok(());
+        }
+        Err(UnknownKey { key: dotted.to_owned(), nearest: nearest(&key, self.keys.iter().map(String::as_str)) })
+    }
+}
+
+fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    known
+        .map(|key| (strsim::jaro_winkler(written, key), key))
+        .filter(|(similarity, _)| *similarity > NEAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, key)| key.to_owned())
+}
+
+/// Short names and the keys that they stand for. An empty value counts as not set.
+const SHORT_NAMES: [(&str, &str); 21] = [
+    ("CUECARD_ADMIN_ADDR", "admin.addr"),
+    ("CUECARD_API_ADDR", "api.addr"),
+    ("CUECARD_API_KEYS", "api.keys"),
+    ("CUECARD_DATA_DIR", "data.dir"),
+    ("DATABASE_URL", "data.database_url"),
+    ("CUECARD_MODEL_DIR", "encoder.model_dir"),
+    ("CXONE_CONTRACT", "profile.contract"),
+    ("CXONE_BASE_URL", "profile.base_url"),
+    ("CXONE_ENV", "profile.env"),
+    ("CXONE_OAUTH_URL", "profile.oauth_url"),
+    ("CXONE_CLIENT_ID", "profile.client_id"),
+    ("CXONE_CLIENT_SECRET", "profile.client_secret"),
+    ("CUECARD_INDEX", "profile.index"),
+    ("CUECARD_GRAPH", "profile.graph"),
+    ("NEO4J_URI", "profile.neo4j_uri"),
+    ("NEO4J_USER", "profile.neo4j_user"),
+    ("NEO4J_PASSWORD", "profile.neo4j_password"),
+    ("CHROMA_URL", "profile.chroma_url"),
+    ("FEEDBACK_CALLBACK_URL", "profile.callback_url"),
+    ("CUECARD_RANKER", "profile.ranker"),
+    ("CUECARD_SILENCE", "profile.silence"),
+];
+
+/// What every other key starts with.
+const PREFIX: &str = "CUECARD__";
+
+/// Names that are a short one but for this many letters are taken for it misspelt. All others may be somebody's own: a
+/// container runtime sets `CUECARD_PORT` for a service of that name.
+const MISSPELT_LETTERS: usize = 2;
+
+/// One variable and the key that it sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Override {
+    pub(super) variable: String,
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+/// An environment variable that sets no key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum UnknownVariable {
+    /// A short name misspelt.
+    Name { variable: String, nearest: &'static str },
+    /// A path that leads to no key.
+    Path { variable: String, unknown: UnknownKey },
+}
+
+/// A variable of ours whose value is no text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotText(pub(super) String);
+
+/// The variables that may set a key, as text; what others hold is not looked at.
+pub(super) fn own(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, NotText> {
+    let named = variables.map(|(name, value)| (name.to_string_lossy().into_owned(), value));
+    let is_own = |name: &str| name.starts_with(PREFIX) || key_of(name).is_some() || misspelt(name).is_some();
+    let own = named.filter(|(name, _)| is_own(name));
+    own.map(|(name, value)| value.into_string().map(|value| (name.clone(), value)).map_err(|_| NotText(name))).collect()
+}
+
+fn key_of(name: &str) -> Option<&'static str> {
+    SHORT_NAMES.iter().find(|(short, _)| *short == name).map(|(_, key)| *key)
+}
+
+/// The short name that must have been meant. Only by names that begin as ours do: a tenant's `NEO4J_URL` is no mistake.
+fn misspelt(name: &str) -> Option<&'static str> {
+    let prefix = ["CUECARD_", "CXONE_"].into_iter().find(|prefix| name.starts_with(prefix))?;
+    let near = |short: &str| short.starts_with(prefix) && strsim::damerau_levenshtein(name, short) <= MISSPELT_LETTERS;
+    SHORT_NAMES.iter().map(|(short, _)| *short).find(|short| *short != name && near(short))
+}
+
+/// The overrides among the variables; a long name beats a short one for the same key.
+pub(super) fn overrides(
+    variables: impl IntoIterator<Item = (String, String)>,
+    known: &KnownKeys,
+) -> Result<Vec<Override>, UnknownVariable> {
+    let (mut short, mut long) = (Vec::new(), Vec::new());
+    for (variable, value) in variables {
+        if let Some(key) = key_of(&variable) {
+            if !value.is_empty() {
+                short.push(Override { variable, key: key.to_owned(), value });
+            }
+        } else if let Some(path) = variable.strip_prefix(PREFIX) {
+            let key = path.to_lowercase().replace("__", ".");
+            known.check(&key).map_err(|unknown| UnknownVariable::Path { variable: variable.clone(), unknown })?;
+            long.push(Override { variable, key, value });
+        } else if let Some(nearest) = misspelt(&variable) {
+            return Err(UnknownVariable::Name { variable, nearest });
+        }
+    }
+    short.append(&mut long);
+    Ok(short)
+}
+
+/// How a key of a profile can be set, for messages: the file's way and the environment's.
+pub(super) fn both_ways(profile: &str, key: &str) -> String {
+    let in_file = format!("set `{key}` in [profiles.{profile}]");
+    let path = format!("profile.{key}");
+    let short = SHORT_NAMES.iter().find(|(_, known)| *known == path).map(|(name, _)| (*name).to_owned());
+    let variable = short.unwrap_or_else(|| format!("{PREFIX}PROFILE__{}", key.to_uppercase()));
+    format!("{in_file} or {variable} in the environment")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn few() -> KnownKeys {
+        KnownKeys::of(&toml::from_str("[buffer]\npause_after_last='3s'\nmax_turns=1\n[profile]\ncards=5").unwrap())
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_the_nearest_known_one() {
+        // (file, unknown key, nearest)
+        let table = [
+            ("[buffer]\nmax_turn=3", "buffer.max_turn", Some("buffer.max_turns")),
+            ("[bufer]\nmax_turns=3", "bufer", Some("buffer")),
+            ("[profiles.acme]\ncard=3", "profiles.acme.card", Some("profiles.acme.cards")),
+            ("[buffer]\nzzz=3", "buffer.zzz", None),
+            ("cards=3", "cards", None),
+        ];
+        for (file, key, nearest) in table {
+            let unknown = few().first_unknown(&toml::from_str(file).unwrap()).unwrap();
+            assert_eq!((unknown.key.as_str(), unknown.nearest.as_deref()), (key, nearest));
+        }
+        let fine = "[buffer]\nmax_turns=3\n[profiles.acme]\ncards=3";
+        assert_eq!(few().first_unknown(&toml::from_str(fine).unwrap()), None);
+    }
+
+    #[test]
+    fn the_environment_is_checked_by_dotted_keys() {
+        assert_eq!(few().check("buffer.max_turns"), Ok(()));
+        assert_eq!(few().check("profiles.acme.cards"), Ok(()));
+        let unknown = few().check("buffer.pause_last").unwrap_err();
+        assert_eq!(unknown.nearest.as_deref(), Some("buffer.pause_after_last"));
+    }
+
+    fn known() -> KnownKeys {
+        KnownKeys::of(&toml::from_str(include_str!("../../config/default.toml")).unwrap())
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_short_name_stands_for_a_key_that_exists() {
+        for (name, key) in SHORT_NAMES {
+            assert_eq!(known().check(key), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_refused_if_it_is_ours() {
+        let no_text = || OsString::from_vec(vec![b'a', 0xff]);
+        let foreign = [(no_text(), "x".into()), ("LESSCHARSET".into(), no_text()), ("CXONE_ENV".into(), "acme".into())];
+        assert_eq!(own(foreign.into_iter()), Ok(variables(&[("CXONE_ENV", "acme")])));
+        for name in ["CXONE_CLIENT_SECRET", "CUECARD__PROFILE__CARDS"] {
+            assert_eq!(own([(name.into(), no_text())].into_iter()), Err(NotText(name.to_owned())));
+        }
+    }
+
+    #[test]
+    fn long_names_come_after_short_ones_and_others_are_left_alone() {
+        let variables = variables(&[
+            ("CUECARD__PROFILE__RANKER", "bm25"),
+            ("CUECARD_RANKER", "cosine"),
+            ("CXONE_BASE_URL", ""),
+            ("CUECARD_CACHE", "elsewhere"),
+            ("PATH", "/bin"),
+        ]);
+        let overrides = overrides(variables, &known()).unwrap();
+        let seen: Vec<_> = overrides.iter().map(|found| (found.key.as_str(), found.value.as_str())).collect();
+        assert_eq!(seen, [("profile.ranker", "cosine"), ("profile.ranker", "bm25")]);
+    }
+
+    #[test]
+    fn an_unknown_long_name_is_refused() {
+        let error = overrides(variables(&[("CUECARD__BUFFER__PAUSE", "3s")]), &known()).unwrap_err();
+        let UnknownVariable::Path { variable, unknown } = error else { panic!("{error:?}") };
+        assert_eq!(variable, "CUECARD__BUFFER__PAUSE");
+        assert_eq!(unknown.nearest.as_deref(), Some("buffer.pause_after_last"));
+    }
+
+    #[test]
+    fn a_short_name_misspelt_is_refused_and_names_of_others_are_not() {
+        for (variable, nearest) in [("CUECARD_INDXE", "CUECARD_INDEX"), ("CXONE_BASEURL", "CXONE_BASE_URL")] {
+            let found = own([(variable.into(), "x".into())].into_iter()).unwrap();
+            let refused = UnknownVariable::Name { variable: variable.to_owned(), nearest };
+            assert_eq!(overrides(found, &known()).unwrap_err(), refused);
+        }
+        let others = ["CUECARD_PORT", "CUECARD_SERVICE_HOST", "CUECARD_CACHE", "CUECARD_SKIP_SERVICES", "NEO4J_URL"];
+        assert_eq!(own(others.map(|name| (name.into(), "x".into())).into_iter()), Ok(Vec::new()));
+    }
+}
