@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use cuecard_actors::engine::conversation::TurnWindow;
-use cuecard_actors::engine::ranking::Ranker;
+use cuecard_actors::engine::ranking::Formula;
 
 /// Live agent assist: the right knowledge card while the customer is still talking.
 #[derive(Debug, Parser)]
@@ -139,7 +139,7 @@ pub struct EvalArgs {
     pub quiet: Option<PathBuf>,
     /// snippets, snippets-words, cosine or bm25; without it `CUECARD_RANKER` or the default.
     #[arg(long, value_name = "NAME")]
-    pub ranker: Option<Ranker>,
+    pub ranker: Option<Formula>,
     /// Turns that a question reads: a number, or `all`; without it `CUECARD__PROFILE__WINDOW` or the default.
     #[arg(long, value_name = "N|all")]
     pub window: Option<TurnWindow>,

@@ -74,6 +74,7 @@ impl Extractor {
 mod tests {
     use std::time::Duration;
 
+    use cuecard_engine::BackendName;
     use cuecard_engine::encoder::{Encoder, Encoding};
     use tokio::time::{advance, pause};
 
@@ -82,7 +83,7 @@ mod tests {
     use crate::inbox::{Inbox, stage};
     use crate::messages::{Failure, Outcome};
     use crate::testing::{
-        Bench, GIVING_WAY, Gates, Recorder, TenantParts, inject_panics, item, ranking_item, take, until,
+        Bench, Gates, LOAD_SHEDDING, Recorder, TenantParts, inject_panics, item, plan, ranking_item, take, until,
     };
 
     struct Fixture {
@@ -110,9 +111,9 @@ mod tests {
                 Ok(Encoding::along(text.len()))
             }
         });
-        let tenant = TenantParts { encoder, ..TenantParts::new("acme") }.build();
+        let tenant = TenantParts { encoder, plan: plan(&[BackendName::Index]), ..TenantParts::new("acme") }.build();
         let recorder = Recorder::of([tenant].into_iter().collect());
-        let settings = AdmissionSettings { queue: 9, in_flight: 9, giving_way: GIVING_WAY };
+        let settings = AdmissionSettings { queue: 9, in_flight: 9, load_shedding: LOAD_SHEDDING };
         let admission = Admission::new(settings, recorder.tenants(), recorder.sink());
         let ((retriever, extracted), (ranker, rankable)) = (stage(9), stage(9));
         let (work, cell) = (admission.clone(), Arc::clone(&bench.cell));

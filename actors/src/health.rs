@@ -107,6 +107,10 @@ impl ProfileHealth {
         let end = end.unwrap_or(Timestamp::MAX).strftime("%Y-%m-%d %H:%M:%S UTC");
         let reason = format!("held until {end}, asked by {}", endpoint.name());
         let mut parts = self.lock();
+        // Two calls may be told at once; the longer wait counts.
+        if parts.holds.get(&endpoint).is_some_and(|(known, _)| *known >= until) {
+            return;
+        }
         parts.holds.insert(endpoint, (until, reason));
         self.announce(&mut parts);
         let health = Arc::clone(self);

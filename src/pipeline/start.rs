@@ -28,6 +28,7 @@ pub(super) fn stream_listener(wiring: &Wiring, tenant: &Arc<Tenant>, cell: Arc<A
         buffer: wiring.buffer.into.clone(),
         feedback: wiring.feedback.into.clone(),
         metrics: wiring.metrics.clone(),
+        cell: Arc::clone(&cell),
     };
     wiring.supervise(cell, |_| StreamListener::new(deps));
     let listening = Listening {

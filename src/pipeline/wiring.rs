@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix::{Addr, Recipient};
 use async_channel::Sender;
-use cuecard_actors::admission::{Admission, AdmissionSettings, GivingWay};
+use cuecard_actors::admission::{Admission, AdmissionSettings, LoadShedding};
 use cuecard_actors::buffer::BufferSettings;
 use cuecard_actors::decisions::{Decisions, RecentDecisions};
 use cuecard_actors::engine::conversation::Pauses;
@@ -156,7 +156,7 @@ fn admission(settings: &Settings) -> AdmissionSettings {
     AdmissionSettings {
         queue: pipeline.queue,
         in_flight: pipeline.in_flight,
-        giving_way: GivingWay {
+        load_shedding: LoadShedding {
             newest_turn_after: pipeline.newest_turn_after,
             lexical_only_after: pipeline.lexical_only_after,
             drop_oldest_after: pipeline.drop_oldest_after,

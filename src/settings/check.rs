@@ -9,7 +9,7 @@ use cuecard_actors::cxone::{
     scopes_for,
 };
 use cuecard_actors::engine::knowledge::ArticleFilter;
-use cuecard_actors::engine::ranking::{Ranker, SilenceRule};
+use cuecard_actors::engine::ranking::{Formula, SilenceRule};
 use cuecard_actors::engine::{BackendName, Plan};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::tenant::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, SyncSettings};
@@ -273,12 +273,12 @@ impl ProfileSettings {
     }
 }
 
-fn ranker_of(contract: Contract, backends: &[BackendName]) -> Ranker {
+fn ranker_of(contract: Contract, backends: &[BackendName]) -> Formula {
     match contract {
-        Contract::Snippets => Ranker::Snippets,
-        Contract::Graph => Ranker::Priority,
-        _ if backends == [BackendName::Search] => Ranker::Search,
-        Contract::Rag | Contract::Insights | Contract::Ranking => Ranker::Cosine,
+        Contract::Snippets => Formula::Snippets,
+        Contract::Graph => Formula::Priority,
+        _ if backends == [BackendName::Search] => Formula::Search,
+        Contract::Rag | Contract::Insights | Contract::Ranking => Formula::Cosine,
     }
 }
 

@@ -9,7 +9,7 @@ use cuecard_actors::cxone::{Contract, Dialect};
 use cuecard_actors::cxone_calls::RateLimit;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::knowledge::{Audience, Language};
-use cuecard_actors::engine::ranking::Ranker;
+use cuecard_actors::engine::ranking::Formula;
 use cuecard_actors::engine::{BackendName, Plan};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -54,7 +54,7 @@ pub struct ProfileSettings {
     #[serde(deserialize_with = "duration")]
     pub poll_interval: Duration,
     pub allow_shrinking: Switch,
-    pub ranker: Auto<Ranker>,
+    pub ranker: Auto<Formula>,
     #[serde(deserialize_with = "parsed")]
     pub window: TurnWindow,
     pub candidates: usize,

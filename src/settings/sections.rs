@@ -244,7 +244,7 @@ impl Settings {
         self.check_counts()?;
         self.check_times()?;
         self.check_forgetting()?;
-        self.check_giving_way()?;
+        self.check_load_shedding()?;
         self.check_api()?;
         self.check_admin()
     }
@@ -309,7 +309,7 @@ impl Settings {
         Ok(())
     }
 
-    fn check_giving_way(&self) -> Result<(), String> {
+    fn check_load_shedding(&self) -> Result<(), String> {
         let pipeline = &self.pipeline;
         let steps = [pipeline.newest_turn_after, pipeline.lexical_only_after, pipeline.drop_oldest_after];
         if steps[0].is_zero() || !steps.is_sorted() {

@@ -6,7 +6,7 @@
 //! is behind, items get less effort, and at last the oldest are let go. What waits for a tenant's CXone has given its
 //! permit back: a tenant that is slow keeps nobody else's questions out.
 
-mod giving_way;
+mod load_shedding;
 mod pace;
 mod queue;
 
@@ -18,8 +18,8 @@ use futures_util::{Stream, stream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-pub use giving_way::GivingWay;
-use giving_way::{Load, Pressure};
+pub use load_shedding::LoadShedding;
+use load_shedding::{Load, Pressure};
 use pace::Pace;
 use queue::{Queue, QueueKey, Queued};
 
@@ -35,7 +35,7 @@ pub struct AdmissionSettings {
     /// Items that may be on their way through the stages.
     pub in_flight: usize,
     /// When items get less effort.
-    pub giving_way: GivingWay,
+    pub load_shedding: LoadShedding,
 }
 
 /// A handle to the admission. Cheap to clone; all clones are one.
@@ -175,7 +175,7 @@ impl Admission {
 
     fn feel_pressure(&self, state: &mut State, now: Instant) -> Pressure {
         let load = self.load(state, now);
-        state.pressure = self.shared.settings.giving_way.pressure(state.pressure, &load);
+        state.pressure = self.shared.settings.load_shedding.pressure(state.pressure, &load);
         state.pressure
     }
 
@@ -186,9 +186,9 @@ impl Admission {
         let now = Instant::now();
         let pressure = self.feel_pressure(&mut state, now);
         let mut next = None;
-        let giving_way = self.shared.settings.giving_way;
+        let load_shedding = self.shared.settings.load_shedding;
         while let Some(Queued { item, ticket, since }) = state.queue.pop() {
-            let is_old = giving_way.lets_go(pressure, now.saturating_duration_since(since));
+            let is_old = load_shedding.lets_go(pressure, now.saturating_duration_since(since));
             if item.is_expired(now) {
                 late.push((ticket, Outcome::Expired(Stage::Admission)));
             } else if is_old && state.queue.len() > 0 && !ticket.has_caller() {

@@ -9,10 +9,10 @@ use futures_util::StreamExt;
 
 use super::*;
 use crate::messages::{Failure, Outcome, Receipt};
-use crate::testing::{GIVING_WAY, Recorder, TenantParts, item};
+use crate::testing::{LOAD_SHEDDING, Recorder, TenantParts, item};
 
 fn admission(queue: usize, in_flight: usize, recorder: &Arc<Recorder>) -> Admission {
-    let settings = AdmissionSettings { queue, in_flight, giving_way: GIVING_WAY };
+    let settings = AdmissionSettings { queue, in_flight, load_shedding: LOAD_SHEDDING };
     Admission::new(settings, recorder.tenants(), recorder.sink())
 }
 

@@ -1,6 +1,6 @@
 //! All conversations of all profiles: which window a word belongs to, and when it becomes an utterance.
 //!
-//! No actor and no timer in here: time is passed in, utterances are passed out through a function.
+//! No actor and no timer in here: time is passed in, utterances are passed out through [`Admits`].
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -48,6 +48,12 @@ pub(super) struct Flushed<'a> {
     pub(super) at: Instant,
 }
 
+/// Where utterances go.
+pub(super) trait Admits {
+    /// Takes an utterance whose window is still in hand: what panics in here costs that window.
+    fn admit(&self, flushed: Flushed<'_>);
+}
+
 #[derive(Default)]
 struct Conversation {
     window: Window,
@@ -75,8 +81,8 @@ impl Conversations {
         }
     }
 
-    /// Takes in what a listener heard; an utterance that it completes goes to `emit`.
-    pub(super) fn hear(&mut self, heard: Heard, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
+    /// Takes in what a listener heard; an utterance that it completes goes to `admits`.
+    pub(super) fn hear(&mut self, heard: Heard, admits: &dyn Admits) -> Vec<Lost> {
         let Heard { profile, received, word } = heard;
         match word {
             StreamWord::Fragment { interaction, speaker, text } => {
@@ -84,7 +90,7 @@ impl Conversations {
                 match interaction {
                     Some(interaction) => {
                         let key = InteractionKey { profile, interaction };
-                        self.hear_fragment(&key, fragment, emit)
+                        self.hear_fragment(&key, fragment, admits)
                     }
                     None => self.hear_unnamed(&profile, fragment),
                 }
@@ -92,15 +98,15 @@ impl Conversations {
             StreamWord::TurnEnded { interaction: Some(interaction) } => {
                 let unnamed = self.take_unnamed(&profile);
                 let key = InteractionKey { profile, interaction };
-                self.flush(&key, FlushReason::State, unnamed, received, emit)
+                self.flush(&key, FlushReason::State, unnamed, received, admits)
             }
             // Without an id it names no window; what the connection buffered waits for one that does.
             StreamWord::TurnEnded { interaction: None } => Vec::new(),
             StreamWord::Utterance { interaction, text } => {
                 let key = InteractionKey { profile, interaction };
                 let fragment = Fragment { speaker: Speaker::Customer, text, arrived: received };
-                let mut lost = self.hear_fragment(&key, fragment, emit);
-                lost.extend(self.flush(&key, FlushReason::State, Vec::new(), received, emit));
+                let mut lost = self.hear_fragment(&key, fragment, admits);
+                lost.extend(self.flush(&key, FlushReason::State, Vec::new(), received, admits));
                 lost
             }
             StreamWord::InteractionEnded { interaction } => self.end(&InteractionKey { profile, interaction }),
@@ -121,7 +127,7 @@ impl Conversations {
         named.chain(unnamed).collect()
     }
 
-    fn hear_fragment(&mut self, key: &InteractionKey, fragment: Fragment, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
+    fn hear_fragment(&mut self, key: &InteractionKey, fragment: Fragment, admits: &dyn Admits) -> Vec<Lost> {
         let (settings, now) = (self.settings, fragment.arrived);
         let ((full, next), evicted) = self.named.with(key, now, |conversation| {
             conversation.window.hear(fragment);
@@ -130,7 +136,7 @@ impl Conversations {
         self.alarms.set(key, next.map(|(at, _)| at));
         let mut lost = self.evicted(evicted);
         if full {
-            lost.extend(self.flush(key, FlushReason::Full, Vec::new(), now, emit));
+            lost.extend(self.flush(key, FlushReason::Full, Vec::new(), now, admits));
         }
         lost
     }
@@ -160,7 +166,7 @@ impl Conversations {
         reason: FlushReason,
         others: Vec<Fragment>,
         now: Instant,
-        emit: &dyn Fn(Flushed<'_>),
+        admits: &dyn Admits,
     ) -> Vec<Lost> {
         let limits = self.settings.limits;
         self.alarms.set(key, None);
@@ -174,7 +180,7 @@ impl Conversations {
             if let Some(utterance) = conversation.window.flush(reason, others, &limits) {
                 conversation.utterances += 1;
                 let utterance_number = conversation.utterances;
-                emit(Flushed { key, utterance_number, utterance, heard, at: now });
+                admits.admit(Flushed { key, utterance_number, utterance, heard, at: now });
             }
         });
         self.evicted(evicted)
@@ -188,7 +194,7 @@ impl Conversations {
     }
 
     /// Flushes whatever silence or age has made due.
-    pub(super) fn flush_due(&mut self, now: Instant, emit: &dyn Fn(Flushed<'_>)) -> Vec<Lost> {
+    pub(super) fn flush_due(&mut self, now: Instant, admits: &dyn Admits) -> Vec<Lost> {
         let mut lost = Vec::new();
         while let Some(key) = self.alarms.pop_due(now) {
             if !self.named.contains(&key) {
@@ -198,7 +204,7 @@ impl Conversations {
             let pauses = self.settings.pauses;
             let (due, _) = self.named.with(&key, now, |conversation| conversation.window.next_flush(&pauses));
             let reason = due.map_or(FlushReason::Pause, |(_, reason)| reason);
-            lost.extend(self.flush(&key, reason, Vec::new(), now, emit));
+            lost.extend(self.flush(&key, reason, Vec::new(), now, admits));
         }
         while let Some(profile) = self.unnamed_alarms.pop_due(now) {
             lost.extend(self.drop_unnamed(&profile, "no state named an interaction in time"));

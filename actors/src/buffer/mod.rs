@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use conversations::BufferSettings;
-use conversations::{Conversations, Flushed, Lost};
+use conversations::{Admits, Conversations, Flushed, Lost};
 
 use crate::admission::Admission;
 use crate::failure_points::failure_point;
@@ -44,7 +44,7 @@ pub struct BufferDeps {
     pub escalation: Escalation,
 }
 
-impl BufferDeps {
+impl Admits for BufferDeps {
     fn admit(&self, flushed: Flushed<'_>) {
         let Flushed { key, utterance_number, utterance, heard, at } = flushed;
         failure_point("buffer", key.interaction.as_str());
@@ -80,8 +80,7 @@ impl Buffer {
 
     fn flush_due(&mut self, context: &mut Context<Self>) {
         self.alarm = None;
-        let deps = &self.deps;
-        let lost = self.conversations.flush_due(Instant::now(), &|flushed| deps.admit(flushed));
+        let lost = self.conversations.flush_due(Instant::now(), &self.deps);
         self.count(&lost);
         self.arm(context);
     }
@@ -131,8 +130,7 @@ impl Supervised for Buffer {
 
 impl StreamHandler<Heard> for Buffer {
     fn handle(&mut self, heard: Heard, context: &mut Self::Context) {
-        let deps = &self.deps;
-        let lost = self.conversations.hear(heard, &|flushed| deps.admit(flushed));
+        let lost = self.conversations.hear(heard, &self.deps);
         self.count(&lost);
         self.arm(context);
     }

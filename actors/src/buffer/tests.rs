@@ -14,7 +14,7 @@ use crate::admission::AdmissionSettings;
 use crate::inbox::bounded;
 use crate::messages::{ProfileName, StreamWord};
 use crate::supervision::{ActorCell, ActorState, RestartPolicy, escalations, supervise};
-use crate::testing::{GIVING_WAY, Recorder, inject_panics, until};
+use crate::testing::{LOAD_SHEDDING, Recorder, inject_panics, until};
 
 fn settings() -> BufferSettings {
     BufferSettings {
@@ -40,7 +40,16 @@ fn turn_ended(interaction: Option<&str>) -> StreamWord {
 }
 
 /// What came out: interaction, number, question, reason.
-type Seen = Rc<RefCell<Vec<(String, u64, String, FlushReason)>>>;
+#[derive(Default)]
+struct Seen(RefCell<Vec<(String, u64, String, FlushReason)>>);
+
+impl Admits for Seen {
+    fn admit(&self, flushed: Flushed<'_>) {
+        let question = flushed.utterance.newest_customer_turn().verbatim().to_owned();
+        let id = flushed.key.interaction.to_string();
+        self.0.borrow_mut().push((id, flushed.utterance_number, question, flushed.utterance.flushed));
+    }
+}
 
 struct Fixture {
     conversations: Conversations,
@@ -53,24 +62,16 @@ impl Fixture {
     }
 
     fn hear(&mut self, word: StreamWord) -> Vec<Lost> {
-        let seen = Rc::clone(&self.seen);
-        self.conversations.hear(heard("acme", word), &|flushed| note(&seen, &flushed))
+        self.conversations.hear(heard("acme", word), &self.seen)
     }
 
     fn flush_due(&mut self) -> Vec<Lost> {
-        let seen = Rc::clone(&self.seen);
-        self.conversations.flush_due(Instant::now(), &|flushed| note(&seen, &flushed))
+        self.conversations.flush_due(Instant::now(), &self.seen)
     }
 
     fn questions(&self) -> Vec<String> {
-        self.seen.borrow().iter().map(|(_, _, question, _)| question.clone()).collect()
+        self.seen.0.borrow().iter().map(|(_, _, question, _)| question.clone()).collect()
     }
-}
-
-fn note(seen: &Seen, flushed: &Flushed<'_>) {
-    let question = flushed.utterance.newest_customer_turn().verbatim().to_owned();
-    let id = flushed.key.interaction.to_string();
-    seen.borrow_mut().push((id, flushed.utterance_number, question, flushed.utterance.flushed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +84,7 @@ async fn a_state_flushes_at_once_and_a_second_one_does_nothing() {
     fixture.hear(turn_ended(Some("a")));
     fixture.hear(turn_ended(Some("a")));
     let expected = ("a".to_owned(), 1, "where is my order".to_owned(), FlushReason::State);
-    assert_eq!(*fixture.seen.borrow(), [expected]);
+    assert_eq!(*fixture.seen.0.borrow(), [expected]);
     assert_eq!(fixture.conversations.next_alarm(), None);
 }
 
@@ -97,7 +98,7 @@ async fn silence_flushes_three_seconds_after_the_last_or_ten_after_the_first_fra
     assert_eq!(fixture.conversations.next_alarm(), Some(start + Duration::from_secs(5)));
     advance(Duration::from_secs(3)).await;
     fixture.flush_due();
-    assert_eq!(fixture.seen.borrow()[0].3, FlushReason::Pause);
+    assert_eq!(fixture.seen.0.borrow()[0].3, FlushReason::Pause);
     let again = Instant::now();
     for _ in 0..5 {
         fixture.hear(fragment(Some("a"), "more"));
@@ -106,7 +107,7 @@ async fn silence_flushes_three_seconds_after_the_last_or_ten_after_the_first_fra
     assert_eq!(fixture.conversations.next_alarm(), Some(again + Duration::from_secs(10)));
     fixture.flush_due();
     assert_eq!(
-        fixture.seen.borrow()[1],
+        fixture.seen.0.borrow()[1],
         ("a".into(), 2, "one two more more more more more".into(), FlushReason::Longest)
     );
 }
@@ -188,7 +189,7 @@ async fn words_that_wait_when_the_service_ends_are_counted_also_those_of_no_inte
 async fn too_much_text_flushes_without_waiting() {
     let mut fixture = Fixture::new(settings());
     fixture.hear(fragment(Some("a"), &"word ".repeat(4000)));
-    assert_eq!(fixture.seen.borrow()[0].3, FlushReason::Full);
+    assert_eq!(fixture.seen.0.borrow()[0].3, FlushReason::Full);
 }
 
 /// The bad message is a turn end whose flush panics; two conversations queue behind it, and a third
@@ -231,7 +232,7 @@ fn buffer(cell: &Arc<ActorCell>, metrics: &Metrics) -> (Sender<Heard>, Admitted,
     let (sender, inbox) = bounded(64);
     let (escalation, _) = escalations();
     let recorder = Recorder::new();
-    let settings_of_admission = AdmissionSettings { queue: 64, in_flight: 64, giving_way: GIVING_WAY };
+    let settings_of_admission = AdmissionSettings { queue: 64, in_flight: 64, load_shedding: LOAD_SHEDDING };
     let admission = Admission::new(settings_of_admission, recorder.tenants(), recorder.sink());
     let admitted = Admitted::default();
     let (letting_in, seen) = (admission.clone(), Rc::clone(&admitted));

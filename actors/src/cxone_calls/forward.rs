@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cuecard_cxone::answers::{Attempt, CallKind, CallOutcome, Decision, RetryPolicy};
-use cuecard_cxone::circuit::{Admission, Circuit, CircuitSettings, Sign};
+use cuecard_cxone::circuit::{CallPermission, Circuit, CircuitSettings, Sign};
 use cuecard_cxone::feedback::{FeedbackCall, REQUIRED_SCOPE};
 use cuecard_cxone::http::Request;
 use tokio::time::Instant;
@@ -61,7 +61,7 @@ impl CxoneCalls {
             Err(error) => return ForwardEnd::SetAside { reason: format!("it can't be written as json: {error}") },
         };
         let admission = self.feedback().admit(Instant::now());
-        let Admission::Pass(permit) = admission else {
+        let CallPermission::Pass(permit) = admission else {
             return ForwardEnd::NotSent { reason: "the training endpoint refuses all feedback".to_owned() };
         };
         let (end, sign) = self.forward_once(body, number).await;
@@ -87,7 +87,7 @@ impl CxoneCalls {
             let request = Request::json(url, body.clone()).with_bearer(token.secret().clone());
             let answer = self.send(Endpoint::Feedback, &request, None).await;
             let attempt = Attempt { num_renewals, ..attempt(CallKind::Feedback, &answer, number, None) };
-            self.gate.record(Endpoint::Feedback, permit, attempt.outcome);
+            self.gate.record(Endpoint::Feedback, permit, attempt.outcome, drop);
             let decision = self.decide(Endpoint::Feedback, &attempt);
             if matches!(decision, Decision::RenewToken { .. }) {
                 self.invalidate(token);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cuecard_cxone::answers::CallOutcome;
-use cuecard_cxone::circuit::{Admission, Circuit, CircuitSettings, CircuitState, Permit, Sign};
+use cuecard_cxone::circuit::{CallPermission, Circuit, CircuitSettings, CircuitState, Permit, Sign};
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
@@ -112,12 +112,12 @@ impl Gate {
         }
         let circuit = &mut state.circuit;
         let permit = match circuit.admit(now) {
-            Admission::Pass(permit) => permit,
+            CallPermission::Pass(permit) => permit,
             // Another call finds out whether the endpoint is back, which may be any moment.
-            Admission::Refused { .. } if circuit.state() == CircuitState::Probing => {
+            CallPermission::Refused { .. } if circuit.state() == CircuitState::Probing => {
                 return Err(Held::CircuitOpen { wait: PROBE_PAUSE });
             }
-            Admission::Refused { retry_after } => return Err(Held::CircuitOpen { wait: retry_after }),
+            CallPermission::Refused { retry_after } => return Err(Held::CircuitOpen { wait: retry_after }),
         };
         // Last, so that nothing is drawn from the bucket that does not go out.
         self.draw().map_err(|wait| {
@@ -143,27 +143,25 @@ impl Gate {
         until
     }
 
-    /// The endpoints that are held now, and until when.
-    pub(super) fn holds(&self) -> Vec<(Endpoint, Instant)> {
-        let now = Instant::now();
-        let mut holds: Vec<_> =
-            self.lock().iter().filter_map(|(endpoint, state)| Some((*endpoint, state.hold(now)?))).collect();
-        holds.sort();
-        holds
-    }
-
     /// Whether a call of this endpoint would have to wait now, be it for a hold or for the circuit.
     pub(super) fn is_shut(&self, endpoint: Endpoint) -> bool {
         let now = Instant::now();
         self.lock().get(&endpoint).is_some_and(|state| state.hold(now).is_some() || state.circuit.refuses(now))
     }
 
-    /// Takes note of how a call ended; the circuit's state after it.
-    pub(super) fn record(&self, endpoint: Endpoint, permit: Permit, outcome: CallOutcome) -> CircuitState {
+    /// Takes note of how a call ended. The circuit's state after it goes to `tell` before any other call changes it, so
+    /// that what is told last is so.
+    pub(super) fn record(
+        &self,
+        endpoint: Endpoint,
+        permit: Permit,
+        outcome: CallOutcome,
+        tell: impl FnOnce(CircuitState),
+    ) {
         let mut endpoints = self.lock();
         let circuit = &mut endpoints.entry(endpoint).or_default().circuit;
         circuit.record(permit, outcome.into(), Instant::now());
-        circuit.state()
+        tell(circuit.state());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, State>> {
@@ -203,13 +201,12 @@ mod tests {
         assert_eq!(gate.hold(Endpoint::Feedback, SECOND), start + SECOND);
         assert!(gate.pass(Endpoint::Push, start + SECOND).await.is_ok());
         assert_eq!(start.elapsed(), Duration::ZERO, "nobody asked pushes to wait");
-        let expected = [(Endpoint::Feedback, start + SECOND), (Endpoint::Search, start + 2 * SECOND)];
-        assert_eq!(gate.holds(), expected);
-        assert!(gate.is_shut(Endpoint::Search) && !gate.is_shut(Endpoint::Push));
+        let shut = || [Endpoint::Search, Endpoint::Feedback, Endpoint::Push].map(|endpoint| gate.is_shut(endpoint));
+        assert_eq!(shut(), [true, true, false]);
         tokio::time::advance(SECOND).await;
-        assert_eq!(gate.holds(), [(Endpoint::Search, start + 2 * SECOND)]);
+        assert_eq!(shut(), [true, false, false]);
         tokio::time::advance(SECOND).await;
-        assert!(gate.holds().is_empty() && !gate.is_shut(Endpoint::Search));
+        assert_eq!(shut(), [false; 3]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,7 +215,7 @@ mod tests {
         let deadline = Instant::now() + SECOND / 2;
         for _ in 0..5 {
             let permit = gate.pass(Endpoint::Search, deadline).await.unwrap();
-            gate.record(Endpoint::Search, permit, CallOutcome::Answered(503));
+            gate.record(Endpoint::Search, permit, CallOutcome::Answered(503), drop);
         }
         assert_eq!(gate.pass(Endpoint::Search, deadline).await, Err(Held::CircuitOpen { wait: SECOND }));
         assert!(gate.pass(Endpoint::Push, deadline).await.is_ok());
@@ -275,7 +272,7 @@ mod tests {
         let deadline = Instant::now() + SECOND / 2;
         for _ in 0..5 {
             let permit = gate.pass(Endpoint::Push, deadline).await.unwrap();
-            gate.record(Endpoint::Push, permit, CallOutcome::Answered(503));
+            gate.record(Endpoint::Push, permit, CallOutcome::Answered(503), drop);
         }
         tokio::time::advance(SECOND).await;
         let held = gate.pass(Endpoint::Push, Instant::now() + Duration::from_millis(1)).await;

@@ -129,13 +129,8 @@ impl CxoneCalls {
         answer
     }
 
-    /// The endpoints that CXone asked to leave alone, and until when.
-    pub fn holds(&self) -> Vec<(Endpoint, Instant)> {
-        self.gate.holds()
-    }
-
-    /// Takes note of what an endpoint asked for that is called past this type.
-    pub fn told_to_wait(&self, endpoint: Endpoint, retry_after: &RetryAfter) {
+    /// Takes note of what an endpoint asked for.
+    fn told_to_wait(&self, endpoint: Endpoint, retry_after: &RetryAfter) {
         self.warn_if_cut(endpoint, retry_after);
         self.hold(endpoint, retry_after.wait());
     }

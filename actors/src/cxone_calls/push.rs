@@ -107,6 +107,7 @@ impl CxoneCalls {
             Err(error @ TokenError::Refused { .. }) => {
                 return Step::End(Outcome::Refused(credentials_refused(error.to_string())));
             }
+            Err(TokenError::Late) => return Step::End(LATE),
             Err(_) => return Step::End(Outcome::Failed(Failure::Unreachable)),
         };
         let permit = match self.gate.pass(Endpoint::Push, push.deadline).await {
@@ -177,13 +178,15 @@ impl CxoneCalls {
     }
 
     fn record(&self, permit: Permit, outcome: CallOutcome) {
-        let condition = match self.gate.record(Endpoint::Push, permit, outcome) {
-            CircuitState::Closed => Condition::Good,
-            CircuitState::Open | CircuitState::Probing => {
-                Condition::Failing("the circuit is open: CXone fails to take pushes".to_owned())
-            }
-        };
-        self.deps.health.set(Part::Pushes, condition);
+        self.gate.record(Endpoint::Push, permit, outcome, |circuit| {
+            let condition = match circuit {
+                CircuitState::Closed => Condition::Good,
+                CircuitState::Open | CircuitState::Probing => {
+                    Condition::Failing("the circuit is open: CXone fails to take pushes".to_owned())
+                }
+            };
+            self.deps.health.set(Part::Pushes, condition);
+        });
     }
 
     fn given_up(&self, reason: GiveUpReason, attempt: &Attempt, answer: &Answered, tries: &Tries) -> Outcome {

@@ -113,8 +113,8 @@ impl CxoneCalls {
             let mut attempt = attempt(CallKind::Read, &answer, number, Some(read.deadline));
             attempt.num_renewals = num_renewals;
             attempt.max_attempts = read.max_attempts;
-            let circuit = self.gate.record(read.endpoint, permit, attempt.outcome);
-            self.tell_search(read.endpoint, circuit);
+            self.gate
+                .record(read.endpoint, permit, attempt.outcome, |circuit| self.tell_search(read.endpoint, circuit));
             let wait = match self.decide(read.endpoint, &attempt) {
                 Decision::Done => return answer.map_err(|error| ReadError::Failed(error.to_string())),
                 Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {

@@ -17,16 +17,19 @@ use crate::token_actor::NoToken;
 const TOKEN_PAUSE: Duration = Duration::from_millis(250);
 
 impl CxoneCalls {
-    /// Waits for a token while one may still come in time; refused credentials are not waited for.
+    /// Waits for a token while one may still come in time; refused credentials are not waited for. A deadline that passes
+    /// in an attempt tells what the attempt before it met.
     pub(super) async fn token_before(&self, deadline: Instant) -> Result<Token, TokenError> {
+        let mut met = TokenError::Late;
         loop {
             match timeout_at(deadline, self.token()).await {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(error @ TokenError::Refused { .. })) => return Err(error),
-                Ok(Err(_)) if Instant::now() + TOKEN_PAUSE < deadline => sleep(TOKEN_PAUSE).await,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(TokenError::NoAnswer),
+                Ok(Err(error)) if Instant::now() + TOKEN_PAUSE >= deadline => return Err(error),
+                Ok(Err(error)) => met = error,
+                Err(_) => return Err(met),
             }
+            sleep(TOKEN_PAUSE).await;
         }
     }
 

@@ -278,7 +278,8 @@ impl StreamHandler<HeardFeedback> for FeedbackLogger {
         let (queue, storing) = (self.deps.queue.clone(), Arc::clone(&self.storing));
         let (room, full) = (Arc::clone(&self.room), Arc::clone(&self.room));
         let is_full = room.available_permits() == 0;
-        tokio::spawn(async move {
+        // On the actor's own thread, where tasks begin in the order in which they were spawned.
+        actix_rt::spawn(async move {
             let place = room.acquire().await;
             let turn = storing.lock().await;
             store(queue, heard, &metrics).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cuecard_engine::{Ranked, Ranking};
-use cuecard_ledger::{DeliveredCard, Deliveries, Delivery as DeliveryRecord};
+use cuecard_ledger::{DeliveredCard, Deliveries, DeliveryRecord};
 use jiff::Timestamp;
 use tokio::time::sleep;
 

@@ -32,4 +32,7 @@ pub enum TokenError {
     /// The `TokenActor` is restarting or has stopped.
     #[error("the token actor does not answer")]
     NoAnswer,
+    /// The call that needs it had no time left to wait for it.
+    #[error("no token came before the deadline")]
+    Late,
 }

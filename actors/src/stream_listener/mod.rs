@@ -8,6 +8,8 @@
 mod connection;
 mod reconnect;
 
+use std::sync::Arc;
+
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, StreamHandler, Supervised};
 use async_channel::Sender;
@@ -22,7 +24,7 @@ pub use connection::{Listening, Received};
 
 use crate::inbox::Inbox;
 use crate::messages::{Heard, HeardFeedback, ProfileName, StreamWord};
-use crate::supervision::Timer;
+use crate::supervision::{ActorCell, Timer};
 use crate::telemetry::{FeedbackReached, FeedbackStage, FrameCounted, FrameFate, JsonRepaired, JsonSource, Metrics};
 
 /// What a `StreamListener` works with.
@@ -39,6 +41,8 @@ pub struct StreamListenerDeps {
     pub feedback: Sender<HeardFeedback>,
     /// Where frames are counted.
     pub metrics: Metrics,
+    /// What was heard and has not found room yet is in flight, so that no stop passes over it.
+    pub cell: Arc<ActorCell>,
 }
 
 /// See the module.
@@ -124,6 +128,7 @@ impl StreamListener {
         }
         let messages: Vec<_> = heard.into_iter().map(|event| self.message(event, received)).collect();
         let (buffer, feedback) = (self.deps.buffer.clone(), self.deps.feedback.clone());
+        let in_flight = self.deps.cell.in_flight();
         let mut sending = Box::pin(async move {
             for message in messages {
                 let is_sent = match message {
@@ -134,6 +139,7 @@ impl StreamListener {
                     tracing::warn!("heard something while shutting down");
                 }
             }
+            drop(in_flight);
         });
         if sending.as_mut().now_or_never().is_none() {
             context.wait(wrap_future::<_, Self>(sending));

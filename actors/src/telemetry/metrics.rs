@@ -224,7 +224,9 @@ impl Metrics {
 
     /// Says until when an endpoint is left alone.
     pub fn set_hold(&self, profile: &ProfileName, endpoint: Endpoint, until: Instant) {
-        self.hold_ends.lock().unwrap_or_else(PoisonError::into_inner).insert((profile.clone(), endpoint), until);
+        let mut ends = self.hold_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = ends.entry((profile.clone(), endpoint)).or_insert(until);
+        *end = until.max(*end);
     }
 
     /// Counts a question that was heard.

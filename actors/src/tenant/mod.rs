@@ -79,9 +79,10 @@ pub struct Collection {
 impl Collection {
     /// Looks for it on its server, and opens it unless it is open.
     pub async fn open(&self) -> Result<(), ChromaError> {
-        let found = ChromaCollection::open(&self.settings, self.dimensions).await?;
-        // One that is open already goes on with its connections.
-        let _ = self.opened.set(found);
+        if let Some(opened) = self.opened.get() {
+            return opened.look().await;
+        }
+        let _ = self.opened.set(ChromaCollection::open(&self.settings, self.dimensions).await?);
         Ok(())
     }
 }

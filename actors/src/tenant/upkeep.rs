@@ -181,7 +181,7 @@ async fn renew_catalog(
     Ok(())
 }
 
-/// Embeds the keywords on the bulk lane; until that is done the old catalog answers.
+/// Embeds the keywords as bulk texts; until that is done the old catalog answers.
 async fn replace_catalog(graph: &Graph, encoder: &Encoder, keywords: Vec<String>) -> Result<(), String> {
     let (Graph { backend, keyword_cache }, encoder) = (graph.clone(), BulkEncoder::new(encoder.clone()));
     let building = tokio::task::spawn_blocking(move || {

@@ -17,7 +17,7 @@ use cuecard_cxone::{Connection, ConnectionSettings, Contract, Dialect};
 use cuecard_engine::conversation::{TurnWindow, Utterance};
 use cuecard_engine::encoder::{Encoder, EncoderSettings, Encoding};
 use cuecard_engine::knowledge::{Article, ArticleFilter};
-use cuecard_engine::ranking::Ranker as RankerName;
+use cuecard_engine::ranking::Formula;
 use cuecard_engine::{
     Backend, BackendName, Candidate, Engine, Order, Plan, Query, Ranked, Ranking, Scores, SearchPool, Verdict,
 };
@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 pub use cxone::{Answered, Call, Cxone, answer};
 
-use crate::admission::GivingWay;
+use crate::admission::LoadShedding;
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, TokenActorAddress};
 use crate::decisions::Decisions;
 use crate::health::{Part, ProfileHealth};
@@ -48,7 +48,7 @@ use crate::tenant::{CallbackRules, Knowledge, KnowledgePlaces, Profile, Tenant, 
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An eighth, a quarter and a half of the time for which a card is awaited.
-pub const GIVING_WAY: GivingWay = GivingWay {
+pub const LOAD_SHEDDING: LoadShedding = LoadShedding {
     newest_turn_after: Duration::from_millis(500),
     lexical_only_after: Duration::from_secs(1),
     drop_oldest_after: Duration::from_secs(2),
@@ -219,7 +219,7 @@ pub fn plan(backends: &[BackendName]) -> Plan {
     Plan {
         backends: backends.to_vec(),
         filter: ArticleFilter::default(),
-        ranker: RankerName::Cosine,
+        ranker: Formula::Cosine,
         window: TurnWindow::Last(3),
         candidates: 20,
         min_keyword_cosine: 0.7,
@@ -374,7 +374,7 @@ pub fn card(article_id: &str) -> Ranked {
 }
 
 pub fn order_of(ranked: Vec<Ranked>) -> Order {
-    Order { ranker: RankerName::Cosine, ranked, newest_turn_cosine: None, generation: Some(1) }
+    Order { ranker: Formula::Cosine, ranked, newest_turn_cosine: None, generation: Some(1) }
 }
 
 /// A ranking that shows all of these.

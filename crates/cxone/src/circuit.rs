@@ -35,8 +35,9 @@ pub enum CircuitState {
     Probing,
 }
 
+/// Whether a call may go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub enum CallPermission {
     Pass(Permit),
     /// Ask again after this time.
     Refused {
@@ -96,15 +97,15 @@ impl Circuit {
         }
     }
 
-    pub fn admit(&mut self, now: Instant) -> Admission {
+    pub fn admit(&mut self, now: Instant) -> CallPermission {
         match self.state {
-            State::Closed { .. } => Admission::Pass(Permit { is_probe: false }),
+            State::Closed { .. } => CallPermission::Pass(Permit { is_probe: false }),
             State::Open { until: at, num_openings } | State::Probing { lapses_at: at, num_openings } if now >= at => {
                 self.state = State::Probing { lapses_at: now + self.settings.pause.longest, num_openings };
-                Admission::Pass(Permit { is_probe: true })
+                CallPermission::Pass(Permit { is_probe: true })
             }
             State::Open { until: at, .. } | State::Probing { lapses_at: at, .. } => {
-                Admission::Refused { retry_after: at.duration_since(now) }
+                CallPermission::Refused { retry_after: at.duration_since(now) }
             }
         }
     }
@@ -177,8 +178,8 @@ mod tests {
 
         fn permit(&mut self) -> Permit {
             match self.circuit.admit(self.now) {
-                Admission::Pass(permit) => permit,
-                Admission::Refused { retry_after } => panic!("refused for {retry_after:?}"),
+                CallPermission::Pass(permit) => permit,
+                CallPermission::Refused { retry_after } => panic!("refused for {retry_after:?}"),
             }
         }
 
@@ -213,7 +214,7 @@ mod tests {
             assert_eq!(bench.call(outcome), CircuitState::Closed, "{outcome:?}");
         }
         assert_eq!(bench.call(CallOutcome::Failed(TransportFailure::Cut)), CircuitState::Open);
-        assert_eq!(bench.circuit.admit(bench.now), Admission::Refused { retry_after: SECOND });
+        assert_eq!(bench.circuit.admit(bench.now), CallPermission::Refused { retry_after: SECOND });
     }
 
     #[test]
@@ -230,12 +231,12 @@ mod tests {
         let mut bench = Bench::opened();
         for seconds in [1, 2, 4, 8, 10, 10] {
             let pause = Duration::from_secs(seconds);
-            let early = Admission::Refused { retry_after: pause };
+            let early = CallPermission::Refused { retry_after: pause };
             assert_eq!(bench.circuit.admit(bench.now), early, "{seconds}");
             bench.now += pause;
             let probe = bench.permit();
             assert_eq!(bench.circuit.state(), CircuitState::Probing);
-            assert!(matches!(bench.circuit.admit(bench.now), Admission::Refused { .. }), "one call only");
+            assert!(matches!(bench.circuit.admit(bench.now), CallPermission::Refused { .. }), "one call only");
             bench.circuit.record(probe, Sign::Failing, bench.now);
             assert_eq!(bench.circuit.state(), CircuitState::Open);
         }
@@ -251,7 +252,11 @@ mod tests {
                 assert_eq!(bench.call(CallOutcome::Answered(500)), CircuitState::Closed);
             }
             assert_eq!(bench.call(CallOutcome::Answered(500)), CircuitState::Open);
-            assert_eq!(bench.circuit.admit(bench.now), Admission::Refused { retry_after: SECOND }, "from the start");
+            assert_eq!(
+                bench.circuit.admit(bench.now),
+                CallPermission::Refused { retry_after: SECOND },
+                "from the start"
+            );
         }
     }
 
@@ -262,7 +267,7 @@ mod tests {
         for permit in &permits[..7] {
             bench.circuit.record(*permit, Sign::Failing, bench.now);
         }
-        assert_eq!(bench.circuit.admit(bench.now), Admission::Refused { retry_after: SECOND });
+        assert_eq!(bench.circuit.admit(bench.now), CallPermission::Refused { retry_after: SECOND });
         bench.circuit.record(permits[7], Sign::Refusing, bench.now);
         assert_eq!(bench.circuit.state(), CircuitState::Open);
         bench.circuit.record(permits[7], Sign::Alive, bench.now);

@@ -1,7 +1,7 @@
 //! The bearer token of one tenant.
 //!
 //! Input: the body of the token endpoint's 2xx answer, and when it was asked. Output: a [`Token`] that knows when it
-//! ends and when to renew it, or a [`TokenError`] for a 200 that is none. What other answers mean stands in
+//! ends and when to renew it, or a [`TokenAnswerError`] for a 200 that is none. What other answers mean stands in
 //! [`crate::answers`], under [`crate::answers::CallKind::Token`].
 
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct Token {
 
 /// Messages never repeat the answer, which may hold the token; of one that holds none, only the fields of an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
+pub enum TokenAnswerError {
     /// An error under a status that is none.
     #[error("the token endpoint answered {0}")]
     Refused(OauthError),
@@ -45,7 +45,7 @@ pub enum TokenError {
     BadExpiresIn,
 }
 
-impl TokenError {
+impl TokenAnswerError {
     /// Whether the same request would be answered so again.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused(error) if !error.is_temporary())
@@ -89,17 +89,19 @@ impl fmt::Display for OauthError {
 impl Token {
     /// Reads an answer to a request sent at `requested_at`: counted from there, the token never seems to live longer
     /// than it does. It is due for renewal `margin` before its end; a margin as long as its life counts as half of it.
-    pub fn from_answer(answer: &[u8], requested_at: Instant, margin: Duration) -> Result<Self, TokenError> {
-        let answer: Value = json::parse(answer).map_err(|_| TokenError::NotJson)?.value;
+    pub fn from_answer(answer: &[u8], requested_at: Instant, margin: Duration) -> Result<Self, TokenAnswerError> {
+        let answer: Value = json::parse(answer).map_err(|_| TokenAnswerError::NotJson)?.value;
         if !answer.is_object() {
-            return Err(TokenError::NotJson);
+            return Err(TokenAnswerError::NotJson);
         }
         let secret = match answer.get("access_token").and_then(Value::as_str) {
             None | Some("") => {
-                return Err(OauthError::of(&answer).map_or(TokenError::MissingAccessToken, TokenError::Refused));
+                return Err(
+                    OauthError::of(&answer).map_or(TokenAnswerError::MissingAccessToken, TokenAnswerError::Refused)
+                );
             }
             Some(secret) if secret.bytes().all(|byte| byte.is_ascii_graphic()) => secret,
-            Some(_) => return Err(TokenError::UnusableAccessToken),
+            Some(_) => return Err(TokenAnswerError::UnusableAccessToken),
         };
         let lifetime = lifetime(answer.get("expires_in"))?;
         Ok(Self {
@@ -127,16 +129,16 @@ impl Token {
     }
 }
 
-fn lifetime(expires_in: Option<&Value>) -> Result<Duration, TokenError> {
+fn lifetime(expires_in: Option<&Value>) -> Result<Duration, TokenAnswerError> {
     let seconds = match expires_in {
         None | Some(Value::Null) => return Ok(DEFAULT_LIFETIME),
         // Some servers write the number as a text.
         Some(Value::String(text)) => text.trim().parse().ok().filter(|_| has_digits_only(text.trim())),
         Some(value) => value.as_f64(),
     };
-    let seconds = seconds.ok_or(TokenError::BadExpiresIn)?;
+    let seconds = seconds.ok_or(TokenAnswerError::BadExpiresIn)?;
     if seconds < 0.0 {
-        return Err(TokenError::BadExpiresIn);
+        return Err(TokenAnswerError::BadExpiresIn);
     }
     // Fails only on what is too large for a duration.
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFETIME).min(LONGEST_LIFETIME))
@@ -161,7 +163,7 @@ mod tests {
 
     const MARGIN: Duration = Duration::from_mins(5);
 
-    fn read(answer: &str) -> Result<(Duration, Duration), TokenError> {
+    fn read(answer: &str) -> Result<(Duration, Duration), TokenAnswerError> {
         let asked = Instant::now();
         let token = Token::from_answer(answer.as_bytes(), asked, MARGIN)?;
         Ok((token.expires_at() - asked, token.refresh_at() - asked))
@@ -194,21 +196,21 @@ mod tests {
     #[test]
     fn a_200_that_is_no_token_says_why() {
         for (answer, error) in [
-            ("", TokenError::NotJson),
-            ("<html>", TokenError::NotJson),
-            ("[]", TokenError::NotJson),
-            ("{}", TokenError::MissingAccessToken),
-            (r#"{"access_token":null}"#, TokenError::MissingAccessToken),
-            (r#"{"access_token":""}"#, TokenError::MissingAccessToken),
-            (r#"{"access_token":7}"#, TokenError::MissingAccessToken),
-            (r#"{"access_token":"a\r\nX-Evil: 1"}"#, TokenError::UnusableAccessToken),
-            (r#"{"access_token":"t","expires_in":-1}"#, TokenError::BadExpiresIn),
-            (r#"{"access_token":"t","expires_in":"soon"}"#, TokenError::BadExpiresIn),
-            (r#"{"access_token":"t","expires_in":"-1"}"#, TokenError::BadExpiresIn),
-            (r#"{"access_token":"t","expires_in":"inf"}"#, TokenError::BadExpiresIn),
-            (r#"{"access_token":"t","expires_in":""}"#, TokenError::BadExpiresIn),
-            (r#"{"access_token":"t","expires_in":[]}"#, TokenError::BadExpiresIn),
-            (r#"{"access_token":"t","expires_in":NaN}"#, TokenError::BadExpiresIn),
+            ("", TokenAnswerError::NotJson),
+            ("<html>", TokenAnswerError::NotJson),
+            ("[]", TokenAnswerError::NotJson),
+            ("{}", TokenAnswerError::MissingAccessToken),
+            (r#"{"access_token":null}"#, TokenAnswerError::MissingAccessToken),
+            (r#"{"access_token":""}"#, TokenAnswerError::MissingAccessToken),
+            (r#"{"access_token":7}"#, TokenAnswerError::MissingAccessToken),
+            (r#"{"access_token":"a\r\nX-Evil: 1"}"#, TokenAnswerError::UnusableAccessToken),
+            (r#"{"access_token":"t","expires_in":-1}"#, TokenAnswerError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":"soon"}"#, TokenAnswerError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":"-1"}"#, TokenAnswerError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":"inf"}"#, TokenAnswerError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":""}"#, TokenAnswerError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":[]}"#, TokenAnswerError::BadExpiresIn),
+            (r#"{"access_token":"t","expires_in":NaN}"#, TokenAnswerError::BadExpiresIn),
         ] {
             assert_eq!(read(answer), Err(error), "{answer}");
         }
@@ -223,7 +225,7 @@ mod tests {
         ] {
             let error = OauthError::from_answer(answer.as_bytes()).unwrap();
             assert_eq!((error.to_string().as_str(), error.is_temporary()), (said, is_temporary));
-            let refused = TokenError::Refused(error);
+            let refused = TokenAnswerError::Refused(error);
             assert_eq!((refused.is_final(), read(answer)), (!is_temporary, Err(refused)));
         }
         assert!(read(r#"{"error":"none","access_token":"t"}"#).is_ok(), "a token is a token");

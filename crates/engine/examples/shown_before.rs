@@ -12,7 +12,7 @@ use cuecard_engine::conversation::WindowLimits;
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::evaluation::{Conversation, read_conversations};
 use cuecard_engine::knowledge::{ArticleFilter, IndexHandle};
-use cuecard_engine::ranking::{Ranker, Shown, SilenceRule};
+use cuecard_engine::ranking::{Formula, Shown, SilenceRule};
 use cuecard_engine::{BackendName, Engine, Plan, SearchPool};
 
 const CARDS: usize = 5;
@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let plan = Arc::new(Plan {
         backends: vec![BackendName::Index],
         filter: ArticleFilter::default(),
-        ranker: Ranker::Snippets,
+        ranker: Formula::Snippets,
         window: window.parse()?,
         candidates: 20,
         min_keyword_cosine: 1.0,

@@ -1,8 +1,8 @@
 //! Gives candidates of backends without vectors their cosine with the question.
 //!
 //! What CXone's search or a graph found has no embedding of its own. It is embedded when it is first found, on the
-//! encoder's live lane, and remembered by its text, so that the same articles cost nothing the next time. Only so many
-//! are on that lane at once, whatever was found: the questions themselves need it.
+//! encoder among the live texts, and remembered by its text, so that the same articles cost nothing the next time. Only so many
+//! wait there at once, whatever was found: the questions themselves need it.
 
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ use crate::plan::Plan;
 /// Embeddings remembered for each profile: 384 numbers of 4 bytes each, some 16 MB.
 const REMEMBERED: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-/// Candidates on the encoder's live lane at once: enough to fill a batch, and a small part of the lane.
+/// Candidates that wait for the encoder at once: enough to fill a batch, and a small part of its queue.
 const EMBEDDED_AT_ONCE: usize = 16;
 
 /// Embeddings by the text that they are of, of which no more than the hash is kept.

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cuecard_encoder::Encoder;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
@@ -20,6 +21,12 @@ use crate::order::{Order, order};
 use crate::plan::{Effort, Plan};
 use crate::search_pool::{JobPanicked, SearchPool};
 use crate::verdict::Ranking;
+
+/// The share of a question's time, one in so many, that no backend may take: one that hangs would else cost the card
+/// that another found, which must still be ordered and pushed.
+const KEPT_FROM_BACKENDS: u32 = 4;
+/// The same for what is embedded of their candidates; half of what the backends left.
+const KEPT_FROM_EMBEDDING: u32 = 8;
 
 /// Answers questions. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +49,7 @@ impl Engine {
         Self::new(encoder, pool, vec![Arc::new(backend)])
     }
 
-    /// From what was said to what is looked for, on the encoder's live lane. Never fails: without an encoding the query
+    /// From what was said to what is looked for, as a live text of the encoder. Never fails: without an encoding the query
     /// goes on without vectors.
     pub async fn extract(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
         extract(&self.encoder, utterance, plan, effort).await
@@ -53,13 +60,15 @@ impl Engine {
     pub async fn retrieve(&self, query: Query, plan: &Arc<Plan>, deadline: Instant) -> Candidates {
         let query = Arc::new(query);
         let asked = self.backends.iter().filter(|backend| plan.asks(backend.name()));
-        let answers = join_all(asked.map(|backend| find_within(backend.as_ref(), &query, plan, deadline))).await;
+        let until = before(deadline, plan.deadline / KEPT_FROM_BACKENDS);
+        let answers = join_all(asked.map(|backend| find_within(backend.as_ref(), &query, plan, until))).await;
         let mut found = Candidates::none(query, plan.filter.clone());
         for answer in answers {
             found.take(answer);
         }
         // What is not embedded by then is ordered by what the backends said of it.
-        let _ = timeout_at(deadline, complete(&self.encoder, &self.embeddings, &mut found, plan)).await;
+        let until = before(deadline, plan.deadline / KEPT_FROM_EMBEDDING);
+        let _ = timeout_at(until, complete(&self.encoder, &self.embeddings, &mut found, plan)).await;
         found
     }
 
@@ -84,6 +93,10 @@ impl Engine {
     }
 }
 
+fn before(deadline: Instant, kept: Duration) -> Instant {
+    deadline.checked_sub(kept).unwrap_or(deadline)
+}
+
 /// What a question came to, outside of any conversation.
 pub struct Answer {
     /// What was looked for.
@@ -92,7 +105,7 @@ pub struct Answer {
     pub ranking: Ranking,
 }
 
-/// Lets an index be built through the encoder's bulk lane, which gives way to live questions.
+/// Lets an index be built with bulk texts of the encoder, which come after live ones.
 pub struct BulkEncoder {
     encoder: Encoder,
     model: String,

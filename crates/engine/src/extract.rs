@@ -107,7 +107,7 @@ impl Query {
     }
 }
 
-/// Extracts on the encoder's live lane; a full queue or a failed encoding leaves the query without vectors.
+/// Extracts by a live text of the encoder; a full queue or a failed encoding leaves the query without vectors.
 pub(crate) async fn extract(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
     let texts = Texts::of(utterance, plan, effort);
     if !plan.reads_embeddings() {

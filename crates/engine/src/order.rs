@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use cuecard_ranking::{Feature, Passage, Question, Ranker, Score};
-use serde::{Deserialize, Serialize};
+use cuecard_ranking::{Feature, Formula, Passage, Question, Score};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::BackendName;
 use crate::candidates::{Candidate, Candidates, Scores};
@@ -16,11 +16,11 @@ use crate::plan::Plan;
 const WRITTEN: usize = 20;
 
 /// All candidates, best first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(into = "WrittenOrder", from = "WrittenOrder")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "WrittenOrder<'_>")]
 pub struct Order {
     /// The formula that ordered.
-    pub ranker: Ranker,
+    pub ranker: Formula,
     /// Best first, before silence and repetition are judged.
     pub ranked: Vec<Ranked>,
     /// The cosine of the newest customer turn and the passage nearest to it.
@@ -59,7 +59,7 @@ pub fn order(found: Candidates, plan: &Plan) -> Order {
     Order { ranker: plan.ranker, ranked, newest_turn_cosine, generation }
 }
 
-fn scores(found: &Candidates, ranker: Ranker) -> Vec<Score> {
+fn scores(found: &Candidates, ranker: Formula) -> Vec<Score> {
     let query = &found.query;
     let question = Question {
         text: query.text.verbatim(),
@@ -95,10 +95,10 @@ fn best_first(a: &Ranked, b: &Ranked) -> Ordering {
 
 /// An order as it is written down: the best candidates, and of each article what names it.
 #[derive(Serialize, Deserialize)]
-struct WrittenOrder {
-    ranker: Ranker,
+struct WrittenOrder<'a> {
+    ranker: Formula,
     num_candidates: usize,
-    candidates: Vec<WrittenCandidate>,
+    candidates: Vec<WrittenCandidate<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     newest_turn_cosine: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,48 +106,54 @@ struct WrittenOrder {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WrittenCandidate {
-    id: String,
-    title: String,
+struct WrittenCandidate<'a> {
+    id: Cow<'a, str>,
+    title: Cow<'a, str>,
     backend: BackendName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matched_by: Option<MatchedBy>,
     /// None where it is infinite, for which JSON has no number.
     score: Option<f64>,
     scores: Scores,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    features: Vec<Feature>,
+    #[serde(default, skip_serializing_if = "<[Feature]>::is_empty")]
+    features: Cow<'a, [Feature]>,
 }
 
-impl From<Order> for WrittenOrder {
-    fn from(order: Order) -> Self {
+impl Serialize for Order {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        WrittenOrder::from(self).serialize(serializer)
+    }
+}
+
+impl<'a> From<&'a Order> for WrittenOrder<'a> {
+    fn from(order: &'a Order) -> Self {
         Self {
             ranker: order.ranker,
             num_candidates: order.ranked.len(),
-            candidates: order.ranked.into_iter().take(WRITTEN).map(WrittenCandidate::from).collect(),
+            candidates: order.ranked.iter().take(WRITTEN).map(WrittenCandidate::from).collect(),
             newest_turn_cosine: order.newest_turn_cosine,
             generation: order.generation,
         }
     }
 }
 
-impl From<Ranked> for WrittenCandidate {
-    fn from(ranked: Ranked) -> Self {
+impl<'a> From<&'a Ranked> for WrittenCandidate<'a> {
+    fn from(ranked: &'a Ranked) -> Self {
         let Ranked { candidate, score, features } = ranked;
         Self {
-            id: candidate.article.id.clone(),
-            title: candidate.article.title.clone(),
+            id: candidate.article.id.as_str().into(),
+            title: candidate.article.title.as_str().into(),
             backend: candidate.backend,
             matched_by: candidate.matched_by,
-            score: Some(score).filter(|score| score.is_finite()),
+            score: Some(*score).filter(|score| score.is_finite()),
             scores: candidate.scores,
-            features,
+            features: features.into(),
         }
     }
 }
 
-impl From<WrittenOrder> for Order {
-    fn from(written: WrittenOrder) -> Self {
+impl From<WrittenOrder<'_>> for Order {
+    fn from(written: WrittenOrder<'_>) -> Self {
         Self {
             ranker: written.ranker,
             ranked: written.candidates.into_iter().map(Ranked::from).collect(),
@@ -157,9 +163,9 @@ impl From<WrittenOrder> for Order {
     }
 }
 
-impl From<WrittenCandidate> for Ranked {
-    fn from(written: WrittenCandidate) -> Self {
-        let article = Article { id: written.id, title: written.title, ..Article::default() };
+impl From<WrittenCandidate<'_>> for Ranked {
+    fn from(written: WrittenCandidate<'_>) -> Self {
+        let article = Article { id: written.id.into_owned(), title: written.title.into_owned(), ..Article::default() };
         let candidate = Candidate {
             article: Arc::new(article),
             passage: String::new(),
@@ -167,7 +173,7 @@ impl From<WrittenCandidate> for Ranked {
             matched_by: written.matched_by,
             scores: written.scores,
         };
-        Self { candidate, score: written.score.unwrap_or(f64::NEG_INFINITY), features: written.features }
+        Self { candidate, score: written.score.unwrap_or(f64::NEG_INFINITY), features: written.features.into_owned() }
     }
 }
 
@@ -193,7 +199,7 @@ mod tests {
         found
     }
 
-    fn plan_of(ranker: Ranker) -> Plan {
+    fn plan_of(ranker: Formula) -> Plan {
         Plan { ranker, ..Plan::clone(&plan(&[BackendName::Search])) }
     }
 
@@ -207,7 +213,7 @@ mod tests {
             candidate("e", Some(0.1), None),
             candidate("f", Some(0.9), None),
         ];
-        for ranker in [Ranker::Snippets, Ranker::Cosine, Ranker::Bm25] {
+        for ranker in [Formula::Snippets, Formula::Cosine, Formula::Bm25] {
             let order = order(found(candidates.clone()), &plan_of(ranker));
             let titles: Vec<_> = order.ranked.iter().map(|ranked| ranked.article().title.as_str()).collect();
             assert_eq!(titles, ["f", "e", "d", "b", "c", "a"], "{ranker}");
@@ -218,7 +224,7 @@ mod tests {
     fn an_order_is_written_down_by_its_best_candidates_and_read_back() {
         let many = (0..30).map(|number| candidate(&format!("{number:02}"), Some(f64::from(number)), None));
         let unscored = candidate("unscored", None, None);
-        let order = order(found(many.chain([unscored])), &plan_of(Ranker::Search));
+        let order = order(found(many.chain([unscored])), &plan_of(Formula::Search));
         let written = serde_json::to_value(&order).unwrap();
         assert_eq!((&written["num_candidates"], &written["generation"]), (&31.into(), &3.into()));
         assert!(!written.to_string().contains("words that were found"), "{written}");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cuecard_knowledge::{ArticleFilter, ContentHash};
-use cuecard_ranking::{Lookup, Ranker, SilenceRule};
+use cuecard_ranking::{Formula, Lookup, SilenceRule};
 use serde::{Deserialize, Serialize};
 
 use crate::backends::BackendName;
@@ -18,7 +18,7 @@ pub struct Plan {
     /// Which articles are shown.
     pub filter: ArticleFilter,
     /// The formula that orders candidates.
-    pub ranker: Ranker,
+    pub ranker: Formula,
     /// The turns that a question reads.
     pub window: TurnWindow,
     /// Candidates taken from each backend.
@@ -51,7 +51,8 @@ impl Plan {
     pub fn reads_embeddings(&self) -> bool {
         let is_looked_up = self.asks(BackendName::Index) && self.ranker.lookups().contains(&Lookup::Vector);
         let is_asked_by_meaning = self.asks(BackendName::Chroma) || self.asks(BackendName::Graph);
-        is_looked_up || is_asked_by_meaning || self.ranker.reads_cosines() || self.silence.is_some()
+        let is_compared = !self.backends.is_empty() && (self.ranker.reads_cosines() || self.silence.is_some());
+        is_looked_up || is_asked_by_meaning || is_compared
     }
 
     /// The same plan for somebody who asked: never silent, nothing held back as repeated.

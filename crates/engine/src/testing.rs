@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuecard_knowledge::ArticleFilter;
-use cuecard_ranking::Ranker;
+use cuecard_ranking::Formula;
 
 use crate::conversation::TurnWindow;
 use crate::{BackendName, Plan, Query};
@@ -19,7 +19,7 @@ pub(crate) fn plan(backends: &[BackendName]) -> Arc<Plan> {
     Arc::new(Plan {
         backends: backends.to_vec(),
         filter: ArticleFilter::default(),
-        ranker: Ranker::Search,
+        ranker: Formula::Search,
         window: TurnWindow::Last(1),
         candidates: 20,
         min_keyword_cosine: 1.0,

@@ -60,7 +60,7 @@ mod tests {
 
     use std::sync::Arc;
 
-    use cuecard_ranking::{Ranker, SilenceRule};
+    use cuecard_ranking::{Formula, SilenceRule};
 
     use super::*;
     use crate::backends::BackendName;
@@ -75,7 +75,7 @@ mod tests {
             let candidate = Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores };
             Ranked { candidate, score: 0.5, features: Vec::new() }
         });
-        Order { ranker: Ranker::Cosine, ranked: ranked.collect(), newest_turn_cosine: Some(0.5), generation: None }
+        Order { ranker: Formula::Cosine, ranked: ranked.collect(), newest_turn_cosine: Some(0.5), generation: None }
     }
 
     #[test]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utterance};
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
-use cuecard_engine::ranking::{Ranker, SilenceRule};
+use cuecard_engine::ranking::{Formula, SilenceRule};
 use cuecard_engine::{BackendName, BulkEncoder, Candidates, Effort, Engine, Plan, SearchPool};
 use tokio::time::Instant;
 
-fn plan(silence: Option<SilenceRule>, window: usize, ranker: Ranker) -> Arc<Plan> {
+fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Plan> {
     Arc::new(Plan {
         backends: vec![BackendName::Index],
         filter: ArticleFilter::default(),
@@ -57,13 +57,13 @@ async fn the_newest_turn_is_compared_with_what_is_nearest_to_it_and_only_where_s
         engine.retrieve(query, &plan, Instant::now() + plan.deadline).await
     };
     let judged = Some(SilenceRule { min_cosine: 0.5 });
-    for ranker in [Ranker::Cosine, Ranker::Bm25] {
+    for ranker in [Formula::Cosine, Formula::Bm25] {
         assert_eq!(find(None, 2, ranker).await.newest_turn_cosine, None, "{ranker}: nobody reads it");
     }
-    let alone = find(judged, 1, Ranker::Cosine).await;
+    let alone = find(judged, 1, Formula::Cosine).await;
     assert_eq!(alone.newest_turn_cosine, nearest(&alone));
     let of_newest = alone.newest_turn_cosine.unwrap();
-    for ranker in [Ranker::Cosine, Ranker::Bm25] {
+    for ranker in [Formula::Cosine, Formula::Bm25] {
         let window = find(judged, 2, ranker).await;
         assert_eq!(window.newest_turn_cosine, Some(of_newest), "{ranker}");
         assert!(nearest(&window).unwrap() > of_newest + 0.1, "{ranker}: the window asks, the newest turn does not");

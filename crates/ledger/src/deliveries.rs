@@ -1,6 +1,6 @@
 //! Deliveries, and what agents did with their cards: how both are kept.
 //!
-//! In: a [`Delivery`] for each push that CXone took, and events about its cards. An event is matched to the latest
+//! In: a [`DeliveryRecord`] for each push that CXone took, and events about its cards. An event is matched to the latest
 //! delivery that showed its card, whichever of the two comes first. A delivery and its cards are kept together or not at
 //! all. An event is settled by being delivered to CXone or set aside, and stays as it is from then on.
 
@@ -37,7 +37,7 @@ impl TryFrom<Microseconds> for Timestamp {
 
 /// A push that CXone took. Times are kept to the microsecond.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Delivery {
+pub struct DeliveryRecord {
     /// Recording the same id again changes nothing.
     pub id: Uuid,
     /// The decision that chose the cards.
@@ -117,7 +117,7 @@ pub(crate) struct Attempted {
     pub(crate) reason: Option<String>,
 }
 
-impl Delivery {
+impl DeliveryRecord {
     pub(crate) async fn insert(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let inserted = sqlx::query(
             "INSERT INTO deliveries

@@ -5,7 +5,7 @@ use sqlx::SqlitePool;
 
 use crate::LedgerError;
 use crate::deliveries::{
-    Attempted, Delivery, FeedbackId, FeedbackState, FeedbackWrite, Microseconds, NewFeedback, PendingFeedback,
+    Attempted, DeliveryRecord, FeedbackId, FeedbackState, FeedbackWrite, Microseconds, NewFeedback, PendingFeedback,
 };
 use crate::opening;
 use crate::rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingTotals, RankingWrite, RecordedRanking};
@@ -135,7 +135,7 @@ pub struct Deliveries {
 
 impl Deliveries {
     /// Returns once the delivery is on disk.
-    pub async fn record(&self, delivery: Delivery) -> Result<(), LedgerError> {
+    pub async fn record(&self, delivery: DeliveryRecord) -> Result<(), LedgerError> {
         self.ledger.writer.write(Write::Delivery(delivery)).await.map(drop)
     }
 

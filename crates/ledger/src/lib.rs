@@ -19,7 +19,7 @@ mod rankings;
 mod totals;
 mod writer;
 
-pub use deliveries::{DeliveredCard, Delivery, FeedbackId, NewFeedback, PendingFeedback};
+pub use deliveries::{DeliveredCard, DeliveryRecord, FeedbackId, NewFeedback, PendingFeedback};
 pub use error::LedgerError;
 pub use ledger::{Deliveries, FeedbackQueue, Ledger, Rankings};
 pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus, RecordedRanking};

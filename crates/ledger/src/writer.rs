@@ -12,7 +12,7 @@ use sqlx::{Connection, SqliteConnection, error::ErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::LedgerError;
-use crate::deliveries::{Delivery, FeedbackWrite};
+use crate::deliveries::{DeliveryRecord, FeedbackWrite};
 use crate::rankings::{RankingBatch, RankingWrite};
 use crate::totals::{Change, Totals};
 
@@ -25,7 +25,7 @@ const MAX_WRITES_PER_COMMIT: usize = 256;
 #[derive(Debug)]
 pub(crate) enum Write {
     Feedback(FeedbackWrite),
-    Delivery(Delivery),
+    Delivery(DeliveryRecord),
     Ranking(RankingWrite),
 }
 
@@ -221,7 +221,7 @@ mod tests {
     /// The same article twice breaks a rule of the schema.
     fn impossible_delivery() -> Write {
         let card = DeliveredCard { article_id: "article".into(), rank: 1, score: 0.5 };
-        Write::Delivery(Delivery {
+        Write::Delivery(DeliveryRecord {
             id: Uuid::from_u128(1),
             decision: Uuid::from_u128(2),
             profile: "main".into(),

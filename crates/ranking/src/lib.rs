@@ -3,17 +3,17 @@
 //! Everything here is a pure function of its arguments: the same question and passages give the same
 //! order in a live call, an evaluation and a replay. It knows nothing of where passages come from.
 
+mod formula;
 mod okapi;
-mod ranker;
 mod shown;
 mod silence;
 
+pub use formula::{Feature, Formula, Lookup, Passage, Question, Score, UnknownFormula};
 pub use okapi::Okapi;
-pub use ranker::{Feature, Lookup, Passage, Question, Ranker, Score, UnknownRanker};
 pub use shown::Shown;
 pub use silence::{SilenceReason, SilenceRule};
 
-/// The words of a text as the rankers compare them: lower case, split at whatever is neither letter nor digit.
+/// The words of a text as the formulas compare them: lower case, split at whatever is neither letter nor digit.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }

@@ -21,7 +21,7 @@ pub use base::contracts::{Contract, Route, SCOPES, StreamKind};
 pub use serve::faults::{CutMoment, Fault, FaultKind, RetryAfter, UNTIL_CLEARED};
 pub use serve::files::{Article, Conversation, ReadError, Turn};
 pub use serve::hub::NotConnected;
-pub use serve::ledger::TurnOutcome;
+pub use serve::interactions::TurnOutcome;
 pub use serve::library::ArticlesAnswer;
 pub use serve::play::Playing;
 pub use serve::player::Pace;

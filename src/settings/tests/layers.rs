@@ -8,7 +8,7 @@ use cuecard_actors::cxone::stream::Roles;
 use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::EncoderSettings;
 use cuecard_actors::engine::knowledge::{ArticleFilter, Audience};
-use cuecard_actors::engine::ranking::Ranker;
+use cuecard_actors::engine::ranking::Formula;
 use cuecard_actors::supervision::RestartPolicy;
 
 use super::*;
@@ -66,7 +66,7 @@ fn the_environment_beats_the_file_and_the_file_the_defaults() {
     let settings = load(Some(file), &[&TENANT[..], &pairs].concat()).unwrap();
     let plan = &settings.profiles[0].plan;
     assert_eq!((settings.buffer.max_turns, settings.buffer.max_bytes), (10, 2000));
-    assert_eq!((plan.ranker, plan.cards, plan.silence), (Ranker::Snippets, 3, None));
+    assert_eq!((plan.ranker, plan.cards, plan.silence), (Formula::Snippets, 3, None));
     assert_eq!(settings.buffer.conversations, 20_000, "a default");
 }
 
@@ -112,8 +112,8 @@ fn several_profiles_inherit_what_they_do_not_say() {
     let expected =
         [("north", "https://north.example/", 2, 4, None), ("south", "https://api.niceincontact.com/", 4, 2, None)];
     assert_eq!(seen, expected);
-    assert_eq!(settings.profiles[1].plan.ranker, Ranker::Bm25);
-    assert_ne!(settings.profiles[0].plan.ranker, Ranker::Bm25);
+    assert_eq!(settings.profiles[1].plan.ranker, Formula::Bm25);
+    assert_ne!(settings.profiles[0].plan.ranker, Formula::Bm25);
 }
 
 #[test]

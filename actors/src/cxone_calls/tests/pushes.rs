@@ -86,7 +86,6 @@ async fn a_429_holds_its_endpoint_for_as_long_as_it_says_and_no_other() {
     assert!(at < asked[1].at, "feedback does not wait");
     assert!(asked[1..].iter().all(|later| later.at - asked[0].at >= Duration::from_millis(1500)), "never early");
     until("the hold is over", || fixture.health.state().0 == ProfileState::Ready).await;
-    assert!(fixture.calls.holds().is_empty());
 }
 
 #[actix::test]
@@ -109,8 +108,6 @@ async fn a_wait_that_nobody_means_is_cut_for_every_call() {
         fixture.cxone.script(PUSH, [Reply::RetryAfter(429, header)]);
         let longest = Duration::from_mins(5);
         assert_eq!(held_off(fixture.push("d-1").await), longest, "{header}");
-        let [(Endpoint::Push, until)] = fixture.calls.holds()[..] else { panic!("{:?}", fixture.calls.holds()) };
-        assert!(until <= Instant::now() + longest && until > Instant::now() + longest - Duration::from_secs(10));
         let text = fixture.bench.metrics.render(0.0).unwrap();
         let gauge = r#"cuecard_cxone_hold_seconds{endpoint="push",profile="acme"} 29"#;
         assert!(text.contains(gauge), "{text}");

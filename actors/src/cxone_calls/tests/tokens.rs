@@ -92,3 +92,13 @@ async fn without_a_token_actor_nothing_is_sent() {
     assert!(matches!(fixture.forward(1).await, ForwardEnd::NotSent { .. }));
     assert!(fixture.cxone.asked(PUSH).is_empty() && fixture.cxone.asked(FEEDBACK).is_empty());
 }
+
+#[actix::test]
+async fn a_push_that_waits_for_its_token_until_the_deadline_is_late() {
+    let fixture = fixture().await;
+    let late = Reply::Slowly(Duration::from_millis(500), Box::new(Reply::Status(503, "oops")));
+    fixture.cxone.script(TOKEN, [late]);
+    let deadline = Instant::now() + Duration::from_millis(100);
+    assert_eq!(fixture.push_before("d-1", deadline).await, Outcome::Expired(Stage::Inject));
+    assert!(fixture.cxone.asked(PUSH).is_empty());
+}

@@ -8,7 +8,7 @@ use super::*;
 use crate::admission::{Admission, AdmissionSettings};
 use crate::messages::Admitted;
 use crate::supervision::ActorState;
-use crate::testing::{GIVING_WAY, soon};
+use crate::testing::{LOAD_SHEDDING, soon};
 
 #[actix::test]
 async fn an_interaction_has_one_push_at_a_time_and_the_newest_that_waits_is_next() {
@@ -102,7 +102,7 @@ async fn a_profile_has_so_many_pushes_at_once_and_holds_up_no_other() {
 #[actix::test]
 async fn what_waits_for_one_tenants_cxone_takes_no_permit_from_another() {
     let fixture = fixture(0).await;
-    let settings = AdmissionSettings { queue: 9, in_flight: 2, giving_way: GIVING_WAY };
+    let settings = AdmissionSettings { queue: 9, in_flight: 2, load_shedding: LOAD_SHEDDING };
     let admission = Admission::new(settings, fixture.recorder.tenants(), fixture.recorder.sink());
     let mut admitted = pin!(admission.admitted());
     fixture.open("e");

@@ -34,6 +34,7 @@ fn fixture(expected_panics: u64, buffer_room: usize) -> Fixture {
         buffer,
         feedback: to_feedback,
         metrics: bench.metrics.clone(),
+        cell: Arc::clone(&bench.cell),
     };
     let address = bench.supervise(StreamListener::new(deps));
     Fixture { bench, frames, heard, feedback, address }

@@ -65,9 +65,9 @@ async fn a_protocol_that_speaks_is_heard_on_the_socket_that_it_speaks_to() {
     let bench = Bench::expecting("stream_listener", 1);
     // A Buffer that is behind must not change the order of what one frame tells.
     let ((buffer, heard), (feedback, _)) = (bounded(1), bounded(1));
-    let (profile, metrics) = (ProfileName::new("acme"), bench.metrics.clone());
+    let (profile, metrics, cell) = (ProfileName::new("acme"), bench.metrics.clone(), Arc::clone(&bench.cell));
     let protocol = Box::new(HubProtocol::default());
-    let deps = StreamListenerDeps { profile, protocol, inbox, buffer, feedback, metrics };
+    let deps = StreamListenerDeps { profile, protocol, inbox, buffer, feedback, metrics, cell };
     let address = bench.supervise(StreamListener::new(deps));
     let is_said = |socket: usize, command: &str, times: usize| {
         said(&listened).iter().filter(|(to, said)| *to == socket && said == command).count() == times

@@ -98,7 +98,7 @@ pub struct Fresh {
 }
 
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct BuildPlan {
     pub kept: Vec<Entry>,
     pub fresh: Vec<Fresh>,
     pub gone: Vec<Entry>,
@@ -108,7 +108,7 @@ pub struct Plan {
     pub unchanged: usize,
 }
 
-impl Plan {
+impl BuildPlan {
     pub fn is_unchanged(&self) -> bool {
         self.added + self.changed + self.removed == 0
     }
@@ -122,13 +122,13 @@ impl Plan {
 }
 
 /// Compares `entries` with `update`.
-pub fn plan(entries: Vec<Entry>, update: Update) -> Plan {
+pub fn plan(entries: Vec<Entry>, update: Update) -> BuildPlan {
     let Update { source, articles, completeness } = update;
     let incoming: BTreeMap<String, (ContentHash, Article)> = articles
         .into_iter()
         .map(|article| (article.id.clone(), (ContentHash::of_article(&article), article)))
         .collect();
-    let mut plan = Plan::default();
+    let mut plan = BuildPlan::default();
     // Ids that the source held before, and those whose content is in the index already.
     let mut held = HashSet::new();
     let mut there = HashSet::new();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::build::plan::{Before, Fresh, Plan};
+use crate::build::plan::{Before, BuildPlan, Fresh};
 use crate::build::update::{BuildPhase, BuildProgress, BuildSettings};
 use crate::embed::embed;
 use crate::encoder::{ModelIdentity, TextEncoder};
@@ -60,7 +60,7 @@ pub struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes the generation that `plan` describes and puts it in service.
-    pub fn publish(&self, before: Option<&Before>, plan: Plan) -> Result<Published, IndexError> {
+    pub fn publish(&self, before: Option<&Before>, plan: BuildPlan) -> Result<Published, IndexError> {
         let mut embeddings = Embeddings::open(Some(&self.layout.embeddings()));
         let first_document = before.map_or(1, |before| before.generation.manifest.next_document);
         let (mut added, texts) = self.entries(plan.fresh, first_document);

@@ -81,14 +81,9 @@ impl ChromaCollection {
         Ok(Self { client, settings, dimensions, opened: RwLock::new(Arc::new(opened)) })
     }
 
-    /// The name of the collection.
-    pub fn name(&self) -> &str {
-        &self.settings.collection
-    }
-
-    /// How the collection measures distances.
-    pub fn space(&self) -> Space {
-        self.opened().space
+    /// Looks for it on its server, which may have another one by that name now.
+    pub async fn look(&self) -> Result<(), ChromaError> {
+        self.open_again().await.map(drop)
     }
 
     /// For each of `embeddings` the `k` admitted records nearest to it, the nearest first. A record without anything to
@@ -142,7 +137,7 @@ impl ChromaCollection {
     /// lacks records would remove their articles.
     pub async fn read_all(&self) -> Result<ChromaRecords, ChromaError> {
         let there = self.count().await?;
-        let collection = self.name().to_owned();
+        let collection = self.settings.collection.clone();
         if there > MOST_RECORDS {
             return Err(ChromaError::TooLarge { collection, there, most: MOST_RECORDS });
         }

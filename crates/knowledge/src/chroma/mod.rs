@@ -17,4 +17,3 @@ pub use collection::{ChromaCollection, ChromaHit};
 pub use error::ChromaError;
 pub use import::{ChromaImport, TakenOver, update};
 pub use record::ChromaRecords;
-pub use wire::Space;

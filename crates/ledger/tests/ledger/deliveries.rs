@@ -1,6 +1,6 @@
 //! Deliveries come back whole, and feedback finds the latest one that showed its card.
 
-use cuecard_ledger::{DeliveredCard, Delivery, LedgerError};
+use cuecard_ledger::{DeliveredCard, DeliveryRecord, LedgerError};
 use jiff::Timestamp;
 use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;
@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use crate::{event, fresh, second, url};
 
-pub fn delivery(id: u128, interaction: &str, articles: &[&str]) -> Delivery {
+pub fn delivery(id: u128, interaction: &str, articles: &[&str]) -> DeliveryRecord {
     let card = |(index, article): (usize, &&str)| DeliveredCard {
         article_id: (*article).into(),
         rank: index as u32 + 1,
         score: 1.0 / (index as f64 + 3.0),
     };
-    Delivery {
+    DeliveryRecord {
         id: Uuid::from_u128(id),
         decision: Uuid::from_u128(id << 64),
         profile: "main".into(),
@@ -28,7 +28,7 @@ pub fn delivery(id: u128, interaction: &str, articles: &[&str]) -> Delivery {
 }
 
 /// What the file holds: each delivery in the order of recording, with its cards by rank.
-async fn recorded(directory: &TempDir) -> Vec<Delivery> {
+async fn recorded(directory: &TempDir) -> Vec<DeliveryRecord> {
     let mut file = SqliteConnection::connect(&url(directory)).await.unwrap();
     let rows = sqlx::query("SELECT * FROM deliveries ORDER BY number").fetch_all(&mut file).await.unwrap();
     let mut deliveries = Vec::new();
@@ -41,7 +41,7 @@ async fn recorded(directory: &TempDir) -> Vec<Delivery> {
                 .await
                 .unwrap();
         let card = |(article_id, rank, score)| DeliveredCard { article_id, rank, score };
-        deliveries.push(Delivery {
+        deliveries.push(DeliveryRecord {
             id,
             decision: row.get("decision"),
             profile: row.get("profile"),
@@ -72,7 +72,7 @@ async fn recording_the_same_delivery_again_changes_nothing() {
     let deliveries = ledger.deliveries();
     let first = delivery(1, "call", &["a"]);
     deliveries.record(first.clone()).await.unwrap();
-    deliveries.record(Delivery { latency_ms: 99, ..first.clone() }).await.unwrap();
+    deliveries.record(DeliveryRecord { latency_ms: 99, ..first.clone() }).await.unwrap();
     assert_eq!(recorded(&directory).await, [first]);
 }
 
@@ -98,7 +98,7 @@ async fn feedback_is_matched_to_the_latest_delivery_of_its_card() {
     queue.store(event("another", "a", true)).await.unwrap();
     queue.store(event("quick", "a", true)).await.unwrap();
     deliveries.record(delivery(3, "quick", &["a"])).await.unwrap();
-    deliveries.record(Delivery { profile: "other".into(), ..delivery(4, "call", &["a"]) }).await.unwrap();
+    deliveries.record(DeliveryRecord { profile: "other".into(), ..delivery(4, "call", &["a"]) }).await.unwrap();
     deliveries.record(delivery(5, "older", &["b", "c"])).await.unwrap();
     deliveries.record(delivery(6, "older", &["b"])).await.unwrap();
     queue.store(event("older", "c", true)).await.unwrap();

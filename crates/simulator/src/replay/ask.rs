@@ -1,7 +1,7 @@
 //! Asking the service as an agent's desktop would: contracts 000, 002 and 004.
 //!
 //! Input: an interaction and what the customer said in it; for 004 articles and a seed, from which the snippets to order
-//! are drawn, the same for the same seed. Output: the question in the ledger at the moment when it is sent, and the count
+//! are drawn, the same for the same seed. Output: the question in the interactions at the moment when it is sent, and the count
 //! of what the answers said: a turn without a card whose answer explains that is no lost one.
 
 use std::cell::RefCell;
@@ -159,7 +159,7 @@ impl Asker {
             Err(SendRequestError::Timeout) => Said::Failed("no answer".to_owned()),
             Err(error) => Said::Failed(error.to_string()),
         };
-        let has_card = self.hub.change_quietly(|state| state.tenant(&self.client).ledger.has_card(id, turn));
+        let has_card = self.hub.change_quietly(|state| state.tenant(&self.client).interactions.has_card(id, turn));
         if has_card { said.beside_a_card() } else { said }
     }
 

@@ -1,6 +1,6 @@
 //! Who says a turn, whatever the contract: a teller on the stream or a caller over HTTP.
 //!
-//! Input: the turns of one conversation in order. Output: the moment when the last of them ended is in the ledger; a
+//! Input: the turns of one conversation in order. Output: the moment when the last of them ended is in the interactions; a
 //! caller knows its answer when it is done, a teller does not.
 
 use std::rc::Rc;
@@ -91,7 +91,7 @@ impl Speaker<'_> {
         match self {
             Self::Tells { teller, hub, client, id } => {
                 let client = client.as_str().into();
-                let card = hub.change_quietly(|state| state.tenant(&client).ledger.next_card(id, Instant::now()));
+                let card = hub.change_quietly(|state| state.tenant(&client).interactions.next_card(id, Instant::now()));
                 tell(teller, turns).await;
                 // Without a card in time the conversation goes on as well.
                 let _ = timeout(TURN_TIMEOUT, card).await;

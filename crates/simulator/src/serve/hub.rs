@@ -138,7 +138,7 @@ impl Hub {
     }
 
     /// Hands `frame` to every connection in `audience` and returns the moment of it. Text that is a JSON object is noted
-    /// in ledger and desk of their clients in the same instant, before its effect can come back.
+    /// in interactions and desk of their clients in the same instant, before its effect can come back.
     pub(crate) async fn send(&self, audience: &Audience, frame: Frame) -> Result<Instant, NotConnected> {
         let noted = frame.json();
         let audience = audience.for_frame(noted.as_ref());

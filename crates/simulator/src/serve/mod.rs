@@ -6,7 +6,7 @@ pub(crate) mod files;
 mod http;
 pub(crate) mod hub;
 mod idempotency;
-pub(crate) mod ledger;
+pub(crate) mod interactions;
 pub(crate) mod library;
 pub(crate) mod play;
 pub(crate) mod player;

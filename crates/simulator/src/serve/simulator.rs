@@ -17,7 +17,7 @@ use super::faults::Fault;
 use super::files::{Article, Conversation};
 use super::http;
 use super::hub::{Hub, NotConnected};
-use super::ledger::TurnOutcome;
+use super::interactions::TurnOutcome;
 use super::library::ArticlesAnswer;
 use super::play::{self, Playing};
 use super::player::Pace;

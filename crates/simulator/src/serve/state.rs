@@ -1,6 +1,6 @@
 //! What a simulator remembers, per tenant and over all.
 //!
-//! Input: frames, questions and pushes of one client. Output: consistent changes of that client's ledger, of the desk and
+//! Input: frames, questions and pushes of one client. Output: consistent changes of that client's interactions, of the desk and
 //! of a replay's account. Interactions, idempotency keys and turns belong to the client whose token named them: two
 //! clients with the same interaction ids don't cross.
 
@@ -12,7 +12,7 @@ use actix_web::web::Bytes;
 use serde_json::Value;
 
 use super::idempotency::IdempotencyKeys;
-use super::ledger::{Ledger, Standing, TurnOutcome};
+use super::interactions::{Interactions, Standing, TurnOutcome};
 use super::record::Record;
 use super::script::FaultScript;
 use super::settings::SimulatorSettings;
@@ -30,7 +30,7 @@ const MAX_LOCKED: usize = 10_000;
 /// What belongs to one client.
 #[derive(Default)]
 pub(crate) struct Tenant {
-    pub(crate) ledger: Ledger,
+    pub(crate) interactions: Interactions,
     pub(crate) keys: IdempotencyKeys,
 }
 
@@ -66,7 +66,7 @@ impl State {
         let mut tenants: BTreeMap<Arc<str>, Tenant> = BTreeMap::new();
         for client in &settings.clients {
             let tenant = tenants.entry(client.id.as_str().into()).or_default();
-            settings.interactions.iter().for_each(|id| tenant.ledger.open(id, now));
+            settings.interactions.iter().for_each(|id| tenant.interactions.open(id, now));
         }
         Self {
             tokens: Tokens::default(),
@@ -88,32 +88,32 @@ impl State {
     }
 
     pub(crate) fn standing(&self, client: &str, id: &str) -> Standing {
-        self.tenants.get(client).map_or(Standing::Unknown, |tenant| tenant.ledger.standing(id))
+        self.tenants.get(client).map_or(Standing::Unknown, |tenant| tenant.interactions.standing(id))
     }
 
     /// Whether a client other than `client` has a live interaction of that id.
     pub(crate) fn belongs_to_another(&self, client: &str, id: &str) -> bool {
         let mut others = self.tenants.iter().filter(|(other, _)| &***other != client);
-        others.any(|(_, tenant)| tenant.ledger.standing(id) == Standing::Live)
+        others.any(|(_, tenant)| tenant.interactions.standing(id) == Standing::Live)
     }
 
     /// Whether any client has heard of that id.
     pub(crate) fn is_known(&self, id: &str) -> bool {
-        self.tenants.values().any(|tenant| tenant.ledger.standing(id) != Standing::Unknown)
+        self.tenants.values().any(|tenant| tenant.interactions.standing(id) != Standing::Unknown)
     }
 
     /// The clients in `audience` that know that id.
     pub(crate) fn knowing(&self, audience: &Audience, id: &str) -> Vec<Arc<str>> {
         let knows = |(client, tenant): &(&Arc<str>, &Tenant)| {
             let meant = audience.client_id.as_deref().is_none_or(|wanted| wanted == &***client);
-            meant && tenant.ledger.standing(id) != Standing::Unknown
+            meant && tenant.interactions.standing(id) != Standing::Unknown
         };
         self.tenants.iter().filter(knows).map(|(client, _)| Arc::clone(client)).collect()
     }
 
     /// Makes an interaction known to every client.
     pub(crate) fn open_interaction(&mut self, id: &str, now: Instant) {
-        self.tenants.values_mut().for_each(|tenant| tenant.ledger.open(id, now));
+        self.tenants.values_mut().for_each(|tenant| tenant.interactions.open(id, now));
     }
 
     /// Marks an interaction as ended for whoever looks; pushes for it are taken as before.
@@ -128,7 +128,7 @@ impl State {
         self.show_ended(audience, id);
         let mut was_live = false;
         for client in self.knowing(audience, id) {
-            was_live |= self.tenant(&client).ledger.end(id, now);
+            was_live |= self.tenant(&client).interactions.end(id, now);
         }
         was_live
     }
@@ -136,7 +136,7 @@ impl State {
     /// Takes note of a frame that goes to a client.
     pub(crate) fn note_frame(&mut self, client: &Arc<str>, frame: &Value, now: Instant) {
         let frame = &Told::read(frame);
-        let ended_turn = self.tenant(client).ledger.note_frame(frame, now);
+        let ended_turn = self.tenant(client).interactions.note_frame(frame, now);
         if ended_turn.is_some() {
             self.count_turn();
         }
@@ -152,7 +152,7 @@ impl State {
 
     /// Takes note of a question that a client is asked over HTTP; the number of its turn.
     pub(crate) fn note_question(&mut self, client: &Arc<str>, id: &str, text: &str, now: Instant) -> usize {
-        let number = self.tenant(client).ledger.end_turn(id, now);
+        let number = self.tenant(client).interactions.end_turn(id, now);
         self.count_turn();
         self.desk.note_question(Of { client, id }, text, number);
         number
@@ -161,7 +161,7 @@ impl State {
     /// Gives a push to the turn that it answers, and shows it.
     pub(crate) fn place(&mut self, of: Of<'_>, route: Route, push: (u64, Bytes), now: Instant) -> Attribution {
         let (fingerprint, body) = push;
-        let attribution = self.tenant(of.client).ledger.place(of.id, fingerprint, now);
+        let attribution = self.tenant(of.client).interactions.place(of.id, fingerprint, now);
         match attribution {
             Attribution::Turn { ended_at, after, .. } => {
                 self.totals.cards += 1;
@@ -206,7 +206,7 @@ impl State {
 
     /// Every ended turn of every client.
     pub(crate) fn turns(&self) -> Vec<TurnOutcome> {
-        self.tenants.iter().flat_map(|(client, tenant)| tenant.ledger.turns(client)).collect()
+        self.tenants.iter().flat_map(|(client, tenant)| tenant.interactions.turns(client)).collect()
     }
 
     pub(crate) fn counts(&self) -> Counts {

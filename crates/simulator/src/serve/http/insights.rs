@@ -17,7 +17,7 @@ use super::push::{Dialect, list};
 use crate::base::contracts::Route;
 use crate::desktop::Of;
 use crate::serve::hub::Hub;
-use crate::serve::ledger::Standing;
+use crate::serve::interactions::Standing;
 use crate::serve::schema::{self, Schemas};
 
 pub(super) struct Insights;

@@ -20,7 +20,7 @@ use crate::base::turns::Attribution;
 use crate::desktop::Of;
 use crate::serve::hub::Hub;
 use crate::serve::idempotency::{self, KeyUse};
-use crate::serve::ledger::Standing;
+use crate::serve::interactions::Standing;
 use crate::serve::record::Verdict;
 use crate::serve::schema::{self, Schemas};
 use crate::serve::state::State;
@@ -140,7 +140,7 @@ fn demand_live<D: Dialect>(
         Standing::Live => Ok(()),
         Standing::Ended => Err(Refusal::refused(404, format!("the interaction {id} has ended"))),
         Standing::Unknown if D::BRINGS_INTO_BEING && !hub.settings.known_interactions_only => {
-            state.tenant(client).ledger.open(id, now);
+            state.tenant(client).interactions.open(id, now);
             Ok(())
         }
         Standing::Unknown if !D::BRINGS_INTO_BEING && state.belongs_to_another(client, id) => {

@@ -16,7 +16,7 @@ use super::answer::{self, Refusal};
 use super::push::{Dialect, list, timestamp};
 use crate::base::contracts::Route;
 use crate::serve::hub::Hub;
-use crate::serve::ledger::Standing;
+use crate::serve::interactions::Standing;
 use crate::serve::schema::{self, Schemas};
 use crate::serve::state::State;
 

@@ -1,4 +1,4 @@
-//! The rankers: named formulas from a question and its passages to one score per passage.
+//! The formulas that a setting `ranker` names: from a question and its passages to one score per passage.
 
 use std::borrow::Cow;
 
@@ -37,8 +37,8 @@ pub enum Lookup {
     strum::VariantNames,
 )]
 #[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownRanker, parse_err_fn = UnknownRanker::new)]
-pub enum Ranker {
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownFormula, parse_err_fn = UnknownFormula::new)]
+pub enum Formula {
     /// Contract 001: 0.6 cosine + 0.4 BM25 of the key phrases, divided by the best BM25.
     Snippets,
     /// The same with every word of the window instead of the key phrases.
@@ -53,13 +53,13 @@ pub enum Ranker {
     Search,
 }
 
-impl Ranker {
+impl Formula {
     /// The name on command lines, in settings and in metrics.
     pub fn name(self) -> &'static str {
         self.into()
     }
 
-    /// What an index is searched by for this ranker's candidates.
+    /// What an index is searched by for this formula's candidates.
     pub fn lookups(self) -> &'static [Lookup] {
         match self {
             Self::Bm25 => &[Lookup::Lexical],
@@ -144,12 +144,12 @@ fn scaled(scores: Vec<f64>) -> Vec<f64> {
 
 /// A name that no ranker has.
 #[derive(Debug, thiserror::Error)]
-#[error("no ranker is called `{name}`; there are {}", Ranker::VARIANTS.join(", "))]
-pub struct UnknownRanker {
+#[error("no ranker is called `{name}`; there are {}", Formula::VARIANTS.join(", "))]
+pub struct UnknownFormula {
     name: String,
 }
 
-impl UnknownRanker {
+impl UnknownFormula {
     fn new(name: &str) -> Self {
         Self { name: name.to_owned() }
     }
@@ -165,7 +165,7 @@ pub struct Question<'a> {
 
 /// What the rankers read of a candidate.
 pub struct Passage<'a> {
-    /// The text that was embedded; read where [`Ranker::reads_words`] says so.
+    /// The text that was embedded; read where [`Formula::reads_words`] says so.
     pub text: Cow<'a, str>,
     /// Cosine with the question, where both have embeddings.
     pub cosine: Option<f64>,
@@ -187,7 +187,7 @@ mod tests {
         Passage { text: text.into(), cosine, bm25, priority: None, search: None }
     }
 
-    fn scores(ranker: Ranker, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {
+    fn scores(ranker: Formula, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {
         ranker.scores(question, passages).into_iter().map(|score| score.total).collect()
     }
 
@@ -203,21 +203,21 @@ mod tests {
             passage("late fee", Some(0.1), None),
         ];
         let question = question("what are the hours for a refund", &["refund"]);
-        let best = |ranker: Ranker| {
+        let best = |ranker: Formula| {
             let scores = scores(ranker, &question, &passages);
             (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap()
         };
-        assert_eq!(best(Ranker::Cosine), 1);
-        assert_eq!(best(Ranker::Bm25), 1);
-        assert_eq!(best(Ranker::Snippets), 0, "only the key phrase counts as a word");
-        assert_eq!(best(Ranker::SnippetsWords), 1, "all words of the window count");
+        assert_eq!(best(Formula::Cosine), 1);
+        assert_eq!(best(Formula::Bm25), 1);
+        assert_eq!(best(Formula::Snippets), 0, "only the key phrase counts as a word");
+        assert_eq!(best(Formula::SnippetsWords), 1, "all words of the window count");
     }
 
     #[test]
     fn the_hybrid_is_six_tenths_cosine_and_four_tenths_words() {
         let passages =
             [passage("refund", Some(0.5), None), passage("fee", Some(0.9), None), passage("hours", Some(0.0), None)];
-        let scored = Ranker::Snippets.scores(&question("", &["refund"]), &passages);
+        let scored = Formula::Snippets.scores(&question("", &["refund"]), &passages);
         assert_eq!(scored[0].features, [Feature { name: "words".into(), value: 1.0 }]);
         let totals: Vec<_> = scored.into_iter().map(|score| score.total).collect();
         assert!((totals[0] - (0.6 * 0.5 + 0.4)).abs() < 1e-12, "{totals:?}");
@@ -227,20 +227,20 @@ mod tests {
     #[test]
     fn without_vectors_every_ranker_orders_by_bm25() {
         let passages = [passage("a", None, Some(2.0)), passage("b", None, Some(8.0))];
-        for ranker in [Ranker::Snippets, Ranker::SnippetsWords, Ranker::Cosine, Ranker::Bm25] {
+        for ranker in [Formula::Snippets, Formula::SnippetsWords, Formula::Cosine, Formula::Bm25] {
             let scores = scores(ranker, &question("a", &["a"]), &passages);
             assert!(scores[1] > scores[0], "{ranker}");
         }
-        assert_eq!(scores(Ranker::Snippets, &question("a", &[]), &passages), vec![0.25, 1.0]);
+        assert_eq!(scores(Formula::Snippets, &question("a", &[]), &passages), vec![0.25, 1.0]);
     }
 
     #[test]
     fn names_go_both_ways_and_an_unknown_one_lists_them() {
-        for name in Ranker::VARIANTS {
-            let ranker: Ranker = name.parse().unwrap();
+        for name in Formula::VARIANTS {
+            let ranker: Formula = name.parse().unwrap();
             assert_eq!((ranker.name(), serde_json_name(ranker).as_str()), (*name, *name));
         }
-        let error = "bm52".parse::<Ranker>().unwrap_err().to_string();
+        let error = "bm52".parse::<Formula>().unwrap_err().to_string();
         assert_eq!(
             error,
             "no ranker is called `bm52`; there are snippets, snippets-words, cosine, bm25, priority, search"
@@ -253,12 +253,12 @@ mod tests {
             Passage { priority: Some(-1.0), search: None, ..passage("a", Some(0.9), None) },
             Passage { priority: None, search: Some(0.0), ..passage("b", Some(0.1), None) },
         ];
-        let scores = |ranker: Ranker| scores(ranker, &question("a", &[]), &passages);
-        assert_eq!(scores(Ranker::Priority), [-1.0, f64::NEG_INFINITY]);
-        assert_eq!(scores(Ranker::Search), [f64::NEG_INFINITY, 0.0]);
+        let scores = |ranker: Formula| scores(ranker, &question("a", &[]), &passages);
+        assert_eq!(scores(Formula::Priority), [-1.0, f64::NEG_INFINITY]);
+        assert_eq!(scores(Formula::Search), [f64::NEG_INFINITY, 0.0]);
     }
 
-    fn serde_json_name(ranker: Ranker) -> String {
+    fn serde_json_name(ranker: Formula) -> String {
         serde_json::to_value(ranker).unwrap().as_str().unwrap().to_owned()
     }
 
@@ -269,7 +269,7 @@ mod tests {
             query in ".{0,60}",
         ) {
             let passages: Vec<_> = texts.iter().map(|text| passage(text, Some(0.3), Some(1.0))).collect();
-            for ranker in [Ranker::Snippets, Ranker::SnippetsWords, Ranker::Cosine, Ranker::Bm25] {
+            for ranker in [Formula::Snippets, Formula::SnippetsWords, Formula::Cosine, Formula::Bm25] {
                 let scores = scores(ranker, &question(&query, &[&query]), &passages);
                 proptest::prop_assert_eq!(scores.len(), passages.len());
                 proptest::prop_assert!(scores.iter().all(|score| score.is_finite() && *score >= 0.0));

@@ -1,4 +1,4 @@
-//! How the service gives way under load: a pure function of what waits, with hysteresis.
+//! Load shedding: how much is done for a question, a pure function of what waits, with hysteresis.
 
 use std::time::Duration;
 
@@ -43,9 +43,9 @@ impl Pressure {
     }
 }
 
-/// The waits at which the service gives way.
+/// The waits from which on less is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GivingWay {
+pub struct LoadShedding {
     /// From this wait on only newest turns are embedded.
     pub newest_turn_after: Duration,
     /// From this wait on nothing is embedded.
@@ -54,7 +54,7 @@ pub struct GivingWay {
     pub drop_oldest_after: Duration,
 }
 
-impl GivingWay {
+impl LoadShedding {
     /// The pressure that follows from the load. It rises at a threshold and falls only below half of
     /// it, so that it does not flicker. With a free permit and nothing waiting there is none.
     pub(super) fn pressure(&self, current: Pressure, load: &Load) -> Pressure {
@@ -85,7 +85,7 @@ impl GivingWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::GIVING_WAY;
+    use crate::testing::LOAD_SHEDDING;
 
     #[test]
     fn pressure_follows_the_longest_wait_with_hysteresis() {
@@ -117,7 +117,7 @@ mod tests {
                 permits_free,
                 encoder_wait: Duration::from_millis(encoder),
             };
-            let pressure = GIVING_WAY.pressure(current, &load);
+            let pressure = LOAD_SHEDDING.pressure(current, &load);
             assert_eq!(pressure, expected, "{current:?} with {load:?}");
         }
     }
@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn only_old_items_are_let_go_and_only_under_the_highest_pressure() {
         let waits = [999, 1_000, 5_000].map(Duration::from_millis);
-        assert_eq!(waits.map(|wait| GIVING_WAY.lets_go(Pressure::DropOldest, wait)), [false, true, true]);
-        assert_eq!(waits.map(|wait| GIVING_WAY.lets_go(Pressure::LexicalOnly, wait)), [false; 3]);
+        assert_eq!(waits.map(|wait| LOAD_SHEDDING.lets_go(Pressure::DropOldest, wait)), [false, true, true]);
+        assert_eq!(waits.map(|wait| LOAD_SHEDDING.lets_go(Pressure::LexicalOnly, wait)), [false; 3]);
     }
 
     #[test]

@@ -68,26 +68,26 @@ impl Interaction {
 
 /// All interactions of a tenant and their turns.
 #[derive(Default)]
-pub(crate) struct Ledger {
-    interactions: HashMap<Arc<str>, Interaction>,
+pub(crate) struct Interactions {
+    by_id: HashMap<Arc<str>, Interaction>,
     /// By first mention.
     order: VecDeque<Arc<str>>,
     /// Customer text without an interaction waits for the next state that names one.
     anonymous_customer_spoke: bool,
 }
 
-impl Ledger {
+impl Interactions {
     /// Makes an interaction known and live.
     pub(crate) fn open(&mut self, id: &str, now: Instant) {
         self.opened(id, now);
     }
 
     fn opened(&mut self, id: &str, now: Instant) -> &mut Interaction {
-        if !self.interactions.contains_key(id) {
+        if !self.by_id.contains_key(id) {
             self.forget(now);
             self.order.push_back(id.into());
         }
-        let interaction = self.interactions.entry(id.into()).or_default();
+        let interaction = self.by_id.entry(id.into()).or_default();
         interaction.ended_at = None;
         interaction
     }
@@ -98,17 +98,17 @@ impl Ledger {
         };
         while let Some(oldest) = self.order.front() {
             let is_full = self.order.len() >= MAX_INTERACTIONS;
-            if !is_full && !self.interactions.get(oldest).is_none_or(is_old) {
+            if !is_full && !self.by_id.get(oldest).is_none_or(is_old) {
                 return;
             }
-            self.interactions.remove(oldest);
+            self.by_id.remove(oldest);
             self.order.pop_front();
         }
     }
 
     /// Pushes for it are refused from now on; false when it was not live.
     pub(crate) fn end(&mut self, id: &str, now: Instant) -> bool {
-        let Some(live) = self.interactions.get_mut(id).filter(|found| found.ended_at.is_none()) else {
+        let Some(live) = self.by_id.get_mut(id).filter(|found| found.ended_at.is_none()) else {
             return false;
         };
         live.ended_at = Some(now);
@@ -116,7 +116,7 @@ impl Ledger {
     }
 
     pub(crate) fn standing(&self, id: &str) -> Standing {
-        match self.interactions.get(id) {
+        match self.by_id.get(id) {
             None => Standing::Unknown,
             Some(interaction) if interaction.ended_at.is_some() => Standing::Ended,
             Some(_) => Standing::Live,
@@ -158,7 +158,7 @@ impl Ledger {
 
     /// Whether a turn of `id` has its card.
     pub(crate) fn has_card(&self, id: &str, number: usize) -> bool {
-        self.interactions.get(id).is_some_and(|interaction| interaction.turns.has_card(number))
+        self.by_id.get(id).is_some_and(|interaction| interaction.turns.has_card(number))
     }
 
     /// Is told when the next card of `id` comes.
@@ -170,7 +170,7 @@ impl Ledger {
 
     /// Finds the turn that a push answers and gives it to it. `fingerprint` is equal for identical cards.
     pub(crate) fn place(&mut self, id: &str, fingerprint: u64, now: Instant) -> Attribution {
-        let Some(interaction) = self.interactions.get_mut(id) else {
+        let Some(interaction) = self.by_id.get_mut(id) else {
             return Attribution::Unprompted;
         };
         let attribution = interaction.turns.place(fingerprint, now);
@@ -186,7 +186,7 @@ impl Ledger {
     /// Every ended turn of `client`, interactions in the order in which they were first mentioned.
     pub(crate) fn turns<'a>(&'a self, client: &'a str) -> impl Iterator<Item = TurnOutcome> + 'a {
         let of = move |id: &'a Arc<str>| {
-            let turns = self.interactions.get(id).into_iter().flat_map(|found| found.turns.cards());
+            let turns = self.by_id.get(id).into_iter().flat_map(|found| found.turns.cards());
             turns.map(move |(number, card_after, card_at)| TurnOutcome {
                 client_id: client.to_owned(),
                 interaction_id: id.to_string(),
@@ -205,8 +205,8 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn note(ledger: &mut Ledger, frame: &Value) -> Option<usize> {
-        ledger.note_frame(&Told::read(frame), Instant::now())
+    fn note(interactions: &mut Interactions, frame: &Value) -> Option<usize> {
+        interactions.note_frame(&Told::read(frame), Instant::now())
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         let state = |id: &str| json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": id});
         let hold = json!({"type": "DIALOG_STATE", "state": "ON_HOLD", "interactionId": "i"});
         let anonymous = json!({"type": "TRANSCRIPT_FRAGMENT", "text": "x"});
-        let mut ledger = Ledger::default();
+        let mut interactions = Interactions::default();
         for (frame, ended, why) in [
             (fragment("AGENT"), None, "words"),
             (state("i"), None, "agent turn"),
@@ -226,17 +226,17 @@ mod tests {
             (anonymous, None, "words"),
             (state("j"), Some(1), "text without id joins the next state"),
         ] {
-            assert_eq!(note(&mut ledger, &frame), ended, "{why}");
+            assert_eq!(note(&mut interactions, &frame), ended, "{why}");
         }
-        assert_eq!(ledger.turns("c").count(), 2);
-        assert_eq!(note(&mut ledger, &json!({"type": "SENTIMENT", "interactionId": "k"})), None);
-        assert_eq!(ledger.standing("k"), Standing::Live, "named by a frame of any other type");
+        assert_eq!(interactions.turns("c").count(), 2);
+        assert_eq!(note(&mut interactions, &json!({"type": "SENTIMENT", "interactionId": "k"})), None);
+        assert_eq!(interactions.standing("k"), Standing::Live, "named by a frame of any other type");
     }
 
     #[test]
     fn an_event_with_something_new_is_a_turn() {
         let event = |id: &str, state: &str, text: &str| json!({"type": "interaction", "data": {"id": id, "state": state, "channels": [{"transcript": text}]}});
-        let mut ledger = Ledger::default();
+        let mut interactions = Interactions::default();
         for (frame, ended) in [
             (event("i", "active", "hello"), Some(1)),
             (event("i", "active", "hello"), None),
@@ -245,72 +245,72 @@ mod tests {
             (event("j", "active", " "), None),
             (json!({"type": "interaction", "data": {"state": "active"}}), None),
         ] {
-            assert_eq!(note(&mut ledger, &frame), ended, "{frame}");
+            assert_eq!(note(&mut interactions, &frame), ended, "{frame}");
         }
-        assert_eq!(ledger.standing("j"), Standing::Live, "named without words");
-        note(&mut ledger, &event("i", "completed", ""));
-        assert_eq!(ledger.standing("i"), Standing::Ended);
+        assert_eq!(interactions.standing("j"), Standing::Live, "named without words");
+        note(&mut interactions, &event("i", "completed", ""));
+        assert_eq!(interactions.standing("i"), Standing::Ended);
     }
 
     #[test]
     fn times_and_interactions_are_kept_apart() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
-        let mut ledger = Ledger::default();
+        let mut interactions = Interactions::default();
         for (id, at) in [("i", 0), ("j", 10)] {
-            assert_eq!(ledger.end_turn(id, after(at)), 1);
+            assert_eq!(interactions.end_turn(id, after(at)), 1);
         }
         let expected = Attribution::Turn { number: 1, ended_at: start, after: Duration::from_millis(30) };
-        assert_eq!(ledger.place("i", 1, after(30)), expected);
-        let times: Vec<_> = ledger.turns("c").map(|turn| (turn.interaction_id, turn.card_after)).collect();
+        assert_eq!(interactions.place("i", 1, after(30)), expected);
+        let times: Vec<_> = interactions.turns("c").map(|turn| (turn.interaction_id, turn.card_after)).collect();
         assert_eq!(times, [("i".to_owned(), Some(Duration::from_millis(30))), ("j".to_owned(), None)]);
     }
 
     #[test]
     fn an_ended_interaction_lives_again_when_it_is_named() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.standing("i"), Standing::Unknown);
-        assert!(!ledger.end("i", now));
-        ledger.open("i", now);
-        assert_eq!(ledger.standing("i"), Standing::Live);
-        assert!(ledger.end("i", now));
-        assert!(!ledger.end("i", now), "ended once");
-        assert_eq!(ledger.standing("i"), Standing::Ended);
-        ledger.end_turn("i", now);
-        assert_eq!(ledger.standing("i"), Standing::Live);
+        let mut interactions = Interactions::default();
+        assert_eq!(interactions.standing("i"), Standing::Unknown);
+        assert!(!interactions.end("i", now));
+        interactions.open("i", now);
+        assert_eq!(interactions.standing("i"), Standing::Live);
+        assert!(interactions.end("i", now));
+        assert!(!interactions.end("i", now), "ended once");
+        assert_eq!(interactions.standing("i"), Standing::Ended);
+        interactions.end_turn("i", now);
+        assert_eq!(interactions.standing("i"), Standing::Live);
     }
 
     #[test]
     fn what_ended_long_ago_is_forgotten() {
         let now = Instant::now();
         let later = now + FORGOTTEN_AFTER + Duration::from_secs(1);
-        let mut ledger = Ledger::default();
+        let mut interactions = Interactions::default();
         for id in ["old", "live", "ended late"] {
-            ledger.open(id, now);
+            interactions.open(id, now);
         }
-        ledger.end("old", now);
-        ledger.end("ended late", later);
-        ledger.open("new", later);
-        let standings = ["old", "live", "ended late", "new"].map(|id| ledger.standing(id));
+        interactions.end("old", now);
+        interactions.end("ended late", later);
+        interactions.open("new", later);
+        let standings = ["old", "live", "ended late", "new"].map(|id| interactions.standing(id));
         assert_eq!(standings, [Standing::Unknown, Standing::Live, Standing::Ended, Standing::Live]);
         for number in 0..MAX_INTERACTIONS {
-            ledger.open(&number.to_string(), later);
+            interactions.open(&number.to_string(), later);
         }
-        assert_eq!((ledger.interactions.len(), ledger.order.len()), (MAX_INTERACTIONS, MAX_INTERACTIONS));
-        assert_eq!(ledger.standing("live"), Standing::Unknown, "the oldest goes when there are too many");
+        assert_eq!((interactions.by_id.len(), interactions.order.len()), (MAX_INTERACTIONS, MAX_INTERACTIONS));
+        assert_eq!(interactions.standing("live"), Standing::Unknown, "the oldest goes when there are too many");
     }
 
     #[test]
     fn whoever_waits_hears_of_the_next_card() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
-        ledger.end_turn("i", now);
-        let mut hears = ledger.next_card("i", now);
+        let mut interactions = Interactions::default();
+        interactions.end_turn("i", now);
+        let mut hears = interactions.next_card("i", now);
         assert!(hears.try_recv().is_err());
-        ledger.place("j", 1, now);
+        interactions.place("j", 1, now);
         assert!(hears.try_recv().is_err());
-        ledger.place("i", 1, now);
+        interactions.place("i", 1, now);
         assert_eq!(hears.try_recv(), Ok(()));
     }
 }
