@@ -1,6 +1,6 @@
-//! One `serve` at a time on a data directory: two would push each card and send each piece of feedback twice.
+//! One `serve` at a time on a data directory and a ledger: two would push each card and send each piece of feedback twice.
 //!
-//! The lock is the kernel's, on a file of the directory, so that it ends with the process however that ends.
+//! The lock is the kernel's, on a file of each directory, so that it ends with the process however that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "serve.lock";
 
-/// Holds the directory until it is dropped.
+/// Holds the directories until it is dropped.
 #[derive(Debug)]
 pub struct DataLock {
-    _file: File,
+    _files: Vec<File>,
 }
 
 /// The directory can't be had.
@@ -20,7 +20,7 @@ pub enum DataLockError {
     /// Another process has it.
     #[error(
         "the data directory {} is in use by another cuecard (it holds {FILE} there); stop that one, or give this one a \
-         directory of its own by data.dir or CUECARD_DATA_DIR",
+         directory of its own by data.dir (CUECARD_DATA_DIR), and a ledger of its own by data.database_url",
         dir.display()
     )]
     Taken {
@@ -38,16 +38,20 @@ pub enum DataLockError {
 }
 
 impl DataLock {
-    /// Takes the directory, which is made where there is none.
-    pub fn take(dir: &Path) -> Result<Self, DataLockError> {
-        let unusable = |source| DataLockError::Unusable { dir: dir.to_owned(), source };
-        std::fs::create_dir_all(dir).map_err(unusable)?;
-        let file = OpenOptions::new().create(true).append(true).open(dir.join(FILE)).map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(DataLockError::Taken { dir: dir.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(unusable(source)),
-        }
+    /// Takes these directories, which are made where there are none.
+    pub fn take(dirs: &[PathBuf]) -> Result<Self, DataLockError> {
+        Ok(Self { _files: dirs.iter().map(|dir| lock(dir)).collect::<Result<_, _>>()? })
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, DataLockError> {
+    let unusable = |source| DataLockError::Unusable { dir: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(unusable)?;
+    let file = OpenOptions::new().create(true).append(true).open(dir.join(FILE)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DataLockError::Taken { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
 }
 
@@ -60,16 +64,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_held_by_one_until_that_one_ends() {
+    fn directories_are_held_by_one_until_that_one_ends() {
         let place = TempDir::new().unwrap();
-        let dir = place.path().join("made").join("here");
-        let held = DataLock::take(&dir).unwrap();
-        let refused = DataLock::take(&dir).unwrap_err().to_string();
-        assert!(refused.contains("serve.lock") && refused.contains("CUECARD_DATA_DIR"), "{refused}");
+        let [dir, ledger, other] = ["made/here", "ledger", "other"].map(|name| place.path().join(name));
+        let held = DataLock::take(&[dir.clone(), ledger.clone()]).unwrap();
+        for taken in [&[dir.clone()][..], &[other.clone(), ledger.clone()]] {
+            let refused = DataLock::take(taken).unwrap_err().to_string();
+            assert!(refused.contains("serve.lock") && refused.contains("CUECARD_DATA_DIR"), "{refused}");
+        }
+        DataLock::take(&[other]).unwrap();
         drop(held);
-        DataLock::take(&dir).unwrap();
+        DataLock::take(&[dir, ledger]).unwrap();
         std::fs::write(place.path().join("file"), "").unwrap();
-        let unusable = DataLock::take(&place.path().join("file")).unwrap_err();
+        let unusable = DataLock::take(&[place.path().join("file")]).unwrap_err();
         assert!(matches!(unusable, DataLockError::Unusable { .. }), "{unusable}");
     }
 }

@@ -79,7 +79,7 @@ async fn run_with(
     stop: impl Future<Output = ()>,
     giving_up: (Escalation, Escalations),
 ) -> anyhow::Result<Ended> {
-    let _held = DataLock::take(&settings.data.dir)?;
+    let _held = DataLock::take(&settings.data.directories())?;
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
     let state = AdminState::new(metrics.clone());

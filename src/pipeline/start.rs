@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use cuecard_actors::buffer::{Buffer, BufferDeps};
-use cuecard_actors::cxone_calls::TokenActorAddress;
 use cuecard_actors::engine::BackendName;
 use cuecard_actors::extractor::Extractor;
 use cuecard_actors::feedback_logger::{FeedbackLogger, FeedbackLoggerDeps};
@@ -144,5 +143,5 @@ pub(super) fn token_actor(wiring: &Wiring, tenant: &Arc<Tenant>, cell: Arc<Actor
         cell: Arc::clone(&cell),
     };
     let address = wiring.supervise(cell, |_| TokenActor::new(deps));
-    tenant.calls.introduce(TokenActorAddress { get: address.clone().recipient(), invalidate: address.recipient() });
+    tenant.calls.introduce(address.into());
 }

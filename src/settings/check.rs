@@ -19,7 +19,7 @@ use url::Url;
 use super::keys::both_ways;
 use super::profile::{ProfileSettings, rate_limit};
 use super::sections::{CxoneSettings, EncoderSection};
-use super::values::{Switch, filled, filled_path};
+use super::values::{Switch, absolute, filled, filled_path};
 
 /// How long a card from a stream, and the answer to a caller, are worth waiting for.
 const STREAM_DEADLINE: Duration = Duration::from_secs(4);
@@ -171,7 +171,7 @@ impl ProfileSettings {
         encoder: &EncoderSection,
         default_index: &Path,
     ) -> Result<KnowledgePlaces, String> {
-        let index = filled_path(&self.index).unwrap_or_else(|| default_index.to_owned());
+        let index = filled_path(&self.index).unwrap_or_else(|| absolute(default_index));
         let index = plan.asks(BackendName::Index).then_some(index);
         let is_synced = self.sync.0.map_or(contract == Contract::Snippets, Switch::is_on);
         if is_synced && index.is_none() && self.sync.0.is_some() {
@@ -184,7 +184,7 @@ impl ProfileSettings {
         let (graph, chroma) = (self.graph_place(name, plan)?, self.chroma_place(name, plan)?);
         // One core is left to the actors, the search, and CXone's sockets.
         let model_dir = filled_path(&self.model_dir);
-        let encoder = encoder.settings(model_dir.as_deref(), |cores| cores.saturating_sub(1));
+        let encoder = encoder.settings(model_dir, |cores| cores.saturating_sub(1));
         Ok(KnowledgePlaces { encoder, index, graph, chroma, sync })
     }
 

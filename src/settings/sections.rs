@@ -14,7 +14,7 @@ use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_
 use cuecard_actors::supervision::RestartPolicy;
 
 use super::load::Settings;
-use super::values::{Auto, Words, address, duration};
+use super::values::{Auto, Words, absolute, address, duration, filled_path};
 
 /// More permits or places than this are a slip of the finger.
 const MANY: usize = 1_000_000;
@@ -113,6 +113,16 @@ impl DataSettings {
             relative.map_or_else(|| self.database_url.clone(), |path| format!("sqlite:{path}"))
         }
     }
+
+    /// What no other process may write while this one serves: the data directory, and that of a ledger which lies elsewhere.
+    pub fn directories(&self) -> Vec<PathBuf> {
+        let url = self.ledger_url();
+        let file = url.strip_prefix("sqlite:").unwrap_or_default().split('?').next().unwrap_or_default();
+        let file = Path::new(file.strip_prefix("//").unwrap_or(file));
+        let beside = file.parent().filter(|_| file != Path::new(":memory:")).map(Path::to_owned);
+        let is_elsewhere = |dir: &PathBuf| absolute(dir) != absolute(&self.dir);
+        std::iter::once(self.dir.clone()).chain(beside.filter(is_elsewhere)).collect()
+    }
 }
 
 /// `[encoder]`
@@ -126,16 +136,11 @@ pub struct EncoderSection {
 }
 
 impl EncoderSection {
-    /// The model's directory, where one is set.
-    pub fn model_dir(&self) -> Option<&Path> {
-        Some(self.model_dir.as_path()).filter(|dir| !dir.as_os_str().is_empty())
-    }
-
-    /// What the encoder is loaded with; `threads` gives the number for so many cores where the section says `auto`.
-    pub fn settings(&self, model_dir: Option<&Path>, threads: impl FnOnce(usize) -> usize) -> EncoderSettings {
-        let model_dir = model_dir.or_else(|| self.model_dir());
+    /// What the encoder is loaded with, `model_dir` coming before the section's own; `threads` gives the number for so many cores where the section says `auto`.
+    pub fn settings(&self, model_dir: Option<PathBuf>, threads: impl FnOnce(usize) -> usize) -> EncoderSettings {
+        let model_dir = model_dir.or_else(|| filled_path(&self.model_dir));
         EncoderSettings {
-            model_dir: model_dir.map_or_else(default_model_dir, Path::to_owned),
+            model_dir: model_dir.unwrap_or_else(default_model_dir),
             precision: self.precision.0.unwrap_or_default(),
             threads: self.threads.resolve(threads),
             live_capacity: self.live_queue,

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -131,7 +131,12 @@ pub(super) fn filled(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
-/// The path, unless it is empty.
-pub(super) fn filled_path(path: &std::path::Path) -> Option<PathBuf> {
-    Some(path.to_owned()).filter(|path| !path.as_os_str().is_empty())
+/// The path from the root, unless it is empty: `data` and `./data` are one place.
+pub(super) fn filled_path(path: &Path) -> Option<PathBuf> {
+    Some(path).filter(|path| !path.as_os_str().is_empty()).map(absolute)
+}
+
+/// The path from the root; where the working directory is gone, as it is.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

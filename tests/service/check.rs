@@ -120,7 +120,8 @@ fn a_stream_that_is_refused_is_named_with_its_scope() {
         let Some((route, scope)) = stream else { continue };
         for status in [401, 403] {
             let simulator = simulator();
-            simulator.inject(Fault { route, times: 1, fault: FaultKind::status(status) });
+            // A token that is refused is renewed once.
+            simulator.inject(Fault { route, times: 2, fault: FaultKind::status(status) });
             let ended = check(contract, &simulator, &[]);
             assert_eq!(ended.code, Some(1), "{contract} {status}: {}{}", ended.stdout, ended.stderr);
             let said = line(&ended, contract);
@@ -145,10 +146,15 @@ fn a_search_and_a_list_of_articles_are_asked_once() {
         assert!(line(&ended, contract).ends_with(reached), "{}", ended.stdout);
         assert_eq!(simulator.received_on(route).len(), 1, "{contract}");
         assert!(simulator.violations().is_empty(), "{:#?}", simulator.violations());
-        simulator.inject(Fault { route, times: 1, fault: FaultKind::status(503) });
-        let ended = check(contract, &simulator, &overrides);
-        let said = line(&ended, contract);
-        assert!(ended.code == Some(1) && said.contains("--") && said.contains("503"), "{said}");
+        let login = FaultKind::Answer { status: 200, retry_after: None, body: Some("<html>log in</html>".to_owned()) };
+        // (what comes instead, what is said)
+        for (fault, word) in [(FaultKind::status(503), "503"), (login, "can't be")] {
+            simulator.inject(Fault { route, times: 1000, fault });
+            let ended = check(contract, &simulator, &overrides);
+            let said = line(&ended, contract);
+            assert!(ended.code == Some(1) && said.contains("--") && said.contains(word), "{said}");
+            simulator.clear_faults();
+        }
     }
 }
 

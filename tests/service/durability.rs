@@ -119,24 +119,49 @@ async fn clicks_and_audit_entries_that_were_acknowledged_survive_a_killed_proces
 
 #[actix_rt::test]
 async fn a_push_in_flight_is_delivered_before_the_process_ends() {
-    let simulator = simulator();
-    let data = TempDir::new().unwrap();
-    let overrides = [
-        ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "30s"),
-        ("CUECARD__PROFILE__DEADLINE", "40s"),
-        ("CUECARD__SHUTDOWN__GRACE", "40s"),
-    ];
-    let mut service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+    for signal in ["TERM", "HUP"] {
+        let simulator = simulator();
+        let data = TempDir::new().unwrap();
+        let overrides = [
+            ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "30s"),
+            ("CUECARD__PROFILE__DEADLINE", "40s"),
+            ("CUECARD__SHUTDOWN__GRACE", "40s"),
+        ];
+        let mut service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+        connected(&simulator).await;
+        let slow = FaultKind::Delay { by: Duration::from_secs(1) };
+        simulator.inject(Fault { route: Route::Insights, times: 1, fault: slow });
+        say(&simulator, "call-1", DOG).await;
+        service.admin.until_pushing(&simulator).await;
+        service.signal(signal);
+        assert_eq!(service.ended().await.code(), Some(0), "{signal}");
+        let pushes = simulator.received_on(Route::Insights);
+        assert_eq!(pushes.iter().map(|push| &push.verdict).collect::<Vec<_>>(), [&Verdict::Accepted]);
+        until(&simulator, "the stream is closed", |simulator| simulator.num_streams() == 0).await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_data_directory_is_served_by_one_process_until_that_one_ends() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let variables = environment(&simulator.base_url(), data.path(), &[]);
+    let first = Process::serve(&variables);
     connected(&simulator).await;
-    let slow = FaultKind::Delay { by: Duration::from_secs(1) };
-    simulator.inject(Fault { route: Route::Insights, times: 1, fault: slow });
-    say(&simulator, "call-1", DOG).await;
-    service.admin.until_pushing(&simulator).await;
-    service.terminate();
-    assert_eq!(service.ended().await.code(), Some(0));
-    let pushes = simulator.received_on(Route::Insights);
-    assert_eq!(pushes.iter().map(|push| &push.verdict).collect::<Vec<_>>(), [&Verdict::Accepted]);
-    until(&simulator, "the stream is closed", |simulator| simulator.num_streams() == 0).await;
+    let run = |arguments: &[&str]| {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        run(arguments, &variables)
+    };
+    let second = run(&["serve"]);
+    assert_eq!(second.code, Some(1), "{}", second.stderr);
+    assert!(second.stderr.contains("in use by another cuecard"), "{}", second.stderr);
+    let checked = run(&["check"]);
+    assert_eq!(checked.code, Some(0), "{}{}", checked.stdout, checked.stderr);
+    assert!(checked.stdout.contains("which a running cuecard has open"), "{}", checked.stdout);
+    first.kill();
+    assert!(!run(&["check", "--offline"]).stdout.contains("running"), "it ended with its process");
+    let mut third = Process::serve(&variables);
+    third.terminate();
+    assert_eq!(third.ended().await.code(), Some(0));
 }
 
 #[actix_rt::test]

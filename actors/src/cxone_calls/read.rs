@@ -8,6 +8,7 @@ use cuecard_cxone::circuit::CircuitState;
 use cuecard_cxone::http::{Answer, Request};
 use cuecard_cxone::knowledge::search::{self, SearchHit, SearchResults};
 use cuecard_cxone::ranking::SESSION_SCOPE;
+use cuecard_engine::knowledge::Language;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
@@ -61,9 +62,15 @@ struct Read<'a> {
 }
 
 impl CxoneCalls {
-    /// Asks the tenant's own knowledge search.
-    pub async fn search(&self, query: &str, page_size: usize, deadline: Instant) -> Result<Vec<SearchHit>, ReadError> {
-        let url = self.deps.connection.search_url(query, page_size);
+    /// Asks the tenant's own knowledge search for articles in a language.
+    pub async fn search(
+        &self,
+        query: &str,
+        language: Option<&Language>,
+        page_size: usize,
+        deadline: Instant,
+    ) -> Result<Vec<SearchHit>, ReadError> {
+        let url = self.deps.connection.search_url(query, language.map(Language::as_str), page_size);
         let read = Read {
             endpoint: Endpoint::Search,
             request: Request::get(url),

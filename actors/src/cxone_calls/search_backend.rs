@@ -30,7 +30,8 @@ impl Backend for SearchBackend {
     }
 
     async fn find(&self, query: &Arc<Query>, plan: &Arc<Plan>, deadline: Instant) -> Result<Found, BackendError> {
-        let found = self.calls.search(query.text.verbatim(), plan.cards, deadline).await;
+        let (words, language) = (query.text.verbatim(), plan.filter.language.as_ref());
+        let found = self.calls.search(words, language, plan.cards, deadline).await;
         let hits = found.map_err(|error| BackendError::failed(BackendName::Search, error))?;
         Ok(Found::of(hits.into_iter().map(candidate)))
     }

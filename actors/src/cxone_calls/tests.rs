@@ -69,8 +69,7 @@ fn with(cxone: Loopback, change: impl FnOnce(CxoneCallsDeps) -> CxoneCallsDeps) 
     })));
     let deps = TokenActorDeps { calls: Arc::clone(&calls), health: Arc::clone(&health), cell: Arc::clone(&bench.cell) };
     let token_actor = bench.supervise(TokenActor::new(deps));
-    let (get, invalidate) = (token_actor.clone().recipient(), token_actor.clone().recipient());
-    calls.introduce(TokenActorAddress { get, invalidate });
+    calls.introduce(token_actor.clone().into());
     Fixture { cxone, calls, health, bench, _token_actor: token_actor }
 }
 

@@ -10,7 +10,7 @@ use cuecard_cxone::knowledge::articles::{ArticlesPage, NextPage, RemoteArticle, 
 use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::sync::{check_size, read_state, update, write_state};
-use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, build};
+use cuecard_engine::knowledge::{Article, Audience, Completeness, IndexHandle, build};
 use url::Url;
 
 use super::{SyncError, Synced};
@@ -146,9 +146,9 @@ fn article(RemoteArticle { id, title, content, labels }: RemoteArticle) -> Artic
     labelled(Article { id, title, body: content, ..Article::default() }, labels)
 }
 
-/// An article of CXone with what it says of who may see it. Readers that nobody knows leave it to all.
+/// An article of CXone with what it says of who may see it.
 pub(crate) fn labelled(article: Article, Labels { status, audience, language }: Labels) -> Article {
-    Article { status, audience: audience.and_then(|audience| audience.parse().ok()), language, ..article }
+    Article { status, audience: audience.as_deref().and_then(Audience::named), language, ..article }
 }
 
 /// Builds the next generation and puts it in service, then notes where the polls stand: in this order, so that a

@@ -16,7 +16,10 @@ pub struct Invalidate(pub Token);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The token endpoint answered 400, 401 or 403, or with an error that says as much.
-    #[error("CXone refused the client credentials ({reason}); check CXONE_CLIENT_ID and CXONE_CLIENT_SECRET")]
+    #[error(
+        "CXone refused the client credentials ({reason}); check client_id and client_secret (CXONE_CLIENT_ID, \
+         CXONE_CLIENT_SECRET)"
+    )]
     Refused {
         /// The answer's status or error.
         reason: String,

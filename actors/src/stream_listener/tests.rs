@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::*;
-use crate::cxone_calls::{Socket, Sockets, TokenActorAddress};
+use crate::cxone_calls::{Socket, Sockets};
 use crate::health::{Part, ProfileHealth};
 use crate::inbox::bounded;
 use crate::telemetry::ProfileState;
@@ -144,8 +144,7 @@ impl Listened {
         let deps =
             TokenActorDeps { calls: Arc::clone(&calls), health: Arc::clone(&health), cell: Arc::clone(&bench.cell) };
         let token_actor = bench.supervise(TokenActor::new(deps));
-        let (get, invalidate) = (token_actor.clone().recipient(), token_actor.clone().recipient());
-        calls.introduce(TokenActorAddress { get, invalidate });
+        calls.introduce(token_actor.clone().into());
         let script = Script { peers: Rc::new(RefCell::new(peers.into())), ..Script::default() };
         let (stop, goodbyes) = (CancellationToken::new(), TaskTracker::new());
         let listening = Listening {

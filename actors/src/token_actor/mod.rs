@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::cxone_calls::CxoneCalls;
+use crate::cxone_calls::{CxoneCalls, TokenActorAddress};
 use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::messages::{GetToken, Invalidate, TokenError};
@@ -86,6 +86,12 @@ impl EndNotice {
 impl Drop for EndNotice {
     fn drop(&mut self) {
         self.actor.do_send(Refreshed(self.result.clone()));
+    }
+}
+
+impl From<Addr<TokenActor>> for TokenActorAddress {
+    fn from(actor: Addr<TokenActor>) -> Self {
+        Self { get: actor.clone().recipient(), invalidate: actor.recipient() }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Token {
     secret: SecretString,
     expires_at: Instant,
     refresh_at: Instant,
+    /// None where the answer does not say.
+    scopes: Option<Vec<String>>,
 }
 
 /// Messages never repeat the answer, which may hold the token; of one that holds none, only the fields of an error.
@@ -104,10 +106,12 @@ impl Token {
             Some(_) => return Err(TokenAnswerError::UnusableAccessToken),
         };
         let lifetime = lifetime(answer.get("expires_in"))?;
+        let scopes = answer.get("scope").and_then(Value::as_str);
         Ok(Self {
             secret: secret.into(),
             expires_at: requested_at + lifetime,
             refresh_at: requested_at + refresh_after(lifetime, margin),
+            scopes: scopes.map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()),
         })
     }
 
@@ -122,6 +126,11 @@ impl Token {
     /// When to ask for the next one; at least a second after this one was asked for.
     pub fn refresh_at(&self) -> Instant {
         self.refresh_at
+    }
+
+    /// Whether it opens what this scope does; one that does not say counts as opening all.
+    pub fn covers(&self, scope: &str) -> bool {
+        self.scopes.as_ref().is_none_or(|given| given.iter().any(|given| given == scope))
     }
 
     pub fn is_valid(&self, now: Instant) -> bool {
@@ -167,6 +176,24 @@ mod tests {
         let asked = Instant::now();
         let token = Token::from_answer(answer.as_bytes(), asked, MARGIN)?;
         Ok((token.expires_at() - asked, token.refresh_at() - asked))
+    }
+
+    #[test]
+    fn a_token_opens_what_its_answer_names_or_everything() {
+        let token = |rest: &str| {
+            let answer = format!(r#"{{"access_token":"t"{rest}}}"#);
+            Token::from_answer(answer.as_bytes(), Instant::now(), MARGIN).unwrap()
+        };
+        for (rest, reads, writes) in [
+            ("", true, true),
+            (r#","scope":null"#, true, true),
+            (r#","scope":"a:read  a:write""#, true, true),
+            (r#","scope":"a:read""#, true, false),
+            (r#","scope":"""#, false, false),
+        ] {
+            let token = token(rest);
+            assert_eq!((token.covers("a:read"), token.covers("a:write")), (reads, writes), "{rest}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use strum::{EnumString, IntoStaticStr, VariantNames};
@@ -18,6 +19,18 @@ use crate::markup;
 pub enum Audience {
     Agent,
     Customer,
+}
+
+impl Audience {
+    /// Whom a text of a tenant, a database or a graph names. Readers that nobody knows leave an article to all, as do none.
+    pub fn named(text: &str) -> Option<Self> {
+        text.trim().parse().ok()
+    }
+
+    /// The names of all other readers.
+    pub(crate) fn others(self) -> Vec<&'static str> {
+        Self::VARIANTS.iter().copied().filter(|name| *name != <&str>::from(self)).collect()
+    }
 }
 
 /// A name that no audience has.
@@ -56,7 +69,7 @@ pub struct Article {
     pub updated: Option<String>,
     #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
     pub source_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "known_audience", skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
     #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
@@ -132,6 +145,17 @@ fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 
 pub(crate) fn filled_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.trim().is_empty()))
+}
+
+/// The readers that a text names; nothing for one that is blank.
+fn known_audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Audience>, D::Error> {
+    let text = filled_text(deserializer)?;
+    text.map(|text| text.trim().parse().map_err(D::Error::custom)).transpose()
+}
+
+/// The readers that a text names; nothing for anything else.
+pub(crate) fn audience_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Audience>, D::Error> {
+    Ok(text_or_nothing(deserializer)?.as_deref().and_then(Audience::named))
 }
 
 /// A text, or nothing for anything else.

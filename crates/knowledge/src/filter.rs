@@ -58,20 +58,19 @@ impl ArticleFilter {
 
     /// Whether an article is published and for this profile.
     pub fn admits(&self, article: &Article) -> bool {
-        is_published(article.status.as_deref())
-            && self.is_for(article.audience.map(Into::into), article.language.as_deref())
+        is_published(article.status.as_deref()) && self.is_for(article.audience, article.language.as_deref())
     }
 
     /// Whether something for these readers in this language is for this profile.
-    pub(crate) fn is_for(&self, audience: Option<&str>, language: Option<&str>) -> bool {
-        let is_wanted = |wanted: Option<&str>, found: Option<&str>| match (wanted, found.map(str::trim)) {
-            (None, _) | (_, None | Some("")) => true,
-            (Some(wanted), Some(found)) => wanted == found,
-        };
-        let audience = audience.map(str::to_ascii_lowercase);
-        is_wanted(self.audience.map(Into::into), audience.as_deref())
-            && is_wanted(self.language.as_ref().map(Language::as_str), language.map(primary_subtag).as_deref())
+    pub(crate) fn is_for(&self, audience: Option<Audience>, language: Option<&str>) -> bool {
+        let language = language.map(primary_subtag).filter(|language| !language.is_empty());
+        is_wanted(self.audience.as_ref(), audience.as_ref())
+            && is_wanted(self.language.as_ref().map(Language::as_str), language.as_deref())
     }
+}
+
+fn is_wanted<T: PartialEq + ?Sized>(wanted: Option<&T>, found: Option<&T>) -> bool {
+    wanted.zip(found).is_none_or(|(wanted, found)| wanted == found)
 }
 
 /// Whether a status is that of an article which may be shown: `published` in any case, or none.
@@ -126,6 +125,8 @@ mod tests {
             (json!({"status": "ARCHIVED", "language": "en", "audience": "agent"}), false, false, false),
             (json!({"audience": "agent"}), true, true, true),
             (json!({"audience": "customer"}), true, false, true),
+            (json!({"audience": " Agent"}), true, true, true),
+            (json!({"audience": " "}), true, true, true),
             (json!({"language": "en-US"}), true, true, true),
             (json!({"language": "EN_us"}), true, true, true),
             (json!({"language": "en"}), true, true, true),

@@ -1,6 +1,5 @@
 //! Defaults, file and environment, one over the other.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cuecard_actors::cxone::Limits;
@@ -23,7 +22,7 @@ fn the_defaults_of_the_rooms_are_those_of_the_file() {
     assert_eq!(settings.profiles[0].roles, Roles::default());
     let one_less = |cores: usize| cores.saturating_sub(1).max(1);
     let encoder = EncoderSettings { model_dir: "model".into(), ..EncoderSettings::default() };
-    assert_eq!(settings.encoder.settings(Some(&encoder.model_dir), one_less), encoder);
+    assert_eq!(settings.encoder.settings(Some(encoder.model_dir.clone()), one_less), encoder);
 }
 
 #[test]
@@ -74,7 +73,7 @@ fn the_environment_beats_the_file_and_the_file_the_defaults() {
 fn an_empty_variable_counts_as_not_set() {
     let pairs = [("CUECARD_RANKER", ""), ("CUECARD_ADMIN_ADDR", ""), ("DATABASE_URL", ""), ("CUECARD_INDEX", "")];
     let settings = load(None, &[&TENANT[..], &pairs].concat()).unwrap();
-    assert_eq!(settings.profiles[0].knowledge.index, Some(PathBuf::from("./data/index")));
+    assert_eq!(settings.profiles[0].knowledge.index, Some(std::path::absolute("data/index").unwrap()));
     assert_eq!(settings.data.ledger_url(), "sqlite:./data/ledger.db");
 }
 

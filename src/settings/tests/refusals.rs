@@ -202,17 +202,36 @@ fn a_relative_path_in_the_address_of_the_ledger_is_relative() {
 }
 
 #[test]
+fn the_directory_of_a_ledger_that_lies_elsewhere_is_held_too() {
+    let own = ("CUECARD_DATA_DIR", "/srv/cuecard");
+    for (url, beside) in [
+        ("", None),
+        ("sqlite:/srv/cuecard/ledger.db", None),
+        ("sqlite:///srv/cuecard/./ledger.db?mode=rwc", None),
+        ("sqlite::memory:", None),
+        ("sqlite:///srv/ledgers/ledger.db?mode=rwc", Some("/srv/ledgers")),
+        ("sqlite:../ledger.db", Some("..")),
+    ] {
+        let settings = load(None, &[&TENANT[..], &[own, ("DATABASE_URL", url)]].concat()).unwrap();
+        let expected: Vec<_> = ["/srv/cuecard"].into_iter().chain(beside).map(PathBuf::from).collect();
+        assert_eq!(settings.data.directories(), expected, "{url}");
+    }
+}
+
+#[test]
 fn each_profile_polls_into_an_index_of_its_own() {
     let section = |name: &str, more: &str| format!("[profiles.{name}]\ncontract = 'snippets'\n{more}");
     let keys = [TENANT[1], TENANT[2], ("CXONE_CONTRACT", ""), ("CXONE_BASE_URL", "https://tenant.example")];
     let settings = load(Some(&(section("north", "") + &section("south", ""))), &keys).unwrap();
     assert_ne!(settings.profiles[0].knowledge.index, settings.profiles[1].knowledge.index);
-    let shared = "index = './index'\n";
-    let refused = complaint(Some(&(section("north", shared) + &section("south", shared))), &keys);
-    for part in ["north", "south", "index"] {
-        assert!(refused.contains(part), "{part}: {refused}");
+    for (one, other) in [("./index", "./index"), ("index", "./index/")] {
+        let sections =
+            section("north", &format!("index = '{one}'\n")) + &section("south", &format!("index = '{other}'\n"));
+        let refused = complaint(Some(&sections), &keys);
+        for part in ["north", "south", "index"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
     }
-    assert!(
-        load(Some(&(section("north", shared) + &section("south", &format!("{shared}sync = 'off'\n")))), &keys).is_ok()
-    );
+    let polled_once = section("north", "index = 'index'\n") + &section("south", "index = 'index'\nsync = 'off'\n");
+    assert!(load(Some(&polled_once), &keys).is_ok());
 }

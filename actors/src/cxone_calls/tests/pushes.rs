@@ -130,7 +130,7 @@ async fn a_page_is_no_delivery() {
     assert!(refusal.reason.contains("web page") && refusal.reason.contains("base_url"), "{refusal:?}");
     assert_eq!((fixture.cxone.asked(PUSH).len(), fixture.answered("push", "unusable")), (1, 1));
     fixture.cxone.script(SEARCH, [page.clone()]);
-    let error = fixture.calls.search("x", 5, four_seconds()).await.unwrap_err().to_string();
+    let error = fixture.calls.search("x", None, 5, four_seconds()).await.unwrap_err().to_string();
     assert!(error.contains("web page"), "{error}");
     fixture.cxone.script(FEEDBACK, [page]);
     assert!(matches!(fixture.forward(1).await, ForwardEnd::Postponed { .. }), "it is not lost");

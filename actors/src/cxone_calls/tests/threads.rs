@@ -52,7 +52,7 @@ async fn every_call_may_be_spawned() {
         let order =
             PushOrder { target, content: &content, key: "d-1", deadline: four_seconds(), max_attempts: Some(1) };
         let pushed = calls.push(order).await;
-        told.send((pushed, calls.search("x", 5, four_seconds()).await)).unwrap();
+        told.send((pushed, calls.search("x", None, 5, four_seconds()).await)).unwrap();
     });
     assert_eq!(outcomes.await.unwrap(), (delivered(), Ok(Vec::new())));
     let (interaction, arrived_at) = ("c-1".parse().unwrap(), Timestamp::UNIX_EPOCH);

@@ -49,7 +49,7 @@ async fn a_read_waits_for_a_token_as_a_push_does() {
     let fixture = fixture().await;
     fixture.cxone.script(TOKEN, [Reply::Status(503, "oops")]);
     fixture.cxone.script(SEARCH, [Reply::Status(200, r#"{"entities":[]}"#)]);
-    assert_eq!(fixture.calls.search("x", 5, four_seconds()).await, Ok(Vec::new()));
+    assert_eq!(fixture.calls.search("x", None, 5, four_seconds()).await, Ok(Vec::new()));
     assert_eq!(fixture.cxone.asked(TOKEN).len(), 2);
 }
 

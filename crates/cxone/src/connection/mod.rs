@@ -24,7 +24,8 @@ use crate::ranking;
 
 /// Servers commonly refuse an address of more than 8 KiB, in which a byte takes up to three characters.
 const MAX_SEARCH_BYTES: usize = 2000;
-/// The language that the documents search in.
+const ENGLISH: &str = "en";
+/// The language that the documents search in; whoever wants English, or says nothing, is asked for as they write it.
 const SEARCH_LANGUAGE: &str = "en-US";
 /// Far above any link of a listing.
 const MAX_LINK_BYTES: usize = 4096;
@@ -104,12 +105,14 @@ impl Connection {
         url
     }
 
-    /// The first page of what CXone finds. A long text is searched by its end, where the newest words are.
-    pub fn search_url(&self, query: &str, page_size: usize) -> Url {
+    /// The first page of what CXone finds in a language; `language` is a primary subtag. A long text is searched by its end,
+    /// where the newest words are.
+    pub fn search_url(&self, query: &str, language: Option<&str>, page_size: usize) -> Url {
+        let language = language.filter(|&language| language != ENGLISH).unwrap_or(SEARCH_LANGUAGE);
         let mut url = join(&self.base_url, search::PATH);
         url.query_pairs_mut()
             .append_pair("q", end_of(query, MAX_SEARCH_BYTES))
-            .append_pair("language", SEARCH_LANGUAGE)
+            .append_pair("language", language)
             .append_pair("page", "1")
             .append_pair("pageSize", &page_size.to_string());
         url

@@ -69,9 +69,18 @@ fn the_other_endpoints_stand_below_the_base() {
 }
 
 #[test]
+fn a_search_asks_for_the_profiles_language() {
+    let connection = Connection::new(settings("https://host")).unwrap();
+    for (language, asked) in [(None, "en-US"), (Some("en"), "en-US"), (Some("pt"), "pt")] {
+        let url = connection.search_url("x", language, 5);
+        assert_eq!(url.query_pairs().find(|(name, _)| name == "language").unwrap().1, asked);
+    }
+}
+
+#[test]
 fn a_search_escapes_its_text_and_keeps_the_end_of_a_long_one() {
     let connection = Connection::new(settings("https://host")).unwrap();
-    let searched = connection.search_url("fees & refunds? #1 é", 5);
+    let searched = connection.search_url("fees & refunds? #1 é", None, 5);
     let expected = concat!(
         "https://host/api/v2/knowledge/articles/search",
         "?q=fees+%26+refunds%3F+%231+%C3%A9&language=en-US&page=1&pageSize=5"
@@ -85,7 +94,7 @@ fn a_search_escapes_its_text_and_keeps_the_end_of_a_long_one() {
         ("🙂".repeat(1000), "🙂".repeat(500)),
         (String::new(), String::new()),
     ] {
-        let url = connection.search_url(&text, 5);
+        let url = connection.search_url(&text, None, 5);
         let query = url.query_pairs().find(|(name, _)| name == "q").unwrap().1.into_owned();
         assert_eq!(query, kept, "{text}");
         assert!(url.as_str().len() < 8192, "{}", url.as_str().len());

@@ -116,6 +116,7 @@ fn candidate(node: GraphArticle, matched_by: MatchedBy) -> Candidate {
         priority: node.priority,
         updated: node.updated,
         status: Some(node.status),
+        audience: node.audience,
         language: node.language,
         ..Article::default()
     };

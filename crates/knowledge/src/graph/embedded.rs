@@ -78,7 +78,7 @@ impl EmbeddedGraph {
         if !settings.filter.is_empty() {
             places.retain(|&place| {
                 let GraphArticle { audience, language, .. } = &self.articles[place as usize];
-                settings.filter.is_for(audience.as_deref(), language.as_deref())
+                settings.filter.is_for(*audience, language.as_deref())
             });
         }
         if settings.limit < places.len() {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::article::{filled_text, text_or_nothing, text_or_null, text_or_number};
+use crate::article::{Audience, audience_or_nothing, filled_text, text_or_nothing, text_or_null, text_or_number};
 use crate::filter::ArticleFilter;
 use crate::graph::error::GraphError;
 use crate::markup;
@@ -29,9 +29,8 @@ pub struct GraphArticle {
     /// When the article was last changed, as the graph says it.
     #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
     pub updated: Option<String>,
-    /// `agent` or `customer`.
-    #[serde(default, deserialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
-    pub audience: Option<String>,
+    #[serde(default, deserialize_with = "audience_or_nothing", skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
     #[serde(default, deserialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 }

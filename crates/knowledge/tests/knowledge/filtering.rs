@@ -173,17 +173,18 @@ fn a_graph_gives_what_is_for_the_profile() {
         ("customer", json!({"priority": 3, "audience": "customer", "language": "EN"})),
         ("german", json!({"priority": 4, "language": "de_AT", "audience": " "})),
         ("odd", json!({"priority": 5, "language": 7, "audience": ["agent"]})),
+        ("unknown", json!({"priority": 6, "audience": "supervisors"})),
     ] {
         rows.article(id, &fields);
         rows.relation("?q", "RESOLVES", id);
     }
     let graph = EmbeddedGraph::new(rows.read().0);
     for (filter, expected) in [
-        (ALL, vec!["odd", "german", "customer", "agent", "all"]),
-        (filter("agent", ""), vec!["odd", "german", "agent", "all"]),
-        (filter("", "en-GB"), vec!["odd", "customer", "agent", "all"]),
+        (ALL, vec!["unknown", "odd", "german", "customer", "agent", "all"]),
+        (filter("agent", ""), vec!["unknown", "odd", "german", "agent", "all"]),
+        (filter("", "en-GB"), vec!["unknown", "odd", "customer", "agent", "all"]),
     ] {
-        let settings = GraphSettings { filter, ..GraphSettings::default() };
+        let settings = GraphSettings { filter, limit: 9, ..GraphSettings::default() };
         let found = graph.related("f q", &settings);
         let ids: Vec<_> = found.iter().map(|article| article.id.strip_prefix("f ").unwrap()).collect();
         assert_eq!(ids, expected);

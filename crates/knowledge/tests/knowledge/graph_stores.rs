@@ -206,16 +206,23 @@ const CASES: &[Case] = &[
                 ("agent", json!({"priority": 2, "audience": " Agent"})),
                 ("customer", json!({"priority": 3, "audience": "customer", "language": "EN-us"})),
                 ("german", json!({"priority": 4, "language": "de_AT", "audience": ""})),
+                ("unknown", json!({"priority": 0, "language": "fr", "audience": "supervisors"})),
             ]
         },
-        relations: &["?q RESOLVES all", "?q RESOLVES agent", "?q RESOLVES customer", "?q RESOLVES german"],
+        relations: &[
+            "?q RESOLVES all",
+            "?q RESOLVES agent",
+            "?q RESOLVES customer",
+            "?q RESOLVES german",
+            "?q RESOLVES unknown",
+        ],
         lookups: || {
             let only = |audience: &str, language: &str, limit| {
                 let filter = ArticleFilter { audience: audience.parse().ok(), language: language.parse().ok() };
                 GraphSettings { filter, limit, ..GraphSettings::default() }
             };
             vec![
-                ("q", only("agent", "", 5), vec!["german", "agent", "all"]),
+                ("q", only("agent", "", 5), vec!["german", "agent", "all", "unknown"]),
                 ("q", only("", "en", 2), vec!["customer", "agent"]),
                 ("q", only("customer", "de", 5), vec!["german", "all"]),
             ]

@@ -145,7 +145,7 @@ async fn the_search_answers_from_the_articles() {
     assert_eq!(page["entities"][1]["id"], "a");
     let wrong = [
         "q=x",
-        "q=x&language=de&page=1&pageSize=5",
+        "q=x&language=german%20please&page=1&pageSize=5",
         "q=x&language=en-US&page=1&pageSize=5&sort=up",
         "q=x&language=en-US&page=0&pageSize=5",
         "q=x&language=en-US&page=1&pageSize=101",

@@ -122,11 +122,13 @@ fn row<const N: usize>(texts: [(&str, &str); N]) -> Row {
 fn article_row(article: &GraphArticle) -> Row {
     let GraphArticle { id, title, status, url, summary, priority, updated, audience, language } = article;
     let mut row = row([("id", id), ("title", title), ("status", status)]);
+    let audience = audience.map(<&str>::from);
+    let [url, summary, updated, language] = [url, summary, updated, language].map(Option::as_deref);
     let texts =
         [("url", url), ("summary", summary), ("updated", updated), ("audience", audience), ("language", language)];
     for (name, text) in texts {
-        row.bytes += text.as_ref().map_or(0, String::len);
-        row.values.insert(name.to_owned(), text.as_deref().into());
+        row.bytes += text.map_or(0, str::len);
+        row.values.insert(name.to_owned(), text.into());
     }
     row.values.insert("priority".to_owned(), (*priority).into());
     row

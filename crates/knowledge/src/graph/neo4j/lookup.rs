@@ -15,6 +15,7 @@ use std::time::Duration;
 use neo4rs::Query;
 use serde::Deserialize;
 
+use crate::article::Audience;
 use crate::filter::Language;
 use crate::graph::error::GraphError;
 use crate::graph::neo4j::connection::{Connection, LONG, Neo4jSettings};
@@ -93,7 +94,7 @@ fn lookup(keyword: &str, settings: &GraphSettings) -> Result<Query, GraphError> 
     let (relations, hops) = (settings.relations.join("|"), settings.max_hops);
     let text = format!(
         "MATCH (:Query {{keyword: $keyword}})-[:{relations}*1..{hops}]->(a:Article) WHERE a.status = $status \
-         AND ($audience = '' OR trim(toLower(coalesce(toStringOrNull(a.audience), ''))) IN ['', $audience]) \
+         AND NOT trim(toLower(coalesce(toStringOrNull(a.audience), ''))) IN $other_audiences \
          AND ($language = '' OR \
               split(replace(trim(toLower(coalesce(toStringOrNull(a.language), ''))), '_', '-'), '-')[0] IN ['', $language]) \
          WITH DISTINCT a \
@@ -104,10 +105,10 @@ fn lookup(keyword: &str, settings: &GraphSettings) -> Result<Query, GraphError> 
          ORDER BY priority IS NULL, priority DESC, title, id LIMIT $limit"
     );
     let limit = i64::try_from(settings.limit).unwrap_or(i64::MAX);
-    let audience: &str = settings.filter.audience.map_or("", Into::into);
+    let other_audiences: Vec<&str> = settings.filter.audience.map(Audience::others).unwrap_or_default();
     let language = settings.filter.language.as_ref().map_or("", Language::as_str);
     let query = neo4rs::query(&text).param("keyword", keyword).param("status", settings.status.as_str());
-    Ok(query.param("audience", audience).param("language", language).param("limit", limit))
+    Ok(query.param("other_audiences", other_audiences).param("language", language).param("limit", limit))
 }
 
 #[derive(Deserialize)]
@@ -126,7 +127,8 @@ struct ArticleRow {
 impl From<ArticleRow> for GraphArticle {
     fn from(row: ArticleRow) -> Self {
         let ArticleRow { id, title, status, url, summary, priority, updated, audience, language } = row;
-        let [url, summary, updated, audience, language] = [url, summary, updated, audience, language].map(filled);
+        let audience = audience.as_deref().and_then(Audience::named);
+        let [url, summary, updated, language] = [url, summary, updated, language].map(filled);
         Self { id, title, status, url, summary, priority, updated, audience, language }.without_markup()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Input of the list: `If-Modified-Since` with a date that was given here, and the parameters of the page where it is cut
 //! into pages. Output: 304 when nothing has changed since, else 200 or 206 with `{"items": […]}` and `Last-Modified`.
-//! Input of the search: `q`, `language=en-US`, `page` and `pageSize`. Output: one page of entities. Both take a bearer
+//! Input of the search: `q`, `language` (a tag such as `en-US`; every article counts as written in it), `page` and `pageSize`. Output: one page of entities. Both take a bearer
 //! token: 401 and 403 for it, 400 for a date or a parameter that is missing, mistyped or not the contract's.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -122,12 +122,16 @@ pub(super) async fn search(hub: web::Data<Hub>, request: HttpRequest) -> Result<
     answer::authorise(&hub, &request, Route::Search)?;
     let search = web::Query::<Search>::from_query(request.query_string())
         .map_err(|error| Refusal::bad_request(format!("bad search: {error}")))?;
-    if search.language != "en-US" || search.page == 0 || !(1..=MAX_PAGE_SIZE).contains(&search.page_size) {
-        let reason = "language must be en-US, page at least 1, pageSize from 1 to 100";
+    if !is_language_tag(&search.language) || search.page == 0 || !(1..=MAX_PAGE_SIZE).contains(&search.page_size) {
+        let reason = "language must be a tag such as en-US, page at least 1, pageSize from 1 to 100";
         return Err(Refusal::bad_request(reason));
     }
     let entities = hub.articles().search(&search.q, search.page, search.page_size);
     Ok(answer::accepted(format!("{{\"entities\":{entities}}}")))
+}
+
+fn is_language_tag(text: &str) -> bool {
+    text.split('-').all(|part| (2..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
