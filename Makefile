@@ -11,13 +11,14 @@ demo: setup
 	@$(ENV) "$$CARGO_TARGET_DIR/release/cuecard" demo
 
 # Against real databases, which are stopped however it ends; CUECARD_SKIP_SERVICES=1 leaves out the tests that need them.
+# Most tests wait for sockets and clocks, so two of them share a core.
 test:
 	@scripts/setup $$([ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || echo databases)
 	@$(ENV) cargo test $(QUICK) --no-run
 	@$(ENV) if [ "$${CUECARD_SKIP_SERVICES:-}" != 1 ]; then \
 	  trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
 	fi; \
-	cargo test $(QUICK) --no-fail-fast
+	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))}" cargo test $(QUICK) --no-fail-fast
 
 build: setup
 	@$(ENV) cargo build --release --workspace --bins

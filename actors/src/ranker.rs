@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, StreamHandler, Supervised};
-use cuecard_engine::ranking::{Shown, SilenceReason};
+use cuecard_engine::ranking::Shown;
 use cuecard_engine::{Order, Plan, Ranking, Verdict};
 use tokio::time::Instant;
 
 use crate::failure_points::failure_point;
 use crate::inbox::{Inbox, NextStage};
-use crate::messages::{Ask, Content, Delivery, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem};
+use crate::messages::{Ask, Content, Delivery, Failure, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem};
 use crate::supervision::{Escalation, Keyed, Recovery};
 
 /// How often idle conversations are looked for.
@@ -113,17 +113,22 @@ impl StreamHandler<Rankable> for Ranker {
                 ticket.note(|decision| decision.ranking = Some(Arc::clone(&ranking)));
                 match ranking.verdict {
                     Verdict::Cards(_) => Ok(Content::Cards(ranking)),
-                    Verdict::Silent(reason) => Err(reason),
+                    Verdict::Silent(reason) => Err(Outcome::Silent(reason)),
                 }
             }
-            (Ask::Cards(_), None) => Err(SilenceReason::NothingFound),
+            (Ask::Cards(_), None) => Err(Outcome::Failed(not_retrieved())),
         };
         ticket.leave(Stage::Rank);
         match content {
             Ok(content) => self.hand_on(Delivery { item, ticket, content }),
-            Err(reason) => ticket.finish(Outcome::Silent(reason)),
+            Err(outcome) => ticket.finish(outcome),
         }
     }
+}
+
+/// A question that reached the Ranker past the Retriever.
+fn not_retrieved() -> Failure {
+    Failure::NoBackend { reason: "no backend was asked".to_owned(), is_overload: false }
 }
 
 impl Handler<NotShown> for Ranker {
@@ -142,8 +147,8 @@ mod tests {
 
     use super::*;
     use crate::inbox::stage;
-    use crate::messages::Failure;
     use crate::testing::{Bench, Recorder, inject_panics, item, key, rankable, ranking_item, take, until};
+    use cuecard_engine::ranking::SilenceReason;
 
     struct Fixture {
         bench: Bench,

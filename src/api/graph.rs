@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use cuecard_actors::cxone::Contract;
 use cuecard_actors::engine::conversation::Utterance;
 use cuecard_actors::messages::{Ask, Failure, Outcome, Refusal};
-use cuecard_actors::text::Spoken;
+use cuecard_actors::text::{Spoken, json as tolerant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ pub(super) async fn query(api: web::Data<Api>, request: HttpRequest, body: Body)
     Ok(HttpResponse::Ok().json(match delivered(outcome, wording)? {
         // What is no JSON is passed on as the text that it is.
         Some(receipt) => {
-            let answer = serde_json::from_slice(&receipt.answer);
+            let answer = tolerant::parse(&receipt.answer).map(|parsed| parsed.value);
             let answer = answer.unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&receipt.answer).into_owned()));
             json!({"status": "success", "cxone_response": answer})
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use cuecard_actors::cxone::answers::GiveUpReason;
 use cuecard_actors::cxone::ranking::{MAX_RESULT_WINDOW, RankingRequest, ranking_checksum};
@@ -12,6 +13,7 @@ use cuecard_actors::cxone::{Contract, InteractionId};
 use cuecard_actors::ledger::{Click, LedgerError, RankingEntry, RankingStatus};
 use cuecard_actors::messages::{Ask, Outcome, Receipt, Refusal};
 use cuecard_actors::tenant::Tenant;
+use cuecard_actors::text::json as tolerant;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -37,7 +39,9 @@ pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body
     let submitting = api.background.spawn(submission.run(api.clone().into_inner()));
     let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the submission failed; the log says why");
     let receipt = submitting.await.map_err(broken)??;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(receipt.answer))
+    // A 204 says nothing, and the caller reads JSON.
+    let answer = if receipt.answer.trim_ascii().is_empty() { Bytes::from_static(b"{}") } else { receipt.answer };
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer))
 }
 
 struct Submission {
@@ -60,7 +64,7 @@ impl Submission {
         let nothing = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the ranking came to nothing");
         let receipt = receipt.ok_or(nothing)?;
         if let Some(url) = self.callback {
-            let result: Value = serde_json::from_slice(&receipt.answer).unwrap_or(Value::Null);
+            let result = tolerant::parse(&receipt.answer).map_or(Value::Null, |parsed| parsed.value);
             let body = json!({"audit": audit, "ranking_result": result});
             api.callbacks.send(self.tenant.name(), self.tenant.profile.callback.allow_private, url, &body);
         }

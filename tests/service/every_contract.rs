@@ -46,8 +46,9 @@ async fn success() {
 #[actix_rt::test]
 async fn success_without_an_id_or_json() {
     let five = Five::new(PATIENT).await;
-    for (body, ranking) in [("{}", "{}"), ("<html>fine</html>", "<html>fine</html>")] {
-        let fault = FaultKind::Answer { status: 201, retry_after: None, body: Some(body.to_owned()) };
+    for (status, body, ranking) in [(201, "{}", "{}"), (201, "<html>fine</html>", "<html>fine</html>"), (204, "", "{}")]
+    {
+        let fault = FaultKind::Answer { status, retry_after: None, body: Some(body.to_owned()) };
         let mut expected = SHOWN;
         expected[0] = Told(200, "\"assist_id\":null");
         expected[4] = Told(200, ranking);

@@ -203,11 +203,11 @@ impl Loader {
 
     fn graph(&mut self, profile: &Profile) -> Result<Option<Graph>, LoadError> {
         let Some(place) = &profile.knowledge.graph else { return Ok(None) };
-        let data_dir = &self.loading.data_dir;
+        let Loading { data_dir, pool, .. } = &self.loading;
         let key = (graph_key(place), profile.knowledge.encoder.model_dir.clone());
         let opened = self.graphs.get(key, |(key, model_dir)| {
             let keyword_cache = keyword_cache(data_dir, &key.0, model_dir);
-            Ok(Graph { backend: Arc::new(GraphBackend::new(open_graph(place)?)), keyword_cache })
+            Ok(Graph { backend: Arc::new(GraphBackend::new(open_graph(place)?, pool.clone())), keyword_cache })
         });
         let failed = |source| LoadError::Graph { profile: profile.name.to_string(), source: Box::new(source) };
         opened.map(Some).map_err(failed)
@@ -318,7 +318,7 @@ fn open_graph(place: &GraphPlace) -> Result<GraphStore, GraphError> {
             if let Some(unreachable) = graph.unreachable(&GraphSettings::default()) {
                 tracing::warn!(path = %path.display(), "{unreachable}; docs/knowledge.md says how articles are found");
             }
-            Ok(GraphStore::Embedded(graph))
+            Ok(GraphStore::Embedded(Arc::new(graph)))
         }
         GraphPlace::Neo4j { uri, user, password } => {
             let (uri, user, password) = (uri.clone(), user.clone(), password.clone());

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use cuecard_cxone::InteractionId;
 use cuecard_cxone::ranking::{self, RankingRequest, RankingSubmission};
+use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::IndexHandle;
 use cuecard_engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
 use cuecard_engine::{Engine, GraphBackend, Plan};
@@ -118,6 +119,8 @@ impl Tenant {
 #[derive(Clone, Default)]
 pub struct Tenants {
     by_name: Arc<BTreeMap<ProfileName, Arc<Tenant>>>,
+    /// Each once: most tenants share one, which is asked for every question.
+    encoders: Arc<[Encoder]>,
 }
 
 impl Tenants {
@@ -131,10 +134,9 @@ impl Tenants {
         self.by_name.values()
     }
 
-    /// How long the oldest text has waited for its encoder. Tenants that share an encoder give the same answer.
+    /// How long the oldest text has waited for its encoder.
     pub fn longest_encoder_wait(&self) -> Duration {
-        let waits = self.iter().map(|tenant| tenant.engine.encoder().live_queue().oldest_wait);
-        waits.max().unwrap_or_default()
+        self.encoders.iter().map(|encoder| encoder.live_queue().oldest_wait).max().unwrap_or_default()
     }
 
     /// How long a profile's cards are worth showing; nobody answers for a profile that does not exist, so no time at all.
@@ -145,7 +147,13 @@ impl Tenants {
 
 impl FromIterator<Arc<Tenant>> for Tenants {
     fn from_iter<I: IntoIterator<Item = Arc<Tenant>>>(tenants: I) -> Self {
-        let by_name = tenants.into_iter().map(|tenant| (tenant.name().clone(), tenant)).collect();
-        Self { by_name: Arc::new(by_name) }
+        let by_name: BTreeMap<_, _> = tenants.into_iter().map(|tenant| (tenant.name().clone(), tenant)).collect();
+        let mut encoders: Vec<Encoder> = Vec::new();
+        for encoder in by_name.values().map(|tenant: &Arc<Tenant>| tenant.engine.encoder()) {
+            if !encoders.iter().any(|known| known.is_same(encoder)) {
+                encoders.push(encoder.clone());
+            }
+        }
+        Self { by_name: Arc::new(by_name), encoders: encoders.into() }
     }
 }

@@ -62,6 +62,11 @@ impl Encoder {
         self.source.model()
     }
 
+    /// Whether both are handles of one encoder.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+    }
+
     /// Queues a live text; refuses at once with [`EncoderError::QueueFull`]. Of a text that is too
     /// long the end is encoded.
     pub fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError> {

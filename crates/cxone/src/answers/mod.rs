@@ -28,6 +28,7 @@ mod tests;
 
 use std::time::Duration;
 
+use cuecard_text::json;
 use serde_json::Value;
 
 pub use policy::RetryPolicy;
@@ -199,5 +200,5 @@ impl From<&TransportError> for CallOutcome {
 
 /// Reads the answer of the session endpoint. Anything but `{"state":"locked"}` is not locked.
 pub fn session_is_locked(answer: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(answer).is_ok_and(|session| session["state"] == "locked")
+    json::parse::<Value>(answer).is_ok_and(|session| session.value["state"] == "locked")
 }

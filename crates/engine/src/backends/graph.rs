@@ -12,11 +12,12 @@ use super::{Backend, BackendError, BackendName};
 use crate::candidates::{Candidate, Found, Scores};
 use crate::extract::Query;
 use crate::plan::Plan;
+use crate::search_pool::SearchPool;
 
 /// Where the nodes are.
 pub enum GraphStore {
     /// In memory.
-    Embedded(EmbeddedGraph),
+    Embedded(Arc<EmbeddedGraph>),
     /// In a Neo4j database.
     Neo4j(Neo4jGraph),
 }
@@ -26,12 +27,14 @@ pub struct GraphBackend {
     store: GraphStore,
     /// Replaced when the keywords of the store have changed; none before they were first read.
     catalog: ArcSwapOption<KeywordCatalog>,
+    pool: SearchPool,
 }
 
 impl GraphBackend {
-    /// A graph that is entered by exact keywords until it gets a catalog.
-    pub fn new(store: GraphStore) -> Self {
-        Self { store, catalog: ArcSwapOption::empty() }
+    /// A graph that is entered by exact keywords until it gets a catalog. Keywords are compared, and a graph in memory is
+    /// walked, on the pool.
+    pub fn new(store: GraphStore, pool: SearchPool) -> Self {
+        Self { store, catalog: ArcSwapOption::empty(), pool }
     }
 
     /// The keywords that the store holds now; the catalog is made of them.
@@ -60,25 +63,8 @@ impl GraphBackend {
         self.catalog.store(Some(Arc::new(catalog)));
     }
 
-    /// The keywords to try, in this order.
-    fn resolve(&self, query: &Query, plan: &Plan) -> Vec<(MatchedBy, String)> {
-        let phrases: Vec<&str> = query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect();
-        let embedding = query.embedding.as_deref();
-        let mut keywords = self.catalog.load().as_ref().map_or_else(Vec::new, |catalog| {
-            catalog.resolve(query.text.verbatim(), &phrases, embedding, plan.min_keyword_cosine)
-        });
-        // The store may know a keyword that the catalog does not know yet.
-        if keywords.first().is_none_or(|(matched_by, _)| *matched_by != MatchedBy::Exact) {
-            keywords.insert(0, (MatchedBy::Exact, query.text.verbatim().to_owned()));
-        }
-        keywords
-    }
-
-    async fn related(&self, keyword: &str, settings: &GraphSettings) -> Result<Vec<GraphArticle>, BackendError> {
-        match &self.store {
-            GraphStore::Embedded(graph) => Ok(graph.related(keyword, settings)),
-            GraphStore::Neo4j(graph) => graph.related(keyword, settings).await.map_err(failed),
-        }
+    async fn on_pool<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, BackendError> {
+        self.pool.run(job).await.map_err(failed)
     }
 }
 
@@ -92,14 +78,49 @@ impl Backend for GraphBackend {
     async fn find(&self, query: &Arc<Query>, plan: &Arc<Plan>, _: Instant) -> Result<Found, BackendError> {
         let settings =
             GraphSettings { limit: plan.candidates, filter: plan.filter.clone(), ..GraphSettings::default() };
-        for (matched_by, keyword) in self.resolve(query, plan) {
-            let articles = self.related(&keyword, &settings).await?;
-            if !articles.is_empty() {
-                return Ok(Found::of(articles.into_iter().map(|article| candidate(article, matched_by))));
+        let (catalog, query, plan) = (self.catalog.load_full(), Arc::clone(query), Arc::clone(plan));
+        let keywords = move || keywords(catalog.as_deref(), &query, &plan);
+        match &self.store {
+            GraphStore::Embedded(graph) => {
+                let graph = Arc::clone(graph);
+                let walk = move || {
+                    let mut tried =
+                        keywords().into_iter().map(|(by, keyword)| (by, graph.related(&keyword, &settings)));
+                    tried.find(|(_, articles)| !articles.is_empty())
+                };
+                Ok(found(self.on_pool(walk).await?))
+            }
+            GraphStore::Neo4j(graph) => {
+                for (matched_by, keyword) in self.on_pool(keywords).await? {
+                    let articles = graph.related(&keyword, &settings).await.map_err(failed)?;
+                    if !articles.is_empty() {
+                        return Ok(found(Some((matched_by, articles))));
+                    }
+                }
+                Ok(Found::default())
             }
         }
-        Ok(Found::default())
     }
+}
+
+/// The keywords to try, in this order.
+fn keywords(catalog: Option<&KeywordCatalog>, query: &Query, plan: &Plan) -> Vec<(MatchedBy, String)> {
+    let phrases: Vec<&str> = query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect();
+    let embedding = query.embedding.as_deref();
+    let mut keywords = catalog.map_or_else(Vec::new, |catalog| {
+        catalog.resolve(query.text.verbatim(), &phrases, embedding, plan.min_keyword_cosine)
+    });
+    // The store may know a keyword that the catalog does not know yet.
+    if keywords.first().is_none_or(|(matched_by, _)| *matched_by != MatchedBy::Exact) {
+        keywords.insert(0, (MatchedBy::Exact, query.text.verbatim().to_owned()));
+    }
+    keywords
+}
+
+fn found(by_keyword: Option<(MatchedBy, Vec<GraphArticle>)>) -> Found {
+    by_keyword.map_or_else(Found::default, |(matched_by, articles)| {
+        Found::of(articles.into_iter().map(|article| candidate(article, matched_by)))
+    })
 }
 
 fn failed(error: impl std::error::Error) -> BackendError {

@@ -8,6 +8,7 @@ use std::vec::IntoIter;
 
 use cuecard_text::json::{Row, sift};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::article::Article;
 use crate::chroma::client::{CallError, ChromaClient, ChromaSettings};
@@ -86,8 +87,8 @@ impl ChromaCollection {
         self.open_again().await.map(drop)
     }
 
-    /// For each of `embeddings` the `k` admitted records nearest to it, the nearest first. A record without anything to
-    /// read is none.
+    /// For each of `embeddings` the `k` admitted records nearest to it, the nearest first, within the settings' time in
+    /// all. A record without anything to read is none.
     pub async fn query(
         &self,
         embeddings: &[&[f32]],
@@ -102,6 +103,18 @@ impl ChromaCollection {
         if k == 0 {
             return Ok(vec![Vec::new(); embeddings.len()]);
         }
+        let after = self.settings.timeout;
+        let late = |_| ChromaError::TimedOut { url: self.client.url(), after };
+        timeout(after, self.ask_until_enough(embeddings, k, filter)).await.map_err(late)?
+    }
+
+    /// Records that the filter leaves out make room for others, which are asked for again.
+    async fn ask_until_enough(
+        &self,
+        embeddings: &[&[f32]],
+        k: usize,
+        filter: &ArticleFilter,
+    ) -> Result<Vec<Vec<ChromaHit>>, ChromaError> {
         let mut num_asked = k;
         loop {
             let answered = self.nearest(embeddings, num_asked, filter).await?;
