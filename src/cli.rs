@@ -137,7 +137,7 @@ pub struct EvalArgs {
     /// Conversations that need no card.
     #[arg(long, value_name = "FILE")]
     pub quiet: Option<PathBuf>,
-    /// snippets, snippets-words, cosine or bm25; without it `CUECARD_RANKER` or the default.
+    /// snippets, snippets-words, cosine, bm25, priority or search; without it `CUECARD_RANKER` or the default.
     #[arg(long, value_name = "NAME")]
     pub ranker: Option<Formula>,
     /// Turns that a question reads: a number, or `all`; without it `CUECARD__PROFILE__WINDOW` or the default.

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod commands;
 mod data_lock;
 pub mod exit;
+pub mod first_signals;
 pub mod logging;
 pub mod pipeline;
 pub mod service;

@@ -2,11 +2,17 @@
 
 use clap::Parser;
 use cuecard::exit::ExitCode;
+use cuecard::first_signals;
 use mimalloc::MiMalloc;
 
 /// A pipeline of small messages allocates often, which this does faster than the system's allocator.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[used]
+#[allow(unsafe_code, reason = "a place by its name, from which the loader calls what stands there")]
+#[unsafe(link_section = ".preinit_array")]
+static FIRST: extern "C" fn() = first_signals::hold;
 
 fn main() -> ! {
     let ended = cuecard::commands::run(cuecard::cli::Cli::parse());

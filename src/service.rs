@@ -48,8 +48,8 @@ pub enum Listening {
     Api(SocketAddr),
 }
 
-/// Runs a future on a fresh system arbiter over a multi-thread runtime: actors, sockets and the CXone client live on
-/// the arbiter, whatever is spawned with tokio lands on the workers.
+/// Runs a future on a fresh system arbiter over a multi-thread runtime: actors and the streams' sockets live on the
+/// arbiter, calls to CXone and whatever else is spawned with tokio on the workers.
 pub fn on_system<F: Future>(future: F) -> anyhow::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

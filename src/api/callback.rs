@@ -270,6 +270,28 @@ mod tests {
         }
     }
 
+    /// As many rankings as a busy minute has, each with a callback to a host that takes connections and never answers.
+    #[tokio::test]
+    async fn a_host_that_hangs_takes_so_many_sockets_and_what_finds_no_place_is_counted() {
+        const BEYOND: usize = 7;
+        let (profile, metrics) =
+            (ProfileName::new("acme"), Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap());
+        let callbacks = Callbacks::new(metrics.clone(), Background::new()).unwrap();
+        let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: Url = format!("http://{}/done", host.local_addr().unwrap()).parse().unwrap();
+        for _ in 0..AT_ONCE + WAITING + BEYOND {
+            callbacks.send(&profile, true, url.clone(), &Value::Null);
+        }
+        let text = metrics.render(0.0).unwrap();
+        let dropped = format!(r#"cuecard_callbacks_total{{profile="acme",result="dropped"}} {BEYOND}"#);
+        assert!(text.contains(&dropped), "{text}");
+        let mut taken = Vec::new();
+        while let Ok(Ok((socket, _))) = timeout(Duration::from_secs(1), host.accept()).await {
+            taken.push(socket);
+        }
+        assert_eq!(taken.len(), AT_ONCE);
+    }
+
     #[tokio::test]
     async fn a_name_of_this_machine_is_refused_as_it_resolves() {
         let asked = Some("http://localhost:9/");

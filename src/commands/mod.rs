@@ -11,9 +11,14 @@ mod serve;
 
 use crate::cli::{Cli, Command, GraphCommand};
 use crate::exit::ExitCode;
+use crate::first_signals;
 
 /// Runs the command; errors are for the person at the terminal.
 pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
+    // A service listens for what ends it; everything else is ended by it, as any program is.
+    if !matches!(command_line.command, Command::Serve(_)) {
+        first_signals::release();
+    }
     match command_line.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

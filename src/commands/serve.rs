@@ -5,6 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ServeArgs;
 use crate::exit::ExitCode;
+use crate::first_signals;
 use crate::logging;
 use crate::service::{self, Ended};
 use crate::settings::Settings;
@@ -13,7 +14,6 @@ use crate::settings::Settings;
 pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::SERVICE);
     service::on_system(async {
-        // Before anything else: the first process of a container gets no signal that it does not listen for.
         let signals = Signals::listen().context("signals can't be listened for")?;
         let settings = Settings::of_environment(arguments.config.as_deref())?;
         for profile in &settings.profiles {
@@ -50,13 +50,15 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Listens from now on, also to what came since the process began.
     pub fn listen() -> std::io::Result<Self> {
-        Ok(Self {
+        let listening = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
-        })
+        };
+        first_signals::release();
+        Ok(listening)
     }
 
     /// Resolves at the first signal; from then on the next one ends the process.

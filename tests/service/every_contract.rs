@@ -240,6 +240,30 @@ async fn connection_cut_to_the_end() {
     five.service.stop().await;
 }
 
+/// What proxies send before an answer, or make of it, on the way to a token and a stream as well as on a push.
+#[actix_rt::test]
+async fn interim_and_compressed_answers() {
+    for fault in [FaultKind::Interim { status: 100 }, FaultKind::Interim { status: 103 }, FaultKind::Gzip] {
+        let simulator = simulator();
+        for route in [Route::Token, Route::Stream, Route::Events] {
+            simulator.inject(Fault { route, times: 5, fault: fault.clone() });
+        }
+        let five = Five::of(simulator, PATIENT).await;
+        assert_eq!((five.simulator.received_on(Route::Token).len(), five.simulator.num_streams()), (5, 2), "{fault:?}");
+        five.row(&fault, 1, 1, &SHOWN).await;
+        five.service.finish(&five.simulator).await;
+    }
+}
+
+#[actix_rt::test]
+async fn login_page() {
+    let five = Five::new(PATIENT).await;
+    let page = || Told(502, "web page");
+    let expected = [page(), Card("failed"), page(), Card("failed"), page()];
+    five.row(&FaultKind::LoginPage { status: 200 }, 1, 1, &expected).await;
+    five.service.finish(&five.simulator).await;
+}
+
 #[actix_rt::test]
 async fn attempt_timed_out() {
     let five = Five::new(PATIENT).await;

@@ -47,6 +47,31 @@ async fn a_second_signal_in_the_drain_ends_the_process_at_once() {
     }
 }
 
+/// Before its libraries have started, which takes most of a second, a process can only hold a signal back.
+#[actix_rt::test]
+async fn a_signal_is_heard_from_the_first_instant_on() {
+    for name in ["TERM", "HUP"] {
+        let (simulator, data) = (simulator(), TempDir::new().unwrap());
+        let variables = environment(&simulator.base_url(), data.path(), &[]);
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut service = cuecard(&["serve"], &variables).spawn().unwrap();
+        until_process(service.id(), |process| blocked_signals(process) & TERMINATE != 0).await;
+        send_signal(service.id(), name);
+        let ended = tokio::task::spawn_blocking(move || service.wait().unwrap());
+        assert_eq!(timeout(PATIENCE, ended).await.unwrap().unwrap().code(), Some(0), "{name}");
+        assert_eq!(simulator.num_streams(), 0, "it never came so far as to listen");
+    }
+}
+
+/// SIGTERM, the 15th, in a set of signals.
+const TERMINATE: u64 = 1 << 14;
+
+fn blocked_signals(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    blocked.map_or(0, |set| u64::from_str_radix(set.trim(), 16).unwrap())
+}
+
 /// Carries connections to CXone; once there is a number in `swallowed`, nothing that the service says arrives there, and its
 /// bytes are counted.
 async fn proxy(base_url: &str, swallowed: Rc<Cell<Option<usize>>>) -> String {

@@ -140,7 +140,7 @@ mod tests {
     use crate::testing::item;
 
     fn decision(profile: &str, outcome: Outcome) -> Decision {
-        Decision::opened(&item(profile, "c-1", 1), Arc::new(Versions::default()), outcome)
+        Decision { outcome, ..Decision::opened(&item(profile, "c-1", 1), Arc::new(Versions::default())) }
     }
 
     fn id_of(json: &str) -> Uuid {

@@ -56,7 +56,7 @@ fn a_decision_is_one_short_line_that_says_nothing_twice() {
     ] {
         let item = question();
         let latency = Duration::from_micros(2_812_345);
-        let decision = Decision { latency, ..Decision::opened(&item, Arc::new(Versions::default()), outcome) };
+        let decision = Decision { outcome, latency, ..Decision::opened(&item, Arc::new(Versions::default())) };
         let lines = logged(|| log(&decision));
         let [line] = lines.as_slice() else { panic!("{lines:?}") };
         assert!(line.len() < 270, "{} bytes: {line}", line.len());
@@ -73,7 +73,7 @@ fn a_tap_that_nobody_empties_drops_decisions_and_counts_them() {
     let (decisions, tap) = Decisions::new(metrics.clone());
     let versions = Arc::new(Versions::default());
     for _ in 0..TAP + 3 {
-        decisions.ended(Box::new(Decision::opened(&question(), Arc::clone(&versions), Outcome::Shed)));
+        decisions.ended(Box::new(Decision::opened(&question(), Arc::clone(&versions))));
     }
     assert_eq!(tap.len(), TAP);
     let text = metrics.render(0.0).unwrap();

@@ -172,3 +172,33 @@ fn put_in_service(index: &IndexHandle, encoder: Encoder, source: &str, sent: Sen
     );
     Ok(if report.published { Synced::Updated } else { Synced::Unchanged })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_cxone::http::Answer;
+
+    use super::*;
+
+    /// On a runtime of one thread nothing else would move while that thread parses.
+    #[tokio::test]
+    async fn a_large_page_is_parsed_while_the_arbiter_goes_on() {
+        let row = r#"{"id":"kb-1","title":"Returns","content":"Within 30 days."},"#;
+        let listing = format!(r#"{{"items":[{}{{"id":"kb-0","title":"Last","content":"x"}}]}}"#, row.repeat(100_000));
+        let mut moved = 0_u64;
+        let others = async {
+            loop {
+                moved += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        let page = tokio::select! {
+            biased;
+            page = read(Answer::scripted(200, &[], listing)) => page.unwrap(),
+            _ = others => unreachable!(),
+        };
+        assert_eq!(page.articles.len(), 100_001);
+        assert!(moved > 0);
+    }
+}

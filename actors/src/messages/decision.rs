@@ -1,7 +1,7 @@
 //! The one record of what became of a question, built along its way and handed on at its end.
 //!
-//! Log line, admin port, ledger, explanations, impressions, replay and training all read this type. It keeps what was said
-//! in a form that redacts itself wherever it is written.
+//! The log line and the admin port read it, and there is no second record of what was decided. It keeps what was said in a
+//! form that redacts itself wherever it is written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use strum::EnumCount;
 use uuid::Uuid;
 
-use super::{Ask, Outcome, ProfileName, Stage, WorkItem};
+use super::{Ask, Failure, Outcome, ProfileName, Stage, WorkItem};
 
 /// What became of one utterance or question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,8 +89,8 @@ pub struct Versions {
 }
 
 impl Decision {
-    /// A question that has just been heard; until it is known how it ends, it has failed.
-    pub fn opened(item: &WorkItem, versions: Arc<Versions>, unfinished: Outcome) -> Self {
+    /// A question that has just been heard. What nobody ends was on its way when the runtime ended.
+    pub fn opened(item: &WorkItem, versions: Arc<Versions>) -> Self {
         Self {
             id: item.decision,
             profile: item.key.profile.clone(),
@@ -102,7 +102,7 @@ impl Decision {
             query: None,
             failures: Vec::new(),
             ranking: None,
-            outcome: unfinished,
+            outcome: Outcome::Failed(Failure::Stopping),
             latency: Duration::ZERO,
             stages: Vec::with_capacity(Stage::COUNT),
             versions,
@@ -166,7 +166,8 @@ mod tests {
             ranking: Some(Arc::new(ranking_of(vec![card("kb-1")]))),
             latency: Duration::from_micros(12_345),
             stages: vec![StageTime { stage: Stage::Extract, took: Duration::from_micros(2_500) }],
-            ..Decision::opened(&question, Arc::new(versions), Outcome::Silent(SilenceReason::Unsure))
+            outcome: Outcome::Silent(SilenceReason::Unsure),
+            ..Decision::opened(&question, Arc::new(versions))
         }
     }
 

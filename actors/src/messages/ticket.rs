@@ -65,9 +65,7 @@ impl Ticket {
             utterance = item.utterance_number,
         );
         decisions.opened(tenant.name());
-        // What nobody panicked over and nobody ends was on its way when the runtime ended.
-        let unfinished = Outcome::Failed(Failure::Stopping);
-        let decision = Decision::opened(item, Arc::clone(&tenant.versions), unfinished);
+        let decision = Decision::opened(item, Arc::clone(&tenant.versions));
         Self {
             tenant,
             decision: Some(Box::new(decision)),

@@ -198,7 +198,8 @@ fn a_stage_is_measured_by_what_the_decision_says_of_it() {
     metrics.count_decision(&Decision {
         latency: Duration::from_secs(3),
         stages: vec![took(Stage::Extract, 500), took(Stage::Rank, 250)],
-        ..Decision::opened(&question, Arc::new(Versions::default()), Outcome::Delivered(Receipt::default()))
+        outcome: Outcome::Delivered(Receipt::default()),
+        ..Decision::opened(&question, Arc::new(Versions::default()))
     });
     let series = series(&metrics);
     assert_eq!(series[r#"cuecard_stage_seconds_sum{stage="extract"}"#], "0.5");

@@ -66,7 +66,7 @@ impl fmt::Debug for Encoding {
 
 pub(crate) type LiveReply = oneshot::Sender<Result<Encoding, EncoderError>>;
 
-/// The answer to come; a future for any runtime. Dropped, it takes its text out of the queue.
+/// The answer to come; a future for any runtime. Dropped, its text is passed over when its turn comes.
 pub struct PendingEncoding {
     answer: Pin<Box<dyn Future<Output = Result<Encoding, EncoderError>> + Send>>,
 }

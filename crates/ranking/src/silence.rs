@@ -14,7 +14,7 @@ pub enum SilenceReason {
     NothingFound,
     /// The newest customer turn is not close enough to anything in the index.
     Unsure,
-    /// All that would be shown was shown a moment ago.
+    /// The best article was the first of a card a moment ago.
     AlreadyShown,
 }
 

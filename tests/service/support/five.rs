@@ -68,7 +68,11 @@ pub fn launch(simulator: &RunningSimulator, shared: &str) -> Service {
 
 impl Five {
     pub async fn new(shared: &str) -> Self {
-        let simulator = simulator();
+        Self::of(simulator(), shared).await
+    }
+
+    /// The same of a simulator that has its faults already.
+    pub async fn of(simulator: RunningSimulator, shared: &str) -> Self {
         let service = launch(&simulator, shared);
         let caller = service.caller();
         let is_ready =

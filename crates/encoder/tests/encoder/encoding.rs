@@ -122,7 +122,7 @@ fn a_full_lane_answers_with_an_error_and_loses_nothing() {
             Ok(pending) => accepted.push(pending),
             Err(error) => break error,
         }
-        assert!(accepted.len() < 1000, "a thousand texts went into a lane of two");
+        assert!(accepted.len() < 1000, "a thousand texts went into a queue of two");
     };
     assert_eq!(refused, EncoderError::QueueFull { capacity: 2 });
     assert!(encoder.live_queue().waiting <= 2);
