@@ -115,7 +115,9 @@ fn outcome(error: &HandshakeError) -> CallOutcome {
         HandshakeError::Unauthorised => CallOutcome::Answered(401),
         HandshakeError::Forbidden => CallOutcome::Answered(403),
         HandshakeError::TooManyRequests { .. } => CallOutcome::Answered(429),
-        HandshakeError::Status(status) | HandshakeError::Redirected { status, .. } => CallOutcome::Answered(*status),
+        HandshakeError::Status { status, .. } | HandshakeError::Redirected { status, .. } => {
+            CallOutcome::Answered(*status)
+        }
         HandshakeError::NotWebSocket(_) => CallOutcome::Unusable,
         HandshakeError::Transport(error) => CallOutcome::from(error),
     }

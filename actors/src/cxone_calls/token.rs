@@ -51,8 +51,14 @@ impl CxoneCalls {
                     }
                 }
             }
-            answer => said(answer),
+            answer => {
+                if oauth_error(answer).is_some_and(|(_, error)| error.is_temporary()) {
+                    attempt.outcome = CallOutcome::Unusable;
+                }
+                said(answer)
+            }
         };
+        let reason = self.deps.connection.without_secret(&reason);
         let decision = self.decide(Endpoint::Token, &attempt);
         let (error, ask_again_after) = match decision {
             Decision::CredentialsRefused { wait } => (TokenError::Refused { reason }, wait),
@@ -69,6 +75,10 @@ impl CxoneCalls {
 
 /// The error that the answer names, else what stands in it.
 fn said(answer: &Answered) -> String {
-    let error = answer.as_ref().ok().and_then(|answer| Some((answer.status, OauthError::from_answer(&answer.body)?)));
-    error.map_or_else(|| describe(answer), |(status, error)| format!("status {status}: {error}"))
+    oauth_error(answer).map_or_else(|| describe(answer), |(status, error)| format!("status {status}: {error}"))
+}
+
+fn oauth_error(answer: &Answered) -> Option<(u16, OauthError)> {
+    let answer = answer.as_ref().ok()?;
+    Some((answer.status, OauthError::from_answer(&answer.body)?))
 }

@@ -73,7 +73,8 @@ fn a_tap_that_nobody_empties_drops_decisions_and_counts_them() {
     let (decisions, tap) = Decisions::new(metrics.clone());
     let versions = Arc::new(Versions::default());
     for _ in 0..TAP + 3 {
-        decisions.ended(Box::new(Decision::opened(&question(), Arc::clone(&versions))));
+        let decision = Decision::opened(&question(), Arc::clone(&versions));
+        decisions.ended(Box::new(Decision { outcome: Outcome::Shed, ..decision }));
     }
     assert_eq!(tap.len(), TAP);
     let text = metrics.render(0.0).unwrap();

@@ -45,9 +45,10 @@ impl Reconnect {
     pub(super) fn after_failure(&mut self, failure: &ConnectFailure, fraction: f64) -> Duration {
         match failure {
             ConnectFailure::Handshake(HandshakeError::Unauthorised | HandshakeError::Forbidden) => FORBIDDEN,
-            ConnectFailure::Handshake(HandshakeError::TooManyRequests { retry_after: Some(asked) }) => {
-                asked.wait().max(self.next(fraction))
-            }
+            ConnectFailure::Handshake(
+                HandshakeError::TooManyRequests { retry_after: Some(asked) }
+                | HandshakeError::Status { retry_after: Some(asked), .. },
+            ) => asked.wait().max(self.next(fraction)),
             // The TokenActor keeps the waits of the token endpoint; a refusal there costs nothing to ask for.
             ConnectFailure::NoToken(TokenError::Refused { .. } | TokenError::Unreachable { .. }) => FIRST,
             _ => self.next(fraction),
@@ -106,9 +107,11 @@ mod tests {
         assert_eq!(wait(&mut reconnect, HandshakeError::Unauthorised), FORBIDDEN);
         let asked = RetryAfter::read("7", None, SystemTime::now(), Duration::MAX);
         assert_eq!(
-            wait(&mut reconnect, HandshakeError::TooManyRequests { retry_after: asked }),
+            wait(&mut reconnect, HandshakeError::TooManyRequests { retry_after: asked.clone() }),
             Duration::from_secs(7)
         );
-        assert_eq!(wait(&mut reconnect, HandshakeError::Status(500)), Duration::from_secs(1));
+        let status = |status, retry_after| HandshakeError::Status { status, retry_after };
+        assert_eq!(wait(&mut reconnect, status(500, None)), Duration::from_secs(1));
+        assert_eq!(wait(&mut reconnect, status(503, asked)), Duration::from_secs(7));
     }
 }

@@ -77,7 +77,7 @@ impl Sockets for Script {
                 (Vec::new(), Some(ClosedReason::Cut))
             }
             Some(Peer::Explodes) => panic!("injected"),
-            None => return Err(HandshakeError::Status(503)),
+            None => return Err(HandshakeError::Status { status: 503, retry_after: None }),
         };
         for frame in sent {
             peer.try_send(frame.to_owned()).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// TCP, and after it TLS, may each take this long. Default 5 s.
+    /// TCP and TLS together; a call's `attempt_timeout` may end it before. Default 5 s.
     pub connect_timeout: Duration,
     /// One attempt of a call from its start, connecting included, to the last byte of its answer. Default 2 s.
     pub attempt_timeout: Duration,
@@ -23,6 +23,8 @@ pub struct Limits {
     pub articles_limit_bytes: usize,
     /// Without a byte of that listing for this long, its reading is given up. Default 60 s.
     pub articles_idle_timeout: Duration,
+    /// All of that listing, however it comes: one byte now and then must not hold all later polls. Default 10 min.
+    pub articles_timeout: Duration,
     /// A WebSocket message after its continuation frames are joined. Default 1 MiB.
     pub message_limit_bytes: usize,
     /// Between two pings on a WebSocket. Default 20 s.
@@ -42,6 +44,7 @@ impl Default for Limits {
             body_limit_bytes: 1 << 20,
             articles_limit_bytes: 256 << 20,
             articles_idle_timeout: Duration::from_mins(1),
+            articles_timeout: Duration::from_mins(10),
             message_limit_bytes: 1 << 20,
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),

@@ -64,7 +64,7 @@ pub struct OauthError {
 impl OauthError {
     /// Reads an answer's body; none where it names no error.
     pub fn from_answer(answer: &[u8]) -> Option<Self> {
-        Self::of(&serde_json::from_slice(answer).ok()?)
+        Self::of(&json::parse(answer).ok()?.value)
     }
 
     fn of(answer: &Value) -> Option<Self> {
@@ -76,7 +76,8 @@ impl OauthError {
         (!code.is_empty()).then_some(Self { code, description })
     }
 
-    fn is_temporary(&self) -> bool {
+    /// Whether the same request may well be answered with a token in a while.
+    pub fn is_temporary(&self) -> bool {
         matches!(self.code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down")
     }
 }

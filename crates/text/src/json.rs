@@ -9,8 +9,9 @@
 //! | a byte order mark before the text | nothing |
 //! | half of a surrogate pair, as in `"\ud83d"` | U+FFFD |
 //! | bytes that are not UTF-8 | U+FFFD |
-//! | `NaN`, `Infinity`, `-Infinity` | a value that only a field which nobody reads may hold |
+//! | `NaN`, `Infinity`, `-Infinity`, a number that is too large (`1e999`) | a value that only a field which nobody reads may hold |
 //!
+//! What nests deeper than 128 levels is refused, as `serde_json` refuses it.
 //! Of a list whose rows are read as [`Row`]s, a row that can't be used costs no other.
 
 use std::fmt;
@@ -47,7 +48,7 @@ pub struct Repairs {
     pub invalid_utf8: usize,
     /// Halves of surrogate pairs.
     pub lone_surrogates: usize,
-    /// `NaN`, `Infinity` and `-Infinity`.
+    /// `NaN`, `Infinity`, `-Infinity` and numbers beyond those that a float holds.
     pub non_numbers: usize,
 }
 
@@ -100,7 +101,7 @@ impl fmt::Display for JsonError {
         }
         write!(formatter, "{}", self.cause)?;
         if self.repairs.non_numbers > 0 {
-            formatter.write_str(" (NaN and Infinity, which JSON does not have, count as an empty object)")?;
+            formatter.write_str(" (NaN, Infinity and what is larger than any number count as an empty object)")?;
         }
         Ok(())
     }
@@ -157,7 +158,7 @@ fn repair_tokens(text: &mut [u8], repairs: &mut Repairs) {
                 in_string = !in_string;
                 1
             }
-            b'N' | b'I' | b'-' if !in_string => repair_non_number(rest, repairs),
+            b'N' | b'I' | b'-' | b'0'..=b'9' if !in_string => repair_non_number(rest, repairs),
             _ => 1,
         };
     }
@@ -185,11 +186,26 @@ fn code_unit(text: &[u8]) -> Option<u16> {
 
 /// The number of bytes to go on by. What only starts like such a word is no JSON before and after.
 fn repair_non_number(text: &mut [u8], repairs: &mut Repairs) -> usize {
-    let Some(word) = NON_NUMBERS.iter().find(|word| text.starts_with(word)) else { return 1 };
-    text[..word.len()].fill(b' ');
+    let word = NON_NUMBERS.iter().find(|word| text.starts_with(word)).map(|word| word.len());
+    let Some(length) = word.or_else(|| too_large(text)) else { return number(text).len().max(1) };
+    text[..length].fill(b' ');
     text[..NO_NUMBER.len()].copy_from_slice(NO_NUMBER);
     repairs.non_numbers += 1;
-    word.len()
+    length
+}
+
+/// The length of a number at the start of `text` that no float holds.
+fn too_large(text: &[u8]) -> Option<usize> {
+    let number = number(text);
+    let read: f64 = str::from_utf8(number).ok()?.parse().ok()?;
+    read.is_infinite().then_some(number.len())
+}
+
+/// What of `text` may belong to a number at its start.
+fn number(text: &[u8]) -> &[u8] {
+    let is_of_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+    let end = text.iter().position(|byte| !is_of_number(byte)).unwrap_or(text.len());
+    &text[..end]
 }
 
 /// A text, or a number by its digits: what some senders write as a number is an id for others. None for a number so large
@@ -286,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_senders_write_is_read_and_what_was_repaired_is_counted() {
-        let table: [(&[u8], Value, Repairs); 15] = [
+        let table: [(&[u8], Value, Repairs); 17] = [
             (b"\xef\xbb\xbf{\"a\":1}", json!({"a": 1}), repairs(1, 0, 0, 0)),
             (br#"["so \ud83d"]"#, json!(["so \u{fffd}"]), repairs(0, 0, 1, 0)),
             (br#"["\ude00 so"]"#, json!(["\u{fffd} so"]), repairs(0, 0, 1, 0)),
@@ -298,6 +314,12 @@ mod tests {
             (b"[\"cut \xf0\x9f\"]", json!(["cut \u{fffd}"]), repairs(0, 1, 0, 0)),
             (br#"{"a":NaN,"b":Infinity,"c":-Infinity}"#, json!({"a": {}, "b": {}, "c": {}}), repairs(0, 0, 0, 3)),
             (b"NaN", json!({}), repairs(0, 0, 0, 1)),
+            (
+                br#"{"a":1e999,"b":-1e+999,"c":[1e3,12]}"#,
+                json!({"a": {}, "b": {}, "c": [1000.0, 12]}),
+                repairs(0, 0, 0, 2),
+            ),
+            (br#"[7,1e9999,"1e9999"]"#, json!([7, {}, "1e9999"]), repairs(0, 0, 0, 1)),
             (br#"[NaN,"NaN","-Infinity"]"#, json!([{}, "NaN", "-Infinity"]), repairs(0, 0, 0, 1)),
             (br#"["\u00e9\/\b",-1.5e3]"#, json!(["é/\u{8}", -1500.0]), repairs(0, 0, 0, 0)),
             (b" [ 1 ,\n\"a\" ] ", json!([1, "a"]), repairs(0, 0, 0, 0)),

@@ -73,6 +73,14 @@ async fn what_the_token_endpoint_says_becomes_an_error_and_a_wait() {
     assert_eq!(no_token.ask_again_after, Duration::from_secs(4), "as for refused credentials");
     let no_token = ask(Reply::Status(200, r#"{"error":"temporarily_unavailable"}"#)).await;
     assert!(matches!(no_token.error, TokenError::Unreachable { .. }), "{:?}", no_token.error);
+    for status in [400, 401, 503] {
+        let busy = r#"{"error":"temporarily_unavailable","error_description":"come back"}"#;
+        let no_token = ask(Reply::Status(status, busy)).await;
+        assert!(matches!(no_token.error, TokenError::Unreachable { .. }), "{status}: {:?}", no_token.error);
+    }
+    let echo = "\u{feff}{\"error\":\"invalid_client\",\"error_description\":\"secret 's3cret' is wrong\"}";
+    let no_token = ask(Reply::Status(401, echo)).await;
+    assert_eq!(no_token.error, refused("status 401: invalid_client: secret '***' is wrong"));
     let no_token = ask(Reply::Redirect(301, "/oauth2/token?client_secret=s3cret")).await;
     let reason = no_token.error.to_string();
     assert!(reason.contains("301") && reason.contains("/oauth2/token") && !reason.contains("s3cret"), "{reason}");

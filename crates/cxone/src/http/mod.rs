@@ -126,24 +126,30 @@ impl HttpClient {
                     let response = network.exchange(request, &sent, &self.limits).await?;
                     Answer::read(response, self.limits.longest_hold, self.limits.body_limit_bytes, None).await
                 };
-                within(patience, &sent, exchange).await
+                let ended = within(patience, &sent, exchange).await;
+                ended.map_err(|error| network.proxies.named_in(error, &request.url))
             }
             #[cfg(feature = "testing")]
             Transport::Scripted(script) => within(patience, &AtomicBool::new(true), script(request)).await,
         }
     }
 
-    /// One attempt for the listing of articles, which may be large and take long: given up only after the limits'
-    /// `articles_idle_timeout` without a byte. A 2xx may have `articles_limit_bytes`, anything else no more than any answer.
+    /// One attempt for the listing of articles, which may be large and take long: given up after the limits'
+    /// `articles_idle_timeout` without a byte, and after `articles_timeout` in all. A 2xx may have `articles_limit_bytes`, anything else no more than any answer.
     pub async fn read_large(&self, request: &Request) -> Result<Answer, TransportError> {
         let Limits { articles_limit_bytes, articles_idle_timeout: idle, body_limit_bytes, longest_hold, .. } =
             self.limits;
         let sent = Arc::default();
         match &self.transport {
             Transport::Network(network) => {
-                let response = within(idle, &sent, network.exchange(request, &sent, &self.limits)).await?;
-                let limit_bytes = if response.status().is_success() { articles_limit_bytes } else { body_limit_bytes };
-                Answer::read(response, longest_hold, limit_bytes, Some(idle)).await
+                let exchange = async {
+                    let response = within(idle, &sent, network.exchange(request, &sent, &self.limits)).await?;
+                    let is_success = response.status().is_success();
+                    let limit_bytes = if is_success { articles_limit_bytes } else { body_limit_bytes };
+                    Answer::read(response, longest_hold, limit_bytes, Some(idle)).await
+                };
+                let ended = within(self.limits.articles_timeout, &sent, exchange).await;
+                ended.map_err(|error| network.proxies.named_in(error, &request.url))
             }
             #[cfg(feature = "testing")]
             Transport::Scripted(script) => within(idle, &AtomicBool::new(true), script(request)).await,
@@ -177,10 +183,7 @@ impl Network {
     ) -> Result<Response, TransportError> {
         let client = self.client(limits);
         let exchange = async { client.execute(request.on_the_wire(&client, url, sent)?).await };
-        exchange.await.map_err(|error| {
-            let error = TransportError::of_call(error, sent.load(Ordering::Relaxed));
-            self.proxies.named_in(error, url)
-        })
+        exchange.await.map_err(|error| TransportError::of_call(error, sent.load(Ordering::Relaxed)))
     }
 
     fn client(&self, limits: &Limits) -> reqwest::Client {

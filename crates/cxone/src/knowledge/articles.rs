@@ -56,6 +56,9 @@ pub enum ArticlesError {
     NotJson { line: usize, column: usize },
     #[error("the articles answer lacks its list 'items'")]
     NoItems,
+    /// Read as the last page it would take away the articles of all others.
+    #[error("the articles answer's 'nextPage' is neither a link nor the number of a page")]
+    UnknownNextPage,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +84,7 @@ pub fn parse(answer: &[u8]) -> Result<ArticlesPage, ArticlesError> {
     })?;
     let page_size = listing.page_size.as_ref().and_then(whole_number);
     let items = listing.items.ok_or(ArticlesError::NoItems)?;
-    let next = next_page(listing.next_page, listing.page.as_ref(), page_size, items.len());
+    let next = next_page(listing.next_page, listing.page.as_ref(), page_size, items.len())?;
     let (articles, left_out) = json::sift("items", items);
     Ok(ArticlesPage { articles, left_out, repairs, next, page_size })
 }
@@ -92,20 +95,31 @@ fn next_page(
     page: Option<&Value>,
     page_size: Option<u32>,
     num_items: usize,
-) -> Option<NextPage> {
-    match next_page {
-        Some(Value::String(link)) if !link.trim().is_empty() => Some(NextPage::Link(link.trim().to_owned())),
-        Some(Value::Number(number)) => whole_number(&Value::Number(number)).map(NextPage::Number),
-        Some(_) => None,
-        None => {
-            let is_full = num_items > 0 && num_items >= page_size? as usize;
-            is_full.then(|| page.and_then(whole_number)?.checked_add(1)).flatten().map(NextPage::Number)
-        }
+) -> Result<Option<NextPage>, ArticlesError> {
+    let Some(said) = next_page else {
+        let is_full = page_size.is_some_and(|page_size| num_items > 0 && num_items >= page_size as usize);
+        let after = page.filter(|_| is_full).and_then(whole_number).and_then(|page| page.checked_add(1));
+        return Ok(after.map(NextPage::Number));
+    };
+    let link = match &said {
+        Value::Object(link) => link.get("href"),
+        said => Some(said),
+    };
+    match link {
+        Some(Value::Null | Value::Bool(false)) => Ok(None),
+        Some(Value::String(link)) if link.trim().is_empty() => Ok(None),
+        Some(number) if let Some(number) = whole_number(number) => Ok(Some(NextPage::Number(number))),
+        Some(Value::String(link)) => Ok(Some(NextPage::Link(link.trim().to_owned()))),
+        _ => Err(ArticlesError::UnknownNextPage),
     }
 }
 
+/// Some servers write the number as a text.
 fn whole_number(value: &Value) -> Option<u32> {
-    value.as_u64().and_then(|number| u32::try_from(number).ok())
+    match value {
+        Value::String(digits) => digits.trim().parse().ok(),
+        value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+    }
 }
 
 fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -258,13 +272,17 @@ mod tests {
             (json!({"nextPage": 4}), Some(NextPage::Number(4))),
             (json!({"nextPage": null, "page": 1, "pageSize": 2}), None),
             (json!({"nextPage": "", "page": 1, "pageSize": 2}), None),
-            (json!({"nextPage": {"href": "x"}}), None),
+            (json!({"nextPage": false, "page": 1, "pageSize": 2}), None),
+            (json!({"nextPage": {"href": "x"}}), link("x")),
+            (json!({"nextPage": {"href": null}}), None),
+            (json!({"nextPage": "4"}), Some(NextPage::Number(4))),
+            (json!({"page": "1", "pageSize": "2"}), Some(NextPage::Number(2))),
             (json!({"page": 1, "pageSize": 2}), Some(NextPage::Number(2))),
             (json!({"page": 0, "pageSize": 1}), Some(NextPage::Number(1))),
             (json!({"page": 7, "pageSize": 3}), None),
             (json!({"page": 7}), None),
             (json!({"pageSize": 2}), None),
-            (json!({"page": "1", "pageSize": 2}), None),
+            (json!({"page": "1", "pageSize": 2}), Some(NextPage::Number(2))),
             (json!({"page": -1, "pageSize": 2}), None),
             (json!({"page": 1.5, "pageSize": 2}), None),
             (json!({"page": 4_294_967_295_u64, "pageSize": 2}), None),
@@ -277,6 +295,10 @@ mod tests {
         let empty = json!({"items": [], "page": 3, "pageSize": 0});
         assert_eq!(read(&empty).next, None, "an empty page is the end");
         assert_eq!(read(&json!({"items": [], "pageSize": 50})).page_size, Some(50));
+        for unknown in [json!({"next": "x"}), json!([]), json!(true), json!(1.5), json!(-1)] {
+            let listing = json!({"items": two, "nextPage": unknown}).to_string();
+            assert_eq!(parse(listing.as_bytes()).unwrap_err(), ArticlesError::UnknownNextPage, "{listing}");
+        }
     }
 
     #[test]

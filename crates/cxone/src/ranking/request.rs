@@ -55,7 +55,7 @@ impl InvalidRanking {
     }
 
     fn of_snippet(field: &str, snippet_id: &str, reason: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), snippet_id: Some(shown(snippet_id)), reason: reason.into() }
+        Self { field: shown(field), snippet_id: Some(shown(snippet_id)), reason: reason.into() }
     }
 }
 
@@ -373,5 +373,9 @@ mod tests {
         assert!(error.len() < 300 && !error.contains('\u{1b}'), "{error}");
         let error = told(&with(&"y".repeat(10_000), json!(1))).unwrap_err();
         assert!(error.len() < 300, "{error}");
+        let metadata = json!({format!("k\u{1b}{}", "z".repeat(10_000)): 1});
+        let snippet = json!({"snippet_id": "KB-1", "relevance_score": 0.5, "metadata": metadata});
+        let error = told(&with("snippets", json!([snippet]))).unwrap_err();
+        assert!(error.len() < 300 && !error.contains('\u{1b}'), "{error}");
     }
 }

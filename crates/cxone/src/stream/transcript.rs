@@ -119,11 +119,33 @@ fn join<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 /// heard are no words.
 fn words_after(text: &str, heard: usize) -> &str {
     let (before, rest) = text.split_at(heard);
-    let grown = if rest.starts_with(is_inside_word) { before.trim_end_matches(is_inside_word).len() } else { heard };
-    if grown < heard {
-        return &text[grown..];
+    if rest.starts_with(is_inside_word) || is_joined(before, rest) {
+        return &text[start_of_last_word(before)..];
     }
     rest.trim_start_matches(|letter: char| letter.is_whitespace() || CLOSING_MARKS.contains(&letter)).trim_end()
+}
+
+/// The end of the text where it ends in no word.
+fn start_of_last_word(text: &str) -> usize {
+    let before = text.trim_end_matches(is_inside_word);
+    let mark = before.char_indices().next_back();
+    match mark {
+        Some((place, _)) if before.len() < text.len() && is_joined(&text[..place], &text[place..]) => {
+            start_of_last_word(&text[..place])
+        }
+        _ => before.len(),
+    }
+}
+
+/// Whether a mark at the start of `rest` joins what stands on both of its sides to one word: `don't`, `5.50`.
+fn is_joined(before: &str, rest: &str) -> bool {
+    let (last, mut following) = (before.chars().next_back(), rest.chars());
+    let (Some(last), Some(mark), Some(next)) = (last, following.next(), following.next()) else { return false };
+    match mark {
+        '\'' | '\u{2019}' => last.is_alphabetic() && next.is_alphabetic(),
+        '.' | ',' | ':' => last.is_ascii_digit() && next.is_ascii_digit(),
+        _ => false,
+    }
 }
 
 /// Where no space stands between words, nothing tells where one begins.
@@ -164,7 +186,7 @@ mod tests {
     #[test]
     fn only_what_was_not_heard_before_is_new() {
         type Case<'a> = (&'a str, &'a [&'a [&'a str]], &'a [&'a str]);
-        let table: [Case<'_>; 22] = [
+        let table: [Case<'_>; 26] = [
             (
                 "whole conversations",
                 &[&["my bill"], &["my bill is wrong"], &["my bill is wrong again"]],
@@ -189,6 +211,10 @@ mod tests {
             ("less than was heard", &[&["my bill is wrong"], &["my bill"]], &["my bill is wrong", "my bill"]),
             ("an earlier one changed", &[&["my bill"], &["our bill is"]], &["my bill", "our bill is"]),
             ("a word that grows", &[&["I need a car"], &["I need a carpet"]], &["I need a car", "carpet"]),
+            ("a contraction that grows", &[&["I don"], &["I don't know"]], &["I don", "don't know"]),
+            ("a number that grows", &[&["it costs 5"], &["it costs 5.50 euros"]], &["it costs 5", "5.50 euros"]),
+            ("and grows on", &[&["call 1.25"], &["call 1.255"]], &["call 1.25", "1.255"]),
+            ("a sentence after a number", &[&["I have 5"], &["I have 5. Two went"]], &["I have 5", "Two went"]),
             ("a sentence that ends", &[&["is it"], &["is it?"], &["is it? Yes."]], &["is it", "", "Yes."]),
             ("an amount", &[&["pay"], &["pay -5 €"], &["pay -5 €, $7"]], &["pay", "-5 €", "$7"]),
             ("without spaces", &[&["我要"], &["我要退款"]], &["我要", "退款"]),

@@ -55,8 +55,9 @@ pub enum HandshakeError {
     /// A redirect that leaves the tenant, or a second one.
     #[error("the stream answered {status} and leads to {place}; set the profile's base_url to where the tenant is")]
     Redirected { status: u16, place: String },
-    #[error("the stream answered {0}; see that the profile's base_url and stream are those of the tenant")]
-    Status(u16),
+    /// Any other status, with the wait that it asks for.
+    #[error("the stream answered {status}; see that the profile's base_url and stream are those of the tenant")]
+    Status { status: u16, retry_after: Option<RetryAfter> },
     #[error("the stream's answer is no WebSocket handshake: {0}; see that no proxy between serves plain HTTP only")]
     NotWebSocket(String),
     #[error(transparent)]
@@ -173,18 +174,17 @@ impl Refusal {
     fn failed(&self, asked: &Url, limits: &Limits) -> Failed {
         let header = |name: HeaderName| self.headers.get(name)?.to_str().ok();
         let (status, location) = (self.status.as_u16(), header(LOCATION));
+        let read = |asked| RetryAfter::read(asked, header(DATE), SystemTime::now(), limits.longest_hold);
+        let retry_after = header(RETRY_AFTER).and_then(read);
         match status {
             401 => HandshakeError::Unauthorised.into(),
             403 => HandshakeError::Forbidden.into(),
-            429 => {
-                let read = |asked| RetryAfter::read(asked, header(DATE), SystemTime::now(), limits.longest_hold);
-                HandshakeError::TooManyRequests { retry_after: header(RETRY_AFTER).and_then(read) }.into()
-            }
+            429 => HandshakeError::TooManyRequests { retry_after }.into(),
             _ if let Some(location) = location.filter(|_| redirect::is_redirect(status)) => Failed {
                 error: HandshakeError::Redirected { status, place: redirect::place(asked, location) },
                 next: redirect::target(asked, location).map(Box::new),
             },
-            _ => HandshakeError::Status(status).into(),
+            _ => HandshakeError::Status { status, retry_after }.into(),
         }
     }
 }

@@ -93,7 +93,7 @@ async fn a_listing_that_stalls_is_given_up_wherever_it_stalls() {
 }
 
 #[actix_web::test]
-async fn a_listing_that_comes_slowly_is_read_to_its_end() {
+async fn a_listing_that_comes_slowly_is_read_to_its_end_within_its_time() {
     let peer = Peer::start(|mut socket, _| async move {
         read_request(&mut socket).await;
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n").await.unwrap();
@@ -107,6 +107,10 @@ async fn a_listing_that_comes_slowly_is_read_to_its_end() {
     // All of it takes longer than a byte may, and no byte of it on the slowest machine.
     let answer = read(&peer, 256 * MIB, Duration::from_secs(2)).await.unwrap();
     assert_eq!(&answer.body[..], br#"{"items":[]}"#);
+    let limits = Limits { articles_timeout: Duration::from_secs(1), ..Limits::default() };
+    let client = HttpClient::new(limits).unwrap();
+    let error = client.read_large(&Request::get(peer.url("http"))).await.unwrap_err();
+    assert_eq!(error.failure, TransportFailure::TimedOut);
 }
 
 #[actix_web::test]

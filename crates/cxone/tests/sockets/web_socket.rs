@@ -130,8 +130,13 @@ async fn a_refused_handshake_says_why() {
     let answer = |head: &str| format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(refusal(answer("401 Unauthorized")).await, HandshakeError::Unauthorised);
     assert_eq!(refusal(answer("403 Forbidden")).await, HandshakeError::Forbidden);
-    assert_eq!(refusal(answer("503 Down\r\nRetry-After: 5")).await, HandshakeError::Status(503));
-    assert_eq!(refusal(answer("200 OK")).await, HandshakeError::Status(200));
+    let HandshakeError::Status { status: 503, retry_after: Some(asked) } =
+        refusal(answer("503 Down\r\nRetry-After: 5")).await
+    else {
+        panic!("without its wait")
+    };
+    assert_eq!(asked.wait(), Duration::from_secs(5));
+    assert_eq!(refusal(answer("200 OK")).await, HandshakeError::Status { status: 200, retry_after: None });
     assert_eq!(refusal(answer("429 Slow")).await, HandshakeError::TooManyRequests { retry_after: None });
     for (head, seconds) in [
         ("429 Slow\r\nRetry-After: 7", 7),
