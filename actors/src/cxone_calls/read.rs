@@ -8,6 +8,7 @@ use cuecard_cxone::circuit::CircuitState;
 use cuecard_cxone::http::{Answer, Request};
 use cuecard_cxone::knowledge::search::{self, SearchHit, SearchResults};
 use cuecard_cxone::ranking::SESSION_SCOPE;
+use cuecard_cxone::scopes::KNOWLEDGE_SCOPE;
 use cuecard_engine::knowledge::Language;
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -21,8 +22,6 @@ use crate::telemetry::{Endpoint, JsonRepaired, JsonSource};
 
 /// Attempts of a read that a question waits for: the others of its backends wait as well.
 const SEARCH_ATTEMPTS: u32 = 2;
-/// Named when a knowledge call is forbidden.
-const KNOWLEDGE_SCOPE: &str = "knowledge:read";
 
 /// Why there is nothing to read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,6 +160,9 @@ fn failed(reason: GiveUpReason, answer: &Answered, scope: &str) -> ReadError {
     let outcome = super::answer::outcome(answer);
     ReadError::Failed(match outcome {
         CallOutcome::Answered(401 | 403) => format!("{reason}, the client needs the scope {scope}; {said}"),
+        CallOutcome::Answered(404) => {
+            format!("CXone has nothing there; see that the profile's base_url is right; {said}")
+        }
         _ => format!("{reason}; {said}"),
     })
 }

@@ -105,7 +105,7 @@ impl Fixture {
 
     async fn forward(&self, number: u32) -> ForwardEnd {
         let (interaction, arrived_at) = ("c-1".parse().unwrap(), Timestamp::UNIX_EPOCH);
-        let call = FeedbackCall { interaction, insight: "kb-1".to_owned(), action: "ACCEPTED".to_owned(), arrived_at };
+        let call = FeedbackCall { interaction, insight: "kb-1".to_owned(), action: "ACCEPTED".into(), arrived_at };
         self.calls.forward(&call, number).await
     }
 

@@ -179,7 +179,7 @@ async fn forward(tenant: Option<Arc<Tenant>>, event: PendingFeedback) -> Forward
     match feedback.interaction.parse() {
         Ok(interaction) => {
             let NewFeedback { insight, action, heard_at: arrived_at, .. } = feedback;
-            let call = FeedbackCall { interaction, insight, action, arrived_at };
+            let call = FeedbackCall { interaction, insight, action: action.into(), arrived_at };
             tenant.calls.forward(&call, attempts.saturating_add(1)).await
         }
         Err(error) => ForwardEnd::SetAside { reason: error.to_string() },
@@ -192,7 +192,7 @@ async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
         profile: heard.profile.to_string(),
         interaction: heard.interaction.to_string(),
         insight: heard.insight,
-        action: heard.action,
+        action: heard.action.verbatim().to_owned(),
         accepted: heard.accepted,
         heard_at: heard.heard_at,
     };

@@ -26,7 +26,7 @@ fn heard(interaction: &str, insight: &str) -> HeardFeedback {
         profile: ProfileName::new("acme"),
         interaction: interaction.parse().unwrap(),
         insight: insight.to_owned(),
-        action: "ACCEPTED".to_owned(),
+        action: "ACCEPTED".into(),
         accepted: true,
         heard_at: Timestamp::now(),
     }

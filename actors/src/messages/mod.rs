@@ -46,7 +46,7 @@ mod tests {
             profile,
             interaction: interaction(),
             insight: card("kb-1").article().id.clone(),
-            action: SAID.to_owned(),
+            action: SAID.into(),
             accepted: true,
             heard_at: Timestamp::UNIX_EPOCH,
         };

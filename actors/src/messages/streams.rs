@@ -62,7 +62,7 @@ pub struct HeardFeedback {
     /// The card, by its article's id.
     pub insight: String,
     /// The action's name as it came.
-    pub action: String,
+    pub action: Spoken,
     /// Whether it was an acceptance.
     pub accepted: bool,
     /// When the event arrived.

@@ -158,7 +158,7 @@ impl StreamListener {
             StreamEvent::Feedback { interaction, insight, action, accepted } => {
                 let stage = FeedbackStage::Heard;
                 FeedbackReached { profile: profile.as_str(), accepted, stage, detail: "" }.emit(&self.deps.metrics);
-                let (action, heard_at) = (action.verbatim().to_owned(), Timestamp::now());
+                let heard_at = Timestamp::now();
                 return Message::Feedback(HeardFeedback { profile, interaction, insight, action, accepted, heard_at });
             }
         };

@@ -2,7 +2,7 @@
 //!
 //! Input: a call that wants to go out, and how calls end. Output: whether it may. Pure, on the caller's clock. After
 //! five failures in a row the circuit opens; one call goes through after 1 s, doubling to 10 s while that one fails
-//! too. A refusal by the peer (4xx, 429) proves that it works: it is no failure, and it closes an open circuit.
+//! too. A refusal by the peer (4xx, 429) proves that it works: it is no failure, and that of a probe closes the circuit.
 
 use std::time::Duration;
 

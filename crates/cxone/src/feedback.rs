@@ -3,6 +3,7 @@
 //! Input: one accepted or rejected insight. Output: the body of the call. How its answers are read stands with all the
 //! others in [`crate::answers`], under [`crate::answers::CallKind::Feedback`].
 
+use cuecard_text::Spoken;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ pub struct FeedbackCall {
     pub interaction: InteractionId,
     pub insight: String,
     /// The sender's own word, or `ACCEPTED` or `REJECTED` where it had none.
-    pub action: String,
+    pub action: Spoken,
     /// When the event arrived.
     pub arrived_at: Timestamp,
 }
@@ -38,7 +39,7 @@ impl FeedbackCall {
         serde_json::to_string(&Body {
             interaction_id: &self.interaction,
             insight_id: &self.insight,
-            action: &self.action,
+            action: self.action.verbatim(),
             timestamp: format!("{:.3}", self.arrived_at),
         })
     }

@@ -1,8 +1,8 @@
 //! CXone on the wire, one tenant at a time.
 //!
 //! Role: everything that knows what CXone's calls look like. Pure modules turn bytes into typed events and cards into
-//! bodies, and say what an answer means; [`http`] and [`websocket`] carry them. Nothing here keeps global state, starts
-//! a task, or decides what to show.
+//! bodies, and say what an answer means; [`http`] and [`websocket`] carry them. Nothing here starts a task or decides
+//! what to show.
 //!
 //! | module | input | output |
 //! |---|---|---|

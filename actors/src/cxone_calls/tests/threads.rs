@@ -56,7 +56,7 @@ async fn every_call_may_be_spawned() {
     });
     assert_eq!(outcomes.await.unwrap(), (delivered(), Ok(Vec::new())));
     let (interaction, arrived_at) = ("c-1".parse().unwrap(), Timestamp::UNIX_EPOCH);
-    let call = FeedbackCall { interaction, insight: "kb-1".to_owned(), action: "ACCEPTED".to_owned(), arrived_at };
+    let call = FeedbackCall { interaction, insight: "kb-1".to_owned(), action: "ACCEPTED".into(), arrived_at };
     let forwarded = tokio::spawn(async move { others.forward(&call, 1).await }).await.unwrap();
     assert_eq!(forwarded, ForwardEnd::Forwarded);
 }

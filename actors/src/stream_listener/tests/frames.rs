@@ -98,7 +98,7 @@ async fn frames_become_words_for_the_buffer_and_feedback_for_the_logger() {
     let feedback = take(&fixture.feedback, 2).await;
     let seen = feedback
         .iter()
-        .map(|event| (event.interaction.as_str(), event.insight.as_str(), event.action.as_str(), event.accepted));
+        .map(|event| (event.interaction.as_str(), event.insight.as_str(), event.action.verbatim(), event.accepted));
     assert_eq!(seen.collect::<Vec<_>>(), [("c-1", "kb-7", "ACCEPTED", true), ("c-2", "kb-8", "closed", false)]);
     assert_eq!(fixture.frames("used"), 6);
     for action in ["accepted", "rejected"] {

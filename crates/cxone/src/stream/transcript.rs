@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::interaction_id::InteractionId;
 
-/// More conversations than one tenant holds at a time, at half a kilobyte each.
+/// More conversations than one tenant holds at a time, at some kilobytes each.
 const MAX_INTERACTIONS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// An interaction has one or two; of more, those behind are compared only joined.
 const MAX_CHANNELS: usize = 16;
