@@ -54,11 +54,13 @@ async fn a_signal_is_heard_from_the_first_instant_on() {
         let (simulator, data) = (simulator(), TempDir::new().unwrap());
         let variables = environment(&simulator.base_url(), data.path(), &[]);
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut service = cuecard(&["serve"], &variables).spawn().unwrap();
-        until_process(service.id(), |process| blocked_signals(process) & TERMINATE != 0).await;
-        send_signal(service.id(), name);
-        let ended = tokio::task::spawn_blocking(move || service.wait().unwrap());
-        assert_eq!(timeout(PATIENCE, ended).await.unwrap().unwrap().code(), Some(0), "{name}");
+        let service = tokio::process::Command::from(cuecard(&["serve"], &variables)).kill_on_drop(true).spawn();
+        let mut service = service.unwrap();
+        let process = service.id().unwrap();
+        until_process(process, |process| blocked_signals(process) & TERMINATE != 0).await;
+        send_signal(process, name);
+        let ended = timeout(PATIENCE, service.wait()).await;
+        assert_eq!(ended.unwrap().unwrap().code(), Some(0), "{name}");
         assert_eq!(simulator.num_streams(), 0, "it never came so far as to listen");
     }
 }

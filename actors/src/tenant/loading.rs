@@ -165,11 +165,10 @@ impl Loader {
         }));
         let backends = profile.plan.backends.iter().filter_map(|name| backend(*name, &knowledge, &calls, &pool));
         let engine = Engine::new(encoder, pool.clone(), backends.collect());
-        let model = engine.encoder().model();
         let versions = Versions {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             plan: profile.plan.version(),
-            model: format!("{}@{}", model.name, model.fingerprint),
+            model: engine.encoder().model().identity(),
         };
         let tenant = Tenant {
             plan: Arc::new(profile.plan.clone()),

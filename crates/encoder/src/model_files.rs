@@ -40,6 +40,13 @@ pub struct ModelInfo {
     pub max_word_pieces: usize,
 }
 
+impl ModelInfo {
+    /// Names the model wherever its vectors are kept.
+    pub fn identity(&self) -> String {
+        format!("{}@{}", self.name, self.fingerprint)
+    }
+}
+
 /// All that is read from disk.
 pub(crate) struct ModelFiles {
     pub(crate) weights_path: PathBuf,

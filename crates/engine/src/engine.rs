@@ -114,8 +114,7 @@ pub struct BulkEncoder {
 impl BulkEncoder {
     /// Wraps an encoder.
     pub fn new(encoder: Encoder) -> Self {
-        let model = encoder.model();
-        let model = format!("{}@{}", model.name, model.fingerprint);
+        let model = encoder.model().identity();
         Self { encoder, model }
     }
 }

@@ -10,8 +10,23 @@ use serde_json::Value;
 
 /// The states that end a turn; others are ignored.
 const ENDING_STATES: [&str; 3] = ["TURN_END", "AGENT_SILENT", "CUSTOMER_SILENT"];
-/// Who is not the customer: what they say asks for no card.
-const OTHERS: [&str; 5] = ["AGENT", "BOT", "IVR", "SUPERVISOR", "SYSTEM"];
+/// Who is not the customer, however it is written: machines, and people who listen in, ask for no card. A role that
+/// is missing here makes a turn that no service answers, and a lost one of it.
+const OTHERS: [&str; 13] = [
+    "agent",
+    "system",
+    "bot",
+    "chatbot",
+    "voicebot",
+    "virtualagent",
+    "virtualassistant",
+    "ivr",
+    "workflow",
+    "announcement",
+    "supervisor",
+    "coach",
+    "monitor",
+];
 
 /// A frame, read.
 #[derive(Debug, PartialEq)]
@@ -55,7 +70,9 @@ impl<'a> Told<'a> {
 }
 
 fn is_customer(participant: &str) -> bool {
-    !OTHERS.iter().any(|other| other.eq_ignore_ascii_case(participant))
+    let letters = participant.chars().filter(|letter| letter.is_alphanumeric());
+    let plain: String = letters.flat_map(char::to_lowercase).collect();
+    !OTHERS.contains(&plain.as_str())
 }
 
 fn written_id(id: &Value) -> Option<Cow<'_, str>> {
@@ -125,6 +142,10 @@ mod tests {
             (fragment(json!("AGENT")), words(false)),
             (fragment(json!("ivr")), words(false)),
             (fragment(json!("system")), words(false)),
+            (fragment(json!("VIRTUAL_AGENT")), words(false)),
+            (fragment(json!("virtualAssistant")), words(false)),
+            (fragment(json!("Coach")), words(false)),
+            (fragment(json!("")), words(true)),
             (state("TURN_END"), Saying::TurnEnd),
             (state("AGENT_SILENT"), Saying::TurnEnd),
             (state("ON_HOLD"), Saying::Nothing),

@@ -31,7 +31,7 @@ next turn when the one before has its card or its answer, or after 5 s.
 
 Printed are, as a table or with --json as one object:
 
-  turns              customer turns that were said
+  turns              customer turns that were said, and those that were not because the client did not come back
   cards              turns that got a card
   silent             turns for which the service had nothing good enough
   replaced           turns that gave way to a newer one of the same conversation
@@ -89,7 +89,7 @@ pub(super) struct Replay {
     /// Ranking: of the generator that draws snippets, scores and boosts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Seconds to wait for a client to connect, or for the target to answer.
+    /// Seconds to wait for a client to connect, and to come back when it leaves, or for the target to answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     connect_timeout: u64,
     /// Prints one JSON object instead of a table.

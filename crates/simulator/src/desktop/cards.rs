@@ -22,10 +22,19 @@ struct Judged {
     learned: bool,
 }
 
-/// One push.
+/// A push as it came.
+#[derive(Clone, Debug)]
+pub(super) struct Push {
+    pub(super) route: Route,
+    pub(super) body: Bytes,
+}
+
+/// One push as it is shown.
 #[derive(Clone, Debug)]
 pub(super) struct Card {
     index: usize,
+    /// Counts over all interactions of the desk.
+    number: u64,
     route: Route,
     body: Bytes,
     attribution: Attribution,
@@ -33,8 +42,23 @@ pub(super) struct Card {
 }
 
 impl Card {
-    pub(super) fn new(index: usize, route: Route, body: Bytes, attribution: Attribution) -> Self {
-        Self { index, route, body, attribution, judged: BTreeMap::new() }
+    pub(super) fn new(index: usize, number: u64, push: Push, attribution: Attribution) -> Self {
+        let Push { route, body } = push;
+        Self { index, number, route, body, attribution, judged: BTreeMap::new() }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes kept of it.
+    pub(super) fn size(&self) -> usize {
+        self.body.len()
+    }
+
+    /// It stays, and no more tells what it suggested.
+    pub(super) fn forget(&mut self) {
+        self.body = Bytes::new();
     }
 
     fn suggestions(&self) -> Vec<Value> {

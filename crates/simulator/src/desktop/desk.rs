@@ -2,7 +2,7 @@
 //!
 //! Input: frames, shown pushes, verdicts of the agent, accepted training calls. Output: a snapshot for a page that has
 //! just opened, and one JSON event per change while a page is open. Bounded: the oldest interaction leaves the desk when
-//! a new one needs its place.
+//! a new one needs its place, and the oldest cards lose what they suggested when all together are too much.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::cards::Push;
 use super::interaction::{Changed, Interaction, Of};
 use crate::base::contracts::Route;
 use crate::base::frames::{Saying, Told};
@@ -18,6 +19,8 @@ use crate::base::turns::Attribution;
 
 /// Interactions on the desk.
 const MAX_INTERACTIONS: usize = 30;
+/// Bytes kept of all cards together; pushes of a few KiB come nowhere near, those of 1 MiB would fill the machine.
+const MAX_CARD_BYTES: usize = 256 * 1024 * 1024;
 
 /// The numbers above the conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,6 +39,9 @@ pub(crate) struct Desk {
     counts: Counts,
     events: Vec<Value>,
     is_watched: bool,
+    num_cards: u64,
+    /// Kept of all cards.
+    num_bytes: usize,
 }
 
 impl Desk {
@@ -78,7 +84,11 @@ impl Desk {
 
     /// Puts a push on the desk beside the turn that it answers.
     pub(crate) fn show(&mut self, of: Of<'_>, route: Route, body: Bytes, attribution: Attribution) {
-        self.open(of, |interaction| interaction.show(route, body, attribution));
+        let (number, before) = (self.num_cards, self.size_of(of));
+        self.num_cards += 1;
+        self.open(of, |interaction| interaction.show(number, Push { route, body }, attribution));
+        self.num_bytes += self.size_of(of) - before;
+        self.forget_oldest_cards();
     }
 
     /// The agent pressed a button; the frame that tells the client went out.
@@ -96,11 +106,28 @@ impl Desk {
         self.change(of, Interaction::end);
     }
 
+    fn size_of(&self, of: Of<'_>) -> usize {
+        self.interactions.iter().find(|shown| shown.is(of)).map_or(0, Interaction::size)
+    }
+
+    /// Forgets what the oldest cards suggested, as far as all are too much.
+    fn forget_oldest_cards(&mut self) {
+        while self.num_bytes > MAX_CARD_BYTES {
+            let kept = self.interactions.iter_mut().filter_map(|shown| Some((shown.oldest_kept()?, shown)));
+            let Some((_, oldest)) = kept.min_by_key(|(number, _)| *number) else {
+                return;
+            };
+            self.num_bytes -= oldest.forget_oldest_card();
+        }
+    }
+
     /// Changes an interaction, which comes onto the desk first where it is not there.
     fn open(&mut self, of: Of<'_>, change: impl FnOnce(&mut Interaction) -> Vec<Changed>) {
         if !self.interactions.iter().any(|shown| shown.is(of)) {
-            if self.interactions.len() == MAX_INTERACTIONS {
-                self.interactions.pop_front();
+            if self.interactions.len() == MAX_INTERACTIONS
+                && let Some(oldest) = self.interactions.pop_front()
+            {
+                self.num_bytes -= oldest.size();
             }
             let opened = Interaction::new(of);
             if self.is_watched {
@@ -227,6 +254,36 @@ mod tests {
         assert_eq!(cards[1]["suggestions"][0]["verdict"], "ACCEPTED");
         assert_eq!(cards[1]["suggestions"][0]["learned"], true);
         assert_eq!(cards[1]["after_ms"], 5.0);
+    }
+
+    #[test]
+    fn the_oldest_cards_lose_their_suggestions_when_all_are_too_much() {
+        let snippet = "s".repeat(1024 * 1024);
+        let body = json!({"insights": [{"id": "a", "title": "t", "snippet": snippet}]}).to_string();
+        // One text that all cards share, so that the test needs no such memory itself.
+        let body = Bytes::from(body);
+        let (mut desk, client) = (Desk::default(), client());
+        let mut show = |id: &str| {
+            desk.show(Of { client: &client, id }, Route::Insights, body.clone(), Attribution::Unprompted);
+            desk.interactions.iter().map(|shown| shown.size() / body.len()).collect::<Vec<_>>()
+        };
+        show("i");
+        show("j");
+        for _ in 0..252 {
+            show("i");
+        }
+        assert_eq!(show("j"), [253, 2]);
+        assert_eq!(show("i"), [253, 2], "the oldest of i made room");
+        assert_eq!(show("i"), [254, 1], "and the oldest of j, which came next");
+        for number in 0..MAX_INTERACTIONS {
+            show(&number.to_string());
+        }
+        let kept: usize = desk.interactions.iter().map(Interaction::size).sum();
+        assert_eq!(
+            (kept, desk.num_bytes),
+            (MAX_INTERACTIONS * body.len(), kept),
+            "what leaves the desk is not counted"
+        );
     }
 
     #[test]

@@ -5,12 +5,10 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::cards::Card;
-use crate::base::contracts::Route;
+use super::cards::{Card, Push};
 use crate::base::frames::Saying;
 use crate::base::turns::Attribution;
 
@@ -46,6 +44,9 @@ pub(super) struct Interaction {
     ended: bool,
     bubbles: Vec<Bubble>,
     cards: Vec<Card>,
+    /// Cards, from the first on, of which the suggestions are forgotten.
+    #[serde(skip)]
+    num_forgotten: usize,
     /// The transcript of the last event, which the next one may repeat.
     #[serde(skip)]
     heard: String,
@@ -75,6 +76,7 @@ impl Interaction {
             ended: false,
             bubbles: Vec::new(),
             cards: Vec::new(),
+            num_forgotten: 0,
             heard: String::new(),
         }
     }
@@ -153,13 +155,34 @@ impl Interaction {
     }
 
     /// Shows a push, unless there are too many.
-    pub(super) fn show(&mut self, route: Route, body: Bytes, attribution: Attribution) -> Vec<Changed> {
+    pub(super) fn show(&mut self, number: u64, push: Push, attribution: Attribution) -> Vec<Changed> {
         let index = self.cards.len();
         if index == MAX_ITEMS {
             return Vec::new();
         }
-        self.cards.push(Card::new(index, route, body, attribution));
+        self.cards.push(Card::new(index, number, push, attribution));
         vec![Changed::Card(index)]
+    }
+
+    /// Bytes kept of its cards.
+    pub(super) fn size(&self) -> usize {
+        self.cards.iter().map(Card::size).sum()
+    }
+
+    /// The number of the oldest card whose suggestions are kept.
+    pub(super) fn oldest_kept(&self) -> Option<u64> {
+        self.cards.get(self.num_forgotten).map(Card::number)
+    }
+
+    /// Forgets the suggestions of that card; how many bytes they were.
+    pub(super) fn forget_oldest_card(&mut self) -> usize {
+        let Some(card) = self.cards.get_mut(self.num_forgotten) else {
+            return 0;
+        };
+        self.num_forgotten += 1;
+        let size = card.size();
+        card.forget();
+        size
     }
 
     /// Changes the newest card that shows an insight.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::admin::{Admin, Outcome, Outcomes, Scrape};
 use super::ask::Answers;
+use super::loops::Spoken;
 use super::report::{Report, Seen, Throughput};
 use super::speaker::Speakers;
 use crate::serve::simulator::RunningSimulator;
@@ -57,12 +58,13 @@ impl<'a> Account<'a> {
         Self { simulator, admin, before, surplus, violations: simulator.num_violations() }
     }
 
-    /// Waits for what is outstanding, at most `patience`, and gives the account. With `rate_over`, how long the turns
-    /// were spoken, it tells the cards per second.
+    /// Waits for what is outstanding, at most `patience`, and gives the account. Of a closed loop it tells the cards per
+    /// second. Turns that were not said are turns without a card like any other.
     pub(super) async fn close(
         self,
         speakers: &Speakers<'_>,
-        rate_over: Option<Duration>,
+        spoken: Spoken,
+        is_closed_loop: bool,
         patience: Duration,
         tell: &mut dyn FnMut(&str),
     ) -> Report {
@@ -76,15 +78,15 @@ impl<'a> Account<'a> {
         let tally = self.simulator.hub().change_quietly(|state| state.tally.take());
         let of_tally = |read: fn(&Tally) -> u64| tally.as_ref().map_or(0, read);
         let seen = Seen {
-            turns: of_tally(Tally::num_turns),
+            turns: of_tally(Tally::num_turns) + spoken.num_unsaid as u64,
             cards: of_tally(Tally::num_cards),
             duplicates: num_surplus(self.simulator) - self.surplus,
             violations: self.simulator.num_violations() - self.violations,
             percentiles_ms: [50, 95, 99].map(|percent| tally.as_ref()?.percentile_ms(percent)),
         };
         tell_surplus(&seen, &explained.outcomes, tell);
-        let throughput = rate_over.map(|lasted| Throughput {
-            cards_per_second: tally.and_then(|tally| tally.cards_per_second(lasted, WARM_UP_SECONDS)),
+        let throughput = is_closed_loop.then(|| Throughput {
+            cards_per_second: tally.and_then(|tally| tally.cards_per_second(spoken.lasted, WARM_UP_SECONDS)),
         });
         Report::new(&seen, &explained.outcomes, throughput)
     }

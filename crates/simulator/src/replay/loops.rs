@@ -3,7 +3,8 @@
 //! Input: a script, who says it, and a rate or a number. Output: at a rate every planned turn is said at its time, whatever
 //! becomes of it; time without a connected client moves the rest of the timetable back, so that turns never bunch up. Side
 //! by side each next turn is said when the one before has its card: all turns, or as many as fit into the duration, for
-//! which the conversations begin anew under other ids.
+//! which the conversations begin anew under other ids. A client that does not come back ends both: the turns that could
+//! not be said are counted.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -29,33 +30,72 @@ pub(super) fn interval(rate: f64) -> Option<Duration> {
     (!interval.is_zero() && interval <= LONGEST_INTERVAL).then_some(interval)
 }
 
-/// Says the turns at a rate; how long they were spoken.
+/// When a replay ends whatever becomes of its turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// No turn begins later.
+    pub(super) duration: Option<Duration>,
+    /// A client that stays away for longer is gone for good.
+    pub(super) patience: Duration,
+}
+
+impl Limits {
+    /// How long a client that is away is waited for when the turns have been spoken for so long. What a reconnecting
+    /// client needs is waited even at the end of the duration.
+    fn wait_after(&self, lasted: Duration) -> Duration {
+        let left = |duration: Duration| duration.saturating_sub(lasted).max(TURN_SPACING);
+        self.duration.map_or(self.patience, |duration| left(duration).min(self.patience))
+    }
+}
+
+/// What became of the turns to be said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spoken {
+    /// How long they were spoken.
+    pub(super) lasted: Duration,
+    /// Turns that could not be said, because the client did not come back.
+    pub(super) num_unsaid: usize,
+}
+
+fn tell_unsaid(num_unsaid: usize, tell: &mut dyn FnMut(&str)) {
+    if num_unsaid > 0 {
+        tell(&format!("the client did not come back: {num_unsaid} turns that were not said count as lost"));
+    }
+}
+
+/// Says the turns at a rate.
 pub(super) async fn at_rate(
     script: &Script<'_>,
     speakers: &Speakers<'_>,
     rate: f64,
-    duration: Option<Duration>,
+    limits: Limits,
     tell: &mut dyn FnMut(&str),
-) -> Duration {
-    let tempo = Tempo { interval: interval(rate).unwrap_or(TURN_SPACING), spacing: TURN_SPACING, duration };
+) -> Spoken {
+    let interval = interval(rate).unwrap_or(TURN_SPACING);
+    let tempo = Tempo { interval, spacing: TURN_SPACING, duration: limits.duration };
     let timetable = plan::plan(&script.customer_turns, tempo);
     let mut speaking = HashMap::new();
     let began = Instant::now();
     let mut start = began;
     let mut told_at = start;
+    let mut num_unsaid = 0;
     for (number, planned) in timetable.iter().enumerate() {
         tokio::time::sleep_until(start + planned.due).await;
-        let began = Instant::now();
+        let due = Instant::now();
         if !speakers.is_heard() {
             tell("the client is gone, waiting for it to come back");
         }
         let conversation = planned.conversation;
         let speaker = speaking.entry(conversation).or_insert_with(|| speakers.speaker(&script.id(conversation, 0)));
-        speaker.say(script.turns(conversation, &planned.turns)).await;
+        let limit = limits.wait_after(began.elapsed());
+        if speaker.say(script.turns(conversation, &planned.turns), limit).await.is_err() {
+            num_unsaid = timetable.len() - number;
+            break;
+        }
         if planned.is_last {
             speaking.remove(&conversation);
         }
-        let took = began.elapsed();
+        let took = due.elapsed();
         if took > TURN_SPACING {
             start += took;
         }
@@ -64,38 +104,45 @@ pub(super) async fn at_rate(
             tell(&format!("{} of {} turns", number + 1, timetable.len()));
         }
     }
-    began.elapsed()
+    tell_unsaid(num_unsaid, tell);
+    Spoken { lasted: began.elapsed(), num_unsaid }
 }
 
 struct Loop<'a> {
     script: &'a Script<'a>,
     speakers: &'a Speakers<'a>,
     began: Instant,
-    /// No turn begins later; without it every conversation is played once.
-    duration: Option<Duration>,
+    /// Without a duration every conversation is played once.
+    limits: Limits,
     next: Cell<usize>,
     num_said: Cell<usize>,
+    /// Turns begun for which no client came back.
+    num_given_up: Cell<usize>,
 }
 
-/// Says the turns of so many conversations at once; how long they were spoken.
+/// Says the turns of so many conversations at once.
 pub(super) async fn side_by_side(
     script: &Script<'_>,
     speakers: &Speakers<'_>,
     number: usize,
-    duration: Option<Duration>,
+    limits: Limits,
     tell: &mut dyn FnMut(&str),
-) -> Duration {
+) -> Spoken {
     let began = Instant::now();
-    let turns = Loop { script, speakers, began, duration, next: Cell::new(0), num_said: Cell::new(0) };
+    let [next, num_said, num_given_up] = [const { Cell::new(0) }; 3];
+    let turns = Loop { script, speakers, began, limits, next, num_said, num_given_up };
     let workers = join_all((0..number).map(|_| turns.work()));
     tokio::pin!(workers);
     let mut progress = interval_at(began + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
     loop {
         tokio::select! {
-            _ = &mut workers => return began.elapsed(),
+            _ = &mut workers => break,
             _ = progress.tick() => tell(&format!("{} turns", turns.num_said.get())),
         }
     }
+    let num_unsaid = turns.num_unsaid();
+    tell_unsaid(num_unsaid, tell);
+    Spoken { lasted: began.elapsed(), num_unsaid }
 }
 
 impl Loop<'_> {
@@ -105,7 +152,7 @@ impl Loop<'_> {
         loop {
             let number = self.next.replace(self.next.get() + 1);
             let (pass, conversation) = (number / num_conversations, number % num_conversations);
-            if self.is_over() || (pass > 0 && self.duration.is_none()) {
+            if self.is_over() || (pass > 0 && self.limits.duration.is_none()) {
                 return;
             }
             self.converse(conversation, pass).await;
@@ -118,12 +165,46 @@ impl Loop<'_> {
             if self.is_over() {
                 return;
             }
-            speaker.say_and_wait(self.script.turns(conversation, range)).await;
-            self.num_said.set(self.num_said.get() + 1);
+            let limit = self.limits.wait_after(self.began.elapsed());
+            let said = speaker.say_and_wait(self.script.turns(conversation, range), limit).await;
+            let count = if said.is_ok() { &self.num_said } else { &self.num_given_up };
+            count.set(count.get() + 1);
         }
     }
 
     fn is_over(&self) -> bool {
-        self.duration.is_some_and(|duration| self.began.elapsed() >= duration)
+        let is_late = |duration| self.began.elapsed() >= duration;
+        self.num_given_up.get() > 0 || self.limits.duration.is_some_and(is_late)
+    }
+
+    /// All that is left of the script; with a duration, which has no last turn, those that were begun.
+    fn num_unsaid(&self) -> usize {
+        match (self.num_given_up.get(), self.limits.duration) {
+            (0, _) => 0,
+            (given_up, Some(_)) => given_up,
+            (_, None) => self.script.num_turns().saturating_sub(self.num_said.get()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_away_is_waited_for_no_longer_than_the_replay_lasts() {
+        let table = [
+            (None, 0, 60),
+            (None, 1000, 60),
+            (Some(120), 0, 60),
+            (Some(120), 90, 30),
+            (Some(120), 119, 1),
+            (Some(120), 200, 1),
+        ];
+        for (duration, lasted, wait) in table {
+            let limits = Limits { duration: duration.map(Duration::from_secs), patience: Duration::from_mins(1) };
+            let wait = Duration::from_secs(wait);
+            assert_eq!(limits.wait_after(Duration::from_secs(lasted)), wait, "{duration:?} {lasted}");
+        }
     }
 }

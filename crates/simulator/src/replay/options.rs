@@ -39,7 +39,7 @@ pub struct ReplayOptions {
     pub admin: String,
     /// Whose counters there explain turns without a card; without it those of all profiles.
     pub profile: Option<String>,
-    /// How long to wait for a client, or for the target.
+    /// How long to wait for a client, also for one that leaves to come back, or for the target.
     pub connect_timeout: Duration,
     /// How long to wait for outstanding cards after the last turn.
     pub answer_timeout: Duration,

@@ -11,7 +11,7 @@ use super::admin::{Outcome, Outcomes};
 /// The figures of a replay, in the order in which they are printed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Customer turns with their ending frames.
+    /// Customer turns with their ending frames, and those that a client did not come back for.
     pub turns: u64,
     /// Turns that got a card.
     pub cards: u64,

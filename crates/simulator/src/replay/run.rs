@@ -2,14 +2,15 @@
 //!
 //! Input: a running simulator, conversations, [`ReplayOptions`]. Output: a [`Report`]. Contracts with a stream (001, 003)
 //! are told on it to whoever connects; the others (000, 002, 004) are asked at the service's own HTTP port. Ends with an
-//! error when no client connects, or no service answers, in time; anything that goes wrong later shows in the figures.
+//! error when no client connects, or no service answers, in time; anything that goes wrong later shows in the figures, and
+//! a client that leaves and does not come back in the same time ends the replay with the rest of the turns lost.
 
 use tokio::time::{Duration, Instant};
 
 use super::account::Account;
 use super::admin::Admin;
 use super::ask::Asker;
-use super::loops;
+use super::loops::{self, Limits};
 use super::options::{Load, ReplayError, ReplayOptions};
 use super::plan::Script;
 use super::report::Report;
@@ -33,12 +34,13 @@ pub async fn replay(
     let speakers = meet(simulator, options, &admin).await?;
     tell(&format!("{}, playing {} customer turns", speakers.met(), script.num_turns()));
     let account = Account::open(simulator, admin, tell).await;
-    let lasted = match options.load {
-        Load::Rate(rate) => loops::at_rate(&script, &speakers, rate, options.duration, tell).await,
-        Load::Concurrency(number) => loops::side_by_side(&script, &speakers, number, options.duration, tell).await,
+    let limits = Limits { duration: options.duration, patience: options.connect_timeout };
+    let spoken = match options.load {
+        Load::Rate(rate) => loops::at_rate(&script, &speakers, rate, limits, tell).await,
+        Load::Concurrency(number) => loops::side_by_side(&script, &speakers, number, limits, tell).await,
     };
-    let rate_over = matches!(options.load, Load::Concurrency(_)).then_some(lasted);
-    Ok(account.close(&speakers, rate_over, options.answer_timeout, tell).await)
+    let is_closed_loop = matches!(options.load, Load::Concurrency(_));
+    Ok(account.close(&speakers, spoken, is_closed_loop, options.answer_timeout, tell).await)
 }
 
 fn check_load(load: Load) -> Result<(), ReplayError> {

@@ -1,7 +1,7 @@
 //! Who says a turn, whatever the contract: a teller on the stream or a caller over HTTP.
 //!
 //! Input: the turns of one conversation in order. Output: the moment when the last of them ended is in the interactions; a
-//! caller knows its answer when it is done, a teller does not.
+//! caller knows its answer when it is done, a teller does not. A teller whose client stays away for too long gives up.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::ask::{Answers, Asker};
 use crate::serve::files::Turn;
-use crate::serve::hub::Hub;
+use crate::serve::hub::{Hub, NotConnected};
 use crate::serve::play::Teller;
 use crate::serve::player::{self, Pace};
 use crate::serve::simulator::RunningSimulator;
@@ -78,21 +78,23 @@ impl<'a> Speakers<'a> {
 }
 
 impl Speaker<'_> {
-    /// Says turns without pause. A call over HTTP is made by a task of its own.
-    pub(super) async fn say(&mut self, turns: &[Turn]) {
+    /// Says turns without pause, for a client that is gone at most `limit` later. A call over HTTP is made by a task of
+    /// its own.
+    pub(super) async fn say(&mut self, turns: &[Turn], limit: Duration) -> Result<(), NotConnected> {
         match self {
-            Self::Tells { teller, .. } => tell(teller, turns).await,
+            Self::Tells { teller, .. } => tell(teller, turns, limit).await?,
             Self::Asks { asker, id } => drop(Asker::begin(asker, id, newest(turns)).await),
         }
+        Ok(())
     }
 
-    /// Says turns without pause and waits for the card of the last, at most 5 s.
-    pub(super) async fn say_and_wait(&mut self, turns: &[Turn]) {
+    /// The same, waiting for the card of the last turn, at most 5 s.
+    pub(super) async fn say_and_wait(&mut self, turns: &[Turn], limit: Duration) -> Result<(), NotConnected> {
         match self {
             Self::Tells { teller, hub, client, id } => {
                 let client = client.as_str().into();
                 let card = hub.change_quietly(|state| state.tenant(&client).interactions.next_card(id, Instant::now()));
-                tell(teller, turns).await;
+                tell(teller, turns, limit).await?;
                 // Without a card in time the conversation goes on as well.
                 let _ = timeout(TURN_TIMEOUT, card).await;
             }
@@ -102,13 +104,15 @@ impl Speaker<'_> {
                 let _ = timeout(TURN_TIMEOUT, answer).await;
             }
         }
+        Ok(())
     }
 }
 
-async fn tell(teller: &mut Teller<'_>, turns: &[Turn]) {
+async fn tell(teller: &mut Teller<'_>, turns: &[Turn], limit: Duration) -> Result<(), NotConnected> {
     for step in turns.iter().flat_map(|turn| player::steps(turn, &Pace::instant())) {
-        teller.say(&step.speech).await;
+        teller.say(&step.speech, limit).await?;
     }
+    Ok(())
 }
 
 /// What the customer said last.

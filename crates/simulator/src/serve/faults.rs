@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::header::HeaderValue;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -12,6 +13,9 @@ use crate::base::contracts::Route;
 
 /// Far beyond any wait that a server asks for, and well before the year 10,000, where HTTP dates end.
 const FURTHEST_DATE: Duration = Duration::from_hours(24 * 36_500);
+
+/// HTTP dates begin with 1970, and so long ago that was when this was written.
+const FURTHEST_BEHIND: Duration = Duration::from_hours(24 * 18_250);
 
 /// As [`Fault::times`]: for every request until the faults are cleared.
 pub const UNTIL_CLEARED: u32 = u32::MAX;
@@ -128,18 +132,41 @@ impl FaultKind {
         if !is_possible {
             return Err(format!("{status} is no status that this answer can have, choose {choice}"));
         }
+        match self {
+            Self::Answer { retry_after: Some(retry_after), .. } => retry_after.check(),
+            Self::Redirect { location, .. } => check_header(location),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RetryAfter {
+    /// What is wrong with it.
+    fn check(&self) -> Result<(), String> {
+        let days = |limit: Duration| limit.as_secs() / 86_400;
         let furthest = match self {
-            Self::Answer { retry_after: Some(RetryAfter::DateIn(later)), .. } => *later,
-            Self::Answer { retry_after: Some(RetryAfter::DateByClock { date_in, ahead }), .. } => {
-                date_in.saturating_add(ahead.unsigned_abs())
+            Self::Seconds(_) => return Ok(()),
+            Self::Literal(text) => return check_header(text),
+            Self::DateByClock { ahead, .. } if ahead.is_negative() && ahead.unsigned_abs() > FURTHEST_BEHIND => {
+                let most = days(FURTHEST_BEHIND);
+                return Err(format!("the clock must be at most {most} days behind: HTTP dates begin with 1970"));
             }
-            _ => return Ok(()),
+            Self::DateByClock { date_in, ahead } => date_in.saturating_add(ahead.unsigned_abs()),
+            Self::DateIn(later) => *later,
         };
         if furthest > FURTHEST_DATE {
-            return Err(format!("the date must be at most {} days away", FURTHEST_DATE.as_secs() / 86_400));
+            return Err(format!("the date must be at most {} days away", days(FURTHEST_DATE)));
         }
         Ok(())
     }
+}
+
+/// A text that no header can hold would become another answer than the one that was asked for.
+fn check_header(text: &str) -> Result<(), String> {
+    if HeaderValue::from_str(text).is_ok() {
+        return Ok(());
+    }
+    Err(format!("{text:?} can't stand in a header, which is one line without control characters"))
 }
 
 /// `times` requests on `route` meet `fault`.
@@ -293,6 +320,34 @@ mod tests {
             r#"{"route":"token"}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn headers_that_can_t_be_written_are_refused() {
+        let answer = |retry_after| FaultKind::Answer { status: 429, retry_after: Some(retry_after), body: None };
+        let by_clock = |hours| {
+            let ahead = SignedDuration::from_hours(hours);
+            answer(RetryAfter::DateByClock { date_in: Duration::from_secs(1), ahead })
+        };
+        let literal = |text: &str| answer(RetryAfter::Literal(text.into()));
+        let redirect = |location: &str| FaultKind::Redirect { status: 302, location: location.into() };
+        for (fault, wrong) in [
+            (by_clock(-525_960), "begin with 1970"),
+            (by_clock(-438_001), "begin with 1970"),
+            (by_clock(-438_000), ""),
+            (by_clock(525_960), ""),
+            (by_clock(876_000), "36500 days away"),
+            (literal("so\non"), r#""so\non" can't stand in a header"#),
+            (literal("bell\u{7}"), "can't stand in a header"),
+            (literal("später"), ""),
+            (literal("soon"), ""),
+            (redirect("/a\r\nb: c"), "can't stand in a header"),
+            (redirect("/a"), ""),
+        ] {
+            let checked = fault.check(Route::Token).err().unwrap_or_default();
+            assert_eq!(checked.is_empty(), wrong.is_empty(), "{fault:?}: {checked}");
+            assert!(checked.contains(wrong), "{fault:?}: {checked}");
         }
     }
 }

@@ -26,8 +26,6 @@ use crate::desktop::Of;
 
 /// Events that a slow page may lag behind before it gets a new snapshot instead.
 const FEED_CAPACITY: usize = 1024;
-/// One look at a condition that has no deadline of its own; the caller looks again.
-const LONG_WAIT: Duration = Duration::from_hours(1);
 /// A broken connection is taken off the list well within this time.
 const READER_NOTICES: Duration = Duration::from_millis(10);
 /// A connection that takes nothing for so long is cut: one stuck client must not silence the others.
@@ -143,6 +141,11 @@ impl Hub {
         let noted = frame.json();
         let audience = audience.for_frame(noted.as_ref());
         let listeners = self.read(|state| state.streams.listeners(&audience));
+        // Oldest first everywhere, so that no two messages wait for each other. Held until the last part is handed over.
+        let mut turns = Vec::with_capacity(listeners.len());
+        for listener in &listeners {
+            turns.push(listener.take_turn().await);
+        }
         let ready = join_all(listeners.into_iter().map(|listener| self.make_ready(listener, &frame))).await;
         self.update(|state| {
             let now = Instant::now();
@@ -179,22 +182,29 @@ impl Hub {
         None
     }
 
-    /// The same, waiting for a client in `audience` when none is connected.
-    pub(crate) async fn send_when_connected(&self, audience: &Audience, frame: Frame) -> Instant {
+    /// The same, waiting for a client in `audience` when none is connected, at most `limit`.
+    pub(crate) async fn send_when_connected(
+        &self,
+        audience: &Audience,
+        frame: Frame,
+        limit: Duration,
+    ) -> Result<Instant, NotConnected> {
+        let began = Instant::now();
         loop {
-            self.wait_for_client(audience).await;
+            self.wait_for_client(audience, limit.saturating_sub(began.elapsed())).await?;
             match self.send(audience, frame.clone()).await {
-                Ok(at) => return at,
+                Ok(at) => return Ok(at),
+                Err(gone) if began.elapsed() >= limit => return Err(gone),
                 // The connection broke and its reader has not noticed yet.
                 Err(NotConnected) => tokio::time::sleep(READER_NOTICES).await,
             }
         }
     }
 
-    /// Waits until somebody in `audience` is connected.
-    pub(crate) async fn wait_for_client(&self, audience: &Audience) {
-        let connected = || self.num_listening(audience) > 0;
-        while !self.until(LONG_WAIT, connected).await {}
+    /// Waits until somebody in `audience` is connected, at most `limit`.
+    pub(crate) async fn wait_for_client(&self, audience: &Audience, limit: Duration) -> Result<(), NotConnected> {
+        let connected = self.until(limit, || self.num_listening(audience) > 0).await;
+        if connected { Ok(()) } else { Err(NotConnected) }
     }
 
     pub(crate) fn num_listening(&self, audience: &Audience) -> usize {

@@ -3,10 +3,10 @@
 //! Input: the frames as they are handed to the socket, the questions as they are asked over HTTP, and the pushes as they
 //! arrive. Output: per customer turn the time of its end and of its card. A turn is customer text followed by a
 //! `DIALOG_STATE` frame (contract 003), an event with something new to read (001), or a question asked (000, 002, 004).
-//! Bounded: what ended long ago is forgotten, and the oldest interaction when there are very many. Pure: the caller
-//! brings the instants.
+//! Bounded: what ended long ago is forgotten, and when there are very many the one that ended first, or the oldest where
+//! none has ended. Pure: the caller brings the instants.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub(crate) enum Standing {
 
 #[derive(Default)]
 struct Interaction {
+    /// Its place in the order of first mention.
+    number: u64,
     ended_at: Option<Instant>,
     customer_spoke: bool,
     /// Hash of the transcript that the last event carried.
@@ -71,7 +73,10 @@ impl Interaction {
 pub(crate) struct Interactions {
     by_id: HashMap<Arc<str>, Interaction>,
     /// By first mention.
-    order: VecDeque<Arc<str>>,
+    order: BTreeMap<u64, Arc<str>>,
+    next_number: u64,
+    /// Those that have ended, the first to end first: apart, so that none which never ends stands before them.
+    ended: BTreeSet<(Instant, Arc<str>)>,
     /// Customer text without an interaction waits for the next state that names one.
     anonymous_customer_spoke: bool,
 }
@@ -83,26 +88,36 @@ impl Interactions {
     }
 
     fn opened(&mut self, id: &str, now: Instant) -> &mut Interaction {
-        if !self.by_id.contains_key(id) {
+        let id: Arc<str> = id.into();
+        if !self.by_id.contains_key(&id) {
             self.forget(now);
-            self.order.push_back(id.into());
+            self.order.insert(self.next_number, Arc::clone(&id));
         }
-        let interaction = self.by_id.entry(id.into()).or_default();
-        interaction.ended_at = None;
+        let interaction = self.by_id.entry(Arc::clone(&id)).or_insert_with(|| {
+            self.next_number += 1;
+            Interaction { number: self.next_number - 1, ..Interaction::default() }
+        });
+        if let Some(ended) = interaction.ended_at.take() {
+            self.ended.remove(&(ended, id));
+        }
         interaction
     }
 
+    /// Makes room for one more.
     fn forget(&mut self, now: Instant) {
-        let is_old = |interaction: &Interaction| {
-            interaction.ended_at.is_some_and(|ended| now.saturating_duration_since(ended) > FORGOTTEN_AFTER)
-        };
-        while let Some(oldest) = self.order.front() {
-            let is_full = self.order.len() >= MAX_INTERACTIONS;
-            if !is_full && !self.by_id.get(oldest).is_none_or(is_old) {
+        while let Some((ended, id)) = self.ended.first() {
+            if now.saturating_duration_since(*ended) <= FORGOTTEN_AFTER && self.by_id.len() < MAX_INTERACTIONS {
                 return;
             }
-            self.by_id.remove(oldest);
-            self.order.pop_front();
+            if let Some(forgotten) = self.by_id.remove(id) {
+                self.order.remove(&forgotten.number);
+            }
+            self.ended.pop_first();
+        }
+        while self.by_id.len() >= MAX_INTERACTIONS
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.by_id.remove(&oldest);
         }
     }
 
@@ -112,6 +127,7 @@ impl Interactions {
             return false;
         };
         live.ended_at = Some(now);
+        self.ended.insert((now, id.into()));
         true
     }
 
@@ -143,7 +159,7 @@ impl Interactions {
             }
             Saying::Transcript(text) => interaction.has_news(text),
             Saying::Completed => {
-                interaction.ended_at = Some(now);
+                self.end(id, now);
                 false
             }
             Saying::Nothing => false,
@@ -195,7 +211,7 @@ impl Interactions {
                 card_at,
             })
         };
-        self.order.iter().flat_map(of)
+        self.order.values().flat_map(of)
     }
 }
 
@@ -299,6 +315,32 @@ mod tests {
         }
         assert_eq!((interactions.by_id.len(), interactions.order.len()), (MAX_INTERACTIONS, MAX_INTERACTIONS));
         assert_eq!(interactions.standing("live"), Standing::Unknown, "the oldest goes when there are too many");
+    }
+
+    #[test]
+    fn one_that_never_ends_keeps_no_other_remembered() {
+        let now = Instant::now();
+        let later = now + FORGOTTEN_AFTER + Duration::from_secs(1);
+        let mut interactions = Interactions::default();
+        for id in ["session", "old", "lives again", "late"] {
+            interactions.open(id, now);
+            interactions.end(id, now);
+        }
+        for id in ["session", "lives again", "late"] {
+            interactions.open(id, now);
+        }
+        interactions.end("late", later);
+        interactions.open("new", later);
+        let ids = ["session", "old", "lives again", "late", "new"];
+        let standings = |interactions: &Interactions| ids.map(|id| interactions.standing(id));
+        let (unknown, live, ended) = (Standing::Unknown, Standing::Live, Standing::Ended);
+        assert_eq!(standings(&interactions), [live, unknown, live, ended, live]);
+        for number in interactions.by_id.len()..=MAX_INTERACTIONS {
+            interactions.open(&number.to_string(), later);
+        }
+        assert_eq!(standings(&interactions), [live, unknown, live, unknown, live], "what has ended goes first");
+        let sizes = (interactions.by_id.len(), interactions.order.len(), interactions.ended.len());
+        assert_eq!(sizes, (MAX_INTERACTIONS, MAX_INTERACTIONS, 0));
     }
 
     #[test]

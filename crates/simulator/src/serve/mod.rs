@@ -14,6 +14,7 @@ pub(crate) mod record;
 mod schema;
 pub(crate) mod script;
 mod search;
+mod secrets;
 pub(crate) mod settings;
 pub(crate) mod simulator;
 mod state;

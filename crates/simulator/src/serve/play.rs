@@ -10,10 +10,13 @@ use actix_rt::ArbiterHandle;
 use tokio::sync::watch;
 
 use super::files::{self, Conversation};
-use super::hub::Hub;
+use super::hub::{Hub, NotConnected};
 use super::player::{self, Frames, Pace, Speech};
 use super::streams::{Audience, Frame};
 use crate::base::contracts::StreamKind;
+
+/// A conversation that nobody hears goes on when somebody comes, however late.
+const FOR_EVER: Duration = Duration::MAX;
 
 /// Plays conversations one after another to an audience, waiting while nobody is there.
 pub(crate) fn play(
@@ -29,7 +32,8 @@ pub(crate) fn play(
     let hub = Arc::clone(hub);
     on.spawn(async move {
         for (conversation, id) in conversations.iter().zip(ids) {
-            play_conversation(&hub, &audience, conversation, &id, &pace).await;
+            // It waits for ever, so that it is told to its end.
+            let _ = play_conversation(&hub, &audience, conversation, &id, &pace).await;
             // Nothing more is said, but a card may still come.
             hub.update(|state| state.show_ended(&audience, &id));
             report.send_modify(|played| *played += 1);
@@ -85,17 +89,19 @@ impl<'a> Teller<'a> {
         Self { hub, audience, frames }
     }
 
-    /// Says something, stamped now, as soon as anybody listens. A kind of stream on which nobody listens is left out.
-    pub(crate) async fn say(&mut self, speech: &Speech) {
-        self.hub.wait_for_client(&self.audience).await;
+    /// Says something, stamped now, as soon as anybody listens, for which it waits at most `limit`. A kind of stream on
+    /// which nobody listens is left out.
+    pub(crate) async fn say(&mut self, speech: &Speech, limit: Duration) -> Result<(), NotConnected> {
+        self.hub.wait_for_client(&self.audience, limit).await?;
         let timestamp = jiff::Timestamp::now().to_string();
         for (kind, frame) in self.frames.tell(speech, &timestamp) {
             if let Some(audience) = narrowed(&self.audience, kind)
                 && self.hub.num_listening(&audience) > 0
             {
-                self.hub.send_when_connected(&audience, Frame::Text(frame.to_string())).await;
+                self.hub.send_when_connected(&audience, Frame::Text(frame.to_string()), limit).await?;
             }
         }
+        Ok(())
     }
 }
 
@@ -105,15 +111,22 @@ fn narrowed(audience: &Audience, kind: StreamKind) -> Option<Audience> {
     wanted.then(|| Audience { kind: Some(kind), client_id: audience.client_id.clone() })
 }
 
-async fn play_conversation(hub: &Hub, audience: &Audience, conversation: &Conversation, id: &str, pace: &Pace) {
+async fn play_conversation(
+    hub: &Hub,
+    audience: &Audience,
+    conversation: &Conversation,
+    id: &str,
+    pace: &Pace,
+) -> Result<(), NotConnected> {
     let mut teller = Teller::new(hub, audience.clone(), id);
     for turn in &conversation.turns {
         for step in player::steps(turn, pace) {
             tokio::time::sleep(step.pause).await;
-            teller.say(&step.speech).await;
+            teller.say(&step.speech, FOR_EVER).await?;
         }
         tokio::time::sleep(pace.between_turns).await;
     }
+    Ok(())
 }
 
 /// Ends an interaction some time from now; contract 001 has a frame that says so.

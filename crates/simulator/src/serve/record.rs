@@ -1,8 +1,8 @@
 //! The memory of a simulator: every request that arrived, when, and what became of it.
 //!
 //! Input: one [`Entry`] per request or stray frame. Output: the newest of them as [`Received`], and counts over all.
-//! When the limit is reached the oldest entry goes; counts stay. Bodies are kept as they came and read as JSON only for
-//! whoever looks, because most are never looked at.
+//! When the limit of entries or of bytes is reached the oldest entries go; counts stay. Bodies are kept as they came, and
+//! read as JSON with their secrets masked only for whoever looks, because most are never looked at.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -11,7 +11,12 @@ use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::secrets;
 use crate::base::contracts::Route;
+
+/// Bytes kept of all entries together: a load test's pushes of a few KiB, all twenty thousand of them, and not as many of
+/// the largest that are read, which would fill the machine.
+const MAX_BYTES_KEPT: usize = 256 * 1024 * 1024;
 
 /// Characters kept of a body that is no JSON.
 const MAX_TEXT_KEPT: usize = 2000;
@@ -79,29 +84,20 @@ pub struct Received {
     pub idempotency_key: Option<String>,
     /// The header of that name.
     pub if_modified_since: Option<String>,
-    /// The body as JSON, a form as an object with its secrets masked, anything else as text; `None` when empty.
+    /// The body as JSON, a form as an object, both with their secrets masked, anything else as text; `None` when empty.
     pub body: Option<Value>,
-}
-
-/// A body as it is kept.
-#[derive(Clone, Debug)]
-pub(crate) enum KeptBody {
-    /// As it came.
-    Raw(Bytes),
-    /// Read already, because what came must not be shown.
-    Shown(Value),
 }
 
 /// A [`Received`] as it is kept: its body is read for whoever looks.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) request: Received,
-    pub(crate) body: KeptBody,
+    body: Bytes,
 }
 
 impl Entry {
     /// One of which no more is known yet.
-    pub(crate) fn new(at: Instant, route: Route, method: &str, path: &str, body: KeptBody) -> Self {
+    pub(crate) fn new(at: Instant, route: Route, method: &str, path: &str, body: Bytes) -> Self {
         let request = Received {
             sequence: 0,
             at,
@@ -121,11 +117,14 @@ impl Entry {
     }
 
     fn received(&self) -> Received {
-        let body = match &self.body {
-            KeptBody::Raw(bytes) => read(bytes),
-            KeptBody::Shown(value) => Some(value.clone()),
-        };
-        Received { body, ..self.request.clone() }
+        Received { body: read(&self.body), ..self.request.clone() }
+    }
+
+    /// Bytes of what the client chose the length of.
+    fn size(&self) -> usize {
+        let Received { path, query, idempotency_key, if_modified_since, .. } = &self.request;
+        let optional = [query, idempotency_key, if_modified_since].into_iter().flatten();
+        self.body.len() + path.len() + optional.map(String::len).sum::<usize>()
     }
 }
 
@@ -134,7 +133,9 @@ fn read(body: &[u8]) -> Option<Value> {
         return None;
     }
     let text = || json!(String::from_utf8_lossy(body).chars().take(MAX_TEXT_KEPT).collect::<String>());
-    Some(serde_json::from_slice(body).unwrap_or_else(|_| text()))
+    let mut body = serde_json::from_slice(body).unwrap_or_else(|_| text());
+    secrets::mask(&mut body);
+    Some(body)
 }
 
 fn log_violation(number: u64, request: &Received, reason: &str) {
@@ -152,6 +153,8 @@ pub(crate) struct Record {
     started_at: Instant,
     entries: VecDeque<Entry>,
     limit: usize,
+    /// Of all entries.
+    num_bytes: usize,
     next_sequence: u64,
     num_violations: u64,
 }
@@ -159,7 +162,14 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn new(limit: usize) -> Self {
         let started_at = Instant::now();
-        Self { started_at, entries: VecDeque::new(), limit: limit.max(1), next_sequence: 0, num_violations: 0 }
+        Self {
+            started_at,
+            entries: VecDeque::new(),
+            limit: limit.max(1),
+            num_bytes: 0,
+            next_sequence: 0,
+            num_violations: 0,
+        }
     }
 
     /// Keeps `entry` under the next sequence number.
@@ -172,8 +182,11 @@ impl Record {
             self.num_violations += 1;
             log_violation(self.num_violations, request, reason);
         }
-        if self.entries.len() == self.limit {
-            self.entries.pop_front();
+        self.num_bytes += entry.size();
+        while (self.entries.len() >= self.limit || self.num_bytes > MAX_BYTES_KEPT)
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.num_bytes -= oldest.size();
         }
         self.entries.push_back(entry);
     }
@@ -200,8 +213,7 @@ mod tests {
     use super::*;
 
     fn entry(verdict: Verdict, body: &'static [u8]) -> Entry {
-        let body = KeptBody::Raw(Bytes::from_static(body));
-        let mut entry = Entry::new(Instant::now(), Route::Unknown, "GET", "/x", body);
+        let mut entry = Entry::new(Instant::now(), Route::Unknown, "GET", "/x", Bytes::from_static(body));
         entry.request.verdict = verdict;
         entry
     }
@@ -221,6 +233,22 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_bodies_go_when_they_are_too_much() {
+        const NUM_KEPT: usize = 255;
+        // One text that all entries share, so that the test needs no such memory itself.
+        let megabyte = Bytes::from(vec![b'x'; 1024 * 1024]);
+        let mut record = Record::new(20_000);
+        for _ in 0..NUM_KEPT + 10 {
+            record.push(Entry::new(Instant::now(), Route::Rag, "POST", "/x", megabyte.clone()));
+        }
+        assert_eq!(record.entries.len(), NUM_KEPT, "their paths count too");
+        record.push(entry(Verdict::Accepted, b""));
+        assert_eq!(record.entries.len(), NUM_KEPT + 1, "there is room for small ones");
+        let first = record.received(0, |_| true).next().map(|entry| entry.sequence);
+        assert_eq!(first, Some(10), "the oldest went");
+    }
+
+    #[test]
     fn bodies_are_shown_as_what_they_are() {
         let shown = |body| {
             let mut record = Record::new(1);
@@ -229,6 +257,7 @@ mod tests {
         };
         assert_eq!(shown(b""), None);
         assert_eq!(shown(br#"{"a":1}"#), Some(json!({"a": 1})));
+        assert_eq!(shown(br#"[{"clientSecret":"s3cret"}]"#), Some(json!([{"clientSecret": "***"}])));
         assert_eq!(shown(b"{\xff"), Some(json!("{\u{fffd}")));
     }
 }

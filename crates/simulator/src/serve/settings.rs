@@ -87,7 +87,7 @@ pub struct SimulatorSettings {
     pub known_interactions_only: bool,
     /// Interactions and sessions that every client has from the start.
     pub interactions: Vec<String>,
-    /// Requests kept with their bodies, oldest dropped first; counts are never dropped.
+    /// Requests kept with their bodies, as many as 256 MiB hold at most, oldest dropped first; counts are never dropped.
     pub record_limit: usize,
 }
 

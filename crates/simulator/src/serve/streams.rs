@@ -11,7 +11,7 @@ use actix_ws::{CloseReason, Item, Message, Session};
 use futures_util::SinkExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use crate::base::contracts::StreamKind;
 use crate::base::frames;
@@ -109,6 +109,9 @@ pub(crate) struct Connection {
     client: Arc<str>,
     #[serde(skip)]
     session: Session,
+    /// Held while a message is put on it.
+    #[serde(skip)]
+    sending: Arc<Mutex<()>>,
     /// Sending here breaks the connection's body, and with it the connection.
     #[serde(skip)]
     cut: oneshot::Sender<()>,
@@ -121,6 +124,15 @@ pub(crate) struct Listener {
     pub(crate) id: u64,
     pub(crate) client: Arc<str>,
     pub(crate) session: Session,
+    sending: Arc<Mutex<()>>,
+}
+
+impl Listener {
+    /// Waits until nobody else puts a message on the connection; nobody does until what is returned is dropped. No other
+    /// message may come between the parts of one.
+    pub(crate) async fn take_turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.sending).lock_owned().await
+    }
 }
 
 /// The open connections, oldest first.
@@ -139,7 +151,8 @@ impl Streams {
         cut: oneshot::Sender<()>,
     ) -> u64 {
         self.next_id += 1;
-        self.connections.push(Connection { id: self.next_id, kind, client, session, cut, is_silent: false });
+        let (id, sending) = (self.next_id, Arc::default());
+        self.connections.push(Connection { id, kind, client, session, sending, cut, is_silent: false });
         self.next_id
     }
 
@@ -158,12 +171,13 @@ impl Streams {
         self.connections.iter().filter(wanted)
     }
 
-    /// Handles on the connections in `audience`.
+    /// Handles on the connections in `audience`, oldest first.
     pub(crate) fn listeners(&self, audience: &Audience) -> Vec<Listener> {
         let listener = |connection: &Connection| Listener {
             id: connection.id,
             client: Arc::clone(&connection.client),
             session: connection.session.clone(),
+            sending: Arc::clone(&connection.sending),
         };
         self.listening(audience).map(listener).collect()
     }

@@ -28,6 +28,7 @@ async fn the_control_calls_steer_the_simulator() {
     assert_eq!(post("verdict", json!({"interactionId": "i", "insightId": "a", "accepted": true})).await, 204);
     assert_eq!(next_json(&mut socket).await.unwrap()["type"], "INSIGHT_ACCEPTED");
     assert_eq!(post("verdict", json!({"interactionId": "nobody", "insightId": "a", "accepted": true})).await, 404);
+    assert_eq!(post("interactions/i/end?kind=insights", json!({})).await, 400, "it ends on both kinds of stream");
     assert_eq!(post("interactions/i/end", json!({})).await, 204);
     assert_eq!(post("interactions/i/end", json!({})).await, 404);
     assert_eq!(push("k2").await, 404);

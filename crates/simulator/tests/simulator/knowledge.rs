@@ -118,6 +118,25 @@ async fn lists_are_paged_by_link_or_by_number() {
     assert_eq!(simulator.received_on(Route::Articles)[1].query.as_deref(), Some("page=2&pageSize=2"));
 }
 
+/// Later pages are asked for without the condition of the first.
+#[actix_web::test]
+async fn all_pages_are_of_one_list() {
+    let simulator = with_articles(4, Paging::NextLink(1));
+    let client = Client::of(&simulator);
+    let token = client.token().await;
+    let (_, date, _) = poll(&client, &token, ARTICLES, None).await;
+    simulator.answer_articles(ArticlesAnswer::Partial);
+    for id in ["a2", "a3"] {
+        simulator.put_article(article(id, "changed"));
+    }
+    let mut pages = vec![poll(&client, &token, ARTICLES, Some(&date)).await];
+    while let Some(next) = pages.last().and_then(|(_, _, body)| body["nextPage"].as_str().map(str::to_owned)) {
+        pages.push(poll(&client, &token, &next, None).await);
+    }
+    let seen: Vec<_> = pages.iter().map(|(status, _, body)| (*status, ids(body))).collect();
+    assert_eq!(seen, [(206, vec!["a2"]), (206, vec!["a3"])]);
+}
+
 #[actix_web::test]
 async fn polls_that_are_not_the_contract_s() {
     let simulator = with_articles(1, Paging::Whole);

@@ -222,6 +222,56 @@ async fn a_replay_without_end_is_under_way() {
     }
 }
 
+/// A client that answers the first turns and leaves for good, before the last of its cards lets the next turn begin.
+async fn leave_after(client: Client, num_turns: u64) {
+    let token = client.token().await;
+    let socket = client.connect(&token).await.unwrap();
+    let mut socket = Some(socket);
+    let mut customer_spoke = HashMap::new();
+    let mut number = 0;
+    while let Some(open) = &mut socket {
+        let frame = next_json(open).await.unwrap();
+        let Some(id) = ended_turn(&frame, &mut customer_spoke) else { continue };
+        number += 1;
+        if number == num_turns {
+            socket = None;
+            while client.get(&token, "/_sim/summary").await.1["streams"] != 0 {}
+        }
+        let body = Dialect::Insights.body(&id, &["a"]);
+        assert_eq!(client.push_insights(&token, &number.to_string(), &body).await.0, 200);
+    }
+}
+
+async fn replay_is_left(load: Load, duration: Option<Duration>, connect_timeout: Duration) {
+    let simulator = start();
+    actix_web::rt::spawn(leave_after(Client::of(&simulator), 2));
+    let options = ReplayOptions { load, duration, connect_timeout, ..options(NO_ADMIN) };
+    let mut told = Vec::new();
+    let mut tell = |line: &str| told.push(line.to_owned());
+    let conversations = conversations(3);
+    let replayed = replay(&simulator, &conversations, &options, &mut tell);
+    let report = tokio::time::timeout(PATIENCE, replayed).await.expect("it ends").unwrap();
+    // A closed loop that has a duration has no last turn, only one that it was about to say.
+    let is_endless = matches!(load, Load::Concurrency(_)) && duration.is_some();
+    let num_unsaid = if is_endless { 1 } else { 4 };
+    let seen = (report.turns, report.cards, report.lost);
+    assert_eq!(seen, (2 + num_unsaid, 2, num_unsaid), "{load:?} {duration:?}: {told:?}");
+    let line = format!("the client did not come back: {num_unsaid} turns that were not said count as lost");
+    assert!(told.contains(&line), "{told:?}");
+}
+
+#[actix_web::test]
+async fn a_client_that_never_comes_back_ends_the_replay() {
+    let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
+    let cases = [Load::Rate(2.0), Load::Concurrency(1)].map(|load| {
+        let soon = replay_is_left(load, None, second);
+        let soon_of_long = replay_is_left(load, Some(hour), second);
+        let at_the_end = replay_is_left(load, Some(3 * second), Duration::MAX);
+        async { tokio::join!(soon, soon_of_long, at_the_end) }
+    });
+    futures_util::future::join_all(cases).await;
+}
+
 #[actix_web::test]
 async fn silent_turns_are_explained_by_the_service_and_others_are_lost() {
     let every_third = |number: u64| if number.is_multiple_of(3) { Act::Silence } else { Act::Card };

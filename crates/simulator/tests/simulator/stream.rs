@@ -99,6 +99,29 @@ async fn messages_arrive_as_they_were_put() {
 }
 
 #[actix_web::test]
+async fn nothing_comes_between_the_parts_of_a_message() {
+    /// Far more than the buffers on the way take, so that the parts wait for the client to read.
+    const NUM_PARTS: usize = 300;
+    let simulator = start();
+    let (_client, _token, mut socket) = with_one_turn(&simulator).await;
+    for _ in 0..2 {
+        next_json(&mut socket).await.unwrap();
+    }
+    let parts = vec!["x".repeat(64 * 1024); NUM_PARTS];
+    let read = async {
+        let mut parts = 0;
+        while let Some(WsFrame::Continuation(_)) = next_frame(&mut socket).await {
+            parts += 1;
+        }
+        parts
+    };
+    let (in_parts, whole) = (simulator.send(Frame::Fragmented(parts)), simulator.send(Frame::Text("whole".into())));
+    let (in_parts, whole, read) = tokio::join!(biased; in_parts, whole, read);
+    assert!(in_parts.is_ok() && whole.is_ok());
+    assert_eq!(read, NUM_PARTS, "the whole message came after the last part");
+}
+
+#[actix_web::test]
 async fn pings_are_answered_and_data_is_not_welcome() {
     let simulator = start();
     let (_client, _token, mut socket) = with_one_turn(&simulator).await;

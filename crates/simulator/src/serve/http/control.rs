@@ -2,6 +2,7 @@
 //!
 //! | call | does |
 //! |---|---|
+//! | `GET /_sim/faults` | the page that makes things go wrong and shows what arrived |
 //! | `GET /_sim/feed` | server-sent events: a snapshot of the desk, then every change |
 //! | `GET /_sim/summary` | `{streams, turns, cards, duplicates, violations}` |
 //! | `GET /_sim/state` | what is set now: `{summary, clients, streams, faults, locked_sessions, articles}` |
@@ -39,7 +40,8 @@
 //! `retry_after` is `{"seconds": 2}`, `{"date_in": "2s"}`, `{"date_by_clock": {"date_in": "2s", "ahead": "-1h"}}`, of which
 //! the answer's `Date` is an hour behind too, or `{"literal": "soon"}`. `kind` of a stream is `snippets` (001) or `insights`
 //! (003); without it a message goes where its type belongs, or to all. Good calls answer 200 or 204; a body or query that
-//! can't be read 400; no client connected 409; an unknown path, interaction, lock or article 404.
+//! can't be read, or an order that can't be carried out, 400; no client connected, or too many faults on a route or locked
+//! sessions, 409; an unknown path, interaction, lock or article 404.
 
 use std::time::Instant;
 
@@ -200,8 +202,15 @@ async fn open_interaction(hub: web::Data<Hub>, id: web::Path<String>) -> HttpRes
     done()
 }
 
-async fn end_interaction(hub: web::Data<Hub>, id: web::Path<String>, which: web::Query<WhichStreams>) -> HttpResponse {
-    let audience = which.into_inner().into();
+/// Whose interaction; it is the same on both kinds of stream.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhichClient {
+    client: Option<String>,
+}
+
+async fn end_interaction(hub: web::Data<Hub>, id: web::Path<String>, whose: web::Query<WhichClient>) -> HttpResponse {
+    let audience = Audience { kind: None, client_id: whose.into_inner().client };
     let was_live = hub.update(|state| state.end_interaction(&audience, &id, Instant::now()));
     found(was_live, "no live interaction of that id")
 }
@@ -306,7 +315,8 @@ struct Answering {
     answer: ArticlesAnswer,
 }
 
-/// Many articles take long to write, so that is not done where requests are answered.
+/// Many articles take long to write, and whoever changes them waits for the change before: neither is done where requests
+/// are answered.
 async fn change(
     hub: web::Data<Hub>,
     make: impl FnOnce(&Library, u64) -> Option<Library> + Send + 'static,
@@ -332,14 +342,47 @@ async fn delete(hub: web::Data<Hub>, id: web::Path<String>) -> HttpResponse {
 }
 
 async fn answer(hub: web::Data<Hub>, answering: web::Json<Answering>) -> HttpResponse {
-    hub.change_articles(|library, now| Some(library.answering(answering.answer, now)));
-    done()
+    change(hub, move |library, now| Some(library.answering(answering.answer, now))).await
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::serve::schema::Schemas;
+    use crate::serve::settings::SimulatorSettings;
+    use std::future::{Future, poll_fn};
+    use std::sync::{Arc, mpsc};
+    use std::task::Poll;
+    use std::time::Duration;
+
+    #[actix_web::test]
+    async fn the_worker_waits_for_no_change_of_the_articles() {
+        /// Only a worker that waits takes so long.
+        const LONG: Duration = Duration::from_secs(5);
+        let hub = Arc::new(Hub::new(SimulatorSettings::default(), Schemas::compile(true).unwrap()));
+        let (begin, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let changing = Arc::clone(&hub);
+        let large_change = std::thread::spawn(move || {
+            let mut in_time = false;
+            changing.change_articles(|_, _| {
+                begin.send(()).unwrap();
+                in_time = released.recv_timeout(LONG).is_ok();
+                None
+            });
+            in_time
+        });
+        begun.recv().unwrap();
+        let order = web::Json(Answering { answer: ArticlesAnswer::Empty });
+        let mut answering = Box::pin(answer(web::Data::from(Arc::clone(&hub)), order));
+        let waits = poll_fn(|context| Poll::Ready(answering.as_mut().poll(context).is_pending())).await;
+        let _ = release.send(());
+        assert!(large_change.join().unwrap(), "the worker stood still");
+        assert!(waits);
+        assert_eq!(answering.await.status().as_u16(), 204);
+        assert_eq!(hub.articles().answer(), ArticlesAnswer::Empty);
+    }
 
     #[test]
     fn an_oversized_message_has_the_length_asked_for() {

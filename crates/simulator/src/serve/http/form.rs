@@ -1,18 +1,11 @@
-//! Queries and forms: their fields, and what the record may keep of them: everything but secrets, wherever a client that
-//! knocks at the wrong place puts them.
+//! Queries and forms: their fields, and what the record may keep of them: everything but secrets.
 //!
 //! Input: a query, or the body of a form. Output: its fields, or the same with the value of each secret field masked. Pure.
 
 use actix_web::web;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// Whatever the route.
-const SECRET_FIELDS: [&str; 2] = ["client_secret", "access_token"];
-const MASK: &str = "***";
-
-fn is_secret(name: &str) -> bool {
-    SECRET_FIELDS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
-}
+use crate::serve::secrets::{self, MASK, is_secret};
 
 /// The fields; none when they can't be read.
 pub(super) fn fields(body: &[u8]) -> Vec<(String, String)> {
@@ -29,14 +22,12 @@ pub(super) fn masked_query(query: &str) -> String {
     query.split('&').map(shown).collect::<Vec<_>>().join("&")
 }
 
-/// The fields as an object; those of one that was sent as JSON, too.
+/// The fields as an object; what was sent as JSON instead stays what it is.
 pub(super) fn masked_form(body: &[u8]) -> Value {
     let as_form = || fields(body).into_iter().map(|(name, value)| (name, json!(value))).collect();
-    let mut fields: Map<String, Value> = serde_json::from_slice(body).unwrap_or_else(|_| as_form());
-    for (_, value) in fields.iter_mut().filter(|(name, _)| is_secret(name)) {
-        *value = json!(MASK);
-    }
-    Value::Object(fields)
+    let mut form = serde_json::from_slice(body).unwrap_or_else(|_| Value::Object(as_form()));
+    secrets::mask(&mut form);
+    form
 }
 
 #[cfg(test)]
@@ -60,5 +51,6 @@ mod tests {
         let kept = json!({"client_id": "c", "client_secret": "***"});
         assert_eq!(masked_form(b"client_id=c&client_secret=s3cret"), kept);
         assert_eq!(masked_form(br#"{"client_id": "c", "client_secret": {"s3cret": 1}}"#), kept);
+        assert_eq!(masked_form(br#"[{"client_id": "c", "client_secret": "s3cret"}]"#), json!([kept]));
     }
 }

@@ -5,6 +5,8 @@
 //! Input of the search: `q`, `language` (a tag such as `en-US`; every article counts as written in it), `page` and `pageSize`. Output: one page of entities. Both take a bearer
 //! token: 401 and 403 for it, 400 for a date or a parameter that is missing, mistyped or not the contract's.
 
+use std::fmt;
+use std::num::ParseIntError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::{HttpDate, IF_MODIFIED_SINCE, LAST_MODIFIED};
@@ -21,11 +23,37 @@ use crate::serve::settings::Paging;
 /// Entities on one page of the search, at most.
 const MAX_PAGE_SIZE: usize = 100;
 
+/// Where a list goes on, and which list it is: the client need not repeat the condition that the first page had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+struct Cursor {
+    /// The first item.
+    first: usize,
+    /// Seconds since 1970 of the state that the client held.
+    since: Option<u64>,
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, ParseIntError> {
+        let (first, since) = text.split_once('.').map_or((text.as_str(), None), |(first, since)| (first, Some(since)));
+        Ok(Self { first: first.parse()?, since: since.map(str::parse).transpose()? })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.first)?;
+        self.since.map_or(Ok(()), |since| write!(formatter, ".{since}"))
+    }
+}
+
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Parameters {
-    /// Of a `nextPage` link: the first item.
-    cursor: Option<usize>,
+    /// Of a `nextPage` link.
+    cursor: Option<Cursor>,
     page: Option<usize>,
     page_size: Option<usize>,
 }
@@ -33,10 +61,14 @@ struct Parameters {
 pub(super) async fn list(hub: web::Data<Hub>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     answer::authorise(&hub, &request, Route::Articles)?;
     let page = Page::asked(hub.settings.paging, request.query_string())?;
-    // A page after the first belongs to an answer that has begun, whatever the client held before.
-    let since = if page.first == 0 { since(&request)? } else { None };
     let library = hub.articles();
-    let mut response = match library.list(since) {
+    // A page after the first belongs to an answer that has begun: what the client held tells which articles are in that
+    // answer, and no more whether there is one.
+    let page = match page.first {
+        0 => Page { since: since(&request)?, ..page },
+        _ => Page { since: page.since.filter(|since| *since < library.modified()), ..page },
+    };
+    let mut response = match library.list(page.since) {
         None => answer::empty(304),
         Some(listing) => {
             let status = if listing.is_partial { 206 } else { 200 };
@@ -71,25 +103,29 @@ struct Page {
     paging: Paging,
     first: usize,
     size: usize,
+    /// Seconds since 1970 of the state that the client holds, or held when the list began.
+    since: Option<u64>,
 }
 
 impl Page {
     fn asked(paging: Paging, query: &str) -> Result<Self, Refusal> {
         let wrong = |reason: String| Refusal::bad_request(format!("bad request for articles: {reason}"));
         let sent = web::Query::<Parameters>::from_query(query).map_err(|error| wrong(error.to_string()))?;
-        let (first, size) = match (paging, sent.into_inner()) {
-            (Paging::Whole, Parameters { cursor: None, page: None, page_size: None }) => (0, usize::MAX),
+        let (Cursor { first, since }, size) = match (paging, sent.into_inner()) {
+            (Paging::Whole, Parameters { cursor: None, page: None, page_size: None }) => {
+                (Cursor::default(), usize::MAX)
+            }
             (Paging::NextLink(size), Parameters { cursor, page: None, page_size: None }) => {
-                (cursor.unwrap_or(0), size.max(1))
+                (cursor.unwrap_or_default(), size.max(1))
             }
             (Paging::PageNumber(size), Parameters { cursor: None, page, page_size }) => {
                 let size = page_size.unwrap_or(size).clamp(1, size.max(1));
                 let before = page.unwrap_or(1).checked_sub(1).ok_or_else(|| wrong("page counts from 1".to_owned()))?;
-                (before.saturating_mul(size), size)
+                (Cursor { first: before.saturating_mul(size), since: None }, size)
             }
             (_, parameters) => return Err(wrong(format!("{parameters:?} is not how this tenant pages"))),
         };
-        Ok(Self { paging, first, size })
+        Ok(Self { paging, first, size, since })
     }
 }
 
@@ -101,7 +137,8 @@ fn body(library: &Library, listing: &Listing<'_>, page: Page) -> web::Bytes {
     let next = page.first.saturating_add(page.size);
     let more = match page.paging {
         Paging::NextLink(_) if next < listing.len() => {
-            format!(",\"nextPage\":\"/api/v2/knowledge/articles?cursor={next}\"")
+            let cursor = Cursor { first: next, since: page.since };
+            format!(",\"nextPage\":\"/api/v2/knowledge/articles?cursor={cursor}\"")
         }
         Paging::PageNumber(_) => format!(",\"page\":{},\"pageSize\":{}", page.first / page.size + 1, page.size),
         _ => String::new(),
@@ -140,7 +177,8 @@ mod tests {
 
     #[test]
     fn pages_by_parameters() {
-        let asked = |paging, query| Page::asked(paging, query).ok().map(|page| (page.first, page.size));
+        let page = |paging, query| Page::asked(paging, query).ok();
+        let asked = |paging, query| page(paging, query).map(|page| (page.first, page.size));
         let table = [
             (Paging::Whole, "", Some((0, usize::MAX))),
             (Paging::Whole, "page=1", None),
@@ -159,5 +197,8 @@ mod tests {
         for (paging, query, expected) in table {
             assert_eq!(asked(paging, query), expected, "{paging:?} '{query}'");
         }
+        let since = |query| page(Paging::NextLink(10), query).map(|page| page.since);
+        assert_eq!(since("cursor=20.1700000000"), Some(Some(1_700_000_000)));
+        assert_eq!((since("cursor=20"), since("cursor=20."), since("cursor=.1")), (Some(None), None, None));
     }
 }

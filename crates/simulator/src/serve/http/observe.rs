@@ -18,13 +18,13 @@ use super::{answer, faulty, form};
 use crate::base::contracts::Route;
 use crate::serve::faults::{CutMoment, FaultKind};
 use crate::serve::hub::Hub;
-use crate::serve::record::{Entry, KeptBody, Verdict};
+use crate::serve::record::{Entry, Verdict};
 use crate::serve::tokens;
 
 /// Longer than any client waits, and an end to what a client that never gives up would hold.
 const NEVER: Duration = Duration::from_mins(10);
 
-/// A body of this type may hold a secret on any route.
+/// A body of this type is read as a form on any route, for the secrets that it may hold.
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// When a request's head was read.
@@ -141,7 +141,7 @@ fn entry(hub: &Hub, request: &ServiceRequest, route: Route, at: Instant, body: w
     let shown = is_form.then(|| form::masked_form(&body));
     let asked = shown.as_ref().and_then(|form| form["client_id"].as_str()).map(Arc::from);
     let client = asked.or_else(|| hub.read(|state| state.tokens.owner(presented?)));
-    let body = shown.map_or(KeptBody::Raw(body), KeptBody::Shown);
+    let body = shown.map_or(body, |form| form.to_string().into());
     let mut entry = Entry::new(at, route, request.method().as_str(), request.path(), body);
     let query = Some(request.query_string()).filter(|query| !query.is_empty());
     entry.request.query = query.map(form::masked_query);

@@ -22,7 +22,7 @@ use super::form;
 use super::observe::NoClose;
 use crate::base::contracts::StreamKind;
 use crate::serve::hub::Hub;
-use crate::serve::record::{Entry, KeptBody, Verdict};
+use crate::serve::record::{Entry, Verdict};
 use crate::serve::tokens::Denial;
 
 /// Contract 003.
@@ -117,8 +117,7 @@ impl Connection {
 
     fn file_stray(&self, hub: &Hub) {
         let route = self.kind.route();
-        let body = KeptBody::Raw(Bytes::new());
-        let mut entry = Entry::new(Instant::now(), route, "FRAME", route.path(), body);
+        let mut entry = Entry::new(Instant::now(), route, "FRAME", route.path(), Bytes::new());
         entry.request.client_id = Some(self.client.to_string());
         entry.request.verdict = Verdict::Violation { reason: "a client sends no data on the stream".to_owned() };
         hub.update(|state| state.record.push(entry));
