@@ -50,7 +50,7 @@ fn recording(criterion: &mut Criterion) {
     let (decisions, tap) = Decisions::new(metrics);
 
     let utterance = Arc::new(Utterance::question(QUESTION));
-    let answer = runtime.block_on(tenant.engine.answer(&utterance, &tenant.plan)).unwrap();
+    let answer = runtime.block_on(tenant.engine.answer(&utterance, &tenant.profile.plan)).unwrap();
     let (query, ranking) = (answer.query, Arc::new(answer.ranking));
     let item = tenant.question("call-1".parse().unwrap(), None, Ask::Cards(utterance));
     println!("{} candidates", ranking.order.ranked.len());

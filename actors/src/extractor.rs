@@ -61,7 +61,7 @@ impl Extractor {
         let (in_flight, retriever, span) = (self.cell.in_flight(), self.retriever.clone(), ticket.span().clone());
         let work = async move {
             let tenant = Arc::clone(ticket.tenant());
-            let query = tenant.engine.extract(&utterance, &tenant.plan, effort).await;
+            let query = tenant.engine.extract(&utterance, &tenant.profile.plan, effort).await;
             ticket.leave(Stage::Extract);
             retriever.hand_on(Extracted { item, ticket, query }, Stage::Extract);
             drop(in_flight);

@@ -109,7 +109,7 @@ impl StreamHandler<Rankable> for Ranker {
         let content = match (&item.ask, order) {
             (Ask::Order(request), _) => Ok(Content::Order(tenant.order(request))),
             (Ask::Cards(_), Some(order)) => {
-                let ranking = Arc::new(self.judge(&item, order, &tenant.plan));
+                let ranking = Arc::new(self.judge(&item, order, &tenant.profile.plan));
                 ticket.note(|decision| decision.ranking = Some(Arc::clone(&ranking)));
                 match ranking.verdict {
                     Verdict::Cards(_) => Ok(Content::Cards(ranking)),

@@ -67,13 +67,13 @@ impl RetrieverDeps {
     async fn retrieve(&self, extracted: Extracted) {
         let Extracted { item, mut ticket, query } = extracted;
         let tenant = Arc::clone(ticket.tenant());
-        let found = tenant.engine.retrieve(query, &tenant.plan, item.deadline).await;
+        let found = tenant.engine.retrieve(query, &tenant.profile.plan, item.deadline).await;
         self.note_found(&mut ticket, &found);
         if found.num_answers == 0 && !found.failures.is_empty() {
             return ticket.finish(Outcome::Failed(no_backend(&found)));
         }
         ticket.leave(Stage::Retrieve);
-        match tenant.engine.order(found, &tenant.plan).await {
+        match tenant.engine.order(found, &tenant.profile.plan).await {
             Ok(order) => {
                 self.ranker.hand_on(Rankable { item, ticket, order: Some(order) }, Stage::Retrieve);
             }

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use cuecard_actors::cxone::http::Request;
 use cuecard_actors::cxone::knowledge::articles;
 use cuecard_actors::cxone::stream::StreamKind;
-use cuecard_actors::cxone::token::Token;
 use cuecard_actors::cxone::websocket::HandshakeError;
 use cuecard_actors::cxone_calls::{ArticlesRead, ConnectFailure, CxoneCalls};
 use cuecard_actors::engine::BackendName;
@@ -116,17 +115,14 @@ async fn token(tenant: &Tenant) -> anyhow::Result<()> {
         Err(error @ TokenError::Refused { .. }) => anyhow::bail!(refusal(&tenant.calls, &error).await),
         token => token.with_context(|| format!("no token from {url}"))?,
     };
-    let missing = not_covered(&token, &tenant.profile.required_scopes);
+    let required = tenant.profile.required_scopes.iter();
+    let missing: Vec<_> = required.filter(|scope| !token.covers(scope)).map(String::as_str).collect();
     anyhow::ensure!(
         missing.is_empty(),
         "the token lacks the scope {}; CXone's administrator must allow it to this client",
         missing.join(" ")
     );
     Ok(())
-}
-
-fn not_covered(token: &Token, required: &[String]) -> Vec<String> {
-    required.iter().filter(|scope| !token.covers(scope)).cloned().collect()
 }
 
 /// What a refused request for a token was refused for: single scopes, or the credentials.

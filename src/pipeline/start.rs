@@ -34,7 +34,7 @@ pub(super) fn stream_listener(wiring: &Wiring, tenant: &Arc<Tenant>, cell: Arc<A
         calls: Arc::clone(&tenant.calls),
         sockets: tenant.calls.http().clone(),
         stream,
-        waits_for_articles: tenant.plan.backends == [BackendName::Index],
+        waits_for_articles: tenant.profile.plan.backends == [BackendName::Index],
         received,
         health: Arc::clone(&tenant.health),
         metrics: wiring.metrics.clone(),
@@ -117,7 +117,6 @@ pub(super) fn feedback_logger(wiring: &Wiring, cell: Arc<ActorCell>) {
 pub(super) fn knowledge_sync(wiring: &Wiring, tenant: &Arc<Tenant>, cell: Arc<ActorCell>) {
     let (Some(settings), Some(index)) = (tenant.profile.knowledge.sync, tenant.knowledge.index.clone()) else { return };
     let poll = Poll {
-        profile: tenant.name().clone(),
         calls: Arc::clone(&tenant.calls),
         index,
         encoder: tenant.engine.encoder().clone(),

@@ -32,7 +32,7 @@ impl Watch {
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
             self.metrics.set_acceptance(self.deliveries.acceptance().ratio());
             let condition = condition(self.admission.effort());
-            for tenant in self.tenants.iter().filter(|tenant| tenant.plan.reads_embeddings()) {
+            for tenant in self.tenants.iter().filter(|tenant| tenant.profile.plan.reads_embeddings()) {
                 tenant.health.set(Part::Effort, condition.clone());
             }
         }

@@ -1,6 +1,7 @@
 //! From what is written to a profile that can work. Every complaint names the key and how to set it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cuecard_actors::cxone::stream::{Roles, StreamKind};
@@ -72,7 +73,7 @@ impl ProfileSettings {
             dialect,
             agent_id: settings.agent_id.clone(),
             required_scopes: required_scopes_for(contract, stream, dialect, reads_knowledge),
-            plan: if defaults.stream.is_some() { plan } else { plan.answering() },
+            plan: Arc::new(if defaults.stream.is_some() { plan } else { plan.answering() }),
             knowledge,
             retry_ambiguous: settings.retry_ambiguous,
             rate_limit: rate_limit(settings.rate_limit, settings.rate_burst),

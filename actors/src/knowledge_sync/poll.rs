@@ -34,8 +34,6 @@ pub fn source_of(profile: &ProfileName) -> String {
 /// One poll of a tenant's articles, to be run again and again. Cheap to clone.
 #[derive(Clone)]
 pub struct Poll {
-    /// Whose articles.
-    pub profile: ProfileName,
     /// How they are asked for.
     pub calls: Arc<CxoneCalls>,
     /// Where they go.
@@ -62,8 +60,8 @@ fn failed(error: impl std::fmt::Display) -> SyncError {
 impl Poll {
     /// Polls once and puts what changed in service.
     pub(super) async fn run(&self) -> Result<Synced, SyncError> {
-        failure_point("knowledge_sync_poll", self.profile.as_str());
-        let source = source_of(&self.profile);
+        failure_point("knowledge_sync_poll", self.calls.profile().as_str());
+        let source = source_of(self.calls.profile());
         let state = read_state(self.index.directory(), &self.index.current(), &source).map_err(failed)?;
         let last_modified = state.and_then(|state| state.last_modified);
         let Some(sent) = self.poll(last_modified).await? else { return Ok(Synced::Unchanged) };
@@ -93,7 +91,7 @@ impl Poll {
             JsonRepaired { source: JsonSource::Articles, repairs: page.repairs }.emit(&self.metrics);
             num_bad += page.left_out.count;
             for reason in &page.left_out.named {
-                tracing::warn!(profile = %self.profile, reason, "an article can't be used");
+                tracing::warn!(profile = %self.calls.profile(), reason, "an article can't be used");
             }
             listed.extend(page.articles.into_iter().map(article));
             let Some(next) = page.next else { break };

@@ -65,9 +65,9 @@ fn of_profile(profile: &'static str, expected_panics: u64, answers: impl IntoIte
     let tenant = TenantParts { cxone: Arc::clone(&cxone), ..TenantParts::new(profile) }.build();
     give_tokens(&[Arc::clone(&tenant)].into_iter().collect());
     let health = ProfileHealth::new(tenant.name().clone(), &[Part::Polls], bench.metrics.clone());
-    let (name, calls) = (tenant.name().clone(), Arc::clone(&tenant.calls));
+    let calls = Arc::clone(&tenant.calls);
     let deps = KnowledgeSyncDeps {
-        poll: Poll { profile: name, calls, index, encoder, allow_shrinking: false, metrics: bench.metrics.clone() },
+        poll: Poll { calls, index, encoder, allow_shrinking: false, metrics: bench.metrics.clone() },
         interval: INTERVAL,
         stop: CancellationToken::new(),
         health: Arc::clone(&health),

@@ -170,15 +170,8 @@ impl Loader {
             plan: profile.plan.version(),
             model: engine.encoder().model().identity(),
         };
-        let tenant = Tenant {
-            plan: Arc::new(profile.plan.clone()),
-            profile: profile.clone(),
-            engine,
-            knowledge,
-            calls,
-            health,
-            versions: Arc::new(versions),
-        };
+        let tenant =
+            Tenant { profile: profile.clone(), engine, knowledge, calls, health, versions: Arc::new(versions) };
         tenant.tell_index();
         Ok(tenant)
     }

@@ -17,7 +17,7 @@ use cuecard_cxone::ranking::{self, RankingRequest, RankingSubmission};
 use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::IndexHandle;
 use cuecard_engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
-use cuecard_engine::{Engine, GraphBackend, Plan};
+use cuecard_engine::{Engine, GraphBackend};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -34,8 +34,6 @@ use crate::messages::{Ask, InteractionKey, ProfileName, Versions, WorkItem};
 pub struct Tenant {
     /// What the settings say.
     pub profile: Profile,
-    /// How its questions are answered.
-    pub plan: Arc<Plan>,
     /// What answers them.
     pub engine: Engine,
     /// What the engine answers from, for whoever keeps it up to date.
@@ -105,7 +103,7 @@ impl Tenant {
             heard_at: Timestamp::now(),
             ask,
             heard: now,
-            deadline: now + self.plan.deadline,
+            deadline: now + self.profile.plan.deadline,
         }
     }
 
@@ -141,7 +139,7 @@ impl Tenants {
 
     /// How long a profile's cards are worth showing; nobody answers for a profile that does not exist, so no time at all.
     pub fn deadline(&self, profile: &ProfileName) -> Duration {
-        self.get(profile).map_or(Duration::ZERO, |tenant| tenant.plan.deadline)
+        self.get(profile).map_or(Duration::ZERO, |tenant| tenant.profile.plan.deadline)
     }
 }
 

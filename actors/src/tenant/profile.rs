@@ -2,6 +2,7 @@
 //! here can work.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cuecard_cxone::stream::{Roles, StreamKind};
@@ -34,7 +35,7 @@ pub struct Profile {
     /// Named where CXone refuses the client.
     pub required_scopes: Vec<String>,
     /// How its questions are answered.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What they are answered from.
     pub knowledge: KnowledgePlaces,
     /// Whether a push that may have arrived is repeated.

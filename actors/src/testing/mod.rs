@@ -181,7 +181,7 @@ impl TenantParts {
             dialect: Dialect::Insights,
             agent_id: String::new(),
             required_scopes: Vec::new(),
-            plan: self.plan.clone(),
+            plan: Arc::new(self.plan),
             knowledge: KnowledgePlaces {
                 encoder: EncoderSettings::default(),
                 index: None,
@@ -197,7 +197,6 @@ impl TenantParts {
         Arc::new(Tenant {
             profile,
             engine: Engine::new(self.encoder, SEARCH_POOL.clone(), self.backends),
-            plan: Arc::new(self.plan),
             knowledge: Knowledge::default(),
             calls,
             health,

@@ -4,7 +4,6 @@
 use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cuecard_encoder::Encoder;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
@@ -22,8 +21,8 @@ use crate::plan::{Effort, Plan};
 use crate::search_pool::{JobPanicked, SearchPool};
 use crate::verdict::Ranking;
 
-/// The share of a question's time, one in so many, that no backend may take: one that hangs would else cost the card
-/// that another found, which must still be ordered and pushed.
+/// The share of the time that a question has left, one in so many, that no backend may take: one that hangs would else
+/// cost the card that another found, which must still be ordered and pushed.
 const KEPT_FROM_BACKENDS: u32 = 4;
 /// The same for what is embedded of their candidates; half of what the backends left.
 const KEPT_FROM_EMBEDDING: u32 = 8;
@@ -60,14 +59,15 @@ impl Engine {
     pub async fn retrieve(&self, query: Query, plan: &Arc<Plan>, deadline: Instant) -> Candidates {
         let query = Arc::new(query);
         let asked = self.backends.iter().filter(|backend| plan.asks(backend.name()));
-        let until = before(deadline, plan.deadline / KEPT_FROM_BACKENDS);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let until = deadline - left / KEPT_FROM_BACKENDS;
         let answers = join_all(asked.map(|backend| find_within(backend.as_ref(), &query, plan, until))).await;
         let mut found = Candidates::none(query, plan.filter.clone());
         for answer in answers {
             found.take(answer);
         }
         // What is not embedded by then is ordered by what the backends said of it.
-        let until = before(deadline, plan.deadline / KEPT_FROM_EMBEDDING);
+        let until = deadline - left / KEPT_FROM_EMBEDDING;
         let _ = timeout_at(until, complete(&self.encoder, &self.embeddings, &mut found, plan)).await;
         found
     }
@@ -91,10 +91,6 @@ impl Engine {
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
     }
-}
-
-fn before(deadline: Instant, kept: Duration) -> Instant {
-    deadline.checked_sub(kept).unwrap_or(deadline)
 }
 
 /// What a question came to, outside of any conversation.
@@ -134,5 +130,49 @@ impl TextEncoder for BulkEncoder {
 
     fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Box<dyn Error + Send + Sync>> {
         Ok(self.encoder.embed_bulk(texts)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::backends::{BackendError, BackendName};
+    use crate::candidates::Found;
+    use crate::testing::{plan, query};
+
+    /// Finds nothing, after this time.
+    struct Slow(BackendName, Duration);
+
+    #[async_trait]
+    impl Backend for Slow {
+        fn name(&self) -> BackendName {
+            self.0
+        }
+
+        async fn find(&self, _: &Arc<Query>, _: &Arc<Plan>, _: Instant) -> Result<Found, BackendError> {
+            sleep(self.1).await;
+            Ok(Found::default())
+        }
+    }
+
+    /// A question has a second left of its plan's four: it waited, or its caller is in a hurry.
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_has_three_quarters_of_the_time_that_is_left() {
+        let encoder = Encoder::scripted(|_| std::future::ready(Ok(cuecard_encoder::Encoding::along(0))));
+        let after = |name, milliseconds| Arc::new(Slow(name, Duration::from_millis(milliseconds))) as Arc<dyn Backend>;
+        let backends = vec![after(BackendName::Search, 700), after(BackendName::Graph, 900)];
+        let Ok(pool) = SearchPool::new(1) else { panic!("no pool") };
+        let engine = Engine::new(encoder, pool, backends);
+        let start = Instant::now();
+        let plan = plan(&[BackendName::Search, BackendName::Graph]);
+        let found = engine.retrieve(query("refund"), &plan, start + Duration::from_secs(1)).await;
+        let late: Vec<_> = found.failures.iter().map(|error| error.backend).collect();
+        assert_eq!((found.num_answers, late), (1, vec![BackendName::Graph]));
+        assert!(start.elapsed() < Duration::from_secs(1), "time to order and to push");
     }
 }
