@@ -108,10 +108,11 @@ impl CxoneCalls {
     }
 
     async fn read(&self, read: Read<'_>) -> Result<Answer, ReadError> {
-        let (mut number, mut num_renewals) = (0, 0);
+        let (mut number, mut num_renewals, mut said) = (0, 0, String::new());
         loop {
             let token = self.token_before(read.deadline).await?;
-            let held_back = |held: Held| ReadError::HeldBack(held.to_string());
+            // What opened the circuit may be this very read.
+            let held_back = |held: Held| ReadError::HeldBack(format!("{held}{said}"));
             let permit = self.gate.pass(read.endpoint, read.deadline).await.map_err(held_back)?;
             let request = read.request.clone().with_bearer(token.secret().clone());
             let answer = self.read_once(&read, &request).await;
@@ -132,6 +133,7 @@ impl CxoneCalls {
                 Decision::AwaitUnlock => return Err(failed(GiveUpReason::Unexpected(409), &answer, read.scope)),
                 Decision::GiveUp(reason) => return Err(failed(reason, &answer, read.scope)),
             };
+            said = format!("; the last attempt: {}", describe(&answer));
             sleep(wait).await;
         }
     }

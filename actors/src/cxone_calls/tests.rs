@@ -15,7 +15,7 @@ use cuecard_cxone::backoff::Backoff;
 use cuecard_cxone::feedback::FeedbackCall;
 use cuecard_cxone::{Card, ConnectionSettings, Contract, InteractionId, Limits, PushContent, PushTarget};
 use jiff::Timestamp;
-use loopback::{FEEDBACK, Loopback, PUSH, RANKING, Reply, SEARCH, SESSION, TOKEN};
+use loopback::{ARTICLES, FEEDBACK, Loopback, PUSH, RANKING, Reply, SEARCH, SESSION, TOKEN};
 
 use super::*;
 use crate::health::{Condition, Part};

@@ -1,6 +1,7 @@
 //! Somebody who asks the API, as an agent's desktop or a back end would.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -39,7 +40,9 @@ impl Caller {
     pub fn new(addr: SocketAddr) -> Self {
         // Without TLS, but no client is made without a provider of it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+        // Given up before the service does: a request over a connection that just then closes is no fault of anybody's.
+        let idle = Duration::from_secs(1);
+        let client = Client::builder().timeout(PATIENCE).pool_idle_timeout(idle).no_proxy().build().unwrap();
         Self { client, base_url: format!("http://{addr}") }
     }
 

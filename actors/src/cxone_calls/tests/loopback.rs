@@ -15,6 +15,7 @@ pub const FEEDBACK: &str = "/api/v2/ai/training/feedback";
 pub const RANKING: &str = "/api/v2/agentassist/sessions/c-1/snippets/ranking";
 pub const SESSION: &str = "/api/v2/agentassist/sessions/c-1";
 pub const SEARCH: &str = "/api/v2/knowledge/articles/search";
+pub const ARTICLES: &str = "/api/v2/knowledge/articles";
 
 /// One answer of an endpoint.
 #[derive(Clone)]

@@ -45,3 +45,12 @@ async fn a_search_that_is_told_to_wait_holds_all_searches_also_where_it_gives_up
         assert_eq!(fixture.push("d-1").await, delivered());
     }
 }
+
+#[actix::test]
+async fn a_read_that_opens_the_circuit_itself_says_what_cxone_answered() {
+    let fixture = fixture().await;
+    fixture.cxone.script(ARTICLES, (0..5).map(|_| Reply::Status(503, "oops")));
+    let asked = ArticlesRead { url: fixture.calls.connection().articles_url(), last_modified: None };
+    let error = fixture.calls.read_articles(&asked, Duration::from_millis(900)).await.unwrap_err().to_string();
+    assert!(error.contains("circuit is open") && error.contains("status 503"), "{error}");
+}
