@@ -131,21 +131,40 @@ pub struct AskArgs {
 pub struct EvalArgs {
     #[command(flatten)]
     pub knowledge: KnowledgeArgs,
+    /// Two files that `--out` wrote of the same conversations: tells what the second gained, and whether it can be chance.
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], group = "knowledge")]
+    pub compare: Vec<PathBuf>,
     /// Labelled conversations as JSON Lines, plain or .gz.
-    #[arg(long, value_name = "FILE")]
-    pub conversations: PathBuf,
-    /// Conversations that need no card.
+    #[arg(long, value_name = "FILE", required_unless_present = "compare", conflicts_with = "compare")]
+    pub conversations: Option<PathBuf>,
+    /// Conversations whose last customer turn needs no card.
     #[arg(long, value_name = "FILE")]
     pub quiet: Option<PathBuf>,
-    /// snippets, snippets-words, cosine, bm25, priority or search; without it `CUECARD_RANKER` or the default.
+    /// The ranker; without it `CUECARD_RANKER` or the default.
     #[arg(long, value_name = "NAME")]
     pub ranker: Option<Formula>,
     /// Turns that a question reads: a number, or `all`; without it `CUECARD__PROFILE__WINDOW` or the default.
     #[arg(long, value_name = "N|all")]
     pub window: Option<TurnWindow>,
+    /// Play whole conversations too, and judge each customer turn that has a label of its own.
+    #[arg(long)]
+    pub every_turn: bool,
+    /// Also tell the false pushes at the threshold that shows this share of the wanted cards, as .9.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub at_shown: Option<f64>,
+    /// Write a line for each conversation, for `--compare`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Print the figures as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("give a share above 0 and at most 1, as .9".to_owned()),
+    }
 }
 
 /// `cuecard demo`

@@ -1,14 +1,14 @@
 //! Ranker: from candidates in order to cards, or to silence.
 //!
-//! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers the
-//! first cards of each interaction, so that none comes twice in a row; a panic forgets only the interaction in hand. What
+//! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers
+//! what stands on the screen of each interaction, so that nothing is pushed twice; a panic forgets only the interaction in hand. What
 //! takes time, the order itself, was done on the search pool.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, StreamHandler, Supervised};
-use cuecard_engine::ranking::Shown;
+use cuecard_engine::ranking::Screen;
 use cuecard_engine::{Order, Plan, Ranking, Verdict};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 /// See the module.
 pub struct Ranker {
     deps: RankerDeps,
-    shown: Keyed<InteractionKey, Shown>,
+    screens: Keyed<InteractionKey, Screen>,
 }
 
 /// What a Ranker works with.
@@ -43,16 +43,17 @@ pub struct RankerDeps {
 impl Ranker {
     /// A Ranker that remembers nothing yet.
     pub fn new(deps: RankerDeps) -> Self {
-        Self { shown: Keyed::new(deps.conversations), deps }
+        Self { screens: Keyed::new(deps.conversations), deps }
     }
 
     /// Judges and notes what goes to the screen, in one step.
     fn judge(&mut self, item: &WorkItem, order: Order, plan: &Plan) -> Ranking {
-        let (ranking, _) = self.shown.with(&item.key, Instant::now(), |shown| {
+        let now = Instant::now();
+        let (ranking, _) = self.screens.with(&item.key, now, |screen| {
             failure_point("ranker", item.key.interaction.as_str());
-            let ranking = Ranking::judged(order, shown, item.utterance_number, plan);
+            let ranking = Ranking::judged(order, screen, now.into_std(), plan);
             if let Some(first) = ranking.cards().first() {
-                shown.note(&first.article().id, item.utterance_number);
+                screen.note(&first.article().id, item.utterance_number, now.into_std());
             }
             ranking
         });
@@ -70,11 +71,11 @@ impl Ranker {
 
     fn forget(&mut self, not_shown: &NotShown) {
         // A conversation that is forgotten has nothing to take back, and shall make no room for itself.
-        if !self.shown.contains(&not_shown.key) {
+        if !self.screens.contains(&not_shown.key) {
             return;
         }
-        self.shown.with(&not_shown.key, Instant::now(), |shown| {
-            shown.forget(&not_shown.article_id, not_shown.utterance_number);
+        self.screens.with(&not_shown.key, Instant::now(), |screen| {
+            screen.forget(&not_shown.article_id, not_shown.utterance_number);
         });
     }
 }
@@ -85,14 +86,14 @@ impl Actor for Ranker {
     fn started(&mut self, context: &mut Self::Context) {
         Self::add_stream(self.deps.inbox.stream(), context);
         context.run_interval(EVICTION_INTERVAL, |ranker, _| {
-            ranker.shown.evict_idle(Instant::now(), ranker.deps.forget_after);
+            ranker.screens.evict_idle(Instant::now(), ranker.deps.forget_after);
         });
     }
 }
 
 impl Supervised for Ranker {
     fn restarting(&mut self, _context: &mut Self::Context) {
-        if self.shown.recover(Instant::now()) == Recovery::Escalate {
+        if self.screens.recover(Instant::now()) == Recovery::Escalate {
             self.deps.escalation.escalate("ranker", "panics on three different conversations within a minute");
         }
     }

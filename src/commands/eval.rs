@@ -1,9 +1,15 @@
 //! `cuecard eval`
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use cuecard_actors::engine::Plan;
-use cuecard_actors::engine::evaluation::{Evaluation, Report, read_conversations};
+use cuecard_actors::engine::evaluation::{
+    Comparison, Evaluation, Judged, Report, TurnReport, compare, read_conversations,
+};
 use indicatif::ProgressBar;
 
 use super::knowledge;
@@ -15,7 +21,15 @@ use crate::settings::{Auto, ToolSettings};
 /// Measures ranking and silence and prints the figures.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
-    let seeking = read_conversations(&arguments.conversations)?;
+    match (arguments.compare.as_slice(), &arguments.conversations) {
+        ([before, after], _) => compared(before, after, arguments.json),
+        (_, Some(conversations)) => evaluated(arguments, conversations),
+        (_, None) => anyhow::bail!("give --conversations FILE or --compare BEFORE AFTER"),
+    }
+}
+
+fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitCode> {
+    let seeking = read_conversations(conversations)?;
     let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
     let ToolSettings { buffer, mut profile, .. } = ToolSettings::of_environment()?;
     profile.ranker = Auto(arguments.ranker.or(profile.ranker.0));
@@ -23,15 +37,47 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
     let plan = Arc::new(profile.index_plan());
     let open = knowledge::engine(&arguments.knowledge)?;
     let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
-    let limits = buffer.window_limits();
-    let evaluation = Evaluation { engine: &open.engine, plan: &plan, limits, progress: &|| bar.inc(1) };
-    let report = knowledge::block_on(evaluation.run(&seeking, &quiet))??;
+    let (limits, every_turn) = (buffer.window_limits(), arguments.every_turn);
+    let evaluation = Evaluation { engine: &open.engine, plan: &plan, limits, every_turn, progress: &|| bar.inc(1) };
+    let judged = knowledge::block_on(evaluation.run(&seeking, &quiet))??;
     bar.finish_and_clear();
+    if let Some(out) = &arguments.out {
+        write(&judged, out).with_context(|| format!("the lines can't be written to {}", out.display()))?;
+    }
+    let report = Report::new(&judged, arguments.at_shown);
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print_plan(&plan);
-        print_table(&report);
+        print_report(&report);
+    }
+    Ok(ExitCode::Success)
+}
+
+fn write(judged: &[Judged], out: &Path) -> anyhow::Result<()> {
+    let mut file = BufWriter::new(File::create(out)?);
+    for judged in judged {
+        serde_json::to_writer(&mut file, judged)?;
+        file.write_all(b"\n")?;
+    }
+    Ok(file.flush()?)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<Judged>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let line = |(number, line): (usize, &str)| {
+        let place = || format!("{}:{}: this is no line that `cuecard eval --out` wrote", path.display(), number + 1);
+        serde_json::from_str(line).with_context(place)
+    };
+    text.lines().enumerate().map(line).collect()
+}
+
+fn compared(before: &Path, after: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+    let comparison = compare(&read(before)?, &read(after)?)?;
+    if as_json {
+        println!("{}", serde_json::to_string(&comparison)?);
+    } else {
+        print_comparison(&comparison);
     }
     Ok(ExitCode::Success)
 }
@@ -44,7 +90,7 @@ fn print_plan(plan: &Plan) {
     println!("ranker {}, window {}, {silence}", plan.ranker, plan.window);
 }
 
-fn print_table(report: &Report) {
+fn print_report(report: &Report) {
     let left_out = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.4}"));
     println!("conversations         {:>8}", report.conversations);
     println!("mrr@5                 {:>8.4}", report.mrr_at_5);
@@ -53,6 +99,46 @@ fn print_table(report: &Report) {
     println!("shown                 {:>8.4}   of the conversations", report.shown_rate);
     println!("false pushes          {:>8}   of the quiet ones", left_out(report.false_push_rate));
     println!("precision when shown  {:>8}   first card right", left_out(report.precision_when_shown));
+    if let Some(at) = report.at_shown {
+        println!(
+            "false pushes          {:>8.4}   of the quiet ones, where {:.4} are shown",
+            at.false_push_rate, at.shown_rate
+        );
+    }
     println!("p50                   {:>8.1} ms", report.p50_ms);
     println!("p95                   {:>8.1} ms", report.p95_ms);
+    if let Some(turns) = &report.every_turn {
+        print_turns(turns);
+    }
+}
+
+fn print_turns(report: &TurnReport) {
+    let turns = &report.tally;
+    println!("\nevery turn of {} conversations", report.conversations);
+    println!("  a card was wanted   {:>8}", turns.wanted());
+    println!("    right             {:>8}   the right card came", turns.right);
+    println!("    still right       {:>8}   it stands on the screen", turns.still_right);
+    println!("    wrong             {:>8}   another came", turns.wrong);
+    println!("    missed            {:>8}   none came", turns.missed);
+    println!("  none was wanted     {:>8}", turns.noise + turns.rightly_silent);
+    println!("    noise             {:>8}   one came", turns.noise);
+    println!("    rightly silent    {:>8}   none came", turns.rightly_silent);
+    println!("helpful share         {:>8.4}   of the pushes", report.helpful_share);
+    println!("right at the question {:>8.4}   came or stood", report.right_at_question);
+    println!("pushes                {:>8.4}   for each conversation", report.pushes_per_conversation);
+    println!("wrong or noise        {:>8.4}   for each conversation", report.unhelpful_per_conversation);
+    println!("replaced              {:>8}   right cards, by wrong ones or noise", turns.replaced);
+}
+
+fn print_comparison(comparison: &Comparison) {
+    println!("{} conversations in both, {} left out", comparison.conversations, comparison.left_out);
+    println!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain   no gain", "", "before", "after", "gain");
+    for gain in &comparison.gains {
+        let [low, high] = gain.interval;
+        let difference = gain.after - gain.before;
+        println!(
+            "{:<27} {:>8.4} {:>8.4} {difference:>+8.4}   {low:>+7.4} {high:>+7.4}   {:>7.4}",
+            gain.measure, gain.before, gain.after, gain.not_above
+        );
+    }
 }

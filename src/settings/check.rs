@@ -159,7 +159,7 @@ impl ProfileSettings {
             min_keyword_cosine: self.min_keyword_cosine,
             cards,
             silence: is_silent.then_some(SilenceRule { min_cosine: self.min_cosine }),
-            repeat_after: self.repeat_after,
+            screen_time: self.screen_time,
             deadline: self.deadline.0.map_or(deadline, |deadline| deadline.0),
         }
     }

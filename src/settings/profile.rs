@@ -61,7 +61,8 @@ pub struct ProfileSettings {
     pub cards: Auto<usize>,
     pub silence: Auto<Switch>,
     pub min_cosine: f64,
-    pub repeat_after: u64,
+    #[serde(deserialize_with = "duration")]
+    pub screen_time: Duration,
     pub deadline: Auto<Span>,
     pub retry_ambiguous: bool,
     pub rate_limit: u32,

@@ -224,7 +224,7 @@ pub fn plan(backends: &[BackendName]) -> Plan {
         min_keyword_cosine: 0.7,
         cards: 5,
         silence: None,
-        repeat_after: 6,
+        screen_time: Duration::from_mins(1),
         deadline: Duration::from_secs(4),
     }
 }

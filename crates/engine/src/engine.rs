@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cuecard_encoder::Encoder;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
-use cuecard_ranking::Shown;
+use cuecard_ranking::Screen;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
@@ -78,13 +78,24 @@ impl Engine {
         self.pool.run(move || order(found, &plan)).await
     }
 
-    /// The whole way at once, for whoever has no stages: command lines, evaluation, replay. Nothing counts as shown.
+    /// The whole way at once, for whoever has no stages: command lines, evaluation, replay. Nothing is on the screen.
     pub async fn answer(&self, utterance: &Utterance, plan: &Arc<Plan>) -> Result<Answer, JobPanicked> {
+        self.answer_beside(&Screen::default(), std::time::Instant::now(), utterance, plan).await
+    }
+
+    /// The same beside what is on the screen now.
+    pub async fn answer_beside(
+        &self,
+        screen: &Screen,
+        now: std::time::Instant,
+        utterance: &Utterance,
+        plan: &Arc<Plan>,
+    ) -> Result<Answer, JobPanicked> {
         let deadline = Instant::now() + plan.deadline;
         let found = self.retrieve(self.extract(utterance, plan, Effort::Full).await, plan, deadline).await;
         let query = Arc::clone(&found.query);
         let order = self.order(found, plan).await?;
-        Ok(Answer { query, ranking: Ranking::judged(order, &Shown::default(), 1, plan) })
+        Ok(Answer { query, ranking: Ranking::judged(order, screen, now, plan) })
     }
 
     /// The encoder, for whoever embeds articles with it or watches its queue.

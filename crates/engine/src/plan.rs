@@ -29,8 +29,8 @@ pub struct Plan {
     pub cards: usize,
     /// When nothing is shown; `None` where somebody asked and always gets what was found.
     pub silence: Option<SilenceRule>,
-    /// Utterances after which an article that was the first card may be so again; 0 shows it every time.
-    pub repeat_after: u64,
+    /// How long a card is taken to stand on the screen, where it is not pushed again; 0 pushes it every time.
+    pub screen_time: Duration,
     /// How long after its flush a card is still worth showing.
     pub deadline: Duration,
 }
@@ -59,7 +59,7 @@ impl Plan {
     #[must_use]
     pub fn answering(mut self) -> Self {
         self.silence = None;
-        self.repeat_after = 0;
+        self.screen_time = Duration::ZERO;
         self
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn plan(backends: &[BackendName]) -> Arc<Plan> {
         min_keyword_cosine: 1.0,
         cards: 5,
         silence: None,
-        repeat_after: 6,
+        screen_time: Duration::from_mins(1),
         deadline: Duration::from_secs(4),
     })
 }

@@ -1,6 +1,8 @@
 //! From an order to cards, or to silence and its reason: a look at the first few numbers, cheap enough for an actor.
 
-use cuecard_ranking::{Shown, SilenceReason};
+use std::time::Instant;
+
+use cuecard_ranking::{Screen, SilenceReason};
 use serde::{Deserialize, Serialize};
 
 use crate::order::{Order, Ranked};
@@ -27,9 +29,9 @@ pub enum Verdict {
 }
 
 impl Ranking {
-    /// Judges what of an order is worth showing at this utterance.
-    pub fn judged(order: Order, shown: &Shown, utterance: u64, plan: &Plan) -> Self {
-        let verdict = judge(&order, shown, utterance, plan);
+    /// Judges what of an order is worth showing now, beside what is on the screen.
+    pub fn judged(order: Order, screen: &Screen, now: Instant, plan: &Plan) -> Self {
+        let verdict = judge(&order, screen, now, plan);
         Self { order, verdict }
     }
 
@@ -42,13 +44,13 @@ impl Ranking {
     }
 }
 
-fn judge(order: &Order, shown: &Shown, utterance: u64, plan: &Plan) -> Verdict {
+fn judge(order: &Order, screen: &Screen, now: Instant, plan: &Plan) -> Verdict {
     let Some(best) = order.ranked.first() else { return Verdict::Silent(SilenceReason::NothingFound) };
     if let Some(reason) = plan.silence.and_then(|rule| rule.judge(order.newest_turn_cosine.map(f64::from))) {
         return Verdict::Silent(reason);
     }
     // Without the best one its runners-up would come as if they were the answer.
-    if shown.recently(&best.article().id, utterance, plan.repeat_after) {
+    if screen.standing(now, plan.screen_time) == Some(&best.article().id) {
         return Verdict::Silent(SilenceReason::AlreadyShown);
     }
     Verdict::Cards(plan.cards.min(order.ranked.len()))
@@ -59,6 +61,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::sync::Arc;
+    use std::time::Duration;
 
     use cuecard_ranking::{Formula, SilenceRule};
 
@@ -79,27 +82,30 @@ mod tests {
     }
 
     #[test]
-    fn where_the_best_was_the_first_card_lately_its_runners_up_do_not_come_in_its_place() {
+    fn where_the_best_stands_on_the_screen_its_runners_up_do_not_come_in_its_place() {
         let plan = plan(&[BackendName::Index]);
-        let shown_at = |shown: &Shown, utterance| {
-            let ranking = Ranking::judged(order(&["best", "second"]), shown, utterance, &plan);
+        let start = Instant::now();
+        let shown_at = |screen: &Screen, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let ranking = Ranking::judged(order(&["best", "second"]), screen, now, &plan);
             match ranking.verdict {
                 Verdict::Cards(_) => ranking.cards().iter().map(|card| card.article().id.clone()).collect(),
                 Verdict::Silent(reason) => vec![reason.name().to_owned()],
             }
         };
-        let mut shown = Shown::default();
-        assert_eq!(shown_at(&shown, 1), ["best", "second"]);
-        shown.note("second", 1);
-        assert_eq!(shown_at(&shown, 2), ["best", "second"], "what was first before may stand behind the best");
-        shown.note("best", 2);
-        assert_eq!(shown_at(&shown, 7), ["already_shown"]);
-        assert_eq!(shown_at(&shown, 8), ["best", "second"]);
+        let mut screen = Screen::default();
+        assert_eq!(shown_at(&screen, 0), ["best", "second"]);
+        screen.note("second", 1, start);
+        assert_eq!(shown_at(&screen, 1), ["best", "second"], "what was first before may stand behind the best");
+        screen.note("best", 2, start);
+        assert_eq!(shown_at(&screen, 59), ["already_shown"]);
+        assert_eq!(shown_at(&screen, 60), ["best", "second"]);
     }
 
     #[test]
     fn cards_are_cut_and_silence_has_its_reason() {
-        let judged = |articles: &[&str], plan: &Plan| Ranking::judged(order(articles), &Shown::default(), 1, plan);
+        let judged =
+            |articles: &[&str], plan: &Plan| Ranking::judged(order(articles), &Screen::default(), Instant::now(), plan);
         let two = Plan { cards: 2, ..Plan::clone(&plan(&[BackendName::Index])) };
         assert_eq!(judged(&["a", "b", "c"], &two).cards().len(), 2);
         assert_eq!(judged(&[], &two).verdict, Verdict::Silent(SilenceReason::NothingFound));
@@ -110,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_ranking_is_written_down_and_read_back() {
-        let ranking = Ranking::judged(order(&["a", "b"]), &Shown::default(), 1, &plan(&[BackendName::Index]));
+        let ranking =
+            Ranking::judged(order(&["a", "b"]), &Screen::default(), Instant::now(), &plan(&[BackendName::Index]));
         let written = serde_json::to_value(&ranking).unwrap();
         assert_eq!((&written["verdict"]["cards"], &written["ranker"]), (&2.into(), &"cosine".into()));
         assert_eq!(serde_json::from_value::<Ranking>(written).unwrap(), ranking);

@@ -22,7 +22,7 @@ fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Pla
         min_keyword_cosine: 0.7,
         cards: 3,
         silence,
-        repeat_after: 0,
+        screen_time: Duration::ZERO,
         deadline: Duration::from_secs(4),
     })
 }

@@ -5,12 +5,12 @@
 
 mod formula;
 mod okapi;
-mod shown;
+mod screen;
 mod silence;
 
 pub use formula::{Feature, Formula, Lookup, Passage, Question, Score, UnknownFormula};
 pub use okapi::Okapi;
-pub use shown::Shown;
+pub use screen::Screen;
 pub use silence::{SilenceReason, SilenceRule};
 
 /// The words of a text as the formulas compare them: lower case, split at whatever is neither letter nor digit.

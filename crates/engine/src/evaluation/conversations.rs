@@ -1,6 +1,7 @@
 //! Reads labelled conversations: JSON Lines, plain or gzip-compressed.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cuecard_knowledge::{Row, Rows, json_flaw};
 use serde::{Deserialize, Deserializer};
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::conversation::{FlushReason, Fragment, Speaker, Utterance, Window, WindowLimits};
 
-/// A conversation; what is asked for is the card after its last customer turn.
+/// A conversation; what is asked for is the card after its last customer turn, and after each turn that says what it wants.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(expecting = "an object with id and turns")]
 pub struct Conversation {
@@ -29,6 +30,53 @@ struct SpokenTurn {
     #[serde(deserialize_with = "speaker")]
     speaker: Speaker,
     text: String,
+    #[serde(default)]
+    gold: Option<Vec<String>>,
+}
+
+/// What is asked at one customer turn, and what would be right to show.
+pub struct Asked<'a> {
+    /// The turn and those before it.
+    pub utterance: Utterance,
+    /// When the turn ends, from the start of the conversation, at the pace of speech.
+    pub ends: Duration,
+    /// Articles that answer it, none where no card is wanted; `None` where nobody said.
+    pub gold: Option<Gold<'a>>,
+}
+
+/// The articles that answer a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Gold<'a>(&'a [String], &'a [String]);
+
+impl<'a> Gold<'a> {
+    /// These articles alone.
+    #[cfg(test)]
+    pub(super) fn of(articles: &'a [String]) -> Self {
+        Self(articles, &[])
+    }
+}
+
+impl Gold<'_> {
+    /// Whether this article answers it.
+    pub fn has(self, article_id: &str) -> bool {
+        self.0.iter().chain(self.1).any(|right| right == article_id)
+    }
+
+    /// Whether no card is wanted.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// People say some 150 words a minute on the phone.
+const WORDS_PER_SECOND: f64 = 2.5;
+/// Between two turns.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl SpokenTurn {
+    fn takes(&self) -> Duration {
+        PAUSE + Duration::from_secs_f64(self.text.split_whitespace().count() as f64 / WORDS_PER_SECOND)
+    }
 }
 
 /// As on the streams, an unknown participant counts as customer.
@@ -40,16 +88,19 @@ fn speaker<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Speaker, D::Err
 impl Conversation {
     /// The utterance that asks; `None` if no customer spoke.
     pub fn utterance(&self, limits: &WindowLimits) -> Option<Utterance> {
-        self.utterances(limits).last()
+        self.asked(limits).last().map(|asked| asked.utterance)
     }
 
-    /// All utterances in their order, made by the window that the live Buffer uses.
-    pub fn utterances(&self, limits: &WindowLimits) -> impl Iterator<Item = Utterance> {
+    /// What is asked at each customer turn, in their order, made by the window that the live Buffer uses.
+    pub fn asked(&self, limits: &WindowLimits) -> impl Iterator<Item = Asked<'_>> {
         let mut window = Window::default();
-        let arrived = Instant::now();
+        let (arrived, mut ends) = (Instant::now(), Duration::ZERO);
         self.turns.iter().filter_map(move |turn| {
+            ends += turn.takes();
             window.hear(Fragment { speaker: turn.speaker, text: turn.text.as_str().into(), arrived });
-            window.flush(FlushReason::State, Vec::new(), limits)
+            let utterance = window.flush(FlushReason::State, Vec::new(), limits)?;
+            let gold = turn.gold.as_ref().map(|gold| Gold(gold, &self.gold_alt));
+            Some(Asked { utterance, ends, gold })
         })
     }
 

@@ -2,22 +2,35 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::turns::{TurnReport, TurnTally};
 
 /// Ranks that count.
 const DEPTH: usize = 5;
 
-/// One conversation's result.
-#[derive(Debug, Clone, PartialEq)]
+/// What became of one conversation: a line of `cuecard eval --out`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
+    /// The conversation's id.
+    pub id: String,
+    /// Whether its last customer turn wants no card.
+    pub quiet: bool,
     /// Rank of the first right article in the order before silence, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub right_at: Option<usize>,
+    /// How much the last customer turn looks like one that wants a card; `None` where nothing judges that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<f64>,
     /// Whether anything was shown.
     pub shown: bool,
     /// Whether the first card shown was a right one.
     pub first_card_right: bool,
     /// From utterance to ranking.
-    pub took: Duration,
+    pub took_ms: f64,
+    /// The whole conversation, turn by turn, where it was played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<TurnTally>,
 }
 
 /// What `cuecard eval` reports.
@@ -41,33 +54,74 @@ pub struct Report {
     pub p50_ms: f64,
     /// 95th percentile of it.
     pub p95_ms: f64,
+    /// What silence would do at another threshold, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_shown: Option<AtShown>,
+    /// Whole conversations, where they were played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_turn: Option<TurnReport>,
+}
+
+/// Silence at the threshold that shows a given share of the cards that are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct AtShown {
+    /// The share of the seeking conversations that are shown something.
+    pub shown_rate: f64,
+    /// The share of the quiet ones that are shown something at the same threshold.
+    pub false_push_rate: f64,
+}
+
+impl Judged {
+    /// 1 / rank of the first right article, 0 beyond rank 5.
+    pub fn reciprocal_rank(&self) -> f64 {
+        self.right_at.filter(|right| *right <= DEPTH).map_or(0.0, |right| 1.0 / right as f64)
+    }
+
+    /// Whether a right article is among the first so many.
+    pub fn is_right_within(&self, rank: usize) -> bool {
+        self.right_at.is_some_and(|right| right <= rank)
+    }
 }
 
 impl Report {
-    /// Sums up labelled conversations and those that need no card.
-    pub fn new(seeking: &[Judged], quiet: &[Judged]) -> Self {
+    /// Sums up conversations that want a card and those that want none; `at_shown` is a share of the first.
+    pub fn new(judged: &[Judged], at_shown: Option<f64>) -> Self {
+        let (quiet, seeking): (Vec<_>, Vec<_>) = judged.iter().partition(|judged| judged.quiet);
         let share = |holds: &dyn Fn(&Judged) -> bool| {
             share(seeking.iter().filter(|judged| holds(judged)).count(), seeking.len())
         };
-        let within = |rank: usize| move |judged: &Judged| judged.right_at.is_some_and(|right| right <= rank);
-        let reciprocal =
-            |judged: &Judged| judged.right_at.filter(|right| *right <= DEPTH).map_or(0.0, |right| 1.0 / right as f64);
-        let shown: Vec<_> = seeking.iter().filter(|judged| judged.shown).collect();
-        let right = shown.iter().filter(|judged| judged.first_card_right).count();
+        let shown = seeking.iter().filter(|judged| judged.shown).count();
+        let right = seeking.iter().filter(|judged| judged.shown && judged.first_card_right).count();
         let false_pushes = quiet.iter().filter(|judged| judged.shown).count();
-        let mut times: Vec<_> = seeking.iter().chain(quiet).map(|judged| judged.took.as_secs_f64() * 1000.0).collect();
+        let mut times: Vec<_> = judged.iter().map(|judged| judged.took_ms).collect();
         times.sort_by(f64::total_cmp);
+        let reciprocal: f64 = seeking.iter().map(|judged| judged.reciprocal_rank()).sum();
         Self {
             conversations: seeking.len(),
-            mrr_at_5: rounded(seeking.iter().map(reciprocal).sum::<f64>() / seeking.len().max(1) as f64),
-            recall_at_1: share(&within(1)),
-            recall_at_5: share(&within(DEPTH)),
+            mrr_at_5: rounded(reciprocal / seeking.len().max(1) as f64),
+            recall_at_1: share(&|judged| judged.is_right_within(1)),
+            recall_at_5: share(&|judged| judged.is_right_within(DEPTH)),
             shown_rate: share(&|judged| judged.shown),
             false_push_rate: (!quiet.is_empty()).then(|| self::share(false_pushes, quiet.len())),
-            precision_when_shown: (!shown.is_empty()).then(|| self::share(right, shown.len())),
+            precision_when_shown: (shown > 0).then(|| self::share(right, shown)),
             p50_ms: rounded(percentile(&times, 50.0)),
             p95_ms: rounded(percentile(&times, 95.0)),
+            at_shown: at_shown.and_then(|share| AtShown::of(&seeking, &quiet, share)),
+            every_turn: TurnReport::of(judged.iter().filter_map(|judged| judged.turns.as_ref())),
         }
+    }
+}
+
+impl AtShown {
+    /// `None` where nothing judges whether a card is wanted, or nobody wants one.
+    fn of(seeking: &[&Judged], quiet: &[&Judged], wanted_share: f64) -> Option<Self> {
+        let looks = |judged: &[&Judged]| judged.iter().map(|judged| judged.wanted).collect::<Option<Vec<_>>>();
+        let (mut seeking, quiet) = (looks(seeking)?, looks(quiet)?);
+        seeking.sort_by(|a, b| b.total_cmp(a));
+        let num_shown = (wanted_share * seeking.len() as f64).ceil() as usize;
+        let threshold = *seeking.get(num_shown.max(1) - 1)?;
+        let rate = |looks: &[f64]| share(looks.iter().filter(|look| **look >= threshold).count(), looks.len());
+        Some(Self { shown_rate: rate(&seeking), false_push_rate: rate(&quiet) })
     }
 }
 
@@ -77,33 +131,43 @@ pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
 }
 
-fn share(part: usize, whole: usize) -> f64 {
+pub(super) fn share(part: usize, whole: usize) -> f64 {
     rounded(part as f64 / whole.max(1) as f64)
 }
 
 /// To 4 places: more would only be noise.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
+}
+
+/// Milliseconds, to the microsecond.
+pub(super) fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn judged(right_at: Option<usize>, shown: bool, first_card_right: bool, milliseconds: u64) -> Judged {
-        Judged { right_at, shown, first_card_right, took: Duration::from_millis(milliseconds) }
+    fn judged(right_at: Option<usize>, wanted: f64, shown: bool, first_card_right: bool, took_ms: f64) -> Judged {
+        let (id, wanted) = (String::new(), Some(wanted));
+        Judged { id, quiet: false, right_at, wanted, shown, first_card_right, took_ms, turns: None }
+    }
+
+    fn quiet(wanted: f64, shown: bool, took_ms: f64) -> Judged {
+        Judged { quiet: true, ..judged(None, wanted, shown, false, took_ms) }
     }
 
     #[test]
     fn figures_worked_by_hand() {
-        let seeking = [
-            judged(Some(1), true, true, 10),
-            judged(Some(4), true, false, 20),
-            judged(Some(6), false, false, 30),
-            judged(None, true, false, 40),
+        let all = [
+            judged(Some(1), 0.9, true, true, 10.0),
+            judged(Some(4), 0.8, true, false, 20.0),
+            judged(Some(6), 0.3, false, false, 30.0),
+            judged(None, 0.7, true, false, 40.0),
+            quiet(0.75, true, 50.0),
+            quiet(0.1, false, 60.0),
         ];
-        let quiet = [judged(None, true, false, 50), judged(None, false, false, 60)];
-        let report = Report::new(&seeking, &quiet);
         let expected = Report {
             conversations: 4,
             mrr_at_5: 0.3125,
@@ -114,13 +178,17 @@ mod tests {
             precision_when_shown: Some(0.3333),
             p50_ms: 30.0,
             p95_ms: 60.0,
+            at_shown: Some(AtShown { shown_rate: 0.5, false_push_rate: 0.0 }),
+            every_turn: None,
         };
-        assert_eq!(report, expected);
+        assert_eq!(Report::new(&all, Some(0.5)), expected);
+        let three_quarters = Report::new(&all, Some(0.75)).at_shown;
+        assert_eq!(three_quarters, Some(AtShown { shown_rate: 0.75, false_push_rate: 0.5 }));
     }
 
     #[test]
     fn nothing_shown_and_nothing_quiet_leave_their_figures_out() {
-        let report = Report::new(&[judged(None, false, false, 1)], &[]);
+        let report = Report::new(&[judged(None, 0.0, false, false, 1.0)], None);
         assert_eq!((report.false_push_rate, report.precision_when_shown), (None, None));
         assert_eq!(percentile(&[], 50.0), 0.0);
     }

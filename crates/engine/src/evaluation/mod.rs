@@ -1,9 +1,14 @@
-//! Measures an engine on labelled conversations: the ranking before silence, and silence itself.
+//! Measures an engine on labelled conversations: the ranking before silence, silence itself, and what an agent would see
+//! of whole conversations.
 
+mod compare;
 mod conversations;
 mod measures;
 mod run;
+mod turns;
 
-pub use conversations::{Conversation, ConversationError, read_conversations};
-pub use measures::{Judged, Report, percentile};
+pub use compare::{Comparison, Gain, NothingInCommon, compare};
+pub use conversations::{Asked, Conversation, ConversationError, Gold, read_conversations};
+pub use measures::{AtShown, Judged, Report, percentile};
 pub use run::Evaluation;
+pub use turns::{TurnReport, TurnTally};

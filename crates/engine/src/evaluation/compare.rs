@@ -1,0 +1,179 @@
+//! Two evaluations of the same conversations: what the second gained, and whether that can be chance.
+//!
+//! Paired bootstrap by conversation (Koehn, "Statistical significance tests for machine translation evaluation", 2004):
+//! conversations are drawn with replacement, the same ones for both, and the gain is measured on each draw; 95 % of the
+//! gains lie within the interval.
+
+use std::collections::HashMap;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::Serialize;
+
+use super::measures::{Judged, percentile, rounded};
+use super::turns::TurnTally;
+
+/// Draws; the ends of the interval then move by less than a hundredth of its width from one seed to another.
+const DRAWS: usize = 5_000;
+/// The same figures each time.
+const SEED: u64 = 20_251_128;
+
+/// What the second evaluation gained over the first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Conversations that both hold.
+    pub conversations: usize,
+    /// Conversations that only one of them holds, which are left out.
+    pub left_out: usize,
+    /// One for each measure that both have.
+    pub gains: Vec<Gain>,
+}
+
+/// The difference in one measure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gain {
+    /// Its name in the report of an evaluation.
+    pub measure: &'static str,
+    /// The first evaluation's.
+    pub before: f64,
+    /// The second evaluation's.
+    pub after: f64,
+    /// The 95 % interval of the difference.
+    pub interval: [f64; 2],
+    /// Share of the draws in which the second is not above the first.
+    pub not_above: f64,
+}
+
+/// A measure as a ratio of two sums over conversations.
+struct Measure {
+    name: &'static str,
+    parts: fn(&Judged) -> Option<(f64, f64)>,
+}
+
+const MEASURES: [Measure; 9] = [
+    Measure { name: "mrr_at_5", parts: |judged| seeking(judged, judged.reciprocal_rank()) },
+    Measure { name: "recall_at_1", parts: |judged| seeking(judged, f64::from(judged.is_right_within(1))) },
+    Measure { name: "recall_at_5", parts: |judged| seeking(judged, f64::from(judged.is_right_within(5))) },
+    Measure { name: "shown_rate", parts: |judged| seeking(judged, f64::from(judged.shown)) },
+    Measure { name: "false_push_rate", parts: |judged| judged.quiet.then(|| (f64::from(judged.shown), 1.0)) },
+    Measure { name: "helpful_share", parts: |judged| turns(judged, |turns| (turns.right, turns.judged_pushes())) },
+    Measure {
+        name: "unhelpful_per_conversation",
+        parts: |judged| turns(judged, |turns| (turns.wrong + turns.noise, 1)),
+    },
+    Measure { name: "pushes_per_conversation", parts: |judged| turns(judged, |turns| (turns.pushes, 1)) },
+    Measure {
+        name: "right_at_question",
+        parts: |judged| turns(judged, |turns| (turns.right + turns.still_right, turns.wanted())),
+    },
+];
+
+fn seeking(judged: &Judged, value: f64) -> Option<(f64, f64)> {
+    (!judged.quiet).then_some((value, 1.0))
+}
+
+fn turns(judged: &Judged, counts: fn(&TurnTally) -> (usize, usize)) -> Option<(f64, f64)> {
+    let (part, whole) = counts(judged.turns.as_ref()?);
+    Some((part as f64, whole as f64))
+}
+
+/// Two evaluations that have no conversation in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the two evaluations have no conversation in common; compare two of the same conversations")]
+pub struct NothingInCommon;
+
+/// Compares two evaluations, conversation by conversation.
+pub fn compare(before: &[Judged], after: &[Judged]) -> Result<Comparison, NothingInCommon> {
+    let key = |judged: &Judged| (judged.quiet, judged.id.clone());
+    let mut by_id: HashMap<_, _> = after.iter().map(|judged| (key(judged), judged)).collect();
+    let pairs: Vec<_> = before.iter().filter_map(|judged| Some((judged, by_id.remove(&key(judged))?))).collect();
+    if pairs.is_empty() {
+        return Err(NothingInCommon);
+    }
+    let left_out = before.len() - pairs.len() + by_id.len();
+    let gains = MEASURES.iter().filter_map(|measure| measure.gain(&pairs)).collect();
+    Ok(Comparison { conversations: pairs.len(), left_out, gains })
+}
+
+/// Part and whole of both evaluations for one conversation.
+type Parts = [f64; 4];
+
+impl Measure {
+    /// `None` where no conversation has this measure in both.
+    fn gain(&self, pairs: &[(&Judged, &Judged)]) -> Option<Gain> {
+        let both = |(before, after): &(&Judged, &Judged)| -> Option<Parts> {
+            let ((part, whole), (part_after, whole_after)) = ((self.parts)(before)?, (self.parts)(after)?);
+            Some([part, whole, part_after, whole_after])
+        };
+        let parts: Vec<_> = pairs.iter().filter_map(both).collect();
+        let (before, after) = ratios(parts.iter())?;
+        let mut random = StdRng::seed_from_u64(SEED);
+        let mut differences: Vec<_> = (0..DRAWS)
+            .filter_map(|_| {
+                let draw = (0..parts.len()).map(|_| &parts[random.random_range(0..parts.len())]);
+                ratios(draw).map(|(before, after)| after - before)
+            })
+            .collect();
+        differences.sort_by(f64::total_cmp);
+        let not_above = differences.iter().filter(|difference| **difference <= 0.0).count() as f64;
+        Some(Gain {
+            measure: self.name,
+            before: rounded(before),
+            after: rounded(after),
+            interval: [percentile(&differences, 2.5), percentile(&differences, 97.5)].map(rounded),
+            not_above: rounded(not_above / differences.len().max(1) as f64),
+        })
+    }
+}
+
+fn ratios<'a>(parts: impl Iterator<Item = &'a Parts>) -> Option<(f64, f64)> {
+    let sums = parts.fold([0.0; 4], |sums, parts| std::array::from_fn(|n| sums[n] + parts[n]));
+    let [part, whole, part_after, whole_after] = sums;
+    (whole > 0.0 && whole_after > 0.0).then(|| (part / whole, part_after / whole_after))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn judged(number: usize, right_at: usize) -> Judged {
+        Judged {
+            id: number.to_string(),
+            quiet: false,
+            right_at: Some(right_at),
+            wanted: None,
+            shown: true,
+            first_card_right: right_at == 1,
+            took_ms: 1.0,
+            turns: None,
+        }
+    }
+
+    fn gain(before: &[Judged], after: &[Judged], measure: &str) -> Gain {
+        compare(before, after).unwrap().gains.into_iter().find(|gain| gain.measure == measure).unwrap()
+    }
+
+    #[test]
+    fn a_gain_on_nearly_all_is_told_from_one_on_a_few() {
+        let before: Vec<_> = (0..100).map(|number| judged(number, 2)).collect();
+        let better: Vec<_> = (0..100).map(|number| judged(number, 1 + usize::from(number % 10 == 0))).collect();
+        let mixed: Vec<_> = (0..100).map(|number| judged(number, 1 + number % 4)).collect();
+        let clear = gain(&before, &better, "mrr_at_5");
+        assert_eq!((clear.before, clear.after), (0.5, 0.95));
+        assert!(clear.interval[0] > 0.4 && clear.interval[1] < 0.5 && clear.not_above == 0.0, "{clear:?}");
+        let unclear = gain(&before, &mixed, "mrr_at_5");
+        assert!(unclear.interval[0] < 0.03 && unclear.interval[1] > 0.0, "{unclear:?}");
+    }
+
+    #[test]
+    fn conversations_of_one_side_are_left_out_and_counted() {
+        let (before, after) = ([judged(1, 1), judged(2, 1)], [judged(2, 2), judged(3, 1), judged(4, 1)]);
+        let compared = compare(&before, &after).unwrap();
+        assert_eq!((compared.conversations, compared.left_out), (1, 3));
+        assert_eq!(compared.gains.iter().find(|gain| gain.measure == "mrr_at_5").unwrap().after, 0.5);
+        assert!(compared.gains.iter().all(|gain| gain.measure != "helpful_share"), "nobody played them");
+        assert_eq!(compare(&before, &after[1..]), Err(NothingInCommon));
+    }
+}
