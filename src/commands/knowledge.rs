@@ -187,6 +187,7 @@ impl BuildProgress for Bar {
         let what = match phase {
             BuildPhase::Comparing => "comparing with the index",
             BuildPhase::Embedding => "embedding",
+            BuildPhase::Titles => "embedding titles",
             BuildPhase::Lexical => "indexing words",
             BuildPhase::Vectors => "writing vectors and articles",
             BuildPhase::Neighbours => "building the nearest-neighbour graph",

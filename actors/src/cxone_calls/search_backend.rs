@@ -46,6 +46,7 @@ fn candidate(hit: SearchHit) -> Candidate {
         article: Arc::new(article),
         backend: BackendName::Search,
         matched_by: None,
+        evidence: None,
         scores: Scores { search: Some(hit.score), ..Scores::default() },
     }
 }

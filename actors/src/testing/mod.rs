@@ -365,7 +365,7 @@ pub fn extracted(item: &WorkItem, recorder: &Recorder) -> Extracted {
 pub fn candidate(article_id: &str, backend: BackendName) -> Candidate {
     let article = Article { id: article_id.to_owned(), title: "Orders".to_owned(), ..Article::default() };
     let (article, scores) = (Arc::new(article), Scores::default());
-    Candidate { article, passage: String::new(), backend, matched_by: None, scores }
+    Candidate { article, passage: String::new(), backend, matched_by: None, scores, evidence: None }
 }
 
 pub fn card(article_id: &str) -> Ranked {

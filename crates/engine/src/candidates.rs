@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cuecard_knowledge::{Article, ArticleFilter, MatchedBy};
+use cuecard_ranking::conversation::Evidence;
 use serde::{Deserialize, Serialize};
 
 use crate::backends::{BackendError, BackendName};
@@ -59,6 +60,8 @@ pub struct Candidate {
     pub matched_by: Option<MatchedBy>,
     /// What the backends said of it.
     pub scores: Scores,
+    /// What the whole call says for it, where the ranker asks for that.
+    pub evidence: Option<Evidence>,
 }
 
 /// Scores by name.
@@ -83,6 +86,7 @@ impl Candidate {
         self.scores.cosine = self.scores.cosine.or(other.scores.cosine);
         self.scores.bm25 = self.scores.bm25.or(other.scores.bm25);
         self.scores.search = self.scores.search.or(other.scores.search);
+        self.evidence = self.evidence.or(other.evidence);
         self.matched_by = self.matched_by.or(other.matched_by);
         if self.article.priority.is_none() && other.article.priority.is_some() {
             Arc::make_mut(&mut self.article).priority = other.article.priority;
@@ -149,7 +153,14 @@ mod tests {
     fn candidate(id: &str, body: &str, backend: BackendName) -> Candidate {
         let article = Article { id: id.into(), body: body.into(), ..Article::default() };
         let article = Arc::new(article);
-        Candidate { article, passage: body.into(), backend, matched_by: None, scores: Scores::default() }
+        Candidate {
+            article,
+            passage: body.into(),
+            backend,
+            matched_by: None,
+            scores: Scores::default(),
+            evidence: None,
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::extract::{Query, extract};
 use crate::order::{Order, order};
 use crate::plan::{Effort, Plan};
 use crate::search_pool::{JobPanicked, SearchPool};
+use crate::turns::TurnEncodings;
 use crate::verdict::Ranking;
 
 /// The share of the time that a question has left, one in so many, that no backend may take: one that hangs would else
@@ -34,12 +35,13 @@ pub struct Engine {
     pool: SearchPool,
     backends: Vec<Arc<dyn Backend>>,
     embeddings: Arc<Embeddings>,
+    turns: Arc<TurnEncodings>,
 }
 
 impl Engine {
     /// An engine that asks these backends, in this order where their answers are merged.
     pub fn new(encoder: Encoder, pool: SearchPool, backends: Vec<Arc<dyn Backend>>) -> Self {
-        Self { encoder, pool, backends, embeddings: Arc::default() }
+        Self { encoder, pool, backends, embeddings: Arc::default(), turns: Arc::default() }
     }
 
     /// An engine that searches one index.
@@ -51,7 +53,7 @@ impl Engine {
     /// From what was said to what is looked for, as a live text of the encoder. Never fails: without an encoding the query
     /// goes on without vectors.
     pub async fn extract(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
-        extract(&self.encoder, utterance, plan, effort).await
+        extract(&self.encoder, &self.turns, utterance, plan, effort).await
     }
 
     /// What the plan's backends find, asked side by side and merged in their order; each candidate has the scores that

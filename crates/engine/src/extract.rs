@@ -1,13 +1,15 @@
-//! From an utterance to a query: the text of its window, the text's embedding, and its key phrases.
+//! From an utterance to a query: the text of its window, the text's embedding and key phrases, and the call turn by turn.
 
 use std::fmt;
 
 use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncoding};
+use cuecard_ranking::Formula;
 use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
 
-use crate::conversation::Utterance;
+use crate::conversation::{Speaker, Utterance};
 use crate::plan::{Effort, Plan};
+use crate::turns::{Depth, HeardTurn, TurnEncodings, unencoded};
 
 /// What retrieval and ranking read of an utterance. Written anywhere it keeps its words and vectors to itself.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct Query {
     /// it, not by what was said before.
     #[serde(skip)]
     pub newest_embedding: Option<Vec<f32>>,
+    /// All turns of the call, where the ranker reads it whole.
+    #[serde(skip)]
+    pub turns: Vec<HeardTurn>,
     /// At most 5, best first; empty without vectors.
     pub key_phrases: Vec<KeyPhrase>,
     /// Why there is no embedding.
@@ -97,7 +102,7 @@ impl Texts {
             Some(newest) => newest.ok().map(|encoding| encoding.embedding),
             None => self.is_judged.then(|| embedding.clone()),
         };
-        Query { text, embedding: Some(embedding), newest_embedding, key_phrases, without_vectors: None }
+        Query { text, embedding: Some(embedding), newest_embedding, key_phrases, ..Query::default() }
     }
 }
 
@@ -107,8 +112,46 @@ impl Query {
     }
 }
 
-/// Extracts by a live text of the encoder; a full queue or a failed encoding leaves the query without vectors.
-pub(crate) async fn extract(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
+/// Extracts by live texts of the encoder; a full queue or a failed encoding leaves the query without vectors.
+pub(crate) async fn extract(
+    encoder: &Encoder,
+    known: &TurnEncodings,
+    utterance: &Utterance,
+    plan: &Plan,
+    effort: Effort,
+) -> Query {
+    if plan.ranker == Formula::Conversation {
+        call(encoder, known, utterance, plan, effort).await
+    } else {
+        window(encoder, utterance, plan, effort).await
+    }
+}
+
+/// The whole call, turn by turn; its window too where a backend asks by that.
+async fn call(encoder: &Encoder, known: &TurnEncodings, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
+    let query = if plan.asks_by_window() {
+        window(encoder, utterance, plan, effort).await
+    } else {
+        Query { text: utterance.window_text(plan.window), ..Query::default() }
+    };
+    let (turns, without_vectors) = match effort {
+        Effort::Full => known.heard(encoder, utterance, Depth::All).await,
+        Effort::NewestTurn => known.heard(encoder, utterance, Depth::Newest).await,
+        Effort::LexicalOnly => (unencoded(utterance), Some(WithoutVectors::Overload)),
+    };
+    let newest = turns.iter().rev().find(|turn| turn.speaker == Speaker::Customer);
+    let newest = newest.and_then(|turn| turn.encoding.clone());
+    Query {
+        newest_embedding: newest.as_ref().map(|newest| newest.embedding.clone()),
+        key_phrases: newest.map_or_else(|| query.key_phrases.clone(), |newest| newest.key_phrases.clone()),
+        turns,
+        without_vectors,
+        ..query
+    }
+}
+
+/// The window as one text.
+async fn window(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
     let texts = Texts::of(utterance, plan, effort);
     if !plan.reads_embeddings() {
         return Query::without_vectors(texts.window, WithoutVectors::NotNeeded);
@@ -127,7 +170,8 @@ pub(crate) async fn extract(encoder: &Encoder, utterance: &Utterance, plan: &Pla
     texts.into_query(window, newest)
 }
 
-async fn encoded(pending: Result<PendingEncoding, EncoderError>) -> Result<Encoding, WithoutVectors> {
+/// Waits for an encoding, or says why there is none.
+pub(crate) async fn encoded(pending: Result<PendingEncoding, EncoderError>) -> Result<Encoding, WithoutVectors> {
     match pending {
         Ok(pending) => pending.await.map_err(|error| reason(&error)),
         Err(error) => Err(reason(&error)),

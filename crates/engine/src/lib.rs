@@ -5,6 +5,7 @@
 //! was shown is passed in.
 
 mod backends;
+mod call;
 mod candidates;
 mod complete;
 pub mod conversation;
@@ -16,6 +17,7 @@ mod plan;
 mod search_pool;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod verdict;
 
 pub use cuecard_encoder as encoder;
@@ -31,4 +33,5 @@ pub use extract::{Query, WithoutVectors};
 pub use order::{Order, Ranked, order};
 pub use plan::{Effort, Plan};
 pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
+pub use turns::HeardTurn;
 pub use verdict::{Ranking, Verdict};

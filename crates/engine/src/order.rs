@@ -77,6 +77,7 @@ fn passage(candidate: &Candidate, reads_words: bool) -> Passage<'_> {
         bm25: candidate.scores.bm25.map(f64::from),
         priority: candidate.article.priority,
         search: candidate.scores.search,
+        evidence: candidate.evidence,
     }
 }
 
@@ -172,6 +173,7 @@ impl From<WrittenCandidate<'_>> for Ranked {
             backend: written.backend,
             matched_by: written.matched_by,
             scores: written.scores,
+            evidence: None,
         };
         Self { candidate, score: written.score.unwrap_or(f64::NEG_INFINITY), features: written.features.into_owned() }
     }
@@ -190,7 +192,7 @@ mod tests {
         let article = Article { id: title.into(), title: title.into(), priority, ..Article::default() };
         let scores = Scores { search, ..Scores::default() };
         let (article, passage) = (Arc::new(article), "words that were found".to_owned());
-        Candidate { article, passage, backend: BackendName::Search, matched_by: None, scores }
+        Candidate { article, passage, backend: BackendName::Search, matched_by: None, scores, evidence: None }
     }
 
     fn found(candidates: impl IntoIterator<Item = Candidate>) -> Candidates {

@@ -50,9 +50,13 @@ impl Plan {
     /// Whether anything reads the question's embedding or its key phrases; without a reader nothing is embedded.
     pub fn reads_embeddings(&self) -> bool {
         let is_looked_up = self.asks(BackendName::Index) && self.ranker.lookups().contains(&Lookup::Vector);
-        let is_asked_by_meaning = self.asks(BackendName::Chroma) || self.asks(BackendName::Graph);
         let is_compared = !self.backends.is_empty() && (self.ranker.reads_cosines() || self.silence.is_some());
-        is_looked_up || is_asked_by_meaning || is_compared
+        is_looked_up || self.asks_by_window() || is_compared
+    }
+
+    /// Whether a backend is asked by the embedding of the window.
+    pub fn asks_by_window(&self) -> bool {
+        self.asks(BackendName::Chroma) || self.asks(BackendName::Graph)
     }
 
     /// The same plan for somebody who asked: never silent, nothing held back as repeated.

@@ -75,7 +75,8 @@ mod tests {
         let ranked = articles.iter().map(|id| {
             let article = Arc::new(Article { id: (*id).to_owned(), ..Article::default() });
             let (passage, scores) = (String::new(), Scores::default());
-            let candidate = Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores };
+            let candidate =
+                Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores, evidence: None };
             Ranked { candidate, score: 0.5, features: Vec::new() }
         });
         Order { ranker: Formula::Cosine, ranked: ranked.collect(), newest_turn_cosine: Some(0.5), generation: None }

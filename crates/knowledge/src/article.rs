@@ -114,6 +114,11 @@ impl Article {
         join_heading(&self.heading(), &self.body)
     }
 
+    /// Title and tags as one text: what an editor said that the article is about.
+    pub(crate) fn title_and_tags(&self) -> String {
+        join_heading(&self.title, &self.tags.join(" "))
+    }
+
     /// What is embedded of a passage: heading and passage. An article without a body has its title for a passage, which
     /// the heading says already.
     pub fn text_of(&self, passage: &str) -> String {

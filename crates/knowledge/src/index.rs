@@ -16,7 +16,8 @@ use crate::article::Article;
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::filter::{Admitted, ArticleFilter};
-use crate::lexical::{Lexical, LexicalHit};
+use crate::lexical::{Lexical, LexicalHit, WordsOf};
+use crate::relations::Relations;
 use crate::store::directory::{BASE_NEIGHBOURS, BASE_VECTORS, Current, Layout};
 use crate::store::entries::Entry;
 use crate::store::generation::{Generation, Manifest};
@@ -32,6 +33,7 @@ pub struct Index {
     entries: Vec<Entry>,
     vectors: VectorTable,
     lexical: Lexical,
+    relations: Relations,
     /// By the filters of the profiles that asked so far, a handful.
     admitted: Mutex<Vec<(ArticleFilter, Arc<Admitted>)>>,
 }
@@ -84,7 +86,9 @@ impl Index {
         let lexical = Lexical::open(&generation.verify_lexical()?, &entries);
         let lexical = lexical.map_err(|what| generation.damaged(&what))?;
         let vectors = VectorTable::new(base, delta, owners, entries.len());
-        Ok(Self { manifest: generation.manifest, current, entries, vectors, lexical, admitted: Mutex::default() })
+        let relations = Relations::new(&entries, &generation.names()?, generation.titles()?);
+        let (manifest, admitted) = (generation.manifest, Mutex::default());
+        Ok(Self { manifest, current, entries, vectors, lexical, relations, admitted })
     }
 
     fn base_in_common(&self, generation: &Generation) -> Option<Arc<Segment>> {
@@ -105,6 +109,41 @@ impl Index {
             tracing::error!(%error, generation = self.generation(), "the lexical index can't be searched");
             Vec::new()
         })
+    }
+
+    /// For each article the share of weighted words that it has, 0 to about 1, of words as [`Index::words`] gives them.
+    pub fn shares<'a>(&self, of: WordsOf, weights: impl IntoIterator<Item = (&'a str, f32)>) -> Vec<f32> {
+        self.lexical.shares(of, weights).unwrap_or_else(|error| {
+            tracing::error!(%error, generation = self.generation(), "the lexical index can't be looked at");
+            vec![0.0; self.len()]
+        })
+    }
+
+    /// The words of a text as articles' words are compared.
+    pub fn words(&self, text: &str) -> Vec<String> {
+        self.lexical.words(text)
+    }
+
+    /// Whether any article has a word of this text.
+    pub fn has_word(&self, text: &str) -> bool {
+        self.lexical.words(text).iter().any(|word| self.lexical.has_word(word))
+    }
+
+    /// For each article the cosine of its best passage with an embedding, to the second place. With a nearest-neighbour
+    /// graph only the nearest articles have one, all others minus infinity.
+    pub fn closeness(&self, embedding: &[f32]) -> Vec<f32> {
+        self.vectors.closeness(embedding)
+    }
+
+    /// How the articles stand to one another.
+    pub fn relations(&self) -> &Relations {
+        &self.relations
+    }
+
+    /// Which articles a filter admits, by position.
+    pub fn admits(&self, filter: &ArticleFilter) -> impl Fn(usize) -> bool + use<> {
+        let admitted = self.admitted(filter);
+        move |article| admitted.has(article as u32)
     }
 
     fn admitted(&self, filter: &ArticleFilter) -> Arc<Admitted> {

@@ -1,8 +1,10 @@
-//! BM25 over the text of the articles: entity, title and body as one text, lower-cased, English stems (tantivy).
+//! BM25 over the text of the articles: entity, title and body as one text, and title and tags as another; lower-cased,
+//! English stems (tantivy).
 //!
 //! A document holds an article's words and its document number, nothing to be read back. Updating links the immutable
 //! files of the generation before, deletes what is gone by number, and adds what is new. Searching takes any text as a
-//! bag of words; there is no query syntax to get wrong.
+//! bag of words; there is no query syntax to get wrong. Beside the search for the best there is one look at all articles
+//! that gives each the share of weighted words that it has.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,11 +15,16 @@ use std::sync::Arc;
 use tantivy::collector::TopDocs;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{DirectoryLock, FileHandle, Lock, MmapDirectory, WatchCallback, WatchHandle, WritePtr};
+use tantivy::fieldnorm::FieldNormReader;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
+use tantivy::postings::Postings;
+use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{Directory, Index, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
+use tantivy::{
+    Directory, DocSet, Index, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED, TantivyDocument,
+    TantivyError, Term,
+};
 
 use crate::error::IndexError;
 use crate::filter::Admitted;
@@ -33,6 +40,16 @@ const WRITER_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// A segment is written anew when more than this share of it is deleted: deleted articles still count in BM25's statistics.
 const DELETED_SHARE_BEFORE_MERGE: f32 = 0.2;
 
+/// BM25's own numbers, as tantivy has them.
+const K1: f32 = 1.2;
+const B: f32 = 0.75;
+
+/// A word that more than one in so many articles has tells none from another.
+const COMMON_WORD: u64 = 4;
+
+/// One rare word, or two, shall not make an article of them look like an answer to all that was said.
+const LEAST_MOST: f32 = 4.0;
+
 /// More words than this say nothing more: it is a conversation of 16 KiB, the longest that is asked for.
 const MOST_QUERY_WORDS: u16 = 4_096;
 
@@ -40,14 +57,26 @@ const MOST_QUERY_WORDS: u16 = 4_096;
 struct Fields {
     document: Field,
     text: Field,
+    title: Field,
+}
+
+/// What is looked at for words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WordsOf {
+    /// Entity, title and body.
+    Text,
+    /// Title and tags.
+    Title,
 }
 
 fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let document = builder.add_u64_field("document", INDEXED | FAST);
     let indexing = TextFieldIndexing::default().set_tokenizer(TOKENIZER).set_index_option(IndexRecordOption::WithFreqs);
-    let text = builder.add_text_field("text", TextOptions::default().set_indexing_options(indexing));
-    (builder.build(), Fields { document, text })
+    let options = TextOptions::default().set_indexing_options(indexing);
+    let text = builder.add_text_field("text", options.clone());
+    let title = builder.add_text_field("title", options);
+    (builder.build(), Fields { document, text, title })
 }
 
 /// What becomes of the lexical index from one generation to the next.
@@ -101,6 +130,7 @@ fn update(directory: &Path, exists: bool, changes: &Changes<'_>) -> Result<(), T
         let mut document = TantivyDocument::new();
         document.add_u64(fields.document, entry.document);
         document.add_text(fields.text, entry.article.text());
+        document.add_text(fields.title, entry.article.title_and_tags());
         writer.add_document(document)?;
     }
     writer.commit()?;
@@ -183,6 +213,63 @@ impl Lexical {
         }
     }
 
+    /// The words of a text as they are compared, in the order of speech; at most the first few thousand.
+    pub fn words(&self, text: &str) -> Vec<String> {
+        let mut analyzer = self.analyzer.clone();
+        let mut stream = analyzer.token_stream(text);
+        let mut words = Vec::new();
+        while words.len() < usize::from(MOST_QUERY_WORDS) && stream.advance() {
+            words.push(stream.token().text.clone());
+        }
+        words
+    }
+
+    /// Whether any article has this word, as [`words`](Self::words) gives it.
+    pub fn has_word(&self, word: &str) -> bool {
+        let term = Term::from_field_text(self.fields.text, word);
+        self.searcher.doc_freq(&term).is_ok_and(|articles| articles > 0)
+    }
+
+    /// For each article the share of weighted words that it has, 0 to about 1: the sum of BM25 over different words, each
+    /// times its weight, divided by the most that an article could reach, or by a small number where that is less. Words
+    /// that more than a quarter of the articles have say nothing; those that none has change nothing.
+    pub fn shares<'a>(
+        &self,
+        of: WordsOf,
+        weights: impl IntoIterator<Item = (&'a str, f32)>,
+    ) -> Result<Vec<f32>, TantivyError> {
+        let field = match of {
+            WordsOf::Text => self.fields.text,
+            WordsOf::Title => self.fields.title,
+        };
+        let num_documents = Bm25StatisticsProvider::total_num_docs(&self.searcher)?;
+        let mut most = 0.0;
+        let mut words = Vec::new();
+        for (word, weight) in weights {
+            let term = Term::from_field_text(field, word);
+            let containing = self.searcher.doc_freq(&term)?;
+            if containing > 0 && containing <= (num_documents / COMMON_WORD).max(1) {
+                let weight = (1.0 + K1) * weight * idf(containing, num_documents);
+                most += weight;
+                words.push((term, weight));
+            }
+        }
+        let mut shares = vec![0.0; self.num_articles];
+        if words.is_empty() {
+            return Ok(shares);
+        }
+        let num_words = Bm25StatisticsProvider::total_num_tokens(&self.searcher, field)?;
+        let average_length = num_words as f32 / num_documents.max(1) as f32;
+        for (segment, articles) in self.searcher.segment_readers().iter().zip(&self.articles) {
+            add_shares(segment, field, &words, average_length, articles, &mut shares)?;
+        }
+        let scale = most.max(LEAST_MOST);
+        for share in &mut shares {
+            *share /= scale;
+        }
+        Ok(shares)
+    }
+
     /// Each word counts as often as it is said. Words are weighted rather than repeated: 16 KiB of talk then take
     /// 8 ms instead of 50 in 12,000 articles. Their fixed order keeps the sum of their scores the same each time.
     fn bag_of_words(&self, text: &str) -> Option<BooleanQuery> {
@@ -203,6 +290,39 @@ impl Lexical {
         let words: Vec<_> = counts.into_iter().map(weighted).collect();
         (!words.is_empty()).then(|| BooleanQuery::new(words))
     }
+}
+
+/// How rare a word is, as tantivy weighs it.
+fn idf(containing: u64, num_documents: u64) -> f32 {
+    let (containing, all) = (containing as f32, num_documents as f32);
+    (1.0 + (all - containing + 0.5) / (containing + 0.5)).ln()
+}
+
+fn add_shares(
+    segment: &SegmentReader,
+    field: Field,
+    words: &[(Term, f32)],
+    average_length: f32,
+    articles: &[Option<u32>],
+    shares: &mut [f32],
+) -> Result<(), TantivyError> {
+    let inverted = segment.inverted_index(field)?;
+    let lengths = segment.get_fieldnorms_reader(field)?;
+    let norm = |id: u8| K1 * (1.0 - B + B * FieldNormReader::id_to_fieldnorm(id) as f32 / average_length);
+    let norms: [f32; 256] = std::array::from_fn(|id| norm(id as u8));
+    for (term, weight) in words {
+        let Some(mut postings) = inverted.read_postings(term, IndexRecordOption::WithFreqs)? else { continue };
+        let mut document = postings.doc();
+        while document != TERMINATED {
+            if let Some(article) = articles[document as usize] {
+                let frequency = postings.term_freq() as f32;
+                let norm = norms[usize::from(lengths.fieldnorm_id(document))];
+                shares[article as usize] += weight * frequency / (frequency + norm);
+            }
+            document = postings.advance();
+        }
+    }
+    Ok(())
 }
 
 fn best(mut hits: Vec<LexicalHit>, k: usize) -> Vec<LexicalHit> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::Okapi;
+use crate::conversation::Evidence;
 
 /// Weight of the cosine in the hybrid score of contract 001.
 const COSINE_WEIGHT: f64 = 0.6;
@@ -51,6 +52,8 @@ pub enum Formula {
     Priority,
     /// Contract 003: the score of CXone's own search; what only other backends found comes last.
     Search,
+    /// What the whole call says for an article, see [`crate::conversation`].
+    Conversation,
 }
 
 impl Formula {
@@ -59,11 +62,12 @@ impl Formula {
         self.into()
     }
 
-    /// What an index is searched by for this formula's candidates.
+    /// What an index is searched by for this formula's candidates; nothing where all articles are looked at.
     pub fn lookups(self) -> &'static [Lookup] {
         match self {
             Self::Bm25 => &[Lookup::Lexical],
             Self::Snippets | Self::SnippetsWords | Self::Cosine | Self::Priority | Self::Search => &[Lookup::Vector],
+            Self::Conversation => &[],
         }
     }
 
@@ -88,6 +92,7 @@ impl Formula {
             Self::Bm25 => return by(|passage| passage.bm25, 0.0),
             Self::Priority => return by(|passage| passage.priority, f64::NEG_INFINITY),
             Self::Search => return by(|passage| passage.search, f64::NEG_INFINITY),
+            Self::Conversation => return passages.iter().map(Passage::by_evidence).collect(),
             Self::Snippets | Self::SnippetsWords | Self::Cosine => {}
         }
         if passages.iter().all(|passage| passage.cosine.is_none()) {
@@ -98,7 +103,9 @@ impl Formula {
         let query = match self {
             Self::Snippets => question.key_phrases.iter().flat_map(|phrase| crate::words(phrase)).collect(),
             Self::SnippetsWords => crate::words(question.text).collect::<Vec<_>>(),
-            Self::Cosine | Self::Bm25 | Self::Priority | Self::Search => return cosines.map(Score::plain).collect(),
+            Self::Cosine | Self::Bm25 | Self::Priority | Self::Search | Self::Conversation => {
+                return cosines.map(Score::plain).collect();
+            }
         };
         let okapi = Okapi::new(passages.iter().map(|passage| passage.text.as_ref()));
         cosines
@@ -175,6 +182,17 @@ pub struct Passage<'a> {
     pub priority: Option<f64>,
     /// The score of CXone's own search, where that found it.
     pub search: Option<f64>,
+    /// What the whole call says for the article.
+    pub evidence: Option<Evidence>,
+}
+
+impl Passage<'_> {
+    fn by_evidence(&self) -> Score {
+        match &self.evidence {
+            Some(evidence) => Score { total: f64::from(evidence.sum()), features: evidence.features() },
+            None => Score::plain(f64::NEG_INFINITY),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +202,7 @@ mod tests {
     use super::*;
 
     fn passage(text: &str, cosine: Option<f64>, bm25: Option<f64>) -> Passage<'_> {
-        Passage { text: text.into(), cosine, bm25, priority: None, search: None }
+        Passage { text: text.into(), cosine, bm25, priority: None, search: None, evidence: None }
     }
 
     fn scores(ranker: Formula, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {
@@ -243,7 +261,8 @@ mod tests {
         let error = "bm52".parse::<Formula>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "no ranker is called `bm52`; there are snippets, snippets-words, cosine, bm25, priority, search"
+            "no ranker is called `bm52`; there are snippets, snippets-words, cosine, bm25, priority, search, \
+             conversation"
         );
     }
 

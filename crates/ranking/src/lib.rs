@@ -3,6 +3,7 @@
 //! Everything here is a pure function of its arguments: the same question and passages give the same
 //! order in a live call, an evaluation and a replay. It knows nothing of where passages come from.
 
+pub mod conversation;
 mod formula;
 mod okapi;
 mod screen;

@@ -61,6 +61,7 @@ fn candidate(hit: ChromaHit) -> Candidate {
         passage,
         backend: BackendName::Chroma,
         matched_by: None,
+        evidence: None,
         scores: Scores { cosine: Some(relevance), ..Scores::default() },
     }
 }

@@ -147,5 +147,6 @@ fn candidate(node: GraphArticle, matched_by: MatchedBy) -> Candidate {
         backend: BackendName::Graph,
         matched_by: Some(matched_by),
         scores: Scores::default(),
+        evidence: None,
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cuecard_knowledge::{Index, IndexHandle, LexicalHit, VectorHit};
-use cuecard_ranking::Lookup;
+use cuecard_ranking::{Formula, Lookup};
 use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendName};
 use crate::SearchPool;
+use crate::call;
 use crate::candidates::{Candidate, Candidates, Found, Scores};
 use crate::extract::Query;
 use crate::plan::Plan;
@@ -43,6 +44,9 @@ impl Backend for IndexBackend {
 /// Looks the query up as the plan's ranker needs it; a query without vectors is looked up by its words, whatever the
 /// ranker.
 fn search(index: &Index, query: &Query, plan: &Plan) -> Found {
+    if plan.ranker == Formula::Conversation {
+        return call::search(index, query, plan);
+    }
     let lookups = if query.embedding.is_some() { plan.ranker.lookups() } else { &[Lookup::Lexical] };
     let mut candidates = Vec::new();
     for lookup in lookups {
@@ -78,7 +82,14 @@ fn nearest(index: &Index, query: &Query, plan: &Plan) -> Vec<Candidate> {
         let article = index.article(hit.article);
         let passage = index.chunk_text(hit.article, hit.chunk).unwrap_or(&article.body).to_owned();
         let scores = Scores { cosine: Some(hit.cosine), ..Scores::default() };
-        Candidate { article: Arc::clone(article), passage, backend: BackendName::Index, matched_by: None, scores }
+        Candidate {
+            article: Arc::clone(article),
+            passage,
+            backend: BackendName::Index,
+            matched_by: None,
+            scores,
+            evidence: None,
+        }
     };
     index.nearest(embedding, plan.candidates, &plan.filter).into_iter().map(candidate).collect()
 }
@@ -91,7 +102,7 @@ fn lexical(index: &Index, query: &Query, plan: &Plan) -> Vec<Candidate> {
         let passage = nearest.as_ref().and_then(|nearest| index.chunk_text(nearest.article, nearest.chunk));
         let passage = passage.unwrap_or(&article.body).to_owned();
         let scores = Scores { cosine: nearest.map(|nearest| nearest.cosine), bm25: Some(hit.bm25), search: None };
-        Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores }
+        Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores, evidence: None }
     };
     index.lexical(query.text.verbatim(), plan.candidates, &plan.filter).into_iter().map(candidate).collect()
 }

@@ -49,14 +49,10 @@ pub struct Asked<'a> {
 pub struct Gold<'a>(&'a [String], &'a [String]);
 
 impl<'a> Gold<'a> {
-    /// These articles alone.
-    #[cfg(test)]
-    pub(super) fn of(articles: &'a [String]) -> Self {
-        Self(articles, &[])
+    pub(super) fn new(articles: &'a [String], alternatives: &'a [String]) -> Self {
+        Self(articles, alternatives)
     }
-}
 
-impl Gold<'_> {
     /// Whether this article answers it.
     pub fn has(self, article_id: &str) -> bool {
         self.0.iter().chain(self.1).any(|right| right == article_id)
@@ -95,11 +91,13 @@ impl Conversation {
     pub fn asked(&self, limits: &WindowLimits) -> impl Iterator<Item = Asked<'_>> {
         let mut window = Window::default();
         let (arrived, mut ends) = (Instant::now(), Duration::ZERO);
-        self.turns.iter().filter_map(move |turn| {
+        let last = self.turns.iter().rposition(|turn| turn.speaker == Speaker::Customer);
+        self.turns.iter().enumerate().filter_map(move |(position, turn)| {
             ends += turn.takes();
             window.hear(Fragment { speaker: turn.speaker, text: turn.text.as_str().into(), arrived });
             let utterance = window.flush(FlushReason::State, Vec::new(), limits)?;
-            let gold = turn.gold.as_ref().map(|gold| Gold(gold, &self.gold_alt));
+            let alternatives = if Some(position) == last { self.gold_alt.as_slice() } else { &[] };
+            let gold = turn.gold.as_ref().map(|gold| Gold::new(gold, alternatives));
             Some(Asked { utterance, ends, gold })
         })
     }

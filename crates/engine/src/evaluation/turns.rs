@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn each_turn_is_judged_by_what_came_and_what_stood_there() {
         let gold = ["a".to_owned(), "b".to_owned()];
-        let (wants, wants_none) = (Gold::of(&gold), Gold::of(&[]));
+        let (wants, wants_none) = (Gold::new(&gold, &[]), Gold::new(&[], &[]));
         let table = [
             (wants, Some("a"), None, TurnOutcome::Right),
             (wants, Some("b"), Some("x"), TurnOutcome::Right),
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_card_that_answers_is_replaced_by_whatever_helps_nobody() {
         let (gold, other) = (["a".to_owned()], ["b".to_owned()]);
-        let (wants, wants_other, wants_none) = (Gold::of(&gold), Gold::of(&other), Gold::of(&[]));
+        let (wants, wants_other, wants_none) = (Gold::new(&gold, &[]), Gold::new(&other, &[]), Gold::new(&[], &[]));
         let replaced = |turns: &[(Gold<'_>, Option<&str>, Option<&str>)]| {
             let mut play = Play::default();
             for (gold, pushed, standing) in turns {

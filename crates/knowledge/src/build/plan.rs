@@ -20,6 +20,7 @@ use crate::hashing::ContentHash;
 use crate::store::directory::{BASE_NEIGHBOURS, Current, Layout};
 use crate::store::entries::Entry;
 use crate::store::generation::Generation;
+use crate::vectors::codes::Codes;
 use crate::vectors::matrix::Matrix;
 
 /// A generation whose vectors and lexical index can be taken over.
@@ -28,6 +29,7 @@ pub struct Before {
     pub generation: Generation,
     pub base: Matrix,
     pub delta: Matrix,
+    pub titles: Codes,
 }
 
 #[derive(Debug, Default)]
@@ -82,10 +84,10 @@ impl Start {
 impl Before {
     fn read(generation: Generation, identity: &ModelIdentity) -> Result<Self, IndexError> {
         generation.expect(identity)?;
-        let (base, delta) = (generation.base()?, generation.delta()?);
+        let (base, delta, titles) = (generation.base()?, generation.delta()?, generation.titles()?);
         generation.verify(BASE_NEIGHBOURS)?;
         generation.verify_lexical()?;
-        Ok(Self { generation, base, delta })
+        Ok(Self { generation, base, delta, titles })
     }
 }
 
@@ -187,6 +189,8 @@ mod tests {
             content: ContentHash::of_article(&article),
             sources: sources.split(',').map(str::to_owned).collect(),
             passages: Vec::new(),
+            name: None,
+            title: None,
             article: Arc::new(article),
         }
     }

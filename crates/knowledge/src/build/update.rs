@@ -48,7 +48,10 @@ impl Default for BuildSettings {
 pub enum BuildPhase {
     /// Reading the generation before and comparing the articles with it.
     Comparing,
+    /// Embedding passages.
     Embedding,
+    /// Embedding titles without the names in them.
+    Titles,
     Lexical,
     /// Writing vectors and articles.
     Vectors,
@@ -88,7 +91,7 @@ pub struct BuildReport {
     pub unchanged: usize,
     /// Passages in the index.
     pub chunks: usize,
-    /// Texts that the encoder was asked for.
+    /// Passages that the encoder was asked for.
     pub embedded: usize,
     /// Why nothing of the generation before could be taken over; for people.
     pub started_afresh: Option<String>,

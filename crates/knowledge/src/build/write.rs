@@ -1,6 +1,6 @@
 //! Writes a generation into its place, describes it in its manifest, and puts it in service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -15,13 +15,15 @@ use crate::error::IndexError;
 use crate::hashing::ContentHash;
 use crate::lexical::{self, Changes};
 use crate::passages::{Passage, passages};
+use crate::relations::{Name, relate};
 use crate::store::directory::{
-    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, create_directory, link_or_copy,
-    sync_directory, write_file,
+    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, NAMES, TITLES, create_directory,
+    link_or_copy, sync_directory, write_file,
 };
 use crate::store::embeddings::Embeddings;
 use crate::store::entries::{Entry, PassageRow, content_of, write_entries};
 use crate::store::generation::{FORMAT_VERSION, FileRecord, Manifest, SourceSummary};
+use crate::vectors::codes::Codes;
 use crate::vectors::matrix::{Matrix, write_vectors};
 use crate::vectors::nearest_neighbours::NeighbourGraph;
 
@@ -40,6 +42,9 @@ struct NewGeneration {
     /// The documents that are in the generation before and not in this one.
     removed: Vec<u64>,
     arranged: Arranged,
+    names: Vec<Name>,
+    /// Of the masked titles.
+    titles: Codes,
 }
 
 /// A generation that is in service.
@@ -64,7 +69,8 @@ impl Writer<'_> {
         let mut embeddings = Embeddings::open(Some(&self.layout.embeddings()));
         let first_document = before.map_or(1, |before| before.generation.manifest.next_document);
         let (mut added, texts) = self.entries(plan.fresh, first_document);
-        let (fresh, num_embedded) = self.embed(texts, &mut embeddings)?;
+        let (fresh, num_embedded) = self.embed(BuildPhase::Embedding, texts, &mut embeddings)?;
+        let known_titles = rows_of_titles(plan.kept.iter().chain(&plan.gone));
         let mut kept = plan.kept;
         let arranged = arrange(before, &mut kept, &mut added, fresh, self.settings.exact_below);
         let new_documents = first_document..first_document + added.len() as u64;
@@ -72,12 +78,16 @@ impl Writer<'_> {
         entries.append(&mut added);
         entries.sort_by(|a, b| a.order().cmp(&b.order()));
         let removed = plan.gone.iter().map(|entry| entry.document).collect();
-        let (number, identity) = (self.layout.next_number()?, ModelIdentity::of(self.encoder));
-        let new = NewGeneration { number, identity, entries, new_documents, removed, arranged };
+        let related = relate(&mut entries, self.encoder.model());
+        let titles =
+            self.titles(related.titles, before.map(|before| (&before.titles, &known_titles)), &mut embeddings)?;
+        let (number, identity, names) = (self.layout.next_number()?, ModelIdentity::of(self.encoder), related.names);
+        let new = NewGeneration { number, identity, entries, new_documents, removed, arranged, names, titles };
         self.write(before, &new)?.publish(self.layout)?;
         self.layout.sweep_or_warn(Some(number));
-        let passages = new.entries.iter().flat_map(|entry| &entry.passages);
-        embeddings.prune(&passages.map(|passage| passage.key).collect());
+        let passages = new.entries.iter().flat_map(|entry| &entry.passages).map(|passage| passage.key);
+        let titles = new.entries.iter().filter_map(|entry| Some(entry.title.as_ref()?.key));
+        embeddings.prune(&passages.chain(titles).collect());
         Ok(Published { number, entries: new.entries, num_embedded })
     }
 
@@ -91,7 +101,7 @@ impl Writer<'_> {
                 PassageRow { body, row, key }
             };
             let passages = passages(&article, self.encoder).into_iter().map(row).collect();
-            Entry { document, content, sources, passages, article }
+            Entry { document, content, sources, passages, name: None, title: None, article }
         };
         let entries = (first_document..).zip(fresh).map(&mut entry).collect();
         (entries, texts)
@@ -99,15 +109,38 @@ impl Writer<'_> {
 
     fn embed(
         &self,
+        phase: BuildPhase,
         texts: Vec<(ContentHash, String)>,
         embeddings: &mut Embeddings,
     ) -> Result<(Matrix, usize), IndexError> {
         embed(texts, self.encoder, embeddings, &|num_done, num_asked| {
             if num_done == 0 {
-                self.progress.phase(BuildPhase::Embedding);
+                self.progress.phase(phase);
             }
             self.progress.embedded(num_done, num_asked);
         })
+    }
+
+    /// The codes of these titles; those of a generation before are taken over, with the rows in which they are found there.
+    fn titles(
+        &self,
+        titles: Vec<(ContentHash, String)>,
+        before: Option<(&Codes, &HashMap<ContentHash, u32>)>,
+        embeddings: &mut Embeddings,
+    ) -> Result<Codes, IndexError> {
+        let row_before = |key: &ContentHash| before.and_then(|(codes, rows)| Some((codes, *rows.get(key)?)));
+        let (keys, missing): (Vec<_>, Vec<_>) =
+            titles.into_iter().map(|(key, title)| (key, row_before(&key).is_none().then_some((key, title)))).unzip();
+        let (fresh, _) = self.embed(BuildPhase::Titles, missing.into_iter().flatten().collect(), embeddings)?;
+        let mut fresh = fresh.rows();
+        let mut codes = Codes::new(self.encoder.dimensions());
+        for key in keys {
+            match row_before(&key) {
+                Some((before, row)) => codes.push_row(before, row as usize),
+                None => drop(fresh.next().map(|vector| codes.push(vector))),
+            }
+        }
+        Ok(codes)
     }
 
     /// Writes all files of `new`, flushed to disk; the answer is what puts it in service.
@@ -119,9 +152,12 @@ impl Writer<'_> {
         self.progress.phase(BuildPhase::Vectors);
         let delta = &new.arranged.delta;
         write_file(&directory.join(DELTA_VECTORS), |file| write_vectors(delta, file))?;
+        write_file(&directory.join(TITLES), |file| new.titles.write(file))?;
+        write_file(&directory.join(NAMES), |file| Ok(serde_json::to_writer(file, &new.names)?))?;
         write_file(&directory.join(ARTICLES), |file| write_entries(&new.entries, file))?;
-        record(&directory, DELTA_VECTORS, &mut files)?;
-        record(&directory, ARTICLES, &mut files)?;
+        for name in [DELTA_VECTORS, TITLES, NAMES, ARTICLES] {
+            record(&directory, name, &mut files)?;
+        }
         match (&new.arranged.new_base, before) {
             (Some(base), _) => self.write_base(&directory, base, new.arranged.with_neighbours, &mut files)?,
             (None, Some(before)) => link_base(&directory, before, &mut files)?,
@@ -174,6 +210,11 @@ impl Writer<'_> {
     }
 }
 
+/// Where the titles of a generation's entries are.
+fn rows_of_titles<'a>(entries: impl Iterator<Item = &'a Entry>) -> HashMap<ContentHash, u32> {
+    entries.filter_map(|entry| entry.title.as_ref()).map(|title| (title.key, title.row)).collect()
+}
+
 fn record(directory: &Path, name: &str, files: &mut BTreeMap<String, FileRecord>) -> Result<(), IndexError> {
     let path = directory.join(name);
     let record = FileRecord::of(&path).map_err(IndexError::io("read back", &path))?;
@@ -209,6 +250,8 @@ fn manifest(new: &NewGeneration, files: BTreeMap<String, FileRecord>) -> Manifes
         next_document: new.new_documents.end,
         base_rows: new.arranged.base_rows,
         delta_rows: new.arranged.delta.num_rows(),
+        names: new.names.len(),
+        title_rows: new.titles.num_rows(),
         files,
     }
 }

@@ -18,6 +18,8 @@ pub const BASE_VECTORS: &str = "base.vectors";
 pub const BASE_NEIGHBOURS: &str = "base.graph";
 pub const DELTA_VECTORS: &str = "delta.vectors";
 pub const LEXICAL: &str = "lexical";
+pub const NAMES: &str = "names.json";
+pub const TITLES: &str = "titles.codes";
 pub const MANIFEST: &str = "manifest.json";
 
 /// Paths below one index directory.

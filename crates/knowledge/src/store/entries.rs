@@ -21,7 +21,21 @@ pub struct Entry {
     /// The sources that hold it, at least one.
     pub sources: BTreeSet<String>,
     pub passages: Vec<PassageRow>,
+    /// The number of the name that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<u32>,
+    /// Its title without the names in it; none where nothing is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<TitleRow>,
     pub article: Arc<Article>,
+}
+
+/// A title and the row of the codes that stands for it, which equal titles share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TitleRow {
+    pub row: u32,
+    /// Under which its vector lies in the embeddings.
+    pub key: ContentHash,
 }
 
 /// A passage and the row of the vector tables that stands for it.
@@ -58,8 +72,18 @@ pub fn content_of(entries: &[Entry]) -> ContentHash {
     hasher.finalize().into()
 }
 
-/// Reads what [`write_entries`] wrote for `num_rows` rows of vectors, or says what doesn't fit.
-pub fn read_entries(bytes: &[u8], num_rows: usize) -> Result<Vec<Entry>, String> {
+/// How much of each kind the other files of a generation hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Rows of vectors.
+    pub rows: usize,
+    pub names: usize,
+    /// Rows of titles.
+    pub titles: usize,
+}
+
+/// Reads what [`write_entries`] wrote for other files of this extent, or says what doesn't fit.
+pub fn read_entries(bytes: &[u8], extent: Extent) -> Result<Vec<Entry>, String> {
     let entries: Vec<Entry> = bytes
         .split(|&byte| byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -69,8 +93,15 @@ pub fn read_entries(bytes: &[u8], num_rows: usize) -> Result<Vec<Entry>, String>
     if !entries.is_sorted_by(|a, b| a.order() < b.order()) {
         return Err("the articles are out of order".to_owned());
     }
-    let mut used = vec![false; num_rows];
+    let mut used = vec![false; extent.rows];
     for entry in &entries {
+        let is_missing = |number: Option<u32>, extent: usize| number.is_some_and(|number| number as usize >= extent);
+        if is_missing(entry.name, extent.names) {
+            return Err(format!("the name of {:?} is missing", entry.article.id));
+        }
+        if is_missing(entry.title.as_ref().map(|title| title.row), extent.titles) {
+            return Err(format!("the title of {:?} is missing", entry.article.id));
+        }
         for passage in &entry.passages {
             if entry.article.body.get(passage.body.clone()).is_none() {
                 return Err(format!("a passage of {:?} lies outside its body", entry.article.id));
@@ -89,6 +120,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const EXTENT: Extent = Extent { rows: 3, names: 1, titles: 2 };
+
     fn entry(id: &str, rows: &[u32]) -> Entry {
         let article = Article { id: id.into(), body: "body".into(), ..Article::default() };
         let key = ContentHash::of_bytes(b"");
@@ -97,6 +130,8 @@ mod tests {
             content: ContentHash::of_article(&article),
             sources: BTreeSet::from(["file:a".to_owned()]),
             passages: rows.iter().map(|&row| PassageRow { body: 0..4, row, key }).collect(),
+            name: Some(0),
+            title: Some(TitleRow { row: 1, key }),
             article: Arc::new(article),
         }
     }
@@ -109,7 +144,7 @@ mod tests {
 
     #[test]
     fn entries_are_read_back_and_must_fit_together() {
-        let read = read_entries(&bytes(&[entry("a", &[1]), entry("b", &[0, 2])]), 3).unwrap();
+        let read = read_entries(&bytes(&[entry("a", &[1]), entry("b", &[0, 2])]), EXTENT).unwrap();
         assert_eq!(read[1].passages[1].row, 2);
         let mut outside = entry("a", &[0]);
         outside.passages[0].body = 2..9;
@@ -119,9 +154,15 @@ mod tests {
             (vec![entry("a", &[3])], "missing"),
             (vec![outside], "outside"),
         ] {
-            let error = read_entries(&bytes(&entries), 3).unwrap_err();
+            let error = read_entries(&bytes(&entries), EXTENT).unwrap_err();
             assert!(error.contains(what), "{error}");
         }
-        assert!(read_entries(b"{}\n", 3).is_err());
+        for (extent, what) in
+            [(Extent { names: 0, ..EXTENT }, "the name of"), (Extent { titles: 1, ..EXTENT }, "the title of")]
+        {
+            let error = read_entries(&bytes(&[entry("a", &[1])]), extent).unwrap_err();
+            assert!(error.contains(what), "{error}");
+        }
+        assert!(read_entries(b"{}\n", EXTENT).is_err());
     }
 }

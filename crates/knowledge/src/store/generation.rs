@@ -14,15 +14,18 @@ use serde::{Deserialize, Serialize};
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::hashing::ContentHash;
+use crate::relations::Name;
 use crate::store::directory::{
-    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, MANIFEST, write_file,
+    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, MANIFEST, NAMES, TITLES,
+    write_file,
 };
-use crate::store::entries::{Entry, read_entries};
+use crate::store::entries::{Entry, Extent, read_entries};
+use crate::vectors::codes::Codes;
 use crate::vectors::matrix::{Matrix, read_vectors};
 use crate::vectors::nearest_neighbours::NeighbourGraph;
 
 /// Goes up whenever a file of a generation changes its meaning.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// What an index holds, for people and for the check before it is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +46,8 @@ pub struct Manifest {
     pub(crate) next_document: u64,
     pub(crate) base_rows: usize,
     pub(crate) delta_rows: usize,
+    pub(crate) names: usize,
+    pub(crate) title_rows: usize,
     pub(crate) files: BTreeMap<String, FileRecord>,
 }
 
@@ -171,9 +176,30 @@ impl Generation {
     }
 
     pub fn entries(&self) -> Result<Vec<Entry>, IndexError> {
-        let num_rows = self.manifest.base_rows + self.manifest.delta_rows;
-        let entries = self.bytes(ARTICLES).and_then(|bytes| read_entries(&bytes, num_rows));
+        let Manifest { base_rows, delta_rows, names, title_rows, .. } = self.manifest;
+        let extent = Extent { rows: base_rows + delta_rows, names, titles: title_rows };
+        let entries = self.bytes(ARTICLES).and_then(|bytes| read_entries(&bytes, extent));
         entries.map_err(|what| self.damaged(&what))
+    }
+
+    pub fn names(&self) -> Result<Vec<Name>, IndexError> {
+        let names = self
+            .bytes(NAMES)
+            .and_then(|bytes| serde_json::from_slice::<Vec<Name>>(&bytes).map_err(|error| format!("{NAMES}: {error}")));
+        match names.map_err(|what| self.damaged(&what))? {
+            names if names.len() == self.manifest.names => Ok(names),
+            _ => Err(self.misfit(NAMES)),
+        }
+    }
+
+    /// The codes of the masked titles.
+    pub fn titles(&self) -> Result<Codes, IndexError> {
+        let titles = self.bytes(TITLES).and_then(|bytes| Codes::read(&bytes)).map_err(|what| self.damaged(&what))?;
+        if titles.num_rows() == self.manifest.title_rows && titles.dimensions() == self.manifest.dimensions {
+            Ok(titles)
+        } else {
+            Err(self.misfit(TITLES))
+        }
     }
 
     /// The error as it is for a build from this source alone: what else the generation holds would be lost.
@@ -232,8 +258,12 @@ impl Generation {
         if matrix.num_rows() == num_rows && matrix.dimensions() == self.manifest.dimensions {
             Ok(matrix)
         } else {
-            Err(self.damaged(&format!("{name} has another size than the manifest says")))
+            Err(self.misfit(name))
         }
+    }
+
+    fn misfit(&self, name: &str) -> IndexError {
+        self.damaged(&format!("{name} has another size than the manifest says"))
     }
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, String> {

@@ -8,6 +8,7 @@
 //! of these with its f32 cosine.
 //! Without a graph the result is that of comparing all f32 vectors; with one it may miss some of the base.
 
+pub mod codes;
 pub mod matrix;
 pub mod nearest_neighbours;
 pub mod quantised;
@@ -94,6 +95,31 @@ impl VectorTable {
         }
         let base = self.scan(&self.base, 0, &query);
         self.best(&query, base, k)
+    }
+
+    /// For each article the cosine of its best passage, to the second place. A large base is looked at through its graph,
+    /// which names only the nearest; all others have minus infinity. So has every article for a query of another length.
+    pub fn closeness(&self, query: &[f32]) -> Vec<f32> {
+        let mut best = vec![f32::NEG_INFINITY; self.num_articles];
+        if query.len() != self.base.matrix.dimensions() {
+            return best;
+        }
+        let query = QuantisedQuery::of(query);
+        let mut see = |segment: &Segment, row: usize, first_row: usize| {
+            if let Some(owner) = self.owners[first_row + row] {
+                let best = &mut best[owner.article as usize];
+                *best = best.max(segment.quantised.near_cosine(row, &query));
+            }
+        };
+        match &self.base.neighbours {
+            Some(neighbours) => {
+                neighbours.nearest(&query).into_iter().for_each(|row| see(&self.base, row as usize, 0));
+            }
+            None => (0..self.base.matrix.num_rows()).for_each(|row| see(&self.base, row, 0)),
+        }
+        let base_rows = self.base.matrix.num_rows();
+        (0..self.delta.matrix.num_rows()).for_each(|row| see(&self.delta, row, base_rows));
+        best
     }
 
     /// `None` without a graph, or when too few of the articles that the graph can name are admitted.

@@ -8,8 +8,9 @@ use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::error::IndexError;
+use crate::vectors::codes::dot;
 use crate::vectors::matrix::Matrix;
-use crate::vectors::quantised::{Quantised, QuantisedQuery, dot};
+use crate::vectors::quantised::{Quantised, QuantisedQuery};
 
 /// How many rows a search keeps in sight, twice the library's own number: several passages may belong to one article,
 /// and rows of articles that are gone take up sight too.

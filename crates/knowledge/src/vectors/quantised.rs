@@ -1,65 +1,58 @@
-//! Vectors as one signed byte per dimension, each with its own scale: a quarter of the memory to scan.
+//! Vectors as codes: a quarter of the memory to scan.
 //!
 //! Input are unit vectors, output is the cosine with a query together with a bound on its error, and from these
 //! the shortlist: the rows between which only the f32 vectors can decide.
 
-use simsimd::SpatialSimilarity;
-
+use crate::vectors::codes::{Codes, dot};
 use crate::vectors::matrix::Matrix;
-
-/// The largest code; the range is symmetric, so that a vector and its opposite have opposite codes.
-const LARGEST_CODE: f32 = 127.0;
 
 /// What rounding in f32 adds to the error of the codes: 384 products below 1, each off by less than 2⁻²³.
 const F32_ROUNDING: f32 = 1e-5;
 
-/// One vector as codes: value ≈ code × `scale`, off by a vector of length `error`.
+/// One vector as codes, off by a vector of length `error`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantisedQuery {
-    codes: Vec<i8>,
-    scale: f32,
+    codes: Codes,
     error: f32,
     norm: f32,
 }
 
 impl QuantisedQuery {
     pub fn of(vector: &[f32]) -> Self {
-        let mut codes = Vec::with_capacity(vector.len());
-        let (scale, error) = quantise(vector, &mut codes);
+        let mut codes = Codes::new(vector.len());
+        let error = codes.push(vector);
         let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        Self { codes, scale, error, norm }
+        Self { codes, error, norm }
     }
 
     pub fn codes(&self) -> &[i8] {
-        &self.codes
+        self.codes.row(0)
     }
 
     pub fn scale(&self) -> f32 {
-        self.scale
+        self.codes.scale(0)
     }
 }
 
 /// The codes of a whole segment.
 pub struct Quantised {
-    dimensions: usize,
-    codes: Vec<i8>,
-    scales: Vec<f32>,
+    codes: Codes,
     errors: Vec<f32>,
 }
 
 impl Quantised {
     pub fn of(matrix: &Matrix) -> Self {
-        let mut codes = Vec::with_capacity(matrix.values().len());
-        let (scales, errors) = matrix.rows().map(|row| quantise(row, &mut codes)).unzip();
-        Self { dimensions: matrix.dimensions(), codes, scales, errors }
+        let mut codes = Codes::new(matrix.dimensions());
+        let errors = matrix.rows().map(|row| codes.push(row)).collect();
+        Self { codes, errors }
     }
 
     pub fn codes(&self, row: usize) -> &[i8] {
-        &self.codes[row * self.dimensions..(row + 1) * self.dimensions]
+        self.codes.row(row)
     }
 
     pub fn scale(&self, row: usize) -> f32 {
-        self.scales[row]
+        self.codes.scale(row)
     }
 
     /// The cosine of a row with the query, and by how much it can be off.
@@ -68,27 +61,13 @@ impl Quantised {
     pub fn cosine(&self, row: usize, query: &QuantisedQuery) -> (f32, f32) {
         let error = self.errors[row];
         let bound = error * query.norm + (1.0 + error) * query.error + F32_ROUNDING;
-        (dot(self.codes(row), &query.codes) * self.scales[row] * query.scale, bound)
+        (self.near_cosine(row, query), bound)
     }
-}
 
-/// The dot product of codes of one length.
-pub fn dot(a: &[i8], b: &[i8]) -> f32 {
-    <i8 as SpatialSimilarity>::dot(a, b).map_or(0.0, |dot| dot as f32)
-}
-
-/// Appends the codes of `vector`; gives their scale and the length of what they leave out.
-fn quantise(vector: &[f32], codes: &mut Vec<i8>) -> (f32, f32) {
-    let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-    let scale = if largest > 0.0 { largest / LARGEST_CODE } else { 1.0 };
-    let mut squared_error = 0.0;
-    for value in vector {
-        let code = (value / scale).round();
-        let left_out = value - code * scale;
-        squared_error += left_out * left_out;
-        codes.push(code as i8);
+    /// The same without its bound.
+    pub fn near_cosine(&self, row: usize, query: &QuantisedQuery) -> f32 {
+        dot(self.codes(row), query.codes()) * self.scale(row) * query.scale()
     }
-    (scale, squared_error.sqrt())
 }
 
 /// A row with the bounds of its cosine.

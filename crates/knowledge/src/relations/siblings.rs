@@ -1,0 +1,178 @@
+//! Articles about different entities that answer the same question: where the customer named one of them, the others
+//! are wrong.
+//!
+//! Two articles answer the same question as far as their titles, without the names in them, mean the same.
+
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::names::Heard;
+use crate::vectors::codes::Codes;
+
+/// Titles at this cosine have nothing in common.
+const UNLIKE: f32 = 0.45;
+/// Titles at this cosine ask the same.
+const ALIKE: f32 = 0.8;
+
+/// Only so many named entities speak against an article, the most clearly named ones.
+const MOST_NAMED: usize = 25;
+/// Entities named less clearly than this speak against none.
+const LEAST_NAMED: f32 = 0.25;
+
+/// An entity of more questions than this speaks through so many of them, evenly drawn: no call shall wait for it.
+const HEARD_OF: usize = 128;
+
+/// Memory for the likenesses of entities that were named.
+const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
+/// Where one takes much memory, so many are remembered all the same.
+const LEAST_REMEMBERED: usize = MOST_NAMED;
+
+/// How like the questions of all articles are to those of one entity, in steps of 1/255.
+struct Likeness {
+    /// For each title the entity's best.
+    of_title: Vec<u8>,
+    /// For each entity the mean over its articles.
+    of_entity: Vec<u8>,
+}
+
+/// An entity that was named, and what it has to say.
+pub struct Speaker {
+    heard: Heard,
+    likeness: Arc<Likeness>,
+}
+
+/// Compares the articles of entities.
+pub struct Siblings {
+    titles: Codes,
+    /// The row of each article's title.
+    title_of: Vec<Option<u32>>,
+    entity_of: Vec<Option<u32>>,
+    /// The articles of each entity, in their order.
+    articles_of: Vec<Vec<u32>>,
+    likenesses: Mutex<LruCache<u32, Arc<Likeness>>>,
+}
+
+impl Siblings {
+    /// `entity_of` says for each article which of so many entities it is about.
+    pub fn new(titles: Codes, title_of: Vec<Option<u32>>, entity_of: Vec<Option<u32>>, num_entities: usize) -> Self {
+        let mut articles_of = vec![Vec::new(); num_entities];
+        for (article, entity) in (0..).zip(&entity_of) {
+            if let Some(entity) = entity {
+                articles_of[*entity as usize].push(article);
+            }
+        }
+        let remembered = (REMEMBERED_BYTES / (titles.num_rows() + num_entities).max(1)).max(LEAST_REMEMBERED);
+        let likenesses = Mutex::new(LruCache::new(NonZero::new(remembered).unwrap_or(NonZero::<usize>::MIN)));
+        Self { titles, title_of, entity_of, articles_of, likenesses }
+    }
+
+    /// The articles about an entity.
+    pub fn articles_of(&self, entity: u32) -> &[u32] {
+        self.articles_of.get(entity as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// The entity that an article is about.
+    pub fn entity_of(&self, article: usize) -> Option<u32> {
+        self.entity_of[article]
+    }
+
+    /// The entities that can speak against an article: those named most clearly, first of all.
+    pub fn speakers(&self, named: impl Iterator<Item = Heard>) -> Vec<Speaker> {
+        let mut named: Vec<Heard> = named.filter(|heard| heard.share > LEAST_NAMED).collect();
+        named.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.name.cmp(&b.name)));
+        named.truncate(MOST_NAMED);
+        named.into_iter().map(|heard| Speaker { heard, likeness: self.likeness(heard.name) }).collect()
+    }
+
+    /// How strongly these speak against an article whose own entity was named this clearly: 0 to about 1, 0 for an article
+    /// without an entity.
+    pub fn contradiction(&self, article: usize, named: f32, speakers: &[Speaker]) -> f32 {
+        let Some(entity) = self.entity_of[article] else { return 0.0 };
+        let title = self.title_of[article];
+        let louder = speakers.iter().take_while(|speaker| speaker.heard.share > named);
+        let others = louder.filter(|speaker| speaker.heard.name != entity);
+        others.fold(0.0, |strongest, Speaker { heard, likeness }| {
+            let of_title = title.map_or(0, |title| likeness.of_title[title as usize]);
+            let alike = of_title.max(likeness.of_entity[entity as usize]);
+            strongest.max(f32::from(alike) / f32::from(u8::MAX) * (heard.share - named))
+        })
+    }
+
+    fn likeness(&self, entity: u32) -> Arc<Likeness> {
+        let known = || self.likenesses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(likeness) = known().get(&entity) {
+            return Arc::clone(likeness);
+        }
+        let likeness = Arc::new(self.compare(entity));
+        known().put(entity, Arc::clone(&likeness));
+        likeness
+    }
+
+    fn compare(&self, entity: u32) -> Likeness {
+        let mut own: Vec<u32> =
+            self.articles_of(entity).iter().filter_map(|article| self.title_of[*article as usize]).collect();
+        own.sort_unstable();
+        own.dedup();
+        let own: Vec<u32> = own.iter().copied().step_by(own.len().div_ceil(HEARD_OF).max(1)).collect();
+        let best = |title: u32| own.iter().map(|own| self.titles.cosine(title, *own)).fold(UNLIKE, f32::max);
+        let of_title: Vec<u8> = (0..self.titles.num_rows() as u32)
+            .map(|title| ((best(title) - UNLIKE) / (ALIKE - UNLIKE) * f32::from(u8::MAX)) as u8)
+            .collect();
+        let of_entity = self.articles_of.iter().map(|articles| mean(articles, &self.title_of, &of_title)).collect();
+        Likeness { of_title, of_entity }
+    }
+}
+
+fn mean(articles: &[u32], title_of: &[Option<u32>], of_title: &[u8]) -> u8 {
+    let of_article =
+        |article: &u32| title_of[*article as usize].map_or(0, |title| usize::from(of_title[title as usize]));
+    (articles.iter().map(of_article).sum::<usize>() / articles.len().max(1)) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(name: u32, share: f32) -> Heard {
+        Heard { name, share }
+    }
+
+    /// Entity 0 has an article on parking and one on pets, entity 1 one on parking.
+    fn siblings() -> Siblings {
+        let mut titles = Codes::new(3);
+        for title in [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]] {
+            titles.push(&title);
+        }
+        let entity_of = vec![Some(0), Some(0), Some(1), None];
+        Siblings::new(titles, vec![Some(0), Some(1), Some(0), None], entity_of, 3)
+    }
+
+    #[test]
+    fn a_named_entity_speaks_against_articles_of_others_on_the_same_question() {
+        let siblings = siblings();
+        assert_eq!(siblings.articles_of(0), [0, 1]);
+        let against = |article, named, speakers: &[Heard]| {
+            siblings.contradiction(article, named, &siblings.speakers(speakers.iter().copied()))
+        };
+        let named = [heard(1, 0.9)];
+        assert!((against(0, 0.2, &named) - 0.7).abs() < 0.01, "it has one on parking too");
+        // Half of the articles of entity 0 have their like, so that all of them are suspect.
+        assert!((against(1, 0.2, &named) - 0.35).abs() < 0.01);
+        assert_eq!(against(0, 0.9, &named), 0.0, "both were named");
+        assert_eq!(against(0, 0.2, &[heard(0, 0.9)]), 0.0, "its own entity was named");
+        assert_eq!(against(0, 0.0, &[heard(2, 0.9)]), 0.0, "an entity without articles");
+        assert_eq!(against(3, 0.0, &named), 0.0, "an article about none");
+    }
+
+    #[test]
+    fn those_named_most_clearly_speak_and_only_so_many() {
+        let entity_of = (0..40).map(Some).collect();
+        let siblings = Siblings::new(Codes::new(1), vec![None; 40], entity_of, 40);
+        let named = (0..40).map(|name| heard(name, name as f32 / 40.0));
+        let speakers = siblings.speakers(named);
+        assert_eq!((speakers.len(), speakers[0].heard.name), (MOST_NAMED, 39));
+        assert!(siblings.speakers([heard(0, LEAST_NAMED)].into_iter()).is_empty());
+    }
+}
