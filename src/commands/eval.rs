@@ -10,6 +10,7 @@ use cuecard_actors::engine::Plan;
 use cuecard_actors::engine::evaluation::{
     Comparison, Evaluation, Judged, Report, TurnReport, compare, read_conversations,
 };
+use cuecard_actors::engine::ranking::SilenceRule;
 use indicatif::ProgressBar;
 
 use super::knowledge;
@@ -83,10 +84,15 @@ fn compared(before: &Path, after: &Path, as_json: bool) -> anyhow::Result<ExitCo
 }
 
 fn print_plan(plan: &Plan) {
-    let silence = plan.silence.map_or_else(
-        || "never silent".to_owned(),
-        |rule| format!("silent below a cosine of {} (CUECARD__PROFILE__MIN_COSINE)", rule.min_cosine),
-    );
+    let silence = match plan.silence {
+        None => "never silent".to_owned(),
+        Some(SilenceRule::Selectivity(selectivity)) => {
+            format!("selectivity {selectivity} (CUECARD__PROFILE__SELECTIVITY)")
+        }
+        Some(SilenceRule::MinCosine(least)) => {
+            format!("silent below a cosine of {least} (CUECARD__PROFILE__MIN_COSINE)")
+        }
+    };
     println!("ranker {}, window {}, {silence}", plan.ranker, plan.window);
 }
 

@@ -11,7 +11,7 @@ use cuecard_actors::cxone::{
 };
 use cuecard_actors::engine::knowledge::ArticleFilter;
 use cuecard_actors::engine::ranking::{Formula, SilenceRule};
-use cuecard_actors::engine::{BackendName, Plan};
+use cuecard_actors::engine::{BackendName, Excerpt, Plan};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::tenant::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, SyncSettings};
 use secrecy::{ExposeSecret, SecretString};
@@ -88,7 +88,7 @@ fn check_numbers(name: &str, settings: &ProfileSettings) -> Result<(), String> {
     let complaints = [
         ("cards", settings.cards.0.is_some_and(|cards| cards == 0 || cards > 50), "cards must be 1 to 50"),
         ("candidates", settings.candidates == 0 || settings.candidates > 1000, "candidates must be 1 to 1000"),
-        ("min_cosine", !in_range(settings.min_cosine), "min_cosine must be -1 to 1"),
+        ("min_cosine", settings.min_cosine.0.is_some_and(|cosine| !in_range(cosine)), "min_cosine must be -1 to 1"),
         ("min_keyword_cosine", !in_range(f64::from(settings.min_keyword_cosine)), "min_keyword_cosine must be -1 to 1"),
         ("poll_interval", settings.poll_interval < Duration::from_secs(1), "poll_interval must be 1s or more"),
         (
@@ -147,6 +147,7 @@ impl ProfileSettings {
     pub(super) fn plan(&self, contract: Contract, backends: Vec<BackendName>) -> Plan {
         let is_heard = contract.defaults().stream.is_some();
         let ranker = self.ranker.0.unwrap_or_else(|| ranker_of(contract, &backends));
+        let selectivity = SilenceRule::Selectivity(self.selectivity);
         let is_silent = self.silence.0.map_or(is_heard, Switch::is_on);
         let deadline = if is_heard { STREAM_DEADLINE } else { ASKED_DEADLINE };
         let cards = self.cards.0.unwrap_or(contract.defaults().num_cards);
@@ -158,7 +159,8 @@ impl ProfileSettings {
             candidates: self.candidates.max(cards),
             min_keyword_cosine: self.min_keyword_cosine,
             cards,
-            silence: is_silent.then_some(SilenceRule { min_cosine: self.min_cosine }),
+            excerpt: self.snippet.0.unwrap_or_else(|| excerpt_of(ranker)),
+            silence: is_silent.then_some(self.min_cosine.0.map_or(selectivity, SilenceRule::MinCosine)),
             screen_time: self.screen_time,
             deadline: self.deadline.0.map_or(deadline, |deadline| deadline.0),
         }
@@ -274,11 +276,17 @@ impl ProfileSettings {
     }
 }
 
+/// The documents' own rankers show what the documents say.
+fn excerpt_of(ranker: Formula) -> Excerpt {
+    if ranker == Formula::Conversation { Excerpt::Answer } else { Excerpt::Start }
+}
+
 fn ranker_of(contract: Contract, backends: &[BackendName]) -> Formula {
     match contract {
         Contract::Snippets => Formula::Snippets,
         Contract::Graph => Formula::Priority,
         _ if backends == [BackendName::Search] => Formula::Search,
+        Contract::Insights if backends.contains(&BackendName::Index) => Formula::Conversation,
         Contract::Rag | Contract::Insights | Contract::Ranking => Formula::Cosine,
     }
 }

@@ -9,8 +9,8 @@ use cuecard_actors::cxone::{Contract, Dialect};
 use cuecard_actors::cxone_calls::RateLimit;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::knowledge::{Audience, Language};
-use cuecard_actors::engine::ranking::Formula;
-use cuecard_actors::engine::{BackendName, Plan};
+use cuecard_actors::engine::ranking::{Formula, Selectivity};
+use cuecard_actors::engine::{BackendName, Excerpt, Plan};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -59,8 +59,11 @@ pub struct ProfileSettings {
     pub window: TurnWindow,
     pub candidates: usize,
     pub cards: Auto<usize>,
+    pub snippet: Auto<Excerpt>,
     pub silence: Auto<Switch>,
-    pub min_cosine: f64,
+    #[serde(deserialize_with = "parsed")]
+    pub selectivity: Selectivity,
+    pub min_cosine: Auto<f64>,
     #[serde(deserialize_with = "duration")]
     pub screen_time: Duration,
     pub deadline: Auto<Span>,

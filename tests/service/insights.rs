@@ -69,12 +69,13 @@ async fn a_card_carries_what_the_article_says() {
     let body = push.body.unwrap();
     let article = body_of("delays");
     let first_words: String = article["body"].as_str().unwrap().chars().take(150).collect();
+    let to_the_last_whole_word = format!("{}…", first_words.rsplit_once(' ').unwrap().0);
     let first = &body["insights"][0];
     assert_eq!((&body["displayType"], &body["autoDismiss"]), (&json!("CARD"), &json!(true)));
     assert_eq!(body["insights"].as_array().unwrap().len(), 2);
     assert_eq!(
         (&first["id"], &first["title"], &first["citation"], &first["snippet"]),
-        (&article["id"], &article["title"], &article["url"], &json!(first_words))
+        (&article["id"], &article["title"], &article["url"], &json!(to_the_last_whole_word))
     );
     assert_eq!((&first["priority"], &body["insights"][1]["priority"]), (&json!(1), &json!(2)));
     assert!(first["score"].as_f64() > body["insights"][1]["score"].as_f64());

@@ -23,6 +23,7 @@ fn card(ranked: &Ranked) -> Card {
         url: article.url.clone(),
         body: article.body.clone(),
         passage: candidate.passage.clone(),
+        answer: ranked.answer.clone(),
         source: source(article),
         summary: from_graph.then(|| article.body.clone()),
         score: ranked.score,

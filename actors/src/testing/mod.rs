@@ -19,7 +19,7 @@ use cuecard_engine::encoder::{Encoder, EncoderSettings, Encoding};
 use cuecard_engine::knowledge::{Article, ArticleFilter};
 use cuecard_engine::ranking::Formula;
 use cuecard_engine::{
-    Backend, BackendName, Candidate, Engine, Order, Plan, Query, Ranked, Ranking, Scores, SearchPool, Verdict,
+    Backend, BackendName, Candidate, Engine, Excerpt, Order, Plan, Query, Ranked, Ranking, Scores, SearchPool, Verdict,
 };
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -224,6 +224,7 @@ pub fn plan(backends: &[BackendName]) -> Plan {
         min_keyword_cosine: 0.7,
         cards: 5,
         silence: None,
+        excerpt: Excerpt::Start,
         screen_time: Duration::from_mins(1),
         deadline: Duration::from_secs(4),
     }
@@ -369,11 +370,11 @@ pub fn candidate(article_id: &str, backend: BackendName) -> Candidate {
 }
 
 pub fn card(article_id: &str) -> Ranked {
-    Ranked { candidate: candidate(article_id, BackendName::Index), score: 0.5, features: Vec::new() }
+    Ranked { candidate: candidate(article_id, BackendName::Index), score: 0.5, features: Vec::new(), answer: None }
 }
 
 pub fn order_of(ranked: Vec<Ranked>) -> Order {
-    Order { ranker: Formula::Cosine, ranked, newest_turn_cosine: None, generation: Some(1) }
+    Order { ranker: Formula::Cosine, ranked, wanted: None, closeness: None, generation: Some(1) }
 }
 
 /// A ranking that shows all of these.

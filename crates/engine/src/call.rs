@@ -5,7 +5,8 @@
 //! from the top down until the order of the best can't change any more.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use cuecard_knowledge::{self as knowledge, Heard, Index, WordsOf};
@@ -13,35 +14,34 @@ use cuecard_ranking::conversation::{Evidence, name_weight, turn_weight, word_wei
 
 use crate::backends::BackendName;
 use crate::candidates::{Candidate, Found, Scores};
+use crate::complete::dot;
 use crate::conversation::Speaker;
 use crate::extract::Query;
 use crate::plan::Plan;
 use crate::turns::HeardTurn;
 
 /// The best articles of an index for the call, with their evidence.
-pub(crate) fn search(index: &Index, query: &Query, plan: &Plan) -> Found {
-    let call = Call::of(index, &query.turns);
-    let looks = Looks::of(index, &call);
+pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
+    let call = Call::of(Arc::clone(index), &query.turns);
+    let looks = Looks::of(&call);
     let admits = index.admits(&plan.filter);
     let articles = (0..index.len()).filter(|article| admits(*article));
     let best = best(articles, plan.candidates, &looks, &call);
-    let candidates: Vec<_> = best.into_iter().map(|ranked| ranked.candidate(index, &call)).collect();
-    Found {
-        newest_turn_cosine: looks.nearest_to_newest(&call, &admits),
-        generation: Some(index.generation()),
-        candidates,
-    }
+    let candidates = best.into_iter().map(|ranked| ranked.candidate(&call)).collect();
+    let closeness = looks.nearest_to_newest(&call, &admits);
+    Found { candidates, closeness, generation: Some(index.generation()), call: Some(Arc::new(call)) }
 }
 
 /// The call as an index is asked about it.
-struct Call<'a> {
-    index: &'a Index,
+pub struct Call {
+    index: Arc<Index>,
     /// Of the newest customer turn, where it has one.
-    newest: Option<&'a [f32]>,
+    newest: Option<Vec<f32>>,
     /// The weighted mean of all turns that have one, of length 1.
     whole: Option<Vec<f32>>,
-    newest_words: HashMap<String, f32>,
-    words: HashMap<String, f32>,
+    newest_words: BTreeMap<String, f32>,
+    /// Each with its weight; in a fixed order, since sums of floats depend on it.
+    words: BTreeMap<String, f32>,
     /// How clearly each entity was named; 0 for most.
     named: Vec<f32>,
     /// Those that speak against articles of others.
@@ -50,26 +50,50 @@ struct Call<'a> {
     domains: HashMap<u32, f32>,
 }
 
-impl<'a> Call<'a> {
-    fn of(index: &'a Index, turns: &'a [HeardTurn]) -> Self {
+/// Prints sizes, never what was said.
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Call").field("words", &self.words.len()).finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    fn of(index: Arc<Index>, turns: &[HeardTurn]) -> Self {
         let newest = turns.iter().rposition(|turn| turn.speaker == Speaker::Customer);
-        let relations = index.relations();
         let mut call = Self {
-            index,
-            newest: newest.and_then(|newest| turns[newest].encoding.as_deref()).map(|encoding| &*encoding.embedding),
+            newest: newest.and_then(|newest| Some(turns[newest].encoding.as_ref()?.embedding.clone())),
             whole: mean(turns),
-            newest_words: HashMap::new(),
-            words: HashMap::new(),
-            named: vec![0.0; relations.num_entities()],
+            newest_words: BTreeMap::new(),
+            words: BTreeMap::new(),
+            named: vec![0.0; index.relations().num_entities()],
             speakers: Vec::new(),
             domains: HashMap::new(),
+            index,
         };
         for (turns_back, (position, turn)) in turns.iter().enumerate().rev().enumerate() {
             call.hear(turn, turns_back, Some(position) == newest);
         }
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
-        call.speakers = relations.speakers(named);
+        call.speakers = call.index.relations().speakers(named);
         call
+    }
+
+    /// What the call says for a text that is no article of the index: what can be told from its words and its embedding.
+    pub(crate) fn evidence_of(&self, candidate: &Candidate, embedding: Option<&[f32]>) -> Evidence {
+        let (title, text) = (&candidate.article.title, candidate.text());
+        let share = |text: &str, of, words| self.index.share_of_text(text, of, weights(words));
+        let cosine =
+            |turn: Option<&Vec<f32>>| turn.zip(embedding).map_or(0.0, |(turn, embedding)| dot(turn, embedding));
+        let mut evidence = Evidence {
+            newest_cosine: cosine(self.newest.as_ref()),
+            call_cosine: cosine(self.whole.as_ref()),
+            newest_words: share(&text, WordsOf::Text, &self.newest_words),
+            call_words: share(&text, WordsOf::Text, &self.words),
+            title_words: share(title, WordsOf::Title, &self.words),
+            ..Evidence::default()
+        };
+        evidence.group = evidence.for_group();
+        evidence
     }
 
     /// Turns are heard from the newest back, so that the first mention of a word is its newest.
@@ -91,6 +115,10 @@ impl<'a> Call<'a> {
             *named = named.max(weight * share);
         }
     }
+}
+
+fn weights(words: &BTreeMap<String, f32>) -> impl Iterator<Item = (&str, f32)> {
+    words.iter().map(|(word, weight)| (word.as_str(), *weight))
 }
 
 /// The mean of the turns' embeddings, newer and longer ones weighing more, of length 1.
@@ -118,27 +146,18 @@ struct Looks {
 }
 
 impl Looks {
-    fn of(index: &Index, call: &Call<'_>) -> Self {
-        let closeness = |embedding: Option<&[f32]>| match embedding {
+    fn of(call: &Call) -> Self {
+        let index = &call.index;
+        let closeness = |embedding: Option<&Vec<f32>>| match embedding {
             Some(embedding) => with_floor(index.closeness(embedding)),
             None => vec![0.0; index.len()],
         };
-        let weights = |words: &'_ HashMap<String, f32>| -> Vec<(String, f32)> {
-            let mut weights: Vec<_> = words.iter().map(|(word, weight)| (word.clone(), *weight)).collect();
-            // Sums of floats depend on their order.
-            weights.sort_by(|a, b| a.0.cmp(&b.0));
-            weights
-        };
-        let shares = |of: WordsOf, weights: &[(String, f32)]| {
-            index.shares(of, weights.iter().map(|(word, weight)| (word.as_str(), *weight)))
-        };
-        let words = weights(&call.words);
         let mut looks = Self {
-            newest_cosines: closeness(call.newest),
-            call_cosines: closeness(call.whole.as_deref()),
-            newest_words: shares(WordsOf::Text, &weights(&call.newest_words)),
-            call_words: shares(WordsOf::Text, &words),
-            title_words: shares(WordsOf::Title, &words),
+            newest_cosines: closeness(call.newest.as_ref()),
+            call_cosines: closeness(call.whole.as_ref()),
+            newest_words: index.shares(WordsOf::Text, weights(&call.newest_words)),
+            call_words: index.shares(WordsOf::Text, weights(&call.words)),
+            title_words: index.shares(WordsOf::Title, weights(&call.words)),
             groups: vec![0.0; index.relations().num_groups()],
         };
         for article in 0..index.len() {
@@ -154,7 +173,7 @@ impl Looks {
     }
 
     /// All but what speaks against the article, its cosines to the second place.
-    fn evidence(&self, article: usize, call: &Call<'_>) -> Evidence {
+    fn evidence(&self, article: usize, call: &Call) -> Evidence {
         let relations = call.index.relations();
         let entity = relations.entity_of(article);
         let domain_named = || relations.domain_of(article).and_then(|domain| call.domains.get(&domain)).copied();
@@ -172,8 +191,8 @@ impl Looks {
         }
     }
 
-    fn nearest_to_newest(&self, call: &Call<'_>, admits: &impl Fn(usize) -> bool) -> Option<f32> {
-        let newest = call.newest?;
+    fn nearest_to_newest(&self, call: &Call, admits: &impl Fn(usize) -> bool) -> Option<f32> {
+        let newest = call.newest.as_ref()?;
         let admitted = self.newest_cosines.iter().enumerate().filter(|(article, _)| admits(*article));
         let (nearest, _) = admitted.max_by(|a, b| a.1.total_cmp(b.1))?;
         call.index.best_chunk(nearest, newest).map(|hit| hit.cosine)
@@ -198,14 +217,14 @@ struct Ranked {
 }
 
 impl Ranked {
-    fn at_most(article: usize, looks: &Looks, call: &Call<'_>) -> Self {
+    fn at_most(article: usize, looks: &Looks, call: &Call) -> Self {
         let evidence = looks.evidence(article, call);
         Self { article, sum: evidence.sum(), evidence, chunk: None, is_exact: false }
     }
 
-    fn exact(mut self, call: &Call<'_>) -> Self {
+    fn exact(mut self, call: &Call) -> Self {
         let evidence = &mut self.evidence;
-        if let Some(hit) = call.newest.and_then(|newest| call.index.best_chunk(self.article, newest)) {
+        if let Some(hit) = call.newest.as_ref().and_then(|newest| call.index.best_chunk(self.article, newest)) {
             (evidence.newest_cosine, self.chunk) = (hit.cosine, Some(hit.chunk));
         }
         if let Some(hit) = call.whole.as_ref().and_then(|whole| call.index.best_chunk(self.article, whole)) {
@@ -217,10 +236,11 @@ impl Ranked {
         self
     }
 
-    fn candidate(self, index: &Index, call: &Call<'_>) -> Candidate {
+    fn candidate(self, call: &Call) -> Candidate {
+        let index = &call.index;
         let article = Arc::clone(index.article(self.article));
         let passage = self.chunk.and_then(|chunk| index.chunk_text(self.article, chunk)).unwrap_or(&article.body);
-        let cosine = call.newest.map(|_| self.evidence.newest_cosine);
+        let cosine = call.newest.is_some().then_some(self.evidence.newest_cosine);
         Candidate {
             passage: passage.to_owned(),
             article,
@@ -254,7 +274,7 @@ impl Ord for Ranked {
 
 /// The best so many of these articles, best first. What comes to the top without its exact sum gets that and goes back to
 /// its place; what comes to the top with it is the next best.
-fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call<'_>) -> Vec<Ranked> {
+fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<Ranked> {
     let all: Vec<_> = articles.map(|article| Ranked::at_most(article, looks, call)).collect();
     let mut waiting = BinaryHeap::from(all);
     let mut best = Vec::with_capacity(count);

@@ -7,6 +7,7 @@ use cuecard_ranking::conversation::Evidence;
 use serde::{Deserialize, Serialize};
 
 use crate::backends::{BackendError, BackendName};
+use crate::call::Call;
 use crate::extract::Query;
 
 /// Passages that may answer a query, in the order in which the backends gave them.
@@ -20,9 +21,11 @@ pub struct Candidates {
     pub candidates: Vec<Candidate>,
     /// The cosine of the newest customer turn and the passage nearest to it in everything that was searched; silence
     /// is judged by it.
-    pub newest_turn_cosine: Option<f32>,
+    pub closeness: Option<f32>,
     /// The generation of the index that answered; `None` where none was asked.
     pub generation: Option<u64>,
+    /// The call as that index was asked about it, where the ranker reads it whole.
+    pub call: Option<Arc<Call>>,
     /// How many backends answered.
     pub num_answers: usize,
     /// Why the others did not.
@@ -35,9 +38,11 @@ pub struct Found {
     /// In the backend's order.
     pub candidates: Vec<Candidate>,
     /// The cosine of the newest customer turn and what is nearest to it, where the backend compares vectors itself.
-    pub newest_turn_cosine: Option<f32>,
+    pub closeness: Option<f32>,
     /// The generation of the index, where it was one.
     pub generation: Option<u64>,
+    /// The call as the index was asked about it, where the ranker reads it whole.
+    pub call: Option<Arc<Call>>,
 }
 
 impl Found {
@@ -110,7 +115,7 @@ impl Candidates {
     /// Nothing found yet.
     pub fn none(query: Arc<Query>, filter: ArticleFilter) -> Self {
         let (candidates, failures) = (Vec::new(), Vec::new());
-        Self { query, filter, candidates, newest_turn_cosine: None, generation: None, num_answers: 0, failures }
+        Self { query, filter, candidates, closeness: None, generation: None, call: None, num_answers: 0, failures }
     }
 
     /// Takes a backend's answer in, as far as the filter admits it.
@@ -120,7 +125,8 @@ impl Candidates {
                 self.num_answers += 1;
                 found.candidates.retain(|candidate| self.filter.admits(&candidate.article));
                 self.generation = self.generation.or(found.generation);
-                self.saw_newest_turn(found.newest_turn_cosine);
+                self.call = self.call.take().or(found.call);
+                self.saw_closeness(found.closeness);
                 Self::merge(&mut self.candidates, found.candidates);
             }
             Err(error) => self.failures.push(error),
@@ -139,9 +145,9 @@ impl Candidates {
     }
 
     /// Something lies this close to the newest customer turn; the closest counts.
-    pub(crate) fn saw_newest_turn(&mut self, cosine: Option<f32>) {
-        let closest = self.newest_turn_cosine.into_iter().chain(cosine).max_by(f32::total_cmp);
-        self.newest_turn_cosine = closest;
+    pub(crate) fn saw_closeness(&mut self, cosine: Option<f32>) {
+        let closest = self.closeness.into_iter().chain(cosine).max_by(f32::total_cmp);
+        self.closeness = closest;
     }
 }
 
@@ -206,11 +212,11 @@ mod tests {
     #[test]
     fn a_backend_that_fails_is_left_out_and_the_closest_look_at_the_newest_turn_counts() {
         let mut found = Candidates::none(Arc::new(query("refund")), ArticleFilter::default());
-        let saw = |cosine| Found { newest_turn_cosine: Some(cosine), ..Found::default() };
+        let saw = |cosine| Found { closeness: Some(cosine), ..Found::default() };
         found.take(Ok(Found { generation: Some(7), ..saw(0.4) }));
         found.take(Err(BackendError::failed(BackendName::Search, "connection refused")));
         found.take(Ok(saw(0.3)));
-        assert_eq!((found.num_answers, found.generation, found.newest_turn_cosine), (2, Some(7), Some(0.4)));
+        assert_eq!((found.num_answers, found.generation, found.closeness), (2, Some(7), Some(0.4)));
         assert_eq!(found.failures, [BackendError::failed(BackendName::Search, "connection refused")]);
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use cuecard_encoder::Encoder;
 use cuecard_knowledge::ContentHash;
+use cuecard_ranking::Formula;
+use cuecard_ranking::conversation::Evidence;
 use futures_util::future::join_all;
 use lru::LruCache;
 use tokio::sync::Semaphore;
@@ -63,6 +65,9 @@ impl Embeddings {
 
 /// Embeds the candidates without a cosine where ranking or silence reads it.
 pub(crate) async fn complete(encoder: &Encoder, embeddings: &Embeddings, found: &mut Candidates, plan: &Plan) {
+    if plan.ranker == Formula::Conversation {
+        return complete_evidence(encoder, embeddings, found).await;
+    }
     let Some(question) = found.query.embedding.clone() else { return };
     if !plan.ranker.reads_cosines() && plan.silence.is_none() {
         return;
@@ -78,10 +83,34 @@ pub(crate) async fn complete(encoder: &Encoder, embeddings: &Embeddings, found: 
         let closeness = newest.map(|newest| dot(newest, &embedding));
         closest = closest.into_iter().chain(closeness).max_by(f32::total_cmp);
     }
-    found.saw_newest_turn(closest);
+    found.saw_closeness(closest);
+}
+
+/// Tells of candidates without evidence what the call says for them, as far as their texts tell.
+async fn complete_evidence(encoder: &Encoder, embeddings: &Embeddings, found: &mut Candidates) {
+    let is_bare = |candidate: &&mut Candidate| candidate.evidence.is_none();
+    let newest = found.query.newest_embedding.clone();
+    let mut texts: Vec<_> = found.candidates.iter_mut().filter(is_bare).map(|candidate| candidate.text()).collect();
+    if newest.is_none() {
+        texts.clear();
+    }
+    let mut embedded = embeddings.of(encoder, texts).await.into_iter();
+    let mut closest = None;
+    for candidate in found.candidates.iter_mut().filter(is_bare) {
+        let embedding = embedded.next().flatten();
+        let cosine = newest.as_deref().zip(embedding.as_deref()).map(|(newest, embedding)| dot(newest, embedding));
+        candidate.scores.cosine = candidate.scores.cosine.or(cosine);
+        closest = closest.into_iter().chain(cosine).max_by(f32::total_cmp);
+        let evidence = match &found.call {
+            Some(call) => call.evidence_of(candidate, embedding.as_deref()),
+            None => Evidence { newest_cosine: cosine.unwrap_or_default(), ..Evidence::default() },
+        };
+        candidate.evidence = Some(evidence);
+    }
+    found.saw_closeness(closest);
 }
 
 /// The cosine of two unit vectors.
-fn dot(one: &[f32], other: &[f32]) -> f32 {
+pub(crate) fn dot(one: &[f32], other: &[f32]) -> f32 {
     one.iter().zip(other).map(|(one, other)| one * other).sum()
 }

@@ -20,6 +20,7 @@ use crate::order::{Order, order};
 use crate::plan::{Effort, Plan};
 use crate::search_pool::{JobPanicked, SearchPool};
 use crate::turns::TurnEncodings;
+use crate::usual::UsualCloseness;
 use crate::verdict::Ranking;
 
 /// The share of the time that a question has left, one in so many, that no backend may take: one that hangs would else
@@ -36,12 +37,13 @@ pub struct Engine {
     backends: Vec<Arc<dyn Backend>>,
     embeddings: Arc<Embeddings>,
     turns: Arc<TurnEncodings>,
+    usual: Arc<UsualCloseness>,
 }
 
 impl Engine {
     /// An engine that asks these backends, in this order where their answers are merged.
     pub fn new(encoder: Encoder, pool: SearchPool, backends: Vec<Arc<dyn Backend>>) -> Self {
-        Self { encoder, pool, backends, embeddings: Arc::default(), turns: Arc::default() }
+        Self { encoder, pool, backends, embeddings: Arc::default(), turns: Arc::default(), usual: Arc::default() }
     }
 
     /// An engine that searches one index.
@@ -74,10 +76,19 @@ impl Engine {
         found
     }
 
-    /// Orders what was found, on the search pool.
+    /// Orders what was found, on the search pool. Where silence is judged, the turn goes into what is usual.
     pub async fn order(&self, found: Candidates, plan: &Arc<Plan>) -> Result<Order, JobPanicked> {
+        let baseline = self.usual.baseline();
+        if plan.silence.is_some() {
+            self.usual.hear(found.closeness);
+        }
         let plan = Arc::clone(plan);
-        self.pool.run(move || order(found, &plan)).await
+        self.pool.run(move || order(found, &plan, &baseline)).await
+    }
+
+    /// What is usual for this deployment's turns.
+    pub fn usual(&self) -> &UsualCloseness {
+        &self.usual
     }
 
     /// The whole way at once, for whoever has no stages: command lines, evaluation, replay. Nothing is on the screen.

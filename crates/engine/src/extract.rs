@@ -16,6 +16,9 @@ use crate::turns::{Depth, HeardTurn, TurnEncodings, unencoded};
 pub struct Query {
     /// The words of the turns in the window.
     pub text: Spoken,
+    /// The words of the newest customer turn.
+    #[serde(skip)]
+    pub newest: Spoken,
     /// `[384]`, L2-normalised, of the text; `None` when the query goes on without vectors.
     #[serde(skip)]
     pub embedding: Option<Vec<f32>>,
@@ -72,7 +75,7 @@ impl fmt::Debug for Query {
 /// The texts to embed: the window's, and the newest turn's where silence will be judged by it and it is another.
 struct Texts {
     window: Spoken,
-    newest: Option<Spoken>,
+    newest: Spoken,
     is_judged: bool,
 }
 
@@ -84,7 +87,12 @@ impl Texts {
             Effort::Full | Effort::LexicalOnly => utterance.window_text(plan.window),
         };
         let is_judged = plan.silence.is_some();
-        Self { newest: (is_judged && window != newest).then(|| newest.clone()), window, is_judged }
+        Self { window, newest, is_judged }
+    }
+
+    /// What is embedded beside the window.
+    fn apart(&self) -> Option<&Spoken> {
+        (self.is_judged && self.window != self.newest).then_some(&self.newest)
     }
 
     /// `window` and `newest` are the encodings, in the order of the texts.
@@ -93,22 +101,29 @@ impl Texts {
         window: Result<Encoding, WithoutVectors>,
         newest: Option<Result<Encoding, WithoutVectors>>,
     ) -> Query {
-        let text = self.window;
+        let (text, is_judged) = (self.window, self.is_judged);
         let Encoding { embedding, key_phrases, .. } = match window {
             Ok(encoding) => encoding,
-            Err(reason) => return Query::without_vectors(text, reason),
+            Err(reason) => return Query::without_vectors(text, self.newest, reason),
         };
         let newest_embedding = match newest {
             Some(newest) => newest.ok().map(|encoding| encoding.embedding),
-            None => self.is_judged.then(|| embedding.clone()),
+            None => is_judged.then(|| embedding.clone()),
         };
-        Query { text, embedding: Some(embedding), newest_embedding, key_phrases, ..Query::default() }
+        Query {
+            text,
+            newest: self.newest,
+            embedding: Some(embedding),
+            newest_embedding,
+            key_phrases,
+            ..Query::default()
+        }
     }
 }
 
 impl Query {
-    fn without_vectors(text: Spoken, reason: WithoutVectors) -> Self {
-        Self { text, without_vectors: Some(reason), ..Self::default() }
+    fn without_vectors(text: Spoken, newest: Spoken, reason: WithoutVectors) -> Self {
+        Self { text, newest, without_vectors: Some(reason), ..Self::default() }
     }
 }
 
@@ -132,7 +147,8 @@ async fn call(encoder: &Encoder, known: &TurnEncodings, utterance: &Utterance, p
     let query = if plan.asks_by_window() {
         window(encoder, utterance, plan, effort).await
     } else {
-        Query { text: utterance.window_text(plan.window), ..Query::default() }
+        let (text, newest) = (utterance.window_text(plan.window), utterance.newest_customer_turn());
+        Query { text, newest, ..Query::default() }
     };
     let (turns, without_vectors) = match effort {
         Effort::Full => known.heard(encoder, utterance, Depth::All).await,
@@ -154,14 +170,14 @@ async fn call(encoder: &Encoder, known: &TurnEncodings, utterance: &Utterance, p
 async fn window(encoder: &Encoder, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
     let texts = Texts::of(utterance, plan, effort);
     if !plan.reads_embeddings() {
-        return Query::without_vectors(texts.window, WithoutVectors::NotNeeded);
+        return Query::without_vectors(texts.window, texts.newest, WithoutVectors::NotNeeded);
     }
     if effort == Effort::LexicalOnly {
-        return Query::without_vectors(texts.window, WithoutVectors::Overload);
+        return Query::without_vectors(texts.window, texts.newest, WithoutVectors::Overload);
     }
     // Both are queued before either is awaited, so that one pass may take them together.
     let window = encoder.encode(texts.window.verbatim());
-    let newest = texts.newest.as_ref().map(|text| encoder.encode(text.verbatim()));
+    let newest = texts.apart().map(|text| encoder.encode(text.verbatim()));
     let window = encoded(window).await;
     let newest = match newest {
         Some(newest) => Some(encoded(newest).await),

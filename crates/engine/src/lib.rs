@@ -18,6 +18,7 @@ mod search_pool;
 #[cfg(test)]
 mod testing;
 mod turns;
+mod usual;
 mod verdict;
 
 pub use cuecard_encoder as encoder;
@@ -31,7 +32,8 @@ pub use candidates::{Candidate, Candidates, Found, Scores};
 pub use engine::{Answer, BulkEncoder, Engine};
 pub use extract::{Query, WithoutVectors};
 pub use order::{Order, Ranked, order};
-pub use plan::{Effort, Plan};
+pub use plan::{Effort, Excerpt, Plan, UnknownExcerpt};
 pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
 pub use turns::HeardTurn;
+pub use usual::UsualCloseness;
 pub use verdict::{Ranking, Verdict};

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use cuecard_ranking::{Feature, Formula, Passage, Question, Score};
+use cuecard_ranking::{Baseline, Feature, Formula, Passage, Question, Score, Wanted, answering};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::BackendName;
 use crate::candidates::{Candidate, Candidates, Scores};
 use crate::knowledge::{Article, MatchedBy};
-use crate::plan::Plan;
+use crate::plan::{Excerpt, Plan};
 
 /// Candidates that are kept where an order is written down.
 const WRITTEN: usize = 20;
@@ -23,8 +23,10 @@ pub struct Order {
     pub ranker: Formula,
     /// Best first, before silence and repetition are judged.
     pub ranked: Vec<Ranked>,
+    /// How much the newest customer turn looks like one that wants a card.
+    pub wanted: Option<Wanted>,
     /// The cosine of the newest customer turn and the passage nearest to it.
-    pub newest_turn_cosine: Option<f32>,
+    pub closeness: Option<f32>,
     /// The generation of the index that was searched.
     pub generation: Option<u64>,
 }
@@ -38,6 +40,8 @@ pub struct Ranked {
     pub score: f64,
     /// What went into the score beyond what the backends said.
     pub features: Vec<Feature>,
+    /// The part of the passage that answers, where a card shows that.
+    pub answer: Option<String>,
 }
 
 impl Ranked {
@@ -47,16 +51,22 @@ impl Ranked {
     }
 }
 
-/// Orders the candidates by the plan's ranker.
-pub fn order(found: Candidates, plan: &Plan) -> Order {
+/// Orders the candidates by the plan's ranker; tells whether the newest turn wants a card by what is usual.
+pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
     let scores = scores(&found, plan.ranker);
     let with_scores = found.candidates.into_iter().zip(scores);
     let mut ranked: Vec<_> = with_scores
-        .map(|(candidate, Score { total, features })| Ranked { candidate, score: total, features })
+        .map(|(candidate, Score { total, features })| Ranked { candidate, score: total, features, answer: None })
         .collect();
     ranked.sort_by(best_first);
-    let Candidates { newest_turn_cosine, generation, .. } = found;
-    Order { ranker: plan.ranker, ranked, newest_turn_cosine, generation }
+    if plan.excerpt == Excerpt::Answer {
+        for ranked in ranked.iter_mut().take(plan.cards) {
+            ranked.answer = Some(answering(&ranked.candidate.passage, found.query.newest.verbatim()).to_owned());
+        }
+    }
+    let Candidates { query, closeness, generation, .. } = found;
+    let wanted = plan.silence.is_some().then(|| Wanted::of(query.newest.verbatim(), closeness, baseline));
+    Order { ranker: plan.ranker, ranked, wanted, closeness, generation }
 }
 
 fn scores(found: &Candidates, ranker: Formula) -> Vec<Score> {
@@ -101,7 +111,9 @@ struct WrittenOrder<'a> {
     num_candidates: usize,
     candidates: Vec<WrittenCandidate<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    newest_turn_cosine: Option<f32>,
+    wanted: Option<Wanted>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closeness: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
 }
@@ -132,7 +144,8 @@ impl<'a> From<&'a Order> for WrittenOrder<'a> {
             ranker: order.ranker,
             num_candidates: order.ranked.len(),
             candidates: order.ranked.iter().take(WRITTEN).map(WrittenCandidate::from).collect(),
-            newest_turn_cosine: order.newest_turn_cosine,
+            wanted: order.wanted.clone(),
+            closeness: order.closeness,
             generation: order.generation,
         }
     }
@@ -140,7 +153,7 @@ impl<'a> From<&'a Order> for WrittenOrder<'a> {
 
 impl<'a> From<&'a Ranked> for WrittenCandidate<'a> {
     fn from(ranked: &'a Ranked) -> Self {
-        let Ranked { candidate, score, features } = ranked;
+        let Ranked { candidate, score, features, .. } = ranked;
         Self {
             id: candidate.article.id.as_str().into(),
             title: candidate.article.title.as_str().into(),
@@ -158,7 +171,8 @@ impl From<WrittenOrder<'_>> for Order {
         Self {
             ranker: written.ranker,
             ranked: written.candidates.into_iter().map(Ranked::from).collect(),
-            newest_turn_cosine: written.newest_turn_cosine,
+            wanted: written.wanted,
+            closeness: written.closeness,
             generation: written.generation,
         }
     }
@@ -175,7 +189,8 @@ impl From<WrittenCandidate<'_>> for Ranked {
             scores: written.scores,
             evidence: None,
         };
-        Self { candidate, score: written.score.unwrap_or(f64::NEG_INFINITY), features: written.features.into_owned() }
+        let (score, features) = (written.score.unwrap_or(f64::NEG_INFINITY), written.features.into_owned());
+        Self { candidate, score, features, answer: None }
     }
 }
 
@@ -216,7 +231,7 @@ mod tests {
             candidate("f", Some(0.9), None),
         ];
         for ranker in [Formula::Snippets, Formula::Cosine, Formula::Bm25] {
-            let order = order(found(candidates.clone()), &plan_of(ranker));
+            let order = order(found(candidates.clone()), &plan_of(ranker), &Baseline::default());
             let titles: Vec<_> = order.ranked.iter().map(|ranked| ranked.article().title.as_str()).collect();
             assert_eq!(titles, ["f", "e", "d", "b", "c", "a"], "{ranker}");
         }
@@ -226,7 +241,7 @@ mod tests {
     fn an_order_is_written_down_by_its_best_candidates_and_read_back() {
         let many = (0..30).map(|number| candidate(&format!("{number:02}"), Some(f64::from(number)), None));
         let unscored = candidate("unscored", None, None);
-        let order = order(found(many.chain([unscored])), &plan_of(Formula::Search));
+        let order = order(found(many.chain([unscored])), &plan_of(Formula::Search), &Baseline::default());
         let written = serde_json::to_value(&order).unwrap();
         assert_eq!((&written["num_candidates"], &written["generation"]), (&31.into(), &3.into()));
         assert!(!written.to_string().contains("words that were found"), "{written}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cuecard_knowledge::{ArticleFilter, ContentHash};
 use cuecard_ranking::{Formula, Lookup, SilenceRule};
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::backends::BackendName;
 use crate::conversation::TurnWindow;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub min_keyword_cosine: f32,
     /// Cards shown at most.
     pub cards: usize,
+    /// What a card shows of its article.
+    pub excerpt: Excerpt,
     /// When nothing is shown; `None` where somebody asked and always gets what was found.
     pub silence: Option<SilenceRule>,
     /// How long a card is taken to stand on the screen, where it is not pushed again; 0 pushes it every time.
@@ -66,6 +69,28 @@ impl Plan {
         self.screen_time = Duration::ZERO;
         self
     }
+}
+
+/// What a card shows of its article, as far as the contract has room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownExcerpt, parse_err_fn = unknown_excerpt)]
+pub enum Excerpt {
+    /// The first letters of the body, as the contracts have it.
+    Start,
+    /// The passage that answers, from the sentence on that answers best.
+    Answer,
+}
+
+/// A name that no excerpt has.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no snippet `{name}`; there are {}", Excerpt::VARIANTS.join(", "))]
+pub struct UnknownExcerpt {
+    name: String,
+}
+
+fn unknown_excerpt(name: &str) -> UnknownExcerpt {
+    UnknownExcerpt { name: name.to_owned() }
 }
 
 /// How much work a question is given; less when the service is behind.

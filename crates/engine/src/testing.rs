@@ -7,11 +7,11 @@ use cuecard_knowledge::ArticleFilter;
 use cuecard_ranking::Formula;
 
 use crate::conversation::TurnWindow;
-use crate::{BackendName, Plan, Query};
+use crate::{BackendName, Excerpt, Plan, Query};
 
 /// A query that goes on without vectors.
 pub(crate) fn query(text: &str) -> Query {
-    Query { text: text.into(), ..Query::default() }
+    Query { text: text.into(), newest: text.into(), ..Query::default() }
 }
 
 /// A plan that asks these backends and is never silent.
@@ -24,6 +24,7 @@ pub(crate) fn plan(backends: &[BackendName]) -> Arc<Plan> {
         candidates: 20,
         min_keyword_cosine: 1.0,
         cards: 5,
+        excerpt: Excerpt::Start,
         silence: None,
         screen_time: Duration::from_mins(1),
         deadline: Duration::from_secs(4),

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::order::{Order, Ranked};
 use crate::plan::Plan;
 
+/// A card replaces the one on the screen only where it is so many times as likely to answer.
+const REPLACES_AT: f64 = 1.5;
+
 /// All candidates in order and what the agent gets to see of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
@@ -28,6 +31,16 @@ pub enum Verdict {
     Silent(SilenceReason),
 }
 
+impl Verdict {
+    /// Why nothing is shown, where nothing is.
+    pub fn silence(self) -> Option<SilenceReason> {
+        match self {
+            Self::Cards(_) => None,
+            Self::Silent(reason) => Some(reason),
+        }
+    }
+}
+
 impl Ranking {
     /// Judges what of an order is worth showing now, beside what is on the screen.
     pub fn judged(order: Order, screen: &Screen, now: Instant, plan: &Plan) -> Self {
@@ -46,14 +59,26 @@ impl Ranking {
 
 fn judge(order: &Order, screen: &Screen, now: Instant, plan: &Plan) -> Verdict {
     let Some(best) = order.ranked.first() else { return Verdict::Silent(SilenceReason::NothingFound) };
-    if let Some(reason) = plan.silence.and_then(|rule| rule.judge(order.newest_turn_cosine.map(f64::from))) {
-        return Verdict::Silent(reason);
+    if let Some(rule) = plan.silence {
+        if let Some(reason) = rule.judge(order.wanted.as_ref(), order.closeness) {
+            return Verdict::Silent(reason);
+        }
+        if order.ranker.gives_probabilities() && rule.is_unsure(best.score) {
+            return Verdict::Silent(SilenceReason::Unsure);
+        }
     }
-    // Without the best one its runners-up would come as if they were the answer.
-    if screen.standing(now, plan.screen_time) == Some(&best.article().id) {
-        return Verdict::Silent(SilenceReason::AlreadyShown);
+    match screen.standing(now, plan.screen_time) {
+        Some(standing) if stays(standing, best, order) => Verdict::Silent(SilenceReason::AlreadyShown),
+        _ => Verdict::Cards(plan.cards.min(order.ranked.len())),
     }
-    Verdict::Cards(plan.cards.min(order.ranked.len()))
+}
+
+/// Whether what stands on the screen is left there: it is the best, or hardly worse. Without the best its runners-up would
+/// come as if they were the answer, and a card that changes for nothing is read twice.
+fn stays(standing: &str, best: &Ranked, order: &Order) -> bool {
+    let is_standing = |ranked: &&Ranked| ranked.article().id == standing;
+    let still_fits = |ranked: &Ranked| order.ranker.gives_probabilities() && best.score < REPLACES_AT * ranked.score;
+    order.ranked.iter().find(is_standing).is_some_and(|ranked| std::ptr::eq(ranked, best) || still_fits(ranked))
 }
 
 #[cfg(test)]
@@ -77,9 +102,15 @@ mod tests {
             let (passage, scores) = (String::new(), Scores::default());
             let candidate =
                 Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores, evidence: None };
-            Ranked { candidate, score: 0.5, features: Vec::new() }
+            Ranked { candidate, score: 0.5, features: Vec::new(), answer: None }
         });
-        Order { ranker: Formula::Cosine, ranked: ranked.collect(), newest_turn_cosine: Some(0.5), generation: None }
+        Order {
+            ranker: Formula::Cosine,
+            ranked: ranked.collect(),
+            wanted: None,
+            closeness: Some(0.5),
+            generation: None,
+        }
     }
 
     #[test]
@@ -110,7 +141,7 @@ mod tests {
         let two = Plan { cards: 2, ..Plan::clone(&plan(&[BackendName::Index])) };
         assert_eq!(judged(&["a", "b", "c"], &two).cards().len(), 2);
         assert_eq!(judged(&[], &two).verdict, Verdict::Silent(SilenceReason::NothingFound));
-        let strict = Plan { silence: Some(SilenceRule { min_cosine: 0.6 }), ..two };
+        let strict = Plan { silence: Some(SilenceRule::MinCosine(0.6)), ..two };
         let silent = judged(&["a"], &strict);
         assert_eq!((silent.verdict, silent.cards().len()), (Verdict::Silent(SilenceReason::Unsure), 0));
     }

@@ -9,7 +9,7 @@ use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utter
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::{Formula, SilenceRule};
-use cuecard_engine::{BackendName, BulkEncoder, Candidates, Effort, Engine, Plan, SearchPool};
+use cuecard_engine::{BackendName, BulkEncoder, Candidates, Effort, Engine, Excerpt, Plan, SearchPool};
 use tokio::time::Instant;
 
 fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Plan> {
@@ -22,6 +22,7 @@ fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Pla
         min_keyword_cosine: 0.7,
         cards: 3,
         silence,
+        excerpt: Excerpt::Start,
         screen_time: Duration::ZERO,
         deadline: Duration::from_secs(4),
     })
@@ -56,16 +57,16 @@ async fn the_newest_turn_is_compared_with_what_is_nearest_to_it_and_only_where_s
         let query = engine.extract(&utterance, &plan, Effort::Full).await;
         engine.retrieve(query, &plan, Instant::now() + plan.deadline).await
     };
-    let judged = Some(SilenceRule { min_cosine: 0.5 });
+    let judged = Some(SilenceRule::MinCosine(0.5));
     for ranker in [Formula::Cosine, Formula::Bm25] {
-        assert_eq!(find(None, 2, ranker).await.newest_turn_cosine, None, "{ranker}: nobody reads it");
+        assert_eq!(find(None, 2, ranker).await.closeness, None, "{ranker}: nobody reads it");
     }
     let alone = find(judged, 1, Formula::Cosine).await;
-    assert_eq!(alone.newest_turn_cosine, nearest(&alone));
-    let of_newest = alone.newest_turn_cosine.unwrap();
+    assert_eq!(alone.closeness, nearest(&alone));
+    let of_newest = alone.closeness.unwrap();
     for ranker in [Formula::Cosine, Formula::Bm25] {
         let window = find(judged, 2, ranker).await;
-        assert_eq!(window.newest_turn_cosine, Some(of_newest), "{ranker}");
+        assert_eq!(window.closeness, Some(of_newest), "{ranker}");
         assert!(nearest(&window).unwrap() > of_newest + 0.1, "{ranker}: the window asks, the newest turn does not");
     }
 }

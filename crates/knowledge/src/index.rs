@@ -119,6 +119,11 @@ impl Index {
         })
     }
 
+    /// The same of one text that is no article of this index.
+    pub fn share_of_text<'a>(&self, text: &str, of: WordsOf, weights: impl IntoIterator<Item = (&'a str, f32)>) -> f32 {
+        self.lexical.share_of_text(text, of, weights).unwrap_or_default()
+    }
+
     /// The words of a text as articles' words are compared.
     pub fn words(&self, text: &str) -> Vec<String> {
         self.lexical.words(text)

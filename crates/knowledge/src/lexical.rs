@@ -6,7 +6,7 @@
 //! bag of words; there is no query syntax to get wrong. Beside the search for the best there is one look at all articles
 //! that gives each the share of weighted words that it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -238,6 +238,43 @@ impl Lexical {
         of: WordsOf,
         weights: impl IntoIterator<Item = (&'a str, f32)>,
     ) -> Result<Vec<f32>, TantivyError> {
+        let mut shares = vec![0.0; self.num_articles];
+        let Some(sought) = self.sought(of, weights)? else { return Ok(shares) };
+        for (segment, articles) in self.searcher.segment_readers().iter().zip(&self.articles) {
+            sought.add_shares(segment, articles, &mut shares)?;
+        }
+        for share in &mut shares {
+            *share /= sought.scale;
+        }
+        Ok(shares)
+    }
+
+    /// The same of one text that is no article of this index, by how rare the words are here.
+    pub fn share_of_text<'a>(
+        &self,
+        text: &str,
+        of: WordsOf,
+        weights: impl IntoIterator<Item = (&'a str, f32)>,
+    ) -> Result<f32, TantivyError> {
+        let Some(sought) = self.sought(of, weights)? else { return Ok(0.0) };
+        let words = self.words(text);
+        let norm = sought.norm(words.len() as f32);
+        let mut frequencies: HashMap<Term, f32> = HashMap::new();
+        for word in &words {
+            *frequencies.entry(Term::from_field_text(sought.field, word)).or_default() += 1.0;
+        }
+        let share = |(term, weight): &(Term, f32)| {
+            frequencies.get(term).map_or(0.0, |frequency| weight * frequency / (frequency + norm))
+        };
+        Ok(sought.words.iter().map(share).sum::<f32>() / sought.scale)
+    }
+
+    /// The words that tell articles apart; `None` where there are none.
+    fn sought<'a>(
+        &self,
+        of: WordsOf,
+        weights: impl IntoIterator<Item = (&'a str, f32)>,
+    ) -> Result<Option<Sought>, TantivyError> {
         let field = match of {
             WordsOf::Text => self.fields.text,
             WordsOf::Title => self.fields.title,
@@ -254,20 +291,10 @@ impl Lexical {
                 words.push((term, weight));
             }
         }
-        let mut shares = vec![0.0; self.num_articles];
-        if words.is_empty() {
-            return Ok(shares);
-        }
         let num_words = Bm25StatisticsProvider::total_num_tokens(&self.searcher, field)?;
         let average_length = num_words as f32 / num_documents.max(1) as f32;
-        for (segment, articles) in self.searcher.segment_readers().iter().zip(&self.articles) {
-            add_shares(segment, field, &words, average_length, articles, &mut shares)?;
-        }
-        let scale = most.max(LEAST_MOST);
-        for share in &mut shares {
-            *share /= scale;
-        }
-        Ok(shares)
+        let sought = Sought { field, words, average_length, scale: most.max(LEAST_MOST) };
+        Ok((!sought.words.is_empty()).then_some(sought))
     }
 
     /// Each word counts as often as it is said. Words are weighted rather than repeated: 16 KiB of talk then take
@@ -298,31 +325,44 @@ fn idf(containing: u64, num_documents: u64) -> f32 {
     (1.0 + (all - containing + 0.5) / (containing + 0.5)).ln()
 }
 
-fn add_shares(
-    segment: &SegmentReader,
+/// Words to look for, each with the most that it can add.
+struct Sought {
     field: Field,
-    words: &[(Term, f32)],
+    words: Vec<(Term, f32)>,
     average_length: f32,
-    articles: &[Option<u32>],
-    shares: &mut [f32],
-) -> Result<(), TantivyError> {
-    let inverted = segment.inverted_index(field)?;
-    let lengths = segment.get_fieldnorms_reader(field)?;
-    let norm = |id: u8| K1 * (1.0 - B + B * FieldNormReader::id_to_fieldnorm(id) as f32 / average_length);
-    let norms: [f32; 256] = std::array::from_fn(|id| norm(id as u8));
-    for (term, weight) in words {
-        let Some(mut postings) = inverted.read_postings(term, IndexRecordOption::WithFreqs)? else { continue };
-        let mut document = postings.doc();
-        while document != TERMINATED {
-            if let Some(article) = articles[document as usize] {
-                let frequency = postings.term_freq() as f32;
-                let norm = norms[usize::from(lengths.fieldnorm_id(document))];
-                shares[article as usize] += weight * frequency / (frequency + norm);
-            }
-            document = postings.advance();
-        }
+    /// What shares are divided by.
+    scale: f32,
+}
+
+impl Sought {
+    /// How strongly a text of so many words is marked down.
+    fn norm(&self, num_words: f32) -> f32 {
+        K1 * (1.0 - B + B * num_words / self.average_length)
     }
-    Ok(())
+
+    fn add_shares(
+        &self,
+        segment: &SegmentReader,
+        articles: &[Option<u32>],
+        shares: &mut [f32],
+    ) -> Result<(), TantivyError> {
+        let inverted = segment.inverted_index(self.field)?;
+        let lengths = segment.get_fieldnorms_reader(self.field)?;
+        let norms: [f32; 256] = std::array::from_fn(|id| self.norm(FieldNormReader::id_to_fieldnorm(id as u8) as f32));
+        for (term, weight) in &self.words {
+            let Some(mut postings) = inverted.read_postings(term, IndexRecordOption::WithFreqs)? else { continue };
+            let mut document = postings.doc();
+            while document != TERMINATED {
+                if let Some(article) = articles[document as usize] {
+                    let frequency = postings.term_freq() as f32;
+                    let norm = norms[usize::from(lengths.fieldnorm_id(document))];
+                    shares[article as usize] += weight * frequency / (frequency + norm);
+                }
+                document = postings.advance();
+            }
+        }
+        Ok(())
+    }
 }
 
 fn best(mut hits: Vec<LexicalHit>, k: usize) -> Vec<LexicalHit> {

@@ -82,6 +82,19 @@ impl Evidence {
     }
 }
 
+/// How sharply a better sum tells, and the sum of "none of these", both fitted on labelled conversations of three knowledge
+/// bases.
+const SHARPNESS: f64 = 10.0;
+const NONE_OF_THESE: f64 = 1.0;
+
+/// For each candidate the probability that it answers, where one of them does at most: 0 to 1, the higher the higher its sum.
+pub fn probabilities(sums: &[f64]) -> Vec<f64> {
+    let highest = sums.iter().copied().fold(NONE_OF_THESE, f64::max);
+    let odds = |sum: f64| (SHARPNESS * (sum - highest)).exp();
+    let all: f64 = odds(NONE_OF_THESE) + sums.iter().map(|sum| odds(*sum)).sum::<f64>();
+    sums.iter().map(|sum| odds(*sum) / all).collect()
+}
+
 /// The weight in the call of a turn of so many words, so many turns before the newest.
 pub fn turn_weight(turns_back: usize, num_words: usize) -> f32 {
     decayed(CALL_DECAY, turns_back) * num_words.min(CALL_WORDS) as f32
@@ -111,6 +124,20 @@ mod tests {
         assert!((evidence.sum() - (1.3 * 0.5 + 0.4 - 1.0)).abs() < 1e-6);
         let features = evidence.features();
         assert_eq!((features.len(), features[6].name.as_ref(), features[6].value), (10, "contradicted", 0.25));
+    }
+
+    #[test]
+    fn a_candidate_is_the_likelier_the_more_it_stands_out() {
+        let clear = probabilities(&[2.0, 1.2, 1.1]);
+        let unclear = probabilities(&[2.0, 1.95, 1.9]);
+        assert!(clear[0] > 0.95 && unclear[0] < 0.6, "{clear:?} {unclear:?}");
+        assert!(probabilities(&[0.2])[0] < 0.01, "alone and far off");
+        assert!(probabilities(&[]).is_empty());
+        let spread = probabilities(&[9.0, 3.0, -20.0]);
+        assert!(
+            spread.is_sorted_by(|a, b| a > b) && spread[2] > 0.0 && spread.iter().sum::<f64>() <= 1.0,
+            "{spread:?}"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::Okapi;
-use crate::conversation::Evidence;
+use crate::conversation::{Evidence, probabilities};
 
 /// Weight of the cosine in the hybrid score of contract 001.
 const COSINE_WEIGHT: f64 = 0.6;
@@ -71,6 +71,11 @@ impl Formula {
         }
     }
 
+    /// Whether its scores are probabilities that the passage answers.
+    pub fn gives_probabilities(self) -> bool {
+        self == Self::Conversation
+    }
+
     /// Whether it orders by closeness in meaning, for which question and passages need embeddings.
     pub fn reads_cosines(self) -> bool {
         matches!(self, Self::Snippets | Self::SnippetsWords | Self::Cosine)
@@ -92,7 +97,7 @@ impl Formula {
             Self::Bm25 => return by(|passage| passage.bm25, 0.0),
             Self::Priority => return by(|passage| passage.priority, f64::NEG_INFINITY),
             Self::Search => return by(|passage| passage.search, f64::NEG_INFINITY),
-            Self::Conversation => return passages.iter().map(Passage::by_evidence).collect(),
+            Self::Conversation => return by_evidence(passages),
             Self::Snippets | Self::SnippetsWords | Self::Cosine => {}
         }
         if passages.iter().all(|passage| passage.cosine.is_none()) {
@@ -186,13 +191,13 @@ pub struct Passage<'a> {
     pub evidence: Option<Evidence>,
 }
 
-impl Passage<'_> {
-    fn by_evidence(&self) -> Score {
-        match &self.evidence {
-            Some(evidence) => Score { total: f64::from(evidence.sum()), features: evidence.features() },
-            None => Score::plain(f64::NEG_INFINITY),
-        }
-    }
+/// The probability of each passage; one of which nothing is known has none.
+fn by_evidence(passages: &[Passage<'_>]) -> Vec<Score> {
+    let evidence: Vec<Evidence> = passages.iter().map(|passage| passage.evidence.unwrap_or_default()).collect();
+    let sums: Vec<f64> = evidence.iter().map(|evidence| f64::from(evidence.sum())).collect();
+    let with_features =
+        |(probability, evidence): (f64, &Evidence)| Score { total: probability, features: evidence.features() };
+    probabilities(&sums).into_iter().zip(&evidence).map(with_features).collect()
 }
 
 #[cfg(test)]

@@ -3,16 +3,22 @@
 //! Everything here is a pure function of its arguments: the same question and passages give the same
 //! order in a live call, an evaluation and a replay. It knows nothing of where passages come from.
 
+mod answer;
+mod baseline;
 pub mod conversation;
 mod formula;
 mod okapi;
 mod screen;
 mod silence;
+mod turn_form;
 
+pub use answer::answering;
+pub use baseline::{Baseline, Usual};
 pub use formula::{Feature, Formula, Lookup, Passage, Question, Score, UnknownFormula};
 pub use okapi::Okapi;
 pub use screen::Screen;
-pub use silence::{SilenceReason, SilenceRule};
+pub use silence::{Selectivity, SilenceReason, SilenceRule, UnknownSelectivity, Wanted};
+pub use turn_form::Form;
 
 /// The words of a text as the formulas compare them: lower case, split at whatever is neither letter nor digit.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {

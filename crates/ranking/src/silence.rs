@@ -1,7 +1,13 @@
 //! When no card is better than a card.
+//!
+//! Three things are kept apart: whether the newest turn wants a card at all ([`Wanted`]), whether there is an article that
+//! answers it, and whether that is on the screen already.
 
 use serde::{Deserialize, Serialize};
-use strum::VariantArray;
+use strum::{EnumString, VariantArray, VariantNames};
+
+use crate::baseline::Baseline;
+use crate::turn_form::{Form, forms};
 
 /// Why nothing is shown.
 #[derive(
@@ -12,10 +18,14 @@ use strum::VariantArray;
 pub enum SilenceReason {
     /// No backend found anything.
     NothingFound,
-    /// The newest customer turn is not close enough to anything in the index.
+    /// The newest customer turn does not look like one that wants a card.
+    NotAsked,
+    /// No article answers well enough.
     Unsure,
-    /// The best article was the first of a card a moment ago.
+    /// The best article stands on the screen, or what stands there answers as well.
     AlreadyShown,
+    /// The agent rejected the best article a moment ago.
+    Rejected,
 }
 
 impl SilenceReason {
@@ -28,20 +38,129 @@ impl SilenceReason {
     }
 }
 
-/// Stays silent unless the newest customer turn is close to something in the index. The turn alone is judged,
-/// not the window: thanks and small talk after a question are close to its articles as long as the question stands
-/// in the window.
+/// How much the newest customer turn looks like one that wants a card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// What the turn looks like.
+    pub forms: Vec<Form>,
+    /// Its closeness to the nearest passage, in deviations above what is usual; none without vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closeness: Option<f64>,
+    /// The version of what is usual.
+    pub baseline: u64,
+    /// All of it as one number, the higher the likelier.
+    pub score: f64,
+}
+
+/// What a deviation of closeness above the usual is worth; see [`weight`].
+const CLOSENESS: f64 = 1.2;
+
+/// What a form is worth, fitted on labelled turns of two kinds of calls, bookings and telephone contracts, and rounded.
+fn weight(form: Form) -> f64 {
+    match form {
+        Form::Question => 1.6,
+        Form::HowTo => 0.2,
+        Form::Trouble => 1.2,
+        Form::Phatic => -0.9,
+        Form::Answer => -0.4,
+        Form::Number => -1.6,
+        Form::Task => -1.2,
+    }
+}
+
+impl Wanted {
+    /// Of the newest customer turn's words and its closeness to the nearest passage.
+    pub fn of(turn: &str, closeness: Option<f32>, baseline: &Baseline) -> Self {
+        let (forms, closeness) = (forms(turn), closeness.map(|closeness| baseline.standardised(closeness)));
+        // Without vectors the turn counts as one of usual closeness.
+        let of_closeness = CLOSENESS * closeness.unwrap_or_default();
+        let score = forms.iter().copied().map(weight).sum::<f64>() + of_closeness;
+        Self { forms, closeness, baseline: baseline.version, score }
+    }
+}
+
+/// How readily a card is shown, where nothing was learned from labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, EnumString, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownSelectivity, parse_err_fn = unknown_selectivity)]
+pub enum Selectivity {
+    /// Nearly every turn that may want one gets a card.
+    Low,
+    /// Most turns that want one get a card, and few others.
+    Medium,
+    /// Only clear questions get a card.
+    High,
+}
+
+/// A name that no selectivity has.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no selectivity `{name}`; there are {}", Selectivity::VARIANTS.join(", "))]
+pub struct UnknownSelectivity {
+    name: String,
+}
+
+fn unknown_selectivity(name: &str) -> UnknownSelectivity {
+    UnknownSelectivity { name: name.to_owned() }
+}
+
+impl Selectivity {
+    /// The least [`Wanted::score`] of a turn that gets a card.
+    fn least_wanted(self) -> f64 {
+        match self {
+            Self::Low => 0.0,
+            Self::Medium => 0.8,
+            Self::High => 1.8,
+        }
+    }
+
+    /// The least probability of an article that is shown.
+    fn least_probability(self) -> f64 {
+        match self {
+            Self::Low => 0.1,
+            Self::Medium => 0.25,
+            Self::High => 0.5,
+        }
+    }
+}
+
+/// When nothing is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct SilenceRule {
-    /// The smallest cosine between the newest customer turn and its nearest passage that justifies a card.
-    pub min_cosine: f64,
+#[serde(rename_all = "snake_case")]
+pub enum SilenceRule {
+    /// By how much the newest customer turn looks like one that wants a card.
+    Selectivity(Selectivity),
+    /// By its closeness to the nearest passage alone: the smallest cosine that justifies a card.
+    MinCosine(f64),
 }
 
 impl SilenceRule {
-    /// Judges by the newest turn's best cosine; `None` (no vectors) never silences, because BM25 has no
-    /// scale that carries from one question to the next.
-    pub fn judge(&self, newest_turn_cosine: Option<f64>) -> Option<SilenceReason> {
-        newest_turn_cosine.filter(|cosine| *cosine < self.min_cosine).map(|_| SilenceReason::Unsure)
+    /// Why the newest customer turn gets no card, if it gets none. `closeness` is its cosine with the nearest passage; a
+    /// turn without one is never silenced by a cosine.
+    pub fn judge(&self, wanted: Option<&Wanted>, closeness: Option<f32>) -> Option<SilenceReason> {
+        match self {
+            Self::Selectivity(selectivity) => {
+                wanted.filter(|wanted| wanted.score < selectivity.least_wanted()).map(|_| SilenceReason::NotAsked)
+            }
+            Self::MinCosine(least) => {
+                closeness.filter(|closeness| f64::from(*closeness) < *least).map(|_| SilenceReason::Unsure)
+            }
+        }
+    }
+
+    /// Whether an article of this probability answers too seldom to be shown.
+    pub fn is_unsure(&self, probability: f64) -> bool {
+        match self {
+            Self::Selectivity(selectivity) => probability < selectivity.least_probability(),
+            Self::MinCosine(_) => false,
+        }
+    }
+
+    /// The number that [`judge`](Self::judge) compares.
+    pub fn score(&self, wanted: Option<&Wanted>, closeness: Option<f32>) -> Option<f64> {
+        match self {
+            Self::Selectivity(_) => wanted.map(|wanted| wanted.score),
+            Self::MinCosine(_) => closeness.map(f64::from),
+        }
     }
 }
 
@@ -50,11 +169,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_distant_turn_silences() {
-        let rule = SilenceRule { min_cosine: 0.4 };
-        assert_eq!(rule.judge(Some(0.39)), Some(SilenceReason::Unsure));
-        assert_eq!(rule.judge(Some(0.4)), None);
-        assert_eq!(rule.judge(None), None);
+    fn only_a_distant_turn_is_silenced_by_a_cosine() {
+        let rule = SilenceRule::MinCosine(0.4);
+        assert_eq!(rule.judge(None, Some(0.39)), Some(SilenceReason::Unsure));
+        assert_eq!(rule.judge(None, Some(0.41)), None);
+        assert_eq!(rule.judge(None, None), None);
+    }
+
+    #[test]
+    fn a_question_wants_a_card_and_thanks_want_none() {
+        let baseline = Baseline::default();
+        let usual = Some(baseline.mean as f32);
+        let judged = |selectivity, turn: &str, closeness| {
+            SilenceRule::Selectivity(selectivity).judge(Some(&Wanted::of(turn, closeness, &baseline)), closeness)
+        };
+        for selectivity in [Selectivity::Low, Selectivity::Medium] {
+            assert_eq!(judged(selectivity, "How do I get my money back?", usual), None);
+            assert_eq!(judged(selectivity, "my router won't start any more", usual), None);
+            assert_eq!(judged(selectivity, "Great, thanks a lot.", usual), Some(SilenceReason::NotAsked));
+        }
+        assert_eq!(judged(Selectivity::High, "I have a router", Some(0.6)), Some(SilenceReason::NotAsked));
+        assert_eq!(judged(Selectivity::Medium, "Can I return it?", None), None, "words alone are enough");
     }
 
     #[test]

@@ -32,9 +32,6 @@ const QUIET: &[u8] = include_bytes!("../../../demo/quiet.jsonl");
 /// Of the built-in calls one in so many asks for nothing that an article answers.
 const QUIET_EVERY: usize = 4;
 
-/// The demo's articles are long beside what callers say; `eval` with --quiet found this level.
-const MIN_COSINE: &str = "0.3";
-
 /// The admin port where the README has it.
 const ADMIN_PORT: u16 = 9100;
 
@@ -141,7 +138,6 @@ fn demo_settings(simulator: &RunningSimulator, index: &Path, data: &Path, admin_
         ("CUECARD_INDEX", index.display().to_string()),
         ("CUECARD_DATA_DIR", data.display().to_string()),
         ("CUECARD_ADMIN_ADDR", format!("{}:{admin_port}", Ipv4Addr::LOCALHOST)),
-        ("CUECARD__PROFILE__MIN_COSINE", MIN_COSINE.to_owned()),
     ];
     let own = variables.map(|(name, value)| (name.to_owned(), value));
     Ok(Settings::load(None, environment().filter(|(name, _)| is_of_model(name)).chain(own))?)
@@ -171,9 +167,6 @@ fn tell_where(simulator: &RunningSimulator, admin_addr: SocketAddr) {
     println!("  make faults       {base}/_sim/faults");
     println!("  metrics           http://{admin_addr}/metrics");
     println!("  actors            http://{admin_addr}/actors");
-    println!(
-        "  silent            below a cosine of {MIN_COSINE}, as fits the demo's long articles (the default is 0.5)"
-    );
     println!("  Ctrl-C stops\n");
 }
 

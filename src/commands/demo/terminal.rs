@@ -63,6 +63,8 @@ impl<'a> Terminal<'a> {
 
     /// A call begins under this interaction.
     pub(super) fn begin(&mut self, interaction: &str, conversation: &'a Conversation) {
+        // A card that comes late is shown below another call's name.
+        self.quoted = None;
         self.calls.insert(interaction.to_owned(), Call { conversation, on_screen: None });
     }
 

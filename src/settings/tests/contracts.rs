@@ -24,7 +24,7 @@ fn each_contract_has_the_documents_defaults() {
     // (profile, cards, ranker, deadline, silence, polls)
     let expected = [
         ("graph", 5, "priority", 15, false, false),
-        ("insights", 5, "cosine", 4, true, false),
+        ("insights", 5, "conversation", 4, true, false),
         ("rag", 3, "cosine", 15, false, false),
         ("ranking", 10, "cosine", 15, false, false),
         ("snippets", 3, "snippets", 4, true, true),

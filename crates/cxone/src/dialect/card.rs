@@ -35,6 +35,8 @@ pub struct Card {
     pub body: String,
     /// The part of it that was found; empty stands for the body.
     pub passage: String,
+    /// The part of it that answers, where that is shown instead of the start of the body.
+    pub answer: Option<String>,
     /// Where the passage comes from, for people; empty stands for the URL, else the id.
     pub source: String,
     pub summary: Option<String>,
@@ -73,10 +75,28 @@ impl Card {
         if self.title.trim().is_empty() { UNKNOWN_TITLE } else { &self.title }
     }
 
-    /// The first letters of the body.
-    pub(super) fn start_of_body(&self, most_characters: usize) -> String {
-        self.body.chars().take(most_characters).collect()
+    /// The answer as far as it fits, to the last whole word; where none was chosen the first letters of the body. `cut_off`
+    /// ends an answer that goes on.
+    pub(super) fn shown_text(&self, most_characters: usize, cut_off: &str) -> String {
+        match &self.answer {
+            Some(answer) => shortened(answer, most_characters, cut_off),
+            None => self.body.chars().take(most_characters).collect(),
+        }
     }
+}
+
+/// At most so many characters of a text on one line, `cut_off` included where that ends it.
+fn shortened(text: &str, most_characters: usize, cut_off: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= most_characters {
+        return text;
+    }
+    let room = most_characters.saturating_sub(cut_off.chars().count());
+    let end = text.char_indices().nth(room).map_or(text.len(), |(end, _)| end);
+    let is_word_end = text[end..].starts_with(char::is_whitespace);
+    let whole_words = if is_word_end { end } else { text[..end].rfind(char::is_whitespace).unwrap_or(end) };
+    let kept = text[..whole_words].trim_end_matches(|character: char| !character.is_alphanumeric());
+    format!("{}{cut_off}", if kept.is_empty() { &text[..end] } else { kept })
 }
 
 impl PushContent {

@@ -71,7 +71,7 @@ fn description(card: &Card) -> String {
     match &card.summary {
         Some(summary) => summary.clone(),
         None if card.from_graph => String::new(),
-        None => card.start_of_body(DESCRIPTION_CHARACTERS),
+        None => card.shown_text(DESCRIPTION_CHARACTERS, "…"),
     }
 }
 

@@ -48,7 +48,7 @@ impl Insight {
             priority,
             score: or_zero(card.score),
             citation: card.url.clone().unwrap_or_default(),
-            snippet: card.start_of_body(SNIPPET_CHARACTERS),
+            snippet: card.shown_text(SNIPPET_CHARACTERS, "…"),
             interaction_id: interaction.clone(),
         }
     }
@@ -99,6 +99,20 @@ mod tests {
         assert_eq!(places[0]["snippet"], "best");
         let order: Vec<_> = places.iter().map(|place| (place["id"].as_str(), place["priority"].as_u64())).collect();
         assert_eq!(order, [(Some("a"), Some(1)), (Some("b"), Some(2)), (Some("c"), Some(3)), (None, None)]);
+    }
+
+    #[test]
+    fn an_answer_is_cut_at_a_word() {
+        let shown = |answer: &str| {
+            let card = Card { answer: Some(answer.to_owned()), ..card("a", "The start of the body.", 1.0) };
+            insight(&push(&[card]), 0)["snippet"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(shown("Five\n days."), "Five days.");
+        let long = shown(&"Refunds take five days, ".repeat(9));
+        assert!(long.chars().count() <= 150 && long.ends_with("take five days…"), "{long}");
+        assert_eq!(shown(&"é".repeat(400)), format!("{}…", "é".repeat(149)));
+        assert_eq!(shown(&"- ".repeat(100)).chars().count(), 150, "signs alone");
+        assert_eq!(shown(&"x".repeat(150)), "x".repeat(150));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Message {
     fn new(card: &Card, place: usize) -> Self {
         let content = Content {
             title: format!("KB Result {place}"),
-            body: format!("**{}**\n{}...", card.shown_title(), card.start_of_body(BODY_CHARACTERS)),
+            body: format!("**{}**\n{}...", card.shown_title(), card.shown_text(BODY_CHARACTERS, "")),
             score: to_four_places(card.score),
         };
         Self { kind: "card", content }

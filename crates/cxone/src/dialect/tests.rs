@@ -152,6 +152,7 @@ proptest! {
             title: text.clone(),
             url: odd.clone(),
             body: text.clone(),
+            answer: odd.clone(),
             passage: text.clone(),
             source: text.clone(),
             summary: odd.clone(),

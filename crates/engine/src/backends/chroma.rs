@@ -37,8 +37,8 @@ impl Backend for ChromaBackend {
         let lists = collection.query(&vectors(query)?, plan.candidates, &plan.filter).await;
         let mut lists = lists.map_err(|error| failed(error.to_string()))?.into_iter();
         let hits = lists.next().unwrap_or_default();
-        let newest_turn_cosine = lists.next().and_then(|hits| Some(hits.first()?.relevance as f32));
-        Ok(Found { newest_turn_cosine, ..Found::of(hits.into_iter().map(candidate)) })
+        let closeness = lists.next().and_then(|hits| Some(hits.first()?.relevance as f32));
+        Ok(Found { closeness, ..Found::of(hits.into_iter().map(candidate)) })
     }
 }
 

@@ -43,7 +43,7 @@ impl Backend for IndexBackend {
 
 /// Looks the query up as the plan's ranker needs it; a query without vectors is looked up by its words, whatever the
 /// ranker.
-fn search(index: &Index, query: &Query, plan: &Plan) -> Found {
+fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
     if plan.ranker == Formula::Conversation {
         return call::search(index, query, plan);
     }
@@ -57,18 +57,12 @@ fn search(index: &Index, query: &Query, plan: &Plan) -> Found {
         Candidates::merge(&mut candidates, more);
     }
     let is_nearest_known = lookups.contains(&Lookup::Vector);
-    let newest_turn_cosine = newest_turn_cosine(index, query, &candidates, is_nearest_known, plan);
-    Found { candidates, newest_turn_cosine, generation: Some(index.generation()) }
+    let closeness = closeness(index, query, &candidates, is_nearest_known, plan);
+    Found { candidates, closeness, generation: Some(index.generation()), call: None }
 }
 
 /// Not searched again where the newest turn is all that was asked for.
-fn newest_turn_cosine(
-    index: &Index,
-    query: &Query,
-    found: &[Candidate],
-    is_nearest_known: bool,
-    plan: &Plan,
-) -> Option<f32> {
+fn closeness(index: &Index, query: &Query, found: &[Candidate], is_nearest_known: bool, plan: &Plan) -> Option<f32> {
     let newest = query.newest_embedding.as_ref()?;
     if is_nearest_known && query.embedding.as_ref() == Some(newest) {
         return found.iter().filter_map(|candidate| candidate.scores.cosine).max_by(f32::total_cmp);

@@ -73,7 +73,7 @@ fn seeking(judged: &Judged, value: f64) -> Option<(f64, f64)> {
 }
 
 fn turns(judged: &Judged, counts: fn(&TurnTally) -> (usize, usize)) -> Option<(f64, f64)> {
-    let (part, whole) = counts(judged.turns.as_ref()?);
+    let (part, whole) = counts(&judged.played.as_ref()?.tally);
     Some((part as f64, whole as f64))
 }
 
@@ -147,7 +147,7 @@ mod tests {
             shown: true,
             first_card_right: right_at == 1,
             took_ms: 1.0,
-            turns: None,
+            played: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::turns::{TurnReport, TurnTally};
+use super::turns::{Played, TurnReport};
 
 /// Ranks that count.
 const DEPTH: usize = 5;
@@ -30,7 +30,7 @@ pub struct Judged {
     pub took_ms: f64,
     /// The whole conversation, turn by turn, where it was played.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turns: Option<TurnTally>,
+    pub played: Option<Played>,
 }
 
 /// What `cuecard eval` reports.
@@ -107,7 +107,7 @@ impl Report {
             p50_ms: rounded(percentile(&times, 50.0)),
             p95_ms: rounded(percentile(&times, 95.0)),
             at_shown: at_shown.and_then(|share| AtShown::of(&seeking, &quiet, share)),
-            every_turn: TurnReport::of(judged.iter().filter_map(|judged| judged.turns.as_ref())),
+            every_turn: TurnReport::of(judged.iter().filter_map(|judged| Some(&judged.played.as_ref()?.tally))),
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
 
     fn judged(right_at: Option<usize>, wanted: f64, shown: bool, first_card_right: bool, took_ms: f64) -> Judged {
         let (id, wanted) = (String::new(), Some(wanted));
-        Judged { id, quiet: false, right_at, wanted, shown, first_card_right, took_ms, turns: None }
+        Judged { id, quiet: false, right_at, wanted, shown, first_card_right, took_ms, played: None }
     }
 
     fn quiet(wanted: f64, shown: bool, took_ms: f64) -> Judged {

@@ -11,4 +11,4 @@ pub use compare::{Comparison, Gain, NothingInCommon, compare};
 pub use conversations::{Asked, Conversation, ConversationError, Gold, read_conversations};
 pub use measures::{AtShown, Judged, Report, percentile};
 pub use run::Evaluation;
-pub use turns::{TurnReport, TurnTally};
+pub use turns::{Played, PlayedTurn, TurnOutcome, TurnReport, TurnTally};

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use cuecard_ranking::Screen;
+use cuecard_ranking::{Screen, Usual};
 
 use super::conversations::Conversation;
 use super::measures::{Judged, milliseconds};
-use super::turns::{Play, TurnTally};
-use crate::conversation::WindowLimits;
-use crate::{Engine, JobPanicked, Plan};
+use super::turns::{Play, Played, PlayedTurn};
+use crate::conversation::{Utterance, WindowLimits};
+use crate::{Engine, JobPanicked, Plan, Ranking};
 
 /// What to measure, and how it is told how far it is.
 pub struct Evaluation<'a> {
@@ -29,6 +29,9 @@ impl Evaluation<'_> {
     /// Judges conversations that want a card, and those whose last customer turn wants none.
     pub async fn run(&self, seeking: &[Conversation], quiet: &[Conversation]) -> Result<Vec<Judged>, JobPanicked> {
         let all = seeking.iter().map(|seeking| (seeking, false)).chain(quiet.iter().map(|quiet| (quiet, true)));
+        if self.plan.silence.is_some() {
+            self.learn_what_is_usual(seeking.iter().chain(quiet)).await?;
+        }
         let mut judged = Vec::with_capacity(seeking.len() + quiet.len());
         for (conversation, quiet) in all {
             judged.push(self.judge(conversation, quiet).await?);
@@ -37,8 +40,30 @@ impl Evaluation<'_> {
         Ok(judged)
     }
 
+    /// A deployment knows its turns; so does an evaluation, from those that it is about to play.
+    async fn learn_what_is_usual(&self, conversations: impl Iterator<Item = &Conversation>) -> Result<(), JobPanicked> {
+        let mut usual = Usual::default();
+        for conversation in conversations {
+            for utterance in self.utterances(conversation) {
+                let order = self.engine.answer(&utterance, self.plan).await?.ranking.order;
+                order.closeness.into_iter().for_each(|closeness| usual.hear(closeness));
+            }
+        }
+        self.engine.usual().fix(usual.snapshot(1));
+        Ok(())
+    }
+
+    /// Those that will be asked.
+    fn utterances(&self, conversation: &Conversation) -> Vec<Utterance> {
+        if self.every_turn {
+            conversation.asked(&self.limits).map(|asked| asked.utterance).collect()
+        } else {
+            conversation.utterance(&self.limits).into_iter().collect()
+        }
+    }
+
     async fn judge(&self, conversation: &Conversation, quiet: bool) -> Result<Judged, JobPanicked> {
-        let turns = if self.every_turn { Some(self.play(conversation).await?) } else { None };
+        let played = if self.every_turn { Some(self.play(conversation).await?) } else { None };
         let start = Instant::now();
         let mut judged = Judged {
             id: conversation.id.clone(),
@@ -48,7 +73,7 @@ impl Evaluation<'_> {
             shown: false,
             first_card_right: false,
             took_ms: 0.0,
-            turns,
+            played,
         };
         let Some(utterance) = conversation.utterance(&self.limits) else { return Ok(judged) };
         let ranking = self.engine.answer(&utterance, self.plan).await?.ranking;
@@ -57,28 +82,38 @@ impl Evaluation<'_> {
         let right_at = ranking.order.ranked.iter().position(|ranked| is_right(&ranked.article().id));
         let cards = ranking.cards();
         judged.right_at = right_at.map(|position| position + 1);
-        judged.wanted = ranking.order.newest_turn_cosine.map(f64::from);
+        judged.wanted = self.wanted(&ranking);
         judged.shown = !cards.is_empty();
         judged.first_card_right = cards.first().is_some_and(|card| is_right(&card.article().id));
         Ok(judged)
     }
 
+    /// By the rule of the plan, or where it is never silent by closeness alone.
+    fn wanted(&self, ranking: &Ranking) -> Option<f64> {
+        let (wanted, closeness) = (ranking.order.wanted.as_ref(), ranking.order.closeness);
+        self.plan.silence.map_or_else(|| closeness.map(f64::from), |rule| rule.score(wanted, closeness))
+    }
+
     /// Plays a conversation with memory of what is on the screen.
-    async fn play(&self, conversation: &Conversation) -> Result<TurnTally, JobPanicked> {
+    async fn play(&self, conversation: &Conversation) -> Result<Played, JobPanicked> {
         let start = Instant::now();
-        let (mut screen, mut play) = (Screen::default(), Play::default());
-        for (asked, number) in conversation.asked(&self.limits).zip(1..) {
+        let (mut screen, mut play, mut turns) = (Screen::default(), Play::default(), Vec::new());
+        for (asked, turn) in conversation.asked(&self.limits).zip(1..) {
             let now = start + asked.ends;
             let ranking = self.engine.answer_beside(&screen, now, &asked.utterance, self.plan).await?.ranking;
             let pushed = ranking.cards().first().map(|card| card.article().id.as_str());
-            if let Some(gold) = asked.gold {
-                play.count(gold, pushed, screen.standing(now, self.plan.screen_time));
-            }
+            let standing = screen.standing(now, self.plan.screen_time).map(str::to_owned);
+            let outcome = asked.gold.map(|gold| play.count(gold, pushed, standing.as_deref()));
             if let Some(pushed) = pushed {
-                screen.note(pushed, number, now);
+                if outcome.is_none() {
+                    play.unjudged_push();
+                }
+                screen.note(pushed, turn, now);
                 play.tally.pushes += 1;
             }
+            let pushed = pushed.map(str::to_owned);
+            turns.push(PlayedTurn { turn, outcome, pushed, standing, silence: ranking.verdict.silence() });
         }
-        Ok(play.tally)
+        Ok(Played { tally: play.tally, turns })
     }
 }

@@ -1,13 +1,15 @@
 //! A whole conversation, turn by turn: what came to the agent's screen, and whether it helped.
 
+use cuecard_ranking::SilenceReason;
 use serde::{Deserialize, Serialize};
 
 use super::conversations::Gold;
 use super::measures::{rounded, share};
 
 /// What one customer turn came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TurnOutcome {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnOutcome {
     /// A card was wanted and the first one that came is right.
     Right,
     /// A card was wanted, none came, and a right one stands on the screen.
@@ -34,6 +36,35 @@ impl TurnOutcome {
             (false, false) => Self::Missed,
         }
     }
+}
+
+/// A customer turn of a conversation that was played.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlayedTurn {
+    /// Counts the customer turns from 1.
+    pub turn: u64,
+    /// What it came to; none where nobody said what would be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<TurnOutcome>,
+    /// The first card that came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
+    /// The first card that stood on the screen before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<String>,
+    /// Why none came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<SilenceReason>,
+}
+
+/// A whole conversation that was played.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Played {
+    /// Its turns counted.
+    #[serde(flatten)]
+    pub tally: TurnTally,
+    /// Its customer turns in their order.
+    pub turns: Vec<PlayedTurn>,
 }
 
 /// The turns of one conversation by what they came to. Turns without a label are played and not counted.
@@ -67,7 +98,7 @@ pub(super) struct Play {
 
 impl Play {
     /// Counts a labelled turn: `pushed` is the first card that came, `standing` the one that stood there before.
-    pub(super) fn count(&mut self, gold: Gold<'_>, pushed: Option<&str>, standing: Option<&str>) {
+    pub(super) fn count(&mut self, gold: Gold<'_>, pushed: Option<&str>, standing: Option<&str>) -> TurnOutcome {
         if !gold.is_empty() {
             self.answers = standing.is_some_and(|id| gold.has(id));
         }
@@ -79,6 +110,12 @@ impl Play {
             self.answers = outcome == TurnOutcome::Right;
         }
         self.tally.count(outcome);
+        outcome
+    }
+
+    /// Something came at a turn of which nobody said what would be right.
+    pub(super) fn unjudged_push(&mut self) {
+        self.answers = false;
     }
 }
 

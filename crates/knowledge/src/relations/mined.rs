@@ -125,7 +125,10 @@ mod tests {
         assert_eq!(mined(&["The Hub 4 blinks red"]), ["hub 4"]);
         assert_eq!(mined(&["Refunds take a week", "I want my money"]), Vec::<String>::new());
         assert_eq!(mined(&["Four Ways To Pay Your Bill"]), Vec::<String>::new(), "title case");
-        assert_eq!(mined(&["We ship to Bosnia & Herzegovina, Malta and many other places"]), ["bosnia & herzegovina", "malta"]);
+        assert_eq!(
+            mined(&["We ship to Bosnia & Herzegovina, Malta and many other places"]),
+            ["bosnia & herzegovina", "malta"]
+        );
     }
 
     #[test]

@@ -133,13 +133,18 @@ impl Relations {
         self.domains.of_article[article]
     }
 
-    /// The group that an article belongs to: its entity's articles, its document's sections, or itself alone.
+    /// The group that an article belongs to: its entity's articles, its document's sections, or what is left of its domain.
     pub fn group_of(&self, article: usize) -> u32 {
         self.group_of[article]
     }
 
     pub fn num_groups(&self) -> usize {
         self.num_groups
+    }
+
+    /// How near the nearest title, without the names in it, is to an embedding: a cosine, to the second place.
+    pub fn title_closeness(&self, embedding: &[f32]) -> Option<f32> {
+        self.siblings.title_closeness(embedding)
     }
 
     /// Those of the named entities that can speak against articles of others.
@@ -201,6 +206,7 @@ impl Domains {
 enum Group<'a> {
     Entity(u32),
     Document(&'a str),
+    Domain(&'a str),
 }
 
 fn groups(entries: &[Entry]) -> (Vec<u32>, usize) {
@@ -221,7 +227,8 @@ fn groups(entries: &[Entry]) -> (Vec<u32>, usize) {
     let group_of = entries.iter().map(|entry| {
         let document = document(entry).map(|end| &entry.article.title[..end]);
         let shared = document.filter(|document| sections[document] > 1).map(Group::Document);
-        match entry.name.map(Group::Entity).or(shared) {
+        let domain = entry.article.domain.as_deref().map(Group::Domain);
+        match entry.name.map(Group::Entity).or(shared).or(domain) {
             Some(group) => *numbers.entry(group).or_insert_with(&mut next),
             None => next(),
         }
@@ -284,17 +291,19 @@ mod tests {
             ("Are pets allowed?", Some("AVALON"), Some("hotel")),
             ("Licences - Renewal", None, Some("dmv")),
             ("Licences - Fees", None, Some("dmv")),
-            ("Boats - Fees", None, None),
+            ("Boats - Fees", None, Some("dmv")),
+            ("Ships", None, Some("dmv")),
+            ("Planes", None, None),
         ]);
         let mut titles = Codes::new(1);
         for _ in &related.titles {
             titles.push(&[1.0]);
         }
         let relations = Relations::new(&entries, &related.names, titles);
-        let groups: Vec<_> = (0..5).map(|article| relations.group_of(article)).collect();
-        assert_eq!((groups[0] == groups[1], groups[2] == groups[3], relations.num_groups()), (true, true, 3));
+        let groups: Vec<_> = (0..7).map(|article| relations.group_of(article)).collect();
+        assert_eq!((groups, relations.num_groups()), (vec![0, 0, 1, 1, 2, 2, 3], 4));
         assert_eq!((relations.entity_of(1), relations.articles_of(0)), (Some(0), [0, 1].as_slice()));
         let heard: Vec<_> = relations.domains_heard("a hotel, please").into_iter().map(|heard| heard.name).collect();
-        assert_eq!((heard, relations.domain_of(0), relations.domain_of(4)), (vec![0], Some(0), None));
+        assert_eq!((heard, relations.domain_of(0), relations.domain_of(6)), (vec![0], Some(0), None));
     }
 }

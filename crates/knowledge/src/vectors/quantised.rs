@@ -32,6 +32,11 @@ impl QuantisedQuery {
     pub fn scale(&self) -> f32 {
         self.codes.scale(0)
     }
+
+    /// About the cosine with a row of codes.
+    pub fn cosine(&self, codes: &Codes, row: usize) -> f32 {
+        dot(codes.row(row), self.codes()) * codes.scale(row) * self.scale()
+    }
 }
 
 /// The codes of a whole segment.
@@ -66,7 +71,7 @@ impl Quantised {
 
     /// The same without its bound.
     pub fn near_cosine(&self, row: usize, query: &QuantisedQuery) -> f32 {
-        dot(self.codes(row), query.codes()) * self.scale(row) * query.scale()
+        query.cosine(&self.codes, row)
     }
 }
 
