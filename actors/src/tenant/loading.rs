@@ -14,6 +14,7 @@ use cuecard_engine::knowledge::graph::{EmbeddedGraph, GraphError, GraphSettings,
 use cuecard_engine::knowledge::{Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build};
 use cuecard_engine::{
     Backend, BackendName, BulkEncoder, ChromaBackend, Engine, GraphBackend, GraphStore, IndexBackend, SearchPool,
+    UsualCloseness,
 };
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
@@ -74,7 +75,7 @@ pub enum LoadError {
 pub struct Loading {
     /// Where the indexes are searched.
     pub pool: SearchPool,
-    /// Where embeddings of keywords are kept.
+    /// Where embeddings of keywords are kept, and what closeness is usual.
     pub data_dir: PathBuf,
     /// Where everything is counted.
     pub metrics: Metrics,
@@ -164,7 +165,8 @@ impl Loader {
             metrics,
         }));
         let backends = profile.plan.backends.iter().filter_map(|name| backend(*name, &knowledge, &calls, &pool));
-        let engine = Engine::new(encoder, pool.clone(), backends.collect());
+        let usual = UsualCloseness::kept_in(self.loading.data_dir.join(format!("usual-{}.json", profile.name)));
+        let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual);
         let versions = Versions {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             plan: profile.plan.version(),

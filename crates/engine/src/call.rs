@@ -13,7 +13,7 @@ use cuecard_knowledge::{self as knowledge, Heard, Index, WordsOf};
 use cuecard_ranking::conversation::{Evidence, name_weight, turn_weight, word_weight};
 
 use crate::backends::BackendName;
-use crate::candidates::{Candidate, Found, Scores};
+use crate::candidates::{Candidate, Found, Scores, says_the_same};
 use crate::complete::dot;
 use crate::conversation::Speaker;
 use crate::extract::Query;
@@ -76,6 +76,12 @@ impl Call {
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
         call.speakers = call.index.relations().speakers(named);
         call
+    }
+
+    /// An article that stands in two places is one answer.
+    fn say_the_same(&self, one: &Ranked, other: &Ranked) -> bool {
+        let body = |ranked: &Ranked| &self.index.article(ranked.article).body;
+        says_the_same(body(one), body(other))
     }
 
     /// What the call says for a text that is no article of the index: what can be told from its words and its embedding.
@@ -272,7 +278,7 @@ impl Ord for Ranked {
     }
 }
 
-/// The best so many of these articles, best first. What comes to the top without its exact sum gets that and goes back to
+/// The best so many of these articles, best first; of those that say the same, the best. What comes to the top without its exact sum gets that and goes back to
 /// its place; what comes to the top with it is the next best.
 fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<Ranked> {
     let all: Vec<_> = articles.map(|article| Ranked::at_most(article, looks, call)).collect();
@@ -281,10 +287,10 @@ fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call
     while best.len() < count
         && let Some(next) = waiting.pop()
     {
-        if next.is_exact {
-            best.push(next);
-        } else {
+        if !next.is_exact {
             waiting.push(next.exact(call));
+        } else if !best.iter().any(|better| call.say_the_same(better, &next)) {
+            best.push(next);
         }
     }
     best

@@ -104,7 +104,8 @@ impl Candidate {
     }
 }
 
-fn says_the_same(one: &str, other: &str) -> bool {
+/// Whether two bodies have the same words, of which there are some.
+pub(crate) fn says_the_same(one: &str, other: &str) -> bool {
     let mut words = one.split_whitespace();
     words.clone().next().is_some()
         && other.split_whitespace().all(|word| words.next() == Some(word))

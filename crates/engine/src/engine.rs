@@ -52,6 +52,12 @@ impl Engine {
         Self::new(encoder, pool, vec![Arc::new(backend)])
     }
 
+    /// The same with what closeness is usual for its deployment.
+    #[must_use]
+    pub fn with_usual(self, usual: UsualCloseness) -> Self {
+        Self { usual: Arc::new(usual), ..self }
+    }
+
     /// From what was said to what is looked for, as a live text of the encoder. Never fails: without an encoding the query
     /// goes on without vectors.
     pub async fn extract(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
@@ -78,12 +84,15 @@ impl Engine {
 
     /// Orders what was found, on the search pool. Where silence is judged, the turn goes into what is usual.
     pub async fn order(&self, found: Candidates, plan: &Arc<Plan>) -> Result<Order, JobPanicked> {
-        let baseline = self.usual.baseline();
-        if plan.silence.is_some() {
-            self.usual.hear(found.closeness);
-        }
-        let plan = Arc::clone(plan);
-        self.pool.run(move || order(found, &plan, &baseline)).await
+        let (plan, usual) = (Arc::clone(plan), Arc::clone(&self.usual));
+        let ordered = move || {
+            let baseline = usual.baseline();
+            if plan.silence.is_some() {
+                usual.hear(found.closeness);
+            }
+            order(found, &plan, &baseline)
+        };
+        self.pool.run(ordered).await
     }
 
     /// What is usual for this deployment's turns.

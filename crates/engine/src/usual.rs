@@ -1,5 +1,8 @@
-//! Keeps what closeness is usual for a deployment while its turns are heard.
+//! Keeps what closeness is usual for a deployment while its turns are heard, and over a restart.
 
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,15 +16,31 @@ pub struct UsualCloseness {
     baseline: ArcSwap<Baseline>,
     /// None where nothing that is heard changes the baseline.
     usual: Mutex<Option<Usual>>,
+    /// Where the baseline is kept.
+    file: Option<PathBuf>,
 }
 
 impl Default for UsualCloseness {
     fn default() -> Self {
-        Self { baseline: ArcSwap::default(), usual: Mutex::new(Some(Usual::default())) }
+        Self { baseline: ArcSwap::default(), usual: Mutex::new(Some(Usual::default())), file: None }
     }
 }
 
 impl UsualCloseness {
+    /// Goes on from the baseline in this file, where each new one is kept. A file that is not there, or can't be read, costs
+    /// the turns that it was made of: what is usual is learned anew.
+    pub fn kept_in(file: PathBuf) -> Self {
+        let before = read(&file).unwrap_or_else(|error| {
+            tracing::warn!(file = %file.display(), %error, "what closeness is usual can't be read and is learned anew");
+            None
+        });
+        let usual = Self { file: Some(file), ..Self::default() };
+        if let Some(baseline) = before {
+            usual.go_on_from(baseline);
+        }
+        usual
+    }
+
     /// What turns are judged by now.
     pub fn baseline(&self) -> Arc<Baseline> {
         self.baseline.load_full()
@@ -42,21 +61,70 @@ impl UsualCloseness {
         self.baseline.store(Arc::new(baseline));
     }
 
-    /// Takes the closeness of a turn in, where it has one.
+    /// Takes the closeness of a turn in, where it has one. Writes a small file now and then.
     pub(crate) fn hear(&self, closeness: Option<f32>) {
+        if let Some(renewed) = self.renewed_by(closeness) {
+            self.keep(renewed);
+        }
+    }
+
+    fn renewed_by(&self, closeness: Option<f32>) -> Option<Baseline> {
         let mut usual = self.usual.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(closeness), Some(usual)) = (closeness, usual.as_mut()) else { return };
+        let (closeness, usual) = (closeness?, usual.as_mut()?);
         usual.hear(closeness);
         let current = self.baseline.load();
-        if usual.turns() >= current.turns + RENEWED_AFTER {
-            self.baseline.store(Arc::new(usual.snapshot(current.version + 1)));
+        let is_due = usual.turns() >= current.turns + RENEWED_AFTER;
+        is_due.then(|| {
+            let renewed = usual.snapshot(current.version + 1);
+            self.baseline.store(Arc::new(renewed));
+            renewed
+        })
+    }
+
+    fn keep(&self, baseline: Baseline) {
+        let Some(file) = &self.file else { return };
+        if let Err(error) = write(file, baseline) {
+            tracing::warn!(file = %file.display(), %error, "what closeness is usual can't be kept over a restart");
         }
     }
 }
 
+fn read(file: &Path) -> io::Result<Option<Baseline>> {
+    let bytes = match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let baseline: Baseline = serde_json::from_slice(&bytes)?;
+    let is_sane = baseline.mean.is_finite() && baseline.deviation.is_finite() && baseline.deviation > 0.0;
+    if is_sane { Ok(Some(baseline)) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "not a baseline")) }
+}
+
+/// A reader sees the old one or the new one.
+fn write(file: &Path, baseline: Baseline) -> io::Result<()> {
+    let unfinished = file.with_extension("new");
+    fs::write(&unfinished, serde_json::to_vec(&baseline)?)?;
+    fs::rename(unfinished, file)
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn it_is_kept_over_a_restart_and_a_file_that_is_none_is_done_without() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("usual.json");
+        let usual = UsualCloseness::kept_in(file.clone());
+        assert_eq!(usual.baseline().version, 0);
+        (0..RENEWED_AFTER + 7).for_each(|_| usual.hear(Some(0.8)));
+        assert_eq!(UsualCloseness::kept_in(file.clone()).baseline(), usual.baseline());
+        for damaged in ["", "{}", r#"{"version":1,"turns":9,"mean":0.5,"deviation":0.0}"#] {
+            fs::write(&file, damaged).unwrap();
+            assert_eq!(UsualCloseness::kept_in(file.clone()).baseline().version, 0, "{damaged}");
+        }
+    }
 
     #[test]
     fn a_baseline_is_renewed_now_and_then_and_goes_on_where_it_was_left() {

@@ -1,7 +1,8 @@
 //! Cuts an article into the texts that are embedded.
 //!
 //! Input is an article and an encoder that knows what fits its model. Output is one passage for a short article; a long
-//! one is cut into overlapping pieces of its body, each with the heading in front, each within the model's limit.
+//! one is cut into overlapping pieces of its body, each with the heading in front, each of a hundred words or so and within
+//! the model's limit.
 //! A heading that alone fills a piece is left out of all of them. Whatever ranges the encoder answers, every byte
 //! of the body is in a passage and the cutting ends.
 
@@ -13,6 +14,11 @@ use crate::encoder::TextEncoder;
 /// How much text the encoder is asked to cut at a time: several pieces of any model in use, so that a long article is
 /// not tokenised again and again to its end.
 const WINDOW_BYTES: usize = 8 * 1024;
+
+/// A longer passage says too many things for one vector to be near to a question about one of them.
+const LONGEST_WORDS: usize = 110;
+/// How many words after it the next one starts: what answers stands whole in one of them.
+const STEP_WORDS: usize = 80;
 
 /// A piece of an article and the text that stands for it in the vector space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,16 +58,27 @@ struct Piece {
 }
 
 fn first_piece(heading: &str, rest: &str, encoder: &dyn TextEncoder) -> Option<Piece> {
+    let longest = longest_piece(rest);
     let mut window_bytes = WINDOW_BYTES;
     loop {
-        let window = &rest[..rest.floor_char_boundary(window_bytes)];
+        let window = &rest[..rest.floor_char_boundary(window_bytes.min(longest.end))];
         let text = join_heading(heading, window);
         let in_front = text.len() - window.len();
         match encoder.chunks(&text).as_slice() {
             [first, second, ..] => return piece_between(rest, in_front, first, second),
-            _ if window.len() == rest.len() => return Some(Piece { end: rest.len(), next: None }),
+            _ if window.len() == longest.end => return Some(longest),
             _ => window_bytes *= 2,
         }
+    }
+}
+
+/// A piece of as many words as one may have.
+fn longest_piece(rest: &str) -> Piece {
+    let mut words = rest.split_whitespace().map(|word| word.as_ptr() as usize - rest.as_ptr() as usize);
+    let (next, beyond) = (words.nth(STEP_WORDS), words.nth(LONGEST_WORDS - STEP_WORDS - 1));
+    match beyond {
+        Some(beyond) => Piece { end: rest[..beyond].trim_end().len(), next },
+        None => Piece { end: rest.len(), next: None },
     }
 }
 
@@ -148,10 +165,24 @@ mod tests {
 
     #[test]
     fn a_body_far_longer_than_the_window_is_covered() {
-        let body = "word ".repeat(WINDOW_BYTES);
+        let body = "wordwordword".repeat(3 * WINDOW_BYTES);
         let passages = passages(&article("T", &body), &Words { length: 5_000, overlap: 100 });
-        assert_eq!(passages.last().unwrap().body.end, body.len());
-        assert!(passages.iter().all(|passage| passage.text.split_whitespace().count() <= 5_000));
+        assert_eq!(passages.last().unwrap().body, 0..body.len());
+    }
+
+    #[test]
+    fn a_passage_has_so_many_words_at_most_and_the_next_one_starts_within_it() {
+        let body = (0..250).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        let passages = passages(&article("", &body), &Words { length: 5_000, overlap: 100 });
+        let ends: Vec<_> = passages
+            .iter()
+            .map(|passage| {
+                let mut words = passage.text.split_whitespace();
+                (words.next().unwrap().to_owned(), words.next_back().unwrap().to_owned())
+            })
+            .collect();
+        let expected = [("0", "109"), ("80", "189"), ("160", "249")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(ends, expected);
     }
 
     /// Answers whatever it was told.
