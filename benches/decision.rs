@@ -34,7 +34,7 @@ async fn tenant(index: &Path, metrics: &Metrics) -> Arc<Tenant> {
         ("CUECARD_INDEX", index.to_str().unwrap()),
     ];
     let settings = Settings::load(None, variables.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
-    let tenants = service::load(&settings, metrics.clone()).await.unwrap();
+    let tenants = service::load(&settings, metrics.clone(), true).await.unwrap();
     tenants.iter().next().map(Arc::clone).unwrap()
 }
 

@@ -6,6 +6,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::AccessFlags;
+
 const FILE: &str = "serve.lock";
 
 /// Holds the directories until it is dropped.
@@ -42,6 +44,45 @@ impl DataLock {
     pub fn take(dirs: &[PathBuf]) -> Result<Self, DataLockError> {
         Ok(Self { _files: dirs.iter().map(|dir| lock(dir)).collect::<Result<_, _>>()? })
     }
+
+    /// Whether somebody has one of these directories. Makes none, and takes none for longer than it looks.
+    pub fn is_taken(dirs: &[PathBuf]) -> Result<bool, DataLockError> {
+        for dir in dirs {
+            if is_locked(dir)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether this process may make files in a directory, or make the directory where there is none yet. Makes nothing.
+pub fn may_be_written(dir: &Path) -> Result<(), DataLockError> {
+    // What is relative lies in the directory that the process works in, and every path in the root.
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let there = absolute.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    let source = if there.is_dir() {
+        match nix::unistd::access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
+            Ok(()) => return Ok(()),
+            Err(error) => error.into(),
+        }
+    } else {
+        io::Error::from(io::ErrorKind::NotADirectory)
+    };
+    Err(DataLockError::Unusable { dir: dir.to_owned(), source })
+}
+
+fn is_locked(dir: &Path) -> Result<bool, DataLockError> {
+    let unusable = |source| DataLockError::Unusable { dir: dir.to_owned(), source };
+    let file = match File::open(dir.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(unusable)?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
 }
 
 fn lock(dir: &Path) -> Result<File, DataLockError> {
@@ -67,16 +108,22 @@ mod tests {
     fn directories_are_held_by_one_until_that_one_ends() {
         let place = TempDir::new().unwrap();
         let [dir, ledger, other] = ["made/here", "ledger", "other"].map(|name| place.path().join(name));
+        assert!(!DataLock::is_taken(std::slice::from_ref(&dir)).unwrap() && !dir.exists(), "looking makes nothing");
+        may_be_written(&dir).unwrap();
         let held = DataLock::take(&[dir.clone(), ledger.clone()]).unwrap();
+        assert!(DataLock::is_taken(&[other.clone(), ledger.clone()]).unwrap());
         for taken in [&[dir.clone()][..], &[other.clone(), ledger.clone()]] {
             let refused = DataLock::take(taken).unwrap_err().to_string();
             assert!(refused.contains("serve.lock") && refused.contains("CUECARD_DATA_DIR"), "{refused}");
         }
         DataLock::take(&[other]).unwrap();
         drop(held);
+        assert!(!DataLock::is_taken(&[dir.clone(), ledger.clone()]).unwrap());
         DataLock::take(&[dir, ledger]).unwrap();
         std::fs::write(place.path().join("file"), "").unwrap();
         let unusable = DataLock::take(&[place.path().join("file")]).unwrap_err();
+        assert!(matches!(unusable, DataLockError::Unusable { .. }), "{unusable}");
+        let unusable = may_be_written(&place.path().join("file/below")).unwrap_err();
         assert!(matches!(unusable, DataLockError::Unusable { .. }), "{unusable}");
     }
 }

@@ -138,7 +138,7 @@ async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) ->
     let profiles = &settings.profiles;
     // First of all: loading takes seconds, and where a start fails, actors that run already panic at the runtime's end.
     let port = Api::is_needed(profiles).then(|| ApiPort::bind(settings.api.addr)).transpose()?;
-    let tenants = load(settings, metrics.clone()).await?;
+    let tenants = load(settings, metrics.clone(), true).await?;
     tenants.open_collections().await?;
     let rankers: Vec<_> = profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
     let models: Vec<_> = tenants.iter().map(|tenant| tenant.engine.encoder().model().name).collect();
@@ -156,11 +156,11 @@ async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) ->
     Ok(Started { pipeline, api, tenants })
 }
 
-/// Loads what the tenants answer from; takes a second or so, beside the arbiter.
-pub async fn load(settings: &Settings, metrics: Metrics) -> anyhow::Result<Tenants> {
+/// Loads what the tenants answer from; takes a second or so, beside the arbiter. `makes_indexes` as in [`Loading`].
+pub async fn load(settings: &Settings, metrics: Metrics, makes_indexes: bool) -> anyhow::Result<Tenants> {
     let pool = SearchPool::new(settings.search.threads.resolve(|cores| cores / 2))?;
     let (profiles, data_dir) = (settings.profiles.clone(), settings.data.dir.clone());
-    let loading = Loading { pool, data_dir, metrics };
+    let loading = Loading { pool, data_dir, metrics, makes_indexes };
     Ok(tokio::task::spawn_blocking(move || loading.load(&profiles)).await??)
 }
 

@@ -140,6 +140,31 @@ fn end_to_end_tests() -> BTreeSet<String> {
 }
 
 #[test]
+fn the_reliability_page_names_tests_that_exist_in_every_row() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/reliability.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what happens |"));
+    let mut named = 0;
+    for row in rows {
+        // `name` in [path](../path), several with commas.
+        let tests = row.trim_end_matches('|').rsplit(" | ").next().unwrap();
+        for test in tests.trim().split(", `") {
+            let (name, place) = test.trim_start_matches('`').split_once("` in [").unwrap_or_else(|| panic!("{row}"));
+            let (path, link) = place.trim_end_matches(')').split_once("](../").unwrap_or_else(|| panic!("{row}"));
+            assert_eq!(path, link, "{row}");
+            let source =
+                fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+            // Its attribute stands between the item before and its name.
+            let before = source.split(&format!("fn {name}(")).next().filter(|before| before.len() < source.len());
+            let is_test =
+                before.and_then(|before| before.rsplit("\n\n").next()).is_some_and(|own| own.contains("test"));
+            assert!(is_test, "{name} is no test of {path}");
+            named += 1;
+        }
+    }
+    assert!(named > 60, "{named} tests are named");
+}
+
+#[test]
 fn the_contracts_page_names_tests_that_exist_in_every_cell() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/contracts.md")).unwrap();
     let tests = end_to_end_tests();

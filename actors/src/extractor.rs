@@ -7,41 +7,51 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, StreamHandler, Supervised};
-use cuecard_engine::Effort;
 use cuecard_engine::conversation::Utterance;
+use cuecard_engine::{Effort, WithoutVectors};
 use tracing::Instrument;
 
 use crate::admission::Admission;
 use crate::failure_points::failure_point;
 use crate::inbox::NextStage;
-use crate::messages::{Admitted, Ask, Extracted, Rankable, Stage, Ticket, WorkItem};
+use crate::messages::{AdmittedItem, Ask, Extracted, ProfileName, Rankable, Stage, Ticket, WorkItem};
 use crate::supervision::ActorCell;
+use crate::telemetry::{LogThrottles, Metrics, QueryWithoutVectors};
 
-/// See the module.
-pub struct Extractor {
+/// What an Extractor works with.
+pub struct ExtractorDeps {
     /// Where work comes from.
     pub admission: Admission,
     /// Where it goes.
     pub retriever: NextStage<Extracted>,
     /// Where questions go that brought what is to be ordered.
     pub ranker: NextStage<Rankable>,
+    /// Where queries without vectors are counted.
+    pub metrics: Metrics,
     /// The actor's public state.
     pub cell: Arc<ActorCell>,
+}
+
+/// See the module.
+pub struct Extractor {
+    deps: Arc<ExtractorDeps>,
+    /// How often it is said of whose queries why they go on without vectors.
+    without_vectors: Arc<LogThrottles<(ProfileName, WithoutVectors)>>,
 }
 
 impl Actor for Extractor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        Self::add_stream(self.admission.admitted(), context);
+        Self::add_stream(self.deps.admission.admitted(), context);
     }
 }
 
 impl Supervised for Extractor {}
 
-impl StreamHandler<Admitted> for Extractor {
-    fn handle(&mut self, admitted: Admitted, _context: &mut Self::Context) {
-        let Admitted { item, ticket, effort } = admitted;
+impl StreamHandler<AdmittedItem> for Extractor {
+    fn handle(&mut self, admitted: AdmittedItem, _context: &mut Self::Context) {
+        let AdmittedItem { item, ticket, effort } = admitted;
         failure_point("extractor", item.key.interaction.as_str());
         match &item.ask {
             Ask::Cards(utterance) => {
@@ -49,21 +59,30 @@ impl StreamHandler<Admitted> for Extractor {
                 self.extract(item, ticket, utterance, effort);
             }
             Ask::Order(_) => {
-                self.ranker.hand_on(Rankable { item, ticket, order: None }, Stage::Extract);
+                self.deps.ranker.hand_on(Rankable { item, ticket, order: None }, Stage::Extract);
             }
         }
     }
 }
 
 impl Extractor {
+    /// An Extractor that has nothing in hand.
+    pub fn new(deps: ExtractorDeps) -> Self {
+        Self { deps: Arc::new(deps), without_vectors: Arc::default() }
+    }
+
     /// Waits for the query in a task of its own.
     fn extract(&self, item: WorkItem, mut ticket: Ticket, utterance: Arc<Utterance>, effort: Effort) {
-        let (in_flight, retriever, span) = (self.cell.in_flight(), self.retriever.clone(), ticket.span().clone());
+        let (in_flight, span) = (self.deps.cell.in_flight(), ticket.span().clone());
+        let (deps, throttles) = (Arc::clone(&self.deps), Arc::clone(&self.without_vectors));
         let work = async move {
             let tenant = Arc::clone(ticket.tenant());
             let query = tenant.engine.extract(&utterance, &tenant.profile.plan, effort).await;
+            if let Some(reason) = query.without_vectors.filter(|reason| *reason != WithoutVectors::NotNeeded) {
+                QueryWithoutVectors { profile: tenant.name(), reason }.emit(&deps.metrics, &throttles);
+            }
             ticket.leave(Stage::Extract);
-            retriever.hand_on(Extracted { item, ticket, query }, Stage::Extract);
+            deps.retriever.hand_on(Extracted { item, ticket, query }, Stage::Extract);
             drop(in_flight);
         };
         tokio::spawn(work.instrument(span));
@@ -75,7 +94,7 @@ mod tests {
     use std::time::Duration;
 
     use cuecard_engine::BackendName;
-    use cuecard_engine::encoder::{Encoder, Encoding};
+    use cuecard_engine::encoder::{Encoder, EncoderError, Encoding};
     use tokio::time::{advance, pause};
 
     use super::*;
@@ -83,7 +102,8 @@ mod tests {
     use crate::inbox::{Inbox, stage};
     use crate::messages::{Failure, Outcome};
     use crate::testing::{
-        Bench, Gates, LOAD_SHEDDING, Recorder, TenantParts, inject_panics, item, plan, ranking_item, take, until,
+        Bench, Gates, LOAD_SHEDDING, Logged, Recorder, TenantParts, inject_panics, item, key, plan, ranking_item, take,
+        until,
     };
 
     struct Fixture {
@@ -108,6 +128,9 @@ mod tests {
             async move {
                 gate.await;
                 assert_ne!(text, "worse", "injected");
+                if text == "crowded" {
+                    return Err(EncoderError::QueueFull { capacity: 1 });
+                }
                 Ok(Encoding::along(text.len()))
             }
         });
@@ -117,7 +140,8 @@ mod tests {
         let admission = Admission::new(settings, recorder.tenants(), recorder.sink());
         let ((retriever, extracted), (ranker, rankable)) = (stage(9), stage(9));
         let (work, cell) = (admission.clone(), Arc::clone(&bench.cell));
-        let address = bench.supervise(Extractor { admission: work, retriever, ranker, cell });
+        let deps = ExtractorDeps { admission: work, retriever, ranker, metrics: bench.metrics.clone(), cell };
+        let address = bench.supervise(Extractor::new(deps));
         Fixture { bench, recorder, admission, gates, extracted, rankable, address }
     }
 
@@ -182,5 +206,19 @@ mod tests {
         let mut reached = take(&rankable, 1).await;
         let Rankable { item, order, .. } = reached.remove(0);
         assert_eq!((item, order.is_none()), (given, true));
+    }
+
+    #[actix::test]
+    async fn queries_without_vectors_are_counted_each_and_told_once_in_a_while() {
+        let logged = Logged::start();
+        let Fixture { bench, admission, gates, extracted, .. } = fixture(0);
+        for number in 0..3 {
+            gates.open("crowded");
+            admission.hear(WorkItem { key: key("acme", &format!("c-{number}")), ..said("crowded") });
+        }
+        let queries = take(&extracted, 3).await;
+        assert!(queries.iter().all(|extracted| extracted.query.without_vectors == Some(WithoutVectors::QueueFull)));
+        let series = r#"cuecard_queries_without_vectors_total{profile="acme",reason="queue_full"}"#;
+        assert_eq!((bench.metric(series), logged.count("without vectors")), (3, 1), "{:?}", logged.lines());
     }
 }

@@ -1,8 +1,8 @@
 //! Named places at which tests make an actor fail, to see what survives.
 //!
-//! Outside of this room's tests a place is nothing. There the crate `fail` says what happens: set by `fail::cfg(NAME, "return(START)")` or the variable `FAILPOINTS`, the place panics for every key
-//! that begins with START, with a mere `return` for every key, with `return(START!)` for the first such key alone;
-//! `sleep(MS)` and `panic` do what they say.
+//! Outside of this room's tests a place is nothing. There the crate `fail` says what happens: set by `fail::cfg(NAME,
+//! "return(START)")` or the variable `FAILPOINTS`, the place panics for every key that begins with START, with a mere
+//! `return` for every key, with `return(START!)` for the first such key alone; `sleep(MS)` and `panic` do what they say.
 
 /// A place that a question, an event or a poll passes; `key` names what is in hand.
 #[cfg(test)]

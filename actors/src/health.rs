@@ -68,8 +68,7 @@ impl ProfileHealth {
                 Part::Index => "the index is not open yet",
                 Part::Graph => "the graph was not asked yet",
                 Part::Collection => "the collection is not open yet",
-                Part::Polls => "no articles were polled yet",
-                Part::Pushes | Part::Search | Part::Effort => "not tried yet",
+                Part::Polls | Part::Pushes | Part::Search | Part::Effort => "not tried yet",
             };
             (*part, Condition::Missing(reason.to_owned()))
         };
@@ -86,18 +85,24 @@ impl ProfileHealth {
 
     /// Says how a part is; a change of the whole is logged and measured.
     pub fn set(&self, part: Part, condition: Condition) {
-        let mut parts = self.lock();
-        if parts.conditions.get(&part) != Some(&condition) {
-            parts.conditions.insert(part, condition);
-            self.announce(&mut parts);
-        }
+        self.set_in(&mut self.lock(), part, condition);
     }
 
     /// Says that a part stopped working: missing if it never worked, failing if it did.
     pub fn lost(&self, part: Part, reason: &str) {
-        let never_worked = matches!(self.lock().conditions.get(&part), Some(Condition::Missing(_)));
+        // Under one lock, or a part that comes to work in between would be called missing.
+        let mut parts = self.lock();
+        let never_worked = matches!(parts.conditions.get(&part), Some(Condition::Missing(_)));
         let reason = reason.to_owned();
-        self.set(part, if never_worked { Condition::Missing(reason) } else { Condition::Failing(reason) });
+        let condition = if never_worked { Condition::Missing(reason) } else { Condition::Failing(reason) };
+        self.set_in(&mut parts, part, condition);
+    }
+
+    fn set_in(&self, parts: &mut Parts, part: Part, condition: Condition) {
+        if parts.conditions.get(&part) != Some(&condition) {
+            parts.conditions.insert(part, condition);
+            self.announce(parts);
+        }
     }
 
     /// Says that CXone asked to leave an endpoint alone until then, which nobody has to take back.

@@ -1,8 +1,8 @@
 //! The flow: nine supervised actors from a stream of speech to a card on the agent's screen.
 //!
-//! `StreamListener` → Buffer → admission → Extractor → Retriever → Ranker → Injector; `FeedbackLogger` keeps what
-//! agents make of the cards, `TokenActor` gives whoever calls CXone a token, `KnowledgeSync` keeps the articles up to date. Data goes through bounded channels that
-//! survive a panic, control through mailboxes. The service wires them.
+//! `StreamListener` → Buffer → admission → Extractor → Retriever → Ranker → Injector; `FeedbackLogger` keeps what agents
+//! make of the cards, `TokenActor` gives whoever calls CXone a token, `KnowledgeSync` keeps the articles up to date. Data
+//! goes through bounded channels that survive a panic, control through mailboxes. The service wires them.
 
 pub use cuecard_cxone as cxone;
 pub use cuecard_engine as engine;

@@ -1,8 +1,8 @@
 //! Ranker: from candidates in order to cards, or to silence.
 //!
-//! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers
-//! what stands on the screen of each interaction, so that nothing is pushed twice; a panic forgets only the interaction in hand. What
-//! takes time, the order itself, was done on the search pool.
+//! Takes [`Rankable`], gives [`Delivery`] to the Injector or ends the question as silent. It remembers what stands on the
+//! screen of each interaction, so that nothing is pushed twice; a panic forgets only the interaction in hand. What takes
+//! time, the order itself, was done on the search pool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl StreamHandler<Rankable> for Ranker {
         let Rankable { item, mut ticket, order } = rankable;
         // Not judged: what nobody will see must not count as shown.
         if item.is_expired(Instant::now()) {
-            return ticket.finish(Outcome::Expired(Stage::Rank));
+            return ticket.finish_in(Stage::Rank, Outcome::Expired(Stage::Rank));
         }
         let tenant = Arc::clone(ticket.tenant());
         let content = match (&item.ask, order) {
@@ -266,6 +266,7 @@ mod tests {
         advance(Duration::from_secs(4)).await;
         until("it ends", || fixture.recorder.outcome_of(&late).is_some()).await;
         assert_eq!(fixture.recorder.outcome_of(&late), Some(Outcome::Expired(Stage::Rank)));
+        assert_eq!(fixture.recorder.stages_of(&late), [(Stage::Rank, 4)], "its wait counts");
         for interaction in ["a", "b"] {
             assert!(!fixture.remembers(interaction).await, "{interaction}");
         }

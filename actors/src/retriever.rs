@@ -70,14 +70,15 @@ impl RetrieverDeps {
         let found = tenant.engine.retrieve(query, &tenant.profile.plan, item.deadline).await;
         self.note_found(&mut ticket, &found);
         if found.num_answers == 0 && !found.failures.is_empty() {
-            return ticket.finish(Outcome::Failed(no_backend(&found)));
+            return ticket.finish_in(Stage::Retrieve, Outcome::Failed(no_backend(&found)));
         }
         ticket.leave(Stage::Retrieve);
         match tenant.engine.order(found, &tenant.profile.plan).await {
             Ok(order) => {
                 self.ranker.hand_on(Rankable { item, ticket, order: Some(order) }, Stage::Retrieve);
             }
-            Err(_) => ticket.finish(Outcome::Failed(Failure::Panicked)),
+            // The order belongs to the Ranker, whose work the search pool does.
+            Err(_) => ticket.finish_in(Stage::Rank, Outcome::Failed(Failure::Panicked)),
         }
     }
 
@@ -283,5 +284,6 @@ mod tests {
             panic!("{:?}", fixture.recorder.outcomes());
         };
         assert!(reason.contains("no answer while the question could wait for it"), "{reason}");
+        assert_eq!(fixture.recorder.stages_of(&late), [(Stage::Retrieve, 3)], "what failed took its time too");
     }
 }

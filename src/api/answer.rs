@@ -75,9 +75,13 @@ fn failed(failure: Failure, wording: Wording) -> Problem {
 pub(super) fn as_it_came(status: u16, refusal: &Refusal) -> Problem {
     let carries_text = !matches!(status, 0..=199 | 204 | 205 | 304);
     let status = StatusCode::from_u16(status).ok().filter(|_| carries_text).unwrap_or(StatusCode::BAD_GATEWAY);
+    Problem::new(status, own_words(refusal).unwrap_or_else(|| refusal.reason.clone()))
+}
+
+/// What CXone itself said, where it said anything.
+pub(super) fn own_words(refusal: &Refusal) -> Option<String> {
     let text = String::from_utf8_lossy(&refusal.answer);
-    let detail = if text.trim().is_empty() { refusal.reason.clone() } else { text.into_owned() };
-    Problem::new(status, detail)
+    (!text.trim().is_empty()).then(|| text.into_owned())
 }
 
 #[cfg(test)]
@@ -88,7 +92,8 @@ mod tests {
     fn a_status_that_carries_no_text_becomes_a_bad_gateway() {
         let told = |status, answer: &'static str| {
             let (cause, reason) = (RefusalCause::Status(status), "why".to_owned());
-            let problem = as_it_came(status, &Refusal { cause, reason, answer: answer.into(), retry_after: None });
+            let refusal = Refusal { cause, reason, given_up: None, answer: answer.into(), retry_after: None };
+            let problem = as_it_came(status, &refusal);
             (problem.status.as_u16(), problem.detail)
         };
         for status in [100, 101, 103, 204, 205, 304, 0, 1000] {

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuecard_actors::cxone::http::{ClientError, client_config};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::telemetry::{CallbackEnded, CallbackResult, Metrics};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -32,8 +33,14 @@ const WAITING: usize = 256;
 
 /// No callbacks can be sent.
 #[derive(Debug, thiserror::Error)]
-#[error("no HTTP client for callbacks can be made: {0}")]
-pub struct CallbackError(#[from] reqwest::Error);
+pub enum CallbackError {
+    /// What every client of this process needs is not there.
+    #[error("no HTTP client for callbacks can be made: {0}")]
+    Tls(#[from] ClientError),
+    /// The client of the callbacks alone.
+    #[error("no HTTP client for callbacks can be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
 
 /// A URL that results may not be sent to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +69,11 @@ pub struct Callbacks {
 impl Callbacks {
     /// Clients that follow no redirect.
     pub(super) fn new(metrics: Metrics, background: Background) -> Result<Self, CallbackError> {
-        // The client takes the process's provider; one that is installed already serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = || reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy();
+        let tls = client_config()?;
+        let client = || {
+            let client = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone());
+            client.timeout(TIMEOUT).redirect(Policy::none()).no_proxy()
+        };
         let public = client().dns_resolver(Arc::new(PublicOnly)).build()?;
         let (places, sending) = (Semaphore::new(AT_ONCE + WAITING), Semaphore::new(AT_ONCE));
         let (places, sending) = (Arc::new(places), Arc::new(sending));

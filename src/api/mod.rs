@@ -26,7 +26,7 @@ use actix_web::{App, HttpRequest, HttpServer, web};
 use cuecard_actors::admission::Admission;
 use cuecard_actors::cxone::Contract;
 use cuecard_actors::ledger::Ledger;
-use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::telemetry::{ApiRoute, Metrics};
 use cuecard_actors::tenant::{Profile, Tenant, Tenants};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout_at};
@@ -159,7 +159,7 @@ impl Api {
                 .app_data(web::PayloadConfig::new(max_body_bytes))
                 .wrap(from_fn(access::check))
                 .wrap(from_fn(metrics::count))
-                .configure(|config| ["", "/{profile}"].into_iter().for_each(|prefix| routes(config, prefix)))
+                .configure(|config| PREFIXES.into_iter().for_each(|prefix| routes(config, prefix)))
                 .default_service(web::to(problem::unknown_route))
         })
         .workers(settings.workers)
@@ -176,13 +176,29 @@ impl Api {
     }
 }
 
-/// Every route, below a profile's name or below nothing.
+/// Where each route is, below one of [`PREFIXES`].
+const PATHS: [(ApiRoute, &str); 5] = [
+    (ApiRoute::Push, "/assist/push"),
+    (ApiRoute::Query, "/agent-assist/query"),
+    (ApiRoute::Ranking, "/sessions/{session_id}/snippets/ranking"),
+    (ApiRoute::Click, "/sessions/{session_id}/snippets/{snippet_id}/click"),
+    (ApiRoute::Metrics, "/ranking/metrics"),
+];
+/// Nothing, or a profile's name.
+const PREFIXES: [&str; 2] = ["", "/{profile}"];
+
+/// Every route below a prefix.
 fn routes(config: &mut ServiceConfig, prefix: &str) {
-    let at = |path: &str| web::resource(format!("{prefix}{path}")).default_service(web::to(problem::wrong_method));
-    config
-        .service(at("/assist/push").route(web::post().to(rag::push)))
-        .service(at("/agent-assist/query").route(web::post().to(graph::query)))
-        .service(at("/sessions/{session_id}/snippets/ranking").route(web::post().to(ranking::submit)))
-        .service(at("/sessions/{session_id}/snippets/{snippet_id}/click").route(web::post().to(ranking::click)))
-        .service(at("/ranking/metrics").route(web::get().to(ranking::metrics)));
+    for (route, path) in PATHS {
+        let handler = match route {
+            ApiRoute::Push => web::post().to(rag::push),
+            ApiRoute::Query => web::post().to(graph::query),
+            ApiRoute::Ranking => web::post().to(ranking::submit),
+            ApiRoute::Click => web::post().to(ranking::click),
+            ApiRoute::Metrics => web::get().to(ranking::metrics),
+            ApiRoute::Unknown => continue,
+        };
+        let resource = web::resource(format!("{prefix}{path}")).default_service(web::to(problem::wrong_method));
+        config.service(resource.route(handler));
+    }
 }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::Api;
-use super::answer::{as_it_came, delivered};
+use super::answer::{as_it_came, delivered, own_words};
 use super::body::{self, Body};
 use super::problem::Problem;
 
@@ -117,14 +117,16 @@ fn rounded(value: f64, places: usize) -> f64 {
     format!("{value:.places$}").parse().unwrap_or(value)
 }
 
-/// CXone fails on boosts that lie too far apart and does not say so.
+/// CXone fails on boosts that lie too far apart and does not say so: beside its own words stands why it was given up. Where
+/// it has no words, the reason is all that is told anyway.
 fn wording(status: u16, refusal: &Refusal) -> Problem {
     let problem = as_it_came(status, refusal);
-    if status < 500 {
-        return problem;
+    match (refusal.given_up, own_words(refusal)) {
+        (Some(reason @ GiveUpReason::RankingFailed(_)), Some(words)) => {
+            Problem { detail: format!("{words}; {reason}"), ..problem }
+        }
+        _ => problem,
     }
-    let detail = format!("{}; {}", problem.detail, GiveUpReason::RankingFailed(status));
-    Problem { detail, ..problem }
 }
 
 fn unrecorded(what: &str, error: &LedgerError) -> Problem {
@@ -189,7 +191,26 @@ pub(super) async fn metrics(api: web::Data<Api>, request: HttpRequest) -> Result
 
 #[cfg(test)]
 mod tests {
+    use cuecard_actors::messages::RefusalCause;
+
     use super::*;
+
+    #[test]
+    fn a_ranking_that_failed_names_the_boosts_once_and_no_other_refusal_does() {
+        let told = |given_up: GiveUpReason, status, answer: &'static str| {
+            let (cause, reason) = (RefusalCause::Status(status), format!("{given_up}; status {status}"));
+            let (given_up, answer) = (Some(given_up), Bytes::from_static(answer.as_bytes()));
+            wording(status, &Refusal { cause, reason, given_up, answer, retry_after: None }).detail
+        };
+        let failed = GiveUpReason::RankingFailed(500);
+        assert_eq!(told(failed, 500, "oh no"), format!("oh no; {failed}"));
+        assert_eq!(told(failed, 500, " "), format!("{failed}; status 500"), "said once");
+        // A page of a proxy, and an answer that can't be kept, stand for a bad gateway.
+        for other in [GiveUpReason::WebPage, GiveUpReason::TooLarge] {
+            assert_eq!(told(other, 502, ""), format!("{other}; status 502"));
+        }
+        assert_eq!(told(GiveUpReason::Rejected(422), 422, "no"), "no");
+    }
 
     #[test]
     fn figures_are_rounded_as_the_document_rounds_them() {

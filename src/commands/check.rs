@@ -1,28 +1,28 @@
-//! `cuecard check`
+//! `cuecard check`: looks at all that a service would work with, and changes none of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Actor;
 use anyhow::Context as _;
-use cuecard_actors::cxone::http::Request;
 use cuecard_actors::cxone::knowledge::articles;
 use cuecard_actors::cxone::stream::StreamKind;
 use cuecard_actors::cxone::websocket::HandshakeError;
 use cuecard_actors::cxone_calls::{ArticlesRead, ConnectFailure, CxoneCalls};
 use cuecard_actors::engine::BackendName;
-use cuecard_actors::ledger::Ledger;
+use cuecard_actors::ledger::{Ledger, LedgerState};
 use cuecard_actors::messages::{ProfileName, TokenError};
 use cuecard_actors::supervision::ActorCell;
 use cuecard_actors::telemetry::Metrics;
-use cuecard_actors::tenant::{Profile, Tenant};
+use cuecard_actors::tenant::{Profile, Tenant, Tenants};
 use cuecard_actors::token_actor::{TokenActor, TokenActorDeps};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::time::Instant;
 
 use crate::cli::CheckArgs;
-use crate::data_lock::{DataLock, DataLockError};
+use crate::data_lock::{DataLock, may_be_written};
 use crate::exit::ExitCode;
 use crate::logging;
 use crate::service;
@@ -38,8 +38,8 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     println!("settings  ok  {}", described(&settings.profiles));
     let failed = service::on_system(async {
         let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
-        let tenants = service::load(&settings, Metrics::new(&names, Vec::new())?).await?;
-        println!("knowledge ok  models, indexes and graph files fit");
+        let tenants = service::load(&settings, Metrics::new(&names, Vec::new())?, false).await?;
+        println!("knowledge ok  models, indexes and graph files fit{}", indexes_to_come(&tenants));
         println!("ledger    ok  {}", ledger(&settings.data).await?);
         if arguments.offline {
             return Ok(false);
@@ -63,15 +63,31 @@ fn described(profiles: &[Profile]) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-/// Opens the ledger and closes it. One that a service has open is left alone: opening may bring it to this version's form.
+/// The indexes that are not there yet, because only the polls of a service fill them; each once, whoever names it.
+fn indexes_to_come(tenants: &Tenants) -> String {
+    let to_come = tenants.iter().filter(|tenant| tenant.knowledge.index.is_none());
+    let places: BTreeSet<_> = to_come.filter_map(|tenant| tenant.profile.knowledge.index.as_ref()).collect();
+    places
+        .into_iter()
+        .fold(String::new(), |said, place| format!("{said}; the first start makes the index {}", place.display()))
+}
+
+/// Looks at the ledger, and what the next start will do with it. One that a service has open is left alone.
 async fn ledger(data: &DataSettings) -> anyhow::Result<String> {
     let url = data.ledger_url();
-    let _held = match DataLock::take(&data.directories()) {
-        Err(DataLockError::Taken { .. }) => return Ok(format!("{url}, which a running cuecard has open")),
-        taken => taken?,
+    if DataLock::is_taken(&data.directories())? {
+        return Ok(format!("{url}, which a running cuecard has open"));
+    }
+    for directory in data.directories() {
+        may_be_written(&directory)?;
+    }
+    let what = match Ledger::inspect(&url).await? {
+        LedgerState::Current => "",
+        LedgerState::Missing => ", which the first start makes",
+        LedgerState::Older => ", which the next start brings to this version's form",
+        LedgerState::Unfolded => ", with what a killed process left beside it, which the next start takes in",
     };
-    Ledger::open(&url).await?.close().await;
-    Ok(url)
+    Ok(url + what)
 }
 
 /// Fetches a token, opens the stream and closes it, asks what the profile's knowledge comes from; says what was reached.
@@ -116,12 +132,8 @@ async fn token(tenant: &Tenant) -> anyhow::Result<()> {
         token => token.with_context(|| format!("no token from {url}"))?,
     };
     let required = tenant.profile.required_scopes.iter();
-    let missing: Vec<_> = required.filter(|scope| !token.covers(scope)).map(String::as_str).collect();
-    anyhow::ensure!(
-        missing.is_empty(),
-        "the token lacks the scope {}; CXone's administrator must allow it to this client",
-        missing.join(" ")
-    );
+    let missing: Vec<_> = required.filter(|scope| !token.covers(scope)).collect();
+    anyhow::ensure!(missing.is_empty(), not_allowed("the token lacks", &missing));
     Ok(())
 }
 
@@ -131,30 +143,27 @@ async fn refusal(calls: &CxoneCalls, error: &TokenError) -> String {
     if refused.is_empty() {
         return format!("{url}: {error}, and the scopes that this client may ask for");
     }
-    format!(
-        "{url} does not give this client the scope {}; CXone's administrator must allow it to this client",
-        refused.join(" ")
-    )
+    not_allowed(&format!("{url} does not give this client"), &refused)
 }
 
 /// The scopes that are refused to a client that gets a token without them; none where it gets no token at all.
 async fn refused_scopes(calls: &CxoneCalls) -> Vec<String> {
-    if !gives_token(calls, &[]).await {
+    if !calls.can_have(&[]).await {
         return Vec::new();
     }
     let mut refused = Vec::new();
     for scope in calls.connection().scopes() {
-        if !gives_token(calls, std::slice::from_ref(scope)).await {
+        if !calls.can_have(std::slice::from_ref(scope)).await {
             refused.push(scope.clone());
         }
     }
     refused
 }
 
-async fn gives_token(calls: &CxoneCalls, scopes: &[String]) -> bool {
-    let connection = calls.connection();
-    let request = Request::form(connection.token_url().clone(), connection.token_form_for(scopes));
-    calls.http().send(&request, None).await.is_ok_and(|answer| (200..300).contains(&answer.status))
+/// What an administrator of CXone must do.
+fn not_allowed(what: &str, scopes: &[impl AsRef<str>]) -> String {
+    let scopes: Vec<_> = scopes.iter().map(AsRef::as_ref).collect();
+    format!("{what} the scope {}; CXone's administrator must allow it to this client", scopes.join(" "))
 }
 
 /// Asks for what changed since now, which is nothing: a tenant that holds many articles sends none of them.
@@ -171,8 +180,8 @@ async fn articles(calls: &CxoneCalls) -> anyhow::Result<()> {
 async fn open_and_close(calls: &CxoneCalls, stream: StreamKind) -> anyhow::Result<()> {
     match calls.open_stream(calls.http(), stream).await {
         Ok(opened) => opened.close().await,
-        Err(ConnectFailure::Handshake(error @ (HandshakeError::Unauthorised | HandshakeError::Forbidden))) => {
-            anyhow::bail!("{error}; the client needs the scope {}", stream.scope());
+        Err(error @ ConnectFailure::Handshake(HandshakeError::Unauthorised | HandshakeError::Forbidden)) => {
+            anyhow::bail!(error.in_words(stream));
         }
         Err(error) => {
             let url = calls.connection().stream_url().map(ToString::to_string).unwrap_or_default();

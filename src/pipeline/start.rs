@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cuecard_actors::buffer::{Buffer, BufferDeps};
 use cuecard_actors::engine::BackendName;
-use cuecard_actors::extractor::Extractor;
+use cuecard_actors::extractor::{Extractor, ExtractorDeps};
 use cuecard_actors::feedback_logger::{FeedbackLogger, FeedbackLoggerDeps};
 use cuecard_actors::injector::{DeliveryRecords, Injector, InjectorDeps};
 use cuecard_actors::knowledge_sync::{KnowledgeSync, KnowledgeSyncDeps, Poll};
@@ -22,7 +22,10 @@ pub(super) fn stream_listener(wiring: &Wiring, tenant: &Arc<Tenant>, cell: Arc<A
     let (received, inbox) = inbox_of(&cell);
     let deps = StreamListenerDeps {
         profile: tenant.name().clone(),
-        protocol: stream.protocol(tenant.profile.roles.clone()),
+        protocol: {
+            let roles = tenant.profile.roles.clone();
+            Box::new(move || stream.protocol(roles.clone()))
+        },
         inbox,
         buffer: wiring.buffer.into.clone(),
         feedback: wiring.feedback.into.clone(),
@@ -61,7 +64,8 @@ pub(super) fn extractor(wiring: &Wiring, cell: Arc<ActorCell>) {
     let (admission, queued) = (wiring.admission.clone(), wiring.admission.clone());
     cell.measure_queue(move || queued.queued());
     let (retriever, ranker) = (wiring.retriever.into.clone(), wiring.ranker.into.clone());
-    wiring.supervise(Arc::clone(&cell), |_| Extractor { admission, retriever, ranker, cell });
+    let deps = ExtractorDeps { admission, retriever, ranker, metrics: wiring.metrics.clone(), cell: Arc::clone(&cell) };
+    wiring.supervise(cell, |_| Extractor::new(deps));
 }
 
 pub(super) fn retriever(wiring: &Wiring, cell: Arc<ActorCell>) {

@@ -307,8 +307,9 @@ impl CxoneSettings {
             pong_timeout: self.pong_timeout,
             longest_hold: self.longest_hold,
             articles_limit_bytes: self.max_articles_bytes,
+            articles_timeout: self.articles_timeout,
             articles_idle_timeout: self.articles_idle_timeout,
-            ..Limits::default()
+            keep_alive: self.keep_alive,
         }
     }
 }

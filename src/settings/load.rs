@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError};
+use cuecard_actors::cxone::Contract;
 use cuecard_actors::tenant::Profile;
 use serde::Deserialize;
 use toml::Table;
@@ -290,7 +291,24 @@ fn profiles(written: &Written) -> Result<Vec<Profile>, SettingsError> {
     };
     let profiles: Vec<_> = named.iter().map(checked).collect::<Result<_, _>>()?;
     check_polls(&profiles)?;
+    check_oauth_urls(written, &profiles)?;
     Ok(profiles)
+}
+
+/// What is shared may be meant for another profile; what a profile's own section says and nothing reads is a mistake.
+fn check_oauth_urls(written: &Written, profiles: &[Profile]) -> Result<(), SettingsError> {
+    for profile in profiles.iter().filter(|profile| profile.contract != Contract::Ranking) {
+        let own = written.profiles.get(profile.name.as_str()).map_or("", |settings| settings.oauth_url.trim());
+        if !own.is_empty() && own != written.profile.oauth_url.trim() {
+            let reason = format!(
+                "`oauth_url` is of the contract ranking alone, and this profile speaks {}, which asks its base_url for \
+                 tokens; take it out of [profiles.{}], and set `token_path` where they are asked for elsewhere there",
+                profile.contract, profile.name
+            );
+            return Err(SettingsError::Profile { profile: profile.name.to_string(), reason });
+        }
+    }
+    Ok(())
 }
 
 /// The sections of the profiles; where there are none, one for each contract that the environment names.

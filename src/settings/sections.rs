@@ -136,7 +136,8 @@ pub struct EncoderSection {
 }
 
 impl EncoderSection {
-    /// What the encoder is loaded with, `model_dir` coming before the section's own; `threads` gives the number for so many cores where the section says `auto`.
+    /// What the encoder is loaded with, `model_dir` coming before the section's own; `threads` gives the number for so
+    /// many cores where the section says `auto`.
     pub fn settings(&self, model_dir: Option<PathBuf>, threads: impl FnOnce(usize) -> usize) -> EncoderSettings {
         let model_dir = model_dir.or_else(|| filled_path(&self.model_dir));
         EncoderSettings {
@@ -210,7 +211,11 @@ pub struct CxoneSettings {
     pub max_answer_bytes: usize,
     pub max_articles_bytes: usize,
     #[serde(deserialize_with = "duration")]
+    pub articles_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
     pub articles_idle_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub keep_alive: Duration,
     pub allow_plain_http: bool,
 }
 
@@ -293,7 +298,9 @@ impl Settings {
             ("cxone.handshake_timeout", cxone.handshake_timeout),
             ("cxone.ping_interval", cxone.ping_interval),
             ("cxone.pong_timeout", cxone.pong_timeout),
+            ("cxone.articles_timeout", cxone.articles_timeout),
             ("cxone.articles_idle_timeout", cxone.articles_idle_timeout),
+            ("cxone.keep_alive", cxone.keep_alive),
             ("cxone.longest_hold", cxone.longest_hold),
             ("supervision.window", self.supervision.window),
             ("shutdown.grace", self.shutdown.grace),

@@ -1,6 +1,8 @@
 //! `cuecard check` against a tenant of each contract: what it reaches, and what it says is wrong where.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use cuecard_simulator::{
     Client, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Fault, FaultKind, Route, RunningSimulator, Simulator,
@@ -8,7 +10,7 @@ use cuecard_simulator::{
 };
 use tempfile::TempDir;
 
-use crate::support::{COLLECTION, Ended, environment, run, serve_chroma, simulator};
+use crate::support::{COLLECTION, Ended, Process, environment, run, serve_chroma, simulator, until};
 
 const GRAPH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/graph.jsonl");
 
@@ -80,6 +82,48 @@ fn each_contract_is_reached_and_breaks_no_rule_of_it() {
         assert_eq!(simulator.num_streams(), 0, "{contract}: what was opened is closed");
         assert!(!ended.stdout.contains(DEFAULT_CLIENT_SECRET) && !ended.stderr.contains(DEFAULT_CLIENT_SECRET));
     }
+}
+
+/// Every file below a directory with what it holds.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(crate::check::files(&path));
+        } else {
+            files.insert(path.clone(), fs::read(path).unwrap());
+        }
+    }
+    files
+}
+
+/// A machine on which nothing was started yet, and one whose service has ended.
+#[actix_rt::test]
+async fn a_check_writes_nothing_and_says_what_the_next_start_will_make() {
+    let (simulator, place) = (simulator(), TempDir::new().unwrap());
+    let (data, index) = (place.path().join("data"), place.path().join("index"));
+    let overrides = [("CXONE_CONTRACT", "snippets"), ("CUECARD_INDEX", index.to_str().unwrap())];
+    let run_check = |arguments: &[&str]| {
+        let ended = check_in(&data, &simulator, &overrides, arguments);
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        ended.stdout
+    };
+    for arguments in [&["check", "--offline"][..], &["check"]] {
+        let said = run_check(arguments);
+        assert!(said.contains("the first start makes the index"), "{said}");
+        assert!(said.contains("ledger.db, which the first start makes"), "{said}");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{arguments:?}: something was made");
+    }
+    let listed = simulator.received_on(Route::Articles).len();
+    let mut service = Process::serve(&environment(&simulator.base_url(), &data, &overrides));
+    until(&simulator, "articles are polled", |simulator| simulator.received_on(Route::Articles).len() > listed).await;
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+    let before = files(place.path());
+    let said = run_check(&["check"]);
+    assert!(!said.contains("start"), "{said}");
+    assert!(files(place.path()) == before, "something was written");
 }
 
 #[test]
@@ -167,7 +211,7 @@ async fn a_missing_collection_is_one_profiles_trouble() {
         "[profiles.acme]\ncontract = 'rag'\nchroma_url = 'http://{addr}'\nchroma_collection = 'nowhere'\n\
          [profiles.beta]\ncontract = 'rag'\nchroma_url = 'http://{addr}'\nchroma_collection = '{COLLECTION}'\n"
     );
-    std::fs::write(&file, sections).unwrap();
+    fs::write(&file, sections).unwrap();
     let checking = tokio::task::spawn_blocking(move || {
         let arguments = ["check", "--config", file.to_str().unwrap()];
         check_in(place.path(), &simulator, &[("CXONE_CONTRACT", "")], &arguments)
@@ -207,7 +251,7 @@ fn an_unknown_key_is_named_with_the_nearest_and_a_profile_by_its_name() {
     let file = place.path().join("cuecard.toml");
     let simulator = simulator();
     let run_with = |sections: &str| {
-        std::fs::write(&file, sections).unwrap();
+        fs::write(&file, sections).unwrap();
         let arguments = ["check", "--config", file.to_str().unwrap()];
         check_in(place.path(), &simulator, &[("CXONE_CONTRACT", ""), ("CUECARD_GRAPH", GRAPH)], &arguments)
     };
@@ -244,6 +288,16 @@ fn a_proxy_of_the_environment_is_gone_through_and_named() {
     assert_eq!(simulator.received_on(Route::Token).len(), 1);
     let ended = through(&[("HTTP_PROXY", proxy.as_str()), ("NO_PROXY", "tenant.example")]);
     assert_eq!((ended.code, simulator.received_on(Route::Token).len()), (Some(1), 1), "not through it");
+    // TLS to the proxy, too, is nothing for a stream.
+    let safe = [("HTTPS_PROXY", "https://proxy.example:3128"), ("CXONE_BASE_URL", "https://tenant.example")];
+    for (contract, code) in [("insights", 1), ("snippets", 1), ("rag", 0)] {
+        let place = TempDir::new().unwrap();
+        let overrides = [&safe[..], &[("CXONE_CONTRACT", contract)]].concat();
+        let ended = check_in(place.path(), &simulator, &overrides, &["check", "--offline"]);
+        assert_eq!(ended.code, Some(code), "{contract}: {}{}", ended.stdout, ended.stderr);
+        let names = ended.stderr.contains("proxy https://proxy.example:3128") && ended.stderr.contains("NO_PROXY");
+        assert_eq!(names, code == 1, "{contract}: {}", ended.stderr);
+    }
     let ended = through(&[("HTTPS_PROXY", "socks5://proxy.example:1080")]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("HTTPS_PROXY names no proxy that can be used"), "{}", ended.stderr);

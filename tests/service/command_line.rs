@@ -234,7 +234,8 @@ fn check_looks_at_all_that_is_on_this_machine() {
     let ended = run(&["check", "--offline"], &tenant(&place));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stdout.contains("opensesame"));
-    assert!(place.path().join("ledger.db").exists());
+    assert!(ended.stdout.contains("ledger.db, which the first start makes"), "{}", ended.stdout);
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing was written");
     let file = place.path().join("cuecard.toml");
     fs::write(&file, "[profile]\ncontract = \"insights\"\n[profiles.acme]\nclient_id = \"a\"\nclient_secret = \"b\"\n[profiles.beta]\nclient_id = \"c\"\nclient_secret = \"d\"\n").unwrap();
     let data = place.path().join("data");

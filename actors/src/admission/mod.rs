@@ -24,7 +24,7 @@ use pace::Pace;
 use queue::{Queue, QueueKey, Queued};
 
 use crate::decisions::Decisions;
-use crate::messages::{Admitted, Failure, Outcome, Stage, Ticket, WorkItem};
+use crate::messages::{AdmittedItem, Failure, Outcome, Stage, Ticket, WorkItem};
 use crate::tenant::{Tenant, Tenants};
 
 /// How much is let in.
@@ -140,7 +140,7 @@ impl Admission {
 
     /// The admitted items, for one Extractor; ends when the admission is closed and empty. Dropping the
     /// stream between two items loses none.
-    pub fn admitted(&self) -> impl Stream<Item = Admitted> + 'static {
+    pub fn admitted(&self) -> impl Stream<Item = AdmittedItem> + 'static {
         stream::unfold(self.clone(), |admission| async move {
             let next = admission.next().await?;
             Some((next, admission))
@@ -148,7 +148,7 @@ impl Admission {
     }
 
     /// Waits for the next item and a permit; `None` once closed and empty.
-    async fn next(&self) -> Option<Admitted> {
+    async fn next(&self) -> Option<AdmittedItem> {
         loop {
             let arrived = self.shared.arrived.notified();
             let (waiting, closed) = {
@@ -180,7 +180,7 @@ impl Admission {
     }
 
     /// The oldest item that is not too late, with the effort that the load allows.
-    fn admit(&self, permit: OwnedSemaphorePermit) -> Option<Admitted> {
+    fn admit(&self, permit: OwnedSemaphorePermit) -> Option<AdmittedItem> {
         let mut late = Vec::new();
         let mut state = self.lock();
         let now = Instant::now();
@@ -204,13 +204,13 @@ impl Admission {
         }
         drop(state);
         for (ticket, outcome) in late {
-            ticket.finish(outcome);
+            ticket.finish_in(Stage::Admission, outcome);
         }
         next.map(|(item, mut ticket)| {
             let effort = pressure.effort();
             ticket.admit(permit);
             ticket.note(|decision| decision.effort = Some(effort));
-            Admitted { item, ticket, effort }
+            AdmittedItem { item, ticket, effort }
         })
     }
 

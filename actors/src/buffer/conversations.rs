@@ -1,6 +1,6 @@
 //! All conversations of all profiles: which window a word belongs to, and when it becomes an utterance.
 //!
-//! No actor and no timer in here: time is passed in, utterances are passed out through [`Admits`].
+//! No actor and no timer in here: time is passed in, utterances are passed out through [`Admit`].
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -48,11 +48,8 @@ pub(super) struct Flushed<'a> {
     pub(super) at: Instant,
 }
 
-/// Where utterances go.
-pub(super) trait Admits {
-    /// Takes an utterance whose window is still in hand: what panics in here costs that window.
-    fn admit(&self, flushed: Flushed<'_>);
-}
+/// Takes an utterance whose window is still in hand: what panics in here costs that window, and none that waits behind it.
+pub(super) type Admit<'a> = &'a dyn Fn(Flushed<'_>);
 
 #[derive(Default)]
 struct Conversation {
@@ -81,16 +78,18 @@ impl Conversations {
         }
     }
 
-    /// Takes in what a listener heard; an utterance that it completes goes to `admits`.
-    pub(super) fn hear(&mut self, heard: Heard, admits: &dyn Admits) -> Vec<Lost> {
+    /// Takes in what a listener heard; an utterance that it completes goes to `admit`.
+    pub(super) fn hear(&mut self, heard: Heard, admit: Admit<'_>) -> Vec<Lost> {
         let Heard { profile, received, word } = heard;
         match word {
+            // What an earlier connection left belongs to nothing that this one names.
+            StreamWord::Connected => self.forget_unnamed(&profile),
             StreamWord::Fragment { interaction, speaker, text } => {
                 let fragment = Fragment { speaker, text, arrived: received };
                 match interaction {
                     Some(interaction) => {
                         let key = InteractionKey { profile, interaction };
-                        self.hear_fragment(&key, fragment, admits)
+                        self.hear_fragment(&key, fragment, admit)
                     }
                     None => self.hear_unnamed(&profile, fragment),
                 }
@@ -98,15 +97,15 @@ impl Conversations {
             StreamWord::TurnEnded { interaction: Some(interaction) } => {
                 let unnamed = self.take_unnamed(&profile);
                 let key = InteractionKey { profile, interaction };
-                self.flush(&key, FlushReason::State, unnamed, received, admits)
+                self.flush(&key, FlushReason::State, unnamed, received, admit)
             }
             // Without an id it names no window; what the connection buffered waits for one that does.
             StreamWord::TurnEnded { interaction: None } => Vec::new(),
             StreamWord::Utterance { interaction, text } => {
                 let key = InteractionKey { profile, interaction };
                 let fragment = Fragment { speaker: Speaker::Customer, text, arrived: received };
-                let mut lost = self.hear_fragment(&key, fragment, admits);
-                lost.extend(self.flush(&key, FlushReason::State, Vec::new(), received, admits));
+                let mut lost = self.hear_fragment(&key, fragment, admit);
+                lost.extend(self.flush(&key, FlushReason::State, Vec::new(), received, admit));
                 lost
             }
             StreamWord::InteractionEnded { interaction } => self.end(&InteractionKey { profile, interaction }),
@@ -127,7 +126,7 @@ impl Conversations {
         named.chain(unnamed).collect()
     }
 
-    fn hear_fragment(&mut self, key: &InteractionKey, fragment: Fragment, admits: &dyn Admits) -> Vec<Lost> {
+    fn hear_fragment(&mut self, key: &InteractionKey, fragment: Fragment, admit: Admit<'_>) -> Vec<Lost> {
         let (settings, now) = (self.settings, fragment.arrived);
         let ((full, next), evicted) = self.named.with(key, now, |conversation| {
             conversation.window.hear(fragment);
@@ -136,7 +135,7 @@ impl Conversations {
         self.alarms.set(key, next.map(|(at, _)| at));
         let mut lost = self.evicted(evicted);
         if full {
-            lost.extend(self.flush(key, FlushReason::Full, Vec::new(), now, admits));
+            lost.extend(self.flush(key, FlushReason::Full, Vec::new(), now, admit));
         }
         lost
     }
@@ -155,6 +154,19 @@ impl Conversations {
         self.unnamed.get_mut(profile).map(Window::take_unflushed).unwrap_or_default()
     }
 
+    fn forget_unnamed(&mut self, profile: &ProfileName) -> Vec<Lost> {
+        self.unnamed_alarms.set(profile, None);
+        let count = self.unnamed.remove(profile).map_or(0, |window| window.num_unflushed() as u64);
+        let lost = Lost {
+            reason: DropReason::NoInteraction,
+            count,
+            detail: format!(
+                "{profile}: the connection that they came over was lost before a state named an interaction"
+            ),
+        };
+        (count > 0).then_some(lost).into_iter().collect()
+    }
+
     fn drop_unnamed(&mut self, profile: &ProfileName, detail: &str) -> Vec<Lost> {
         let count = self.take_unnamed(profile).len() as u64;
         vec![Lost { reason: DropReason::NoInteraction, count, detail: format!("{profile}: {detail}") }]
@@ -166,7 +178,7 @@ impl Conversations {
         reason: FlushReason,
         others: Vec<Fragment>,
         now: Instant,
-        admits: &dyn Admits,
+        admit: Admit<'_>,
     ) -> Vec<Lost> {
         let limits = self.settings.limits;
         self.alarms.set(key, None);
@@ -180,7 +192,7 @@ impl Conversations {
             if let Some(utterance) = conversation.window.flush(reason, others, &limits) {
                 conversation.utterances += 1;
                 let utterance_number = conversation.utterances;
-                admits.admit(Flushed { key, utterance_number, utterance, heard, at: now });
+                admit(Flushed { key, utterance_number, utterance, heard, at: now });
             }
         });
         self.evicted(evicted)
@@ -194,7 +206,7 @@ impl Conversations {
     }
 
     /// Flushes whatever silence or age has made due.
-    pub(super) fn flush_due(&mut self, now: Instant, admits: &dyn Admits) -> Vec<Lost> {
+    pub(super) fn flush_due(&mut self, now: Instant, admit: Admit<'_>) -> Vec<Lost> {
         let mut lost = Vec::new();
         while let Some(key) = self.alarms.pop_due(now) {
             if !self.named.contains(&key) {
@@ -204,7 +216,7 @@ impl Conversations {
             let pauses = self.settings.pauses;
             let (due, _) = self.named.with(&key, now, |conversation| conversation.window.next_flush(&pauses));
             let reason = due.map_or(FlushReason::Pause, |(_, reason)| reason);
-            lost.extend(self.flush(&key, reason, Vec::new(), now, admits));
+            lost.extend(self.flush(&key, reason, Vec::new(), now, admit));
         }
         while let Some(profile) = self.unnamed_alarms.pop_due(now) {
             lost.extend(self.drop_unnamed(&profile, "no state named an interaction in time"));

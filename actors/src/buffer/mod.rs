@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use conversations::BufferSettings;
-use conversations::{Admits, Conversations, Flushed, Lost};
+use conversations::{Conversations, Flushed, Lost};
 
 use crate::admission::Admission;
 use crate::failure_points::failure_point;
@@ -44,7 +44,7 @@ pub struct BufferDeps {
     pub escalation: Escalation,
 }
 
-impl Admits for BufferDeps {
+impl BufferDeps {
     fn admit(&self, flushed: Flushed<'_>) {
         let Flushed { key, utterance_number, utterance, heard, at } = flushed;
         failure_point("buffer", key.interaction.as_str());
@@ -80,7 +80,7 @@ impl Buffer {
 
     fn flush_due(&mut self, context: &mut Context<Self>) {
         self.alarm = None;
-        let lost = self.conversations.flush_due(Instant::now(), &self.deps);
+        let lost = self.conversations.flush_due(Instant::now(), &|flushed| self.deps.admit(flushed));
         self.count(&lost);
         self.arm(context);
     }
@@ -130,7 +130,7 @@ impl Supervised for Buffer {
 
 impl StreamHandler<Heard> for Buffer {
     fn handle(&mut self, heard: Heard, context: &mut Self::Context) {
-        let lost = self.conversations.hear(heard, &self.deps);
+        let lost = self.conversations.hear(heard, &|flushed| self.deps.admit(flushed));
         self.count(&lost);
         self.arm(context);
     }

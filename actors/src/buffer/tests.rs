@@ -43,8 +43,8 @@ fn turn_ended(interaction: Option<&str>) -> StreamWord {
 #[derive(Default)]
 struct Seen(RefCell<Vec<(String, u64, String, FlushReason)>>);
 
-impl Admits for Seen {
-    fn admit(&self, flushed: Flushed<'_>) {
+impl Seen {
+    fn admit(&self, flushed: &Flushed<'_>) {
         let question = flushed.utterance.newest_customer_turn().verbatim().to_owned();
         let id = flushed.key.interaction.to_string();
         self.0.borrow_mut().push((id, flushed.utterance_number, question, flushed.utterance.flushed));
@@ -62,11 +62,15 @@ impl Fixture {
     }
 
     fn hear(&mut self, word: StreamWord) -> Vec<Lost> {
-        self.conversations.hear(heard("acme", word), &self.seen)
+        self.hear_of("acme", word)
+    }
+
+    fn hear_of(&mut self, profile: &str, word: StreamWord) -> Vec<Lost> {
+        self.conversations.hear(heard(profile, word), &|flushed| self.seen.admit(&flushed))
     }
 
     fn flush_due(&mut self) -> Vec<Lost> {
-        self.conversations.flush_due(Instant::now(), &self.seen)
+        self.conversations.flush_due(Instant::now(), &|flushed| self.seen.admit(&flushed))
     }
 
     fn questions(&self) -> Vec<String> {
@@ -139,6 +143,23 @@ async fn fragments_that_no_state_claims_are_dropped_after_thirty_seconds_and_cou
     assert_eq!((lost[0].reason, lost[0].count), (DropReason::NoInteraction, 2));
     fixture.hear(turn_ended(Some("a")));
     assert!(fixture.questions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn fragments_of_a_lost_connection_join_nothing_that_the_next_one_names_and_are_counted() {
+    let mut fixture = Fixture::new(settings());
+    fixture.hear(fragment(None, "my card number"));
+    fixture.hear(fragment(None, "is"));
+    fixture.hear_of("other", fragment(None, "theirs"));
+    let lost = fixture.hear(StreamWord::Connected);
+    let counts: Vec<_> = lost.iter().map(|lost| (lost.reason, lost.count)).collect();
+    assert_eq!(counts, [(DropReason::NoInteraction, 2)]);
+    assert_eq!(fixture.hear(StreamWord::Connected), [], "nothing is left to be lost");
+    fixture.hear(fragment(Some("a"), "hello"));
+    fixture.hear(turn_ended(Some("a")));
+    fixture.hear_of("other", turn_ended(Some("a")));
+    assert_eq!(fixture.questions(), ["hello", "theirs"]);
+    assert_eq!(fixture.conversations.next_alarm(), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,7 +45,7 @@ pub(super) fn refusal(answer: &Answered, reason: String) -> Refusal {
         Ok(answer) if outcome != CallOutcome::Unusable => (answer.status, answer.body.clone()),
         _ => (502, Bytes::new()),
     };
-    Refusal { cause: RefusalCause::Status(status), reason, answer: body, retry_after: None }
+    Refusal { cause: RefusalCause::Status(status), reason, given_up: None, answer: body, retry_after: None }
 }
 
 /// What CXone said, for people; what a customer may have said is masked.

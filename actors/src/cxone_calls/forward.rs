@@ -7,7 +7,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cuecard_cxone::answers::{Attempt, CallKind, CallOutcome, Decision, RetryPolicy};
+use cuecard_cxone::answers::{Attempt, CallKind, CallOutcome, NextStep, RetryPolicy};
 use cuecard_cxone::circuit::{CallPermission, Circuit, CircuitSettings, Sign};
 use cuecard_cxone::feedback::{FeedbackCall, REQUIRED_SCOPE};
 use cuecard_cxone::http::Request;
@@ -88,8 +88,8 @@ impl CxoneCalls {
             let answer = self.send(Endpoint::Feedback, &request, None).await;
             let attempt = Attempt { num_renewals, ..attempt(CallKind::Feedback, &answer, number, None) };
             self.gate.record(Endpoint::Feedback, permit, attempt.outcome, drop);
-            let decision = self.decide(Endpoint::Feedback, &attempt);
-            if matches!(decision, Decision::RenewToken { .. }) {
+            let next = self.next_step(Endpoint::Feedback, &attempt);
+            if matches!(next, NextStep::RenewToken { .. }) {
                 self.invalidate(token);
                 if num_renewals == 0 {
                     num_renewals = 1;
@@ -101,7 +101,7 @@ impl CxoneCalls {
                 CallOutcome::Answered(200..=299 | 400 | 404 | 422) => Sign::Alive,
                 _ => Sign::None,
             };
-            return (self.forward_end(decision, &answer, number), sign);
+            return (self.forward_end(next, &answer, number), sign);
         }
     }
 
@@ -109,18 +109,18 @@ impl CxoneCalls {
         self.feedback.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn forward_end(&self, decision: Decision, answer: &Answered, number: u32) -> ForwardEnd {
+    fn forward_end(&self, next: NextStep, answer: &Answered, number: u32) -> ForwardEnd {
         let mut reason = describe(answer);
         if outcome(answer) == CallOutcome::Answered(403) {
             reason = format!("the client lacks the scope {REQUIRED_SCOPE}; {reason}");
         }
-        match decision {
-            Decision::Done => ForwardEnd::Forwarded,
-            Decision::RenewToken { wait }
-            | Decision::CredentialsRefused { wait }
-            | Decision::RetryAfter { wait, .. } => ForwardEnd::Postponed { wait, reason },
-            Decision::GiveUp(given_up) => ForwardEnd::SetAside { reason: format!("{given_up}: {reason}") },
-            Decision::AwaitUnlock => ForwardEnd::Postponed { wait: self.deps.policy.feedback.step(number), reason },
+        match next {
+            NextStep::Done => ForwardEnd::Forwarded,
+            NextStep::RenewToken { wait }
+            | NextStep::CredentialsRefused { wait }
+            | NextStep::RetryAfter { wait, .. } => ForwardEnd::Postponed { wait, reason },
+            NextStep::GiveUp(given_up) => ForwardEnd::SetAside { reason: format!("{given_up}: {reason}") },
+            NextStep::AwaitUnlock => ForwardEnd::Postponed { wait: self.deps.policy.feedback.step(number), reason },
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) enum Held {
     #[error("the profile's rate_limit holds the call back for longer than there is time")]
     RateLimited { wait: Duration },
     /// The endpoint failed.
-    #[error("the circuit is open: CXone failed five times in a row")]
+    #[error("the circuit is open: the last calls, or the last probe, failed; it is probed again by itself")]
     CircuitOpen { wait: Duration },
 }
 

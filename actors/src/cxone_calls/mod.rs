@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::Recipient;
-use cuecard_cxone::answers::{Attempt, CallOutcome, Decision, RetryPolicy};
+use cuecard_cxone::answers::{Attempt, CallOutcome, NextStep, RetryPolicy};
 use cuecard_cxone::circuit::Circuit;
 use cuecard_cxone::http::{Answer, HttpClient, Request};
 use cuecard_cxone::retry_after::RetryAfter;
@@ -137,18 +137,18 @@ impl CxoneCalls {
 
     /// What comes after an attempt. A 429 holds the endpoint for as long as it says, whatever becomes of the call that was
     /// told so.
-    fn decide(&self, endpoint: Endpoint, attempt: &Attempt) -> Decision {
+    fn next_step(&self, endpoint: Endpoint, attempt: &Attempt) -> NextStep {
         if let Some(wait) = self.asked_wait(attempt) {
             self.hold(endpoint, wait);
         }
-        self.deps.policy.decide(attempt)
+        self.deps.policy.next_step(attempt)
     }
 
     /// How long a 429 holds the endpoint: also where this call has no time for it, or no attempt left.
     fn asked_wait(&self, attempt: &Attempt) -> Option<Duration> {
         let unbounded = Attempt { time_left: None, max_attempts: None, ..*attempt };
-        match self.deps.policy.decide(&unbounded) {
-            Decision::RetryAfter { wait, holds_endpoint: true, .. } => Some(wait),
+        match self.deps.policy.next_step(&unbounded) {
+            NextStep::RetryAfter { wait, holds_endpoint: true, .. } => Some(wait),
             _ => None,
         }
     }

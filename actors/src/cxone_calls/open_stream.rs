@@ -76,6 +76,18 @@ pub enum ConnectFailure {
     Handshake(HandshakeError),
 }
 
+impl ConnectFailure {
+    /// In words for an operator, with the scope that a client which is refused lacks.
+    pub fn in_words(&self, stream: StreamKind) -> String {
+        match self {
+            Self::Handshake(error @ (HandshakeError::Unauthorised | HandshakeError::Forbidden)) => {
+                format!("{error}; the client needs the scope {}", stream.scope())
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 impl CxoneCalls {
     /// Opens the stream; a token that it refuses is dropped, and a fresh one tried at once.
     pub async fn open_stream<S: Sockets>(&self, sockets: &S, stream: StreamKind) -> Result<S::Socket, ConnectFailure> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cuecard_cxone::answers::{Attempt, CallOutcome, Decision, GiveUpReason, UNLOCK_POLL, session_is_locked};
+use cuecard_cxone::answers::{Attempt, CallOutcome, GiveUpReason, NextStep, UNLOCK_POLL, session_is_locked};
 use cuecard_cxone::circuit::{CircuitState, Permit};
 use cuecard_cxone::http::Request;
 use cuecard_cxone::ranking::RankedSnippet;
@@ -18,7 +18,7 @@ use super::answer::{Answered, attempt, describe, refusal};
 use super::gate::Held;
 use crate::health::{Condition, Part};
 use crate::messages::{Failure, Outcome, Receipt, Refusal, RefusalCause, Stage, TokenError};
-use crate::telemetry::Endpoint;
+use crate::telemetry::{ActorDropped, DropReason, Endpoint};
 
 /// Attempts in all where somebody waits for the answer; a card from a stream is tried until its deadline.
 pub const ASKED_ATTEMPTS: u32 = 3;
@@ -128,26 +128,30 @@ impl CxoneCalls {
     }
 
     fn judge(&self, attempt: &Attempt, answer: &Answered, token: Token, tries: &mut Tries, push: &Push) -> Step {
-        match self.decide(Endpoint::Push, attempt) {
-            Decision::Done => {
+        match self.next_step(Endpoint::Push, attempt) {
+            NextStep::Done => {
                 let answer = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
-                let cxone_id = self.deps.dialect.returned_id(&answer);
+                let cxone_id = self.deps.dialect.returned_id(&answer).unwrap_or_else(|error| {
+                    let (reason, detail) = (DropReason::LongCxoneId, error.to_string());
+                    ActorDropped { reason, count: 1, detail: &detail }.emit(&self.deps.metrics);
+                    None
+                });
                 let (count, order) = (push.count, push.order.clone());
                 Step::End(Outcome::Delivered(Receipt { cxone_id, count, order, answer }))
             }
-            Decision::RenewToken { wait } => {
+            NextStep::RenewToken { wait } => {
                 tries.num_renewals += 1;
                 tries.refused = Some(describe(answer));
                 self.invalidate(token);
                 Step::Again { wait }
             }
-            Decision::RetryAfter { wait, ambiguous, .. } => {
+            NextStep::RetryAfter { wait, ambiguous, .. } => {
                 tries.is_ambiguous = ambiguous;
                 Step::Again { wait }
             }
-            Decision::AwaitUnlock => Step::AwaitUnlock(refusal(answer, describe(answer))),
-            Decision::GiveUp(reason) => Step::End(self.given_up(reason, attempt, answer, tries)),
-            Decision::CredentialsRefused { .. } => Step::End(Outcome::Refused(credentials_refused(describe(answer)))),
+            NextStep::AwaitUnlock => Step::AwaitUnlock(refusal(answer, describe(answer))),
+            NextStep::GiveUp(reason) => Step::End(self.given_up(reason, attempt, answer, tries)),
+            NextStep::CredentialsRefused { .. } => Step::End(Outcome::Refused(credentials_refused(describe(answer)))),
         }
     }
 
@@ -198,12 +202,13 @@ impl CxoneCalls {
             }
             _ => format!("{reason}; {said}"),
         };
+        let refusal = Refusal { given_up: Some(reason), ..refusal(answer, said) };
         match attempt.outcome {
-            CallOutcome::Answered(429) => self.given_up_waiting(attempt, refusal(answer, said)),
-            CallOutcome::Answered(500..=599) => Outcome::Failed(Failure::CxoneFailed(refusal(answer, said))),
-            CallOutcome::Answered(_) => Outcome::Refused(refusal(answer, said)),
+            CallOutcome::Answered(429) => self.given_up_waiting(attempt, refusal),
+            CallOutcome::Answered(500..=599) => Outcome::Failed(Failure::CxoneFailed(refusal)),
+            CallOutcome::Answered(_) => Outcome::Refused(refusal),
             CallOutcome::Unusable | CallOutcome::Failed(TransportFailure::BodyTooLarge { .. }) => {
-                Outcome::Failed(Failure::CxoneFailed(refusal(answer, said)))
+                Outcome::Failed(Failure::CxoneFailed(refusal))
             }
             CallOutcome::Failed(TransportFailure::TimedOut) => Outcome::Failed(Failure::TimedOut),
             CallOutcome::Failed(_) => Outcome::Failed(Failure::Unreachable),
@@ -224,6 +229,7 @@ fn held_back(held: Held) -> Outcome {
         Held::Asked { wait } => Outcome::HeldOff(Refusal {
             cause: RefusalCause::Status(429),
             reason: held.to_string(),
+            given_up: None,
             answer: Bytes::new(),
             retry_after: Some(wait),
         }),
@@ -232,5 +238,5 @@ fn held_back(held: Held) -> Outcome {
 }
 
 fn credentials_refused(reason: String) -> Refusal {
-    Refusal { cause: RefusalCause::Credentials, reason, answer: Bytes::new(), retry_after: None }
+    Refusal { cause: RefusalCause::Credentials, reason, given_up: None, answer: Bytes::new(), retry_after: None }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cuecard_cxone::InteractionId;
-use cuecard_cxone::answers::{CallKind, CallOutcome, Decision, GiveUpReason};
+use cuecard_cxone::answers::{CallKind, CallOutcome, GiveUpReason, NextStep};
 use cuecard_cxone::circuit::CircuitState;
 use cuecard_cxone::http::{Answer, Request};
 use cuecard_cxone::knowledge::search::{self, SearchHit, SearchResults};
@@ -122,16 +122,16 @@ impl CxoneCalls {
             attempt.max_attempts = read.max_attempts;
             self.gate
                 .record(read.endpoint, permit, attempt.outcome, |circuit| self.tell_search(read.endpoint, circuit));
-            let wait = match self.decide(read.endpoint, &attempt) {
-                Decision::Done => return answer.map_err(|error| ReadError::Failed(error.to_string())),
-                Decision::RenewToken { wait } | Decision::CredentialsRefused { wait } => {
+            let wait = match self.next_step(read.endpoint, &attempt) {
+                NextStep::Done => return answer.map_err(|error| ReadError::Failed(error.to_string())),
+                NextStep::RenewToken { wait } | NextStep::CredentialsRefused { wait } => {
                     num_renewals += 1;
                     self.invalidate(token);
                     wait
                 }
-                Decision::RetryAfter { wait, .. } => wait,
-                Decision::AwaitUnlock => return Err(failed(GiveUpReason::Unexpected(409), &answer, read.scope)),
-                Decision::GiveUp(reason) => return Err(failed(reason, &answer, read.scope)),
+                NextStep::RetryAfter { wait, .. } => wait,
+                NextStep::AwaitUnlock => return Err(failed(GiveUpReason::Unexpected(409), &answer, read.scope)),
+                NextStep::GiveUp(reason) => return Err(failed(reason, &answer, read.scope)),
             };
             said = format!("; the last attempt: {}", describe(&answer));
             sleep(wait).await;

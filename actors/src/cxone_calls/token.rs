@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cuecard_cxone::answers::{CallKind, CallOutcome, Decision};
+use cuecard_cxone::answers::{CallKind, CallOutcome, NextStep};
 use cuecard_cxone::http::Request;
 use cuecard_cxone::token::{OauthError, Token};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -33,6 +33,14 @@ impl CxoneCalls {
         }
     }
 
+    /// Whether CXone gives this client a token with these scopes. For whoever looks for what is wrong: the token is not kept,
+    /// and the call is not counted.
+    pub async fn can_have(&self, scopes: &[String]) -> bool {
+        let connection = &self.deps.connection;
+        let request = Request::form(connection.token_url().clone(), connection.token_form_for(scopes));
+        self.deps.http.send(&request, None).await.is_ok_and(|answer| is_success(answer.status))
+    }
+
     /// Asks the token endpoint once; `number` counts the attempts since the last success.
     pub async fn request_token(&self, number: u32) -> Result<Token, NoToken> {
         let request = Request::form(self.deps.connection.token_url().clone(), self.deps.connection.token_form());
@@ -59,13 +67,13 @@ impl CxoneCalls {
             }
         };
         let reason = self.deps.connection.without_secret(&reason);
-        let decision = self.decide(Endpoint::Token, &attempt);
-        let (error, ask_again_after) = match decision {
-            Decision::CredentialsRefused { wait } => (TokenError::Refused { reason }, wait),
-            Decision::RetryAfter { wait, .. } | Decision::RenewToken { wait } => {
+        let next = self.next_step(Endpoint::Token, &attempt);
+        let (error, ask_again_after) = match next {
+            NextStep::CredentialsRefused { wait } => (TokenError::Refused { reason }, wait),
+            NextStep::RetryAfter { wait, .. } | NextStep::RenewToken { wait } => {
                 (TokenError::Unreachable { reason }, wait)
             }
-            Decision::Done | Decision::GiveUp(_) | Decision::AwaitUnlock => {
+            NextStep::Done | NextStep::GiveUp(_) | NextStep::AwaitUnlock => {
                 (TokenError::Unreachable { reason }, self.deps.policy.refused_credentials.step(number))
             }
         };

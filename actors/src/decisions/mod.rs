@@ -5,6 +5,7 @@
 
 mod recent;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use async_channel::{Receiver, Sender};
@@ -16,6 +17,9 @@ use crate::telemetry::{ActorDropped, DropReason, Metrics, milliseconds};
 
 /// Decisions on their way to whoever keeps them: some seconds of the busiest service.
 const TAP: usize = 4096;
+
+/// Of a reason in words; what CXone says, or the backends, may be of any length.
+const FREE_TEXT_BYTES: usize = 120;
 
 /// Takes note of how questions end. Cheap to clone.
 #[derive(Clone)]
@@ -82,12 +86,29 @@ struct Why<'a>(&'a Outcome);
 impl fmt::Display for Why<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Outcome::Failed(failure) => failure.fmt(formatter),
-            Outcome::Refused(refusal) | Outcome::HeldOff(refusal) => formatter.write_str(&refusal.reason),
+            Outcome::Failed(failure) => formatter.write_str(&beginning(&failure.to_string())),
+            Outcome::Refused(refusal) | Outcome::HeldOff(refusal) => formatter.write_str(&beginning(&refusal.reason)),
             Outcome::Silent(reason) => formatter.write_str(reason.name()),
             Outcome::Expired(stage) => formatter.write_str(stage.name()),
             Outcome::Delivered(_) | Outcome::Replaced | Outcome::Shed => Ok(()),
         }
+    }
+}
+
+/// As much of a text as a log line has room for, by what it takes there. The admin port shows all of it.
+fn beginning(text: &str) -> Cow<'_, str> {
+    let mut length = 0;
+    let end = text.char_indices().find(|(_, character)| {
+        length += match character {
+            '"' | '\\' => 2,
+            character if character.is_control() => 6,
+            character => character.len_utf8(),
+        };
+        length > FREE_TEXT_BYTES
+    });
+    match end {
+        Some((end, _)) => Cow::Owned(format!("{}\u{2026}", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 

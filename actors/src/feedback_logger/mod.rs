@@ -2,7 +2,8 @@
 //!
 //! Takes [`HeardFeedback`], writes it to the ledger, and forwards what the ledger holds, oldest first within an
 //! interaction, one at a time per interaction. Nothing is lost: a restart finds what was stored and not forwarded. An
-//! event that CXone will never take is set aside, counted and kept, and the next one goes on.
+//! event that CXone will never take is set aside, counted and kept, and the next one goes on. What waits of profiles that
+//! the settings do not name any more is counted and named at the start; it goes out when they are named again.
 
 mod progress;
 
@@ -53,52 +54,66 @@ pub struct FeedbackLoggerDeps {
 pub struct FeedbackLogger {
     deps: FeedbackLoggerDeps,
     progress: Progress,
-    /// The event that is about to be forwarded; set aside if that panics.
-    in_hand: Option<PendingFeedback>,
+    /// The event that is about to be forwarded, with its tenant; set aside if that panics.
+    in_hand: Option<(Arc<Tenant>, PendingFeedback)>,
     /// Fair, so that events are stored in the order in which they were heard, even where a write is tried again.
     storing: Arc<Mutex<()>>,
     /// Bounds the events that wait for their turn.
     room: Arc<Semaphore>,
 }
 
-/// What the ledger holds for a profile.
+/// What the ledger holds for a tenant.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Looked {
-    profile: ProfileName,
+    tenant: Arc<Tenant>,
     due: Vec<PendingFeedback>,
 }
 
 /// Says that a look ended when it is dropped, whatever became of it.
 struct LookNotice {
-    profile: ProfileName,
+    tenant: Arc<Tenant>,
     due: Vec<PendingFeedback>,
     logger: Addr<FeedbackLogger>,
 }
 
 impl Drop for LookNotice {
     fn drop(&mut self) {
-        self.logger.do_send(Looked { profile: self.profile.clone(), due: std::mem::take(&mut self.due) });
+        self.logger.do_send(Looked { tenant: Arc::clone(&self.tenant), due: std::mem::take(&mut self.due) });
     }
 }
 
-/// An event's forwarding came to an end, or its task panicked.
+/// Which way of an event came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It was forwarded.
+    Forward,
+    /// It was set aside, because forwarding it panicked.
+    SetAside,
+}
+
+/// An event's way came to an end, or its task panicked.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct ForwardEnded {
+struct Ended {
+    tenant: Arc<Tenant>,
     event: PendingFeedback,
+    way: Way,
     panicked: bool,
 }
 
-/// Says that forwarding ended when it is dropped.
+/// Says that an event's way ended when it is dropped.
 struct EndNotice {
+    tenant: Arc<Tenant>,
     event: PendingFeedback,
+    way: Way,
     logger: Addr<FeedbackLogger>,
 }
 
 impl Drop for EndNotice {
     fn drop(&mut self) {
-        self.logger.do_send(ForwardEnded { event: self.event.clone(), panicked: std::thread::panicking() });
+        let (tenant, event) = (Arc::clone(&self.tenant), self.event.clone());
+        self.logger.do_send(Ended { tenant, event, way: self.way, panicked: std::thread::panicking() });
     }
 }
 
@@ -109,18 +124,33 @@ impl FeedbackLogger {
         Self { deps, progress: Progress::default(), in_hand: None, storing: Arc::default(), room }
     }
 
+    /// Says what waits of profiles that nobody asks for: it would else lie there without a word.
+    fn tell_unclaimed(&self) {
+        let waiting = self.deps.queue.pending_profiles().into_iter();
+        let unclaimed = waiting.filter(|(profile, _)| self.deps.tenants.get(&ProfileName::new(profile)).is_none());
+        let mut sum = 0;
+        for (profile, events) in unclaimed {
+            tracing::warn!(
+                profile,
+                events,
+                "feedback waits for a profile that the settings do not name; it is kept, and goes out once they do"
+            );
+            sum += events;
+        }
+        self.deps.metrics.set_feedback_unclaimed(sum);
+    }
+
     /// Asks the ledger what is due, where anything waits at all and may go out; the answer comes back as a message.
-    fn look(&mut self, profile: &ProfileName, context: &Context<Self>) {
-        let pending = self.deps.queue.pending_count(profile.as_str());
-        self.deps.metrics.set_feedback_pending(profile, pending);
-        let is_held = self.deps.tenants.get(profile).is_some_and(|tenant| tenant.calls.is_feedback_held());
-        if pending == 0 || is_held || !self.progress.start_look(profile) {
+    fn look(&mut self, tenant: &Arc<Tenant>, context: &Context<Self>) {
+        let pending = self.deps.queue.pending_count(tenant.name().as_str());
+        self.deps.metrics.set_feedback_pending(tenant.name(), pending);
+        if pending == 0 || tenant.calls.is_feedback_held() || !self.progress.start_look(tenant.name()) {
             return;
         }
         let queue = self.deps.queue.clone();
-        let mut notice = LookNotice { profile: profile.clone(), due: Vec::new(), logger: context.address() };
+        let mut notice = LookNotice { tenant: Arc::clone(tenant), due: Vec::new(), logger: context.address() };
         tokio::spawn(async move {
-            let profile = notice.profile.clone();
+            let profile = notice.tenant.name().clone();
             match queue.due(profile.as_str(), Timestamp::now(), AT_ONCE).await {
                 Ok(due) => notice.due = due,
                 Err(error) => tracing::error!(%error, %profile, "the ledger does not say what feedback is due"),
@@ -132,30 +162,23 @@ impl FeedbackLogger {
     fn look_everywhere(&mut self, context: &mut Context<Self>) {
         let tenants = self.deps.tenants.clone();
         for tenant in tenants.iter() {
-            self.look(tenant.name(), context);
+            self.look(tenant, context);
         }
     }
 
-    fn forward(&mut self, event: PendingFeedback, context: &Context<Self>) {
+    fn forward(&mut self, tenant: Arc<Tenant>, event: PendingFeedback, context: &Context<Self>) {
         self.progress.forwarding(event.id);
-        self.in_hand = Some(event.clone());
+        self.in_hand = Some((Arc::clone(&tenant), event.clone()));
         failure_point("feedback_logger", &event.feedback.insight);
-        let tenant = self.deps.tenants.get(&ProfileName::new(&event.feedback.profile)).cloned();
-        let forward = forward(tenant, event.clone());
+        let forward = forward(Arc::clone(&tenant), event.clone());
         self.in_hand = None;
-        self.settle(event, forward, context);
+        self.settle(EndNotice { tenant, event, way: Way::Forward, logger: context.address() }, forward);
     }
 
-    /// Writes down how forwarding ends, and reports back.
-    fn settle(
-        &self,
-        event: PendingFeedback,
-        forward: impl Future<Output = ForwardEnd> + Send + 'static,
-        context: &Context<Self>,
-    ) {
+    /// Writes down how an event's way ends, and reports back.
+    fn settle(&self, notice: EndNotice, forward: impl Future<Output = ForwardEnd> + Send + 'static) {
         let (queue, metrics) = (self.deps.queue.clone(), self.deps.metrics.clone());
         let in_flight = self.deps.cell.in_flight();
-        let notice = EndNotice { event, logger: context.address() };
         tokio::spawn(async move {
             let end = forward.await;
             settle(&queue, &metrics, &notice.event, end).await;
@@ -164,22 +187,20 @@ impl FeedbackLogger {
     }
 
     /// An event on which something panicked would panic again.
-    fn set_aside(&self, event: PendingFeedback, context: &Context<Self>) {
+    fn set_aside(&self, tenant: Arc<Tenant>, event: PendingFeedback, context: &Context<Self>) {
         let end = ForwardEnd::SetAside { reason: "the service panicked on it".to_owned() };
-        self.settle(event, std::future::ready(end), context);
+        let notice = EndNotice { tenant, event, way: Way::SetAside, logger: context.address() };
+        self.settle(notice, std::future::ready(end));
     }
 }
 
 /// Hands one event on to its tenant's CXone.
-async fn forward(tenant: Option<Arc<Tenant>>, event: PendingFeedback) -> ForwardEnd {
+async fn forward(tenant: Arc<Tenant>, event: PendingFeedback) -> ForwardEnd {
     let PendingFeedback { feedback, attempts, .. } = event;
-    let Some(tenant) = tenant else {
-        return ForwardEnd::SetAside { reason: format!("there is no profile {} any more", feedback.profile) };
-    };
     match feedback.interaction.parse() {
         Ok(interaction) => {
             let NewFeedback { insight, action, heard_at: arrived_at, .. } = feedback;
-            let call = FeedbackCall { interaction, insight, action: action.into(), arrived_at };
+            let call = FeedbackCall { interaction, insight, action, arrived_at };
             tenant.calls.forward(&call, attempts.saturating_add(1)).await
         }
         Err(error) => ForwardEnd::SetAside { reason: error.to_string() },
@@ -192,7 +213,7 @@ async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
         profile: heard.profile.to_string(),
         interaction: heard.interaction.to_string(),
         insight: heard.insight,
-        action: heard.action.verbatim().to_owned(),
+        action: heard.action,
         accepted: heard.accepted,
         heard_at: heard.heard_at,
     };
@@ -207,6 +228,7 @@ async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
 /// Counts how forwarding ended and writes it down, for as long as that takes: an event whose end is not written
 /// would be forwarded again.
 async fn settle(queue: &FeedbackQueue, metrics: &Metrics, event: &PendingFeedback, end: ForwardEnd) {
+    failure_point("feedback_logger_settle", &event.feedback.insight);
     let (stage, detail) = match &end {
         ForwardEnd::Forwarded => (FeedbackStage::Forwarded, ""),
         // Thousands may wait for the same thing: nothing is said or written of each.
@@ -260,14 +282,15 @@ impl Actor for FeedbackLogger {
 
     fn started(&mut self, context: &mut Self::Context) {
         Self::add_stream(self.deps.inbox.stream(), context);
+        self.tell_unclaimed();
         context.run_interval(LOOK_INTERVAL, Self::look_everywhere);
     }
 }
 
 impl Supervised for FeedbackLogger {
     fn restarting(&mut self, context: &mut Self::Context) {
-        if let Some(event) = self.in_hand.take() {
-            self.set_aside(event, context);
+        if let Some((tenant, event)) = self.in_hand.take() {
+            self.set_aside(tenant, event, context);
         }
     }
 }
@@ -295,27 +318,33 @@ impl StreamHandler<HeardFeedback> for FeedbackLogger {
 impl Handler<Looked> for FeedbackLogger {
     type Result = ();
 
-    fn handle(&mut self, Looked { profile, due }: Looked, context: &mut Self::Context) {
-        let (events, again) = self.progress.looked(&profile, due);
+    fn handle(&mut self, Looked { tenant, due }: Looked, context: &mut Self::Context) {
+        let (events, again) = self.progress.looked(tenant.name(), due);
         if again {
-            self.look(&profile, context);
+            self.look(&tenant, context);
         }
         for event in events {
-            self.forward(event, context);
+            self.forward(Arc::clone(&tenant), event, context);
         }
     }
 }
 
-impl Handler<ForwardEnded> for FeedbackLogger {
+impl Handler<Ended> for FeedbackLogger {
     type Result = ();
 
-    fn handle(&mut self, ForwardEnded { event, panicked }: ForwardEnded, context: &mut Self::Context) {
-        if panicked {
-            return self.set_aside(event, context);
-        }
-        let profile = ProfileName::new(&event.feedback.profile);
-        if self.progress.ended(&profile, event.id) {
-            self.look(&profile, context);
+    fn handle(&mut self, Ended { tenant, event, way, panicked }: Ended, context: &mut Self::Context) {
+        match (panicked, way) {
+            (true, Way::Forward) => self.set_aside(tenant, event, context),
+            // It stays under way, or the next look would bring it, and the panic, again.
+            (true, Way::SetAside) => {
+                let (profile, event) = (tenant.name(), event.id.0);
+                tracing::error!(%profile, event, "an event can't even be set aside; it waits for the next start");
+            }
+            (false, _) => {
+                if self.progress.ended(tenant.name(), event.id) {
+                    self.look(&tenant, context);
+                }
+            }
         }
     }
 }

@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::inbox::bounded;
-use crate::testing::{Answered, Bench, Call, Cxone, TenantParts, answer, give_tokens_after, inject_panics, until};
+use crate::testing::{
+    Answered, Bench, Call, Cxone, Logged, TenantParts, answer, give_tokens_after, inject_panics, until,
+};
 
 /// The pretended CXone takes everything, except what the first word of the event's id asks for.
 struct Fixture {
@@ -49,6 +51,7 @@ fn on_ledger(expected_panics: u64, directory: TempDir, ledger: Ledger) -> Fixtur
 /// There is no token for the first so many who ask for one.
 fn with_tokens_after(failures: u32, expected_panics: u64, directory: TempDir, ledger: Ledger) -> Fixture {
     inject_panics("feedback_logger", "bad");
+    inject_panics("feedback_logger_settle", "unwritable");
     let bench = Bench::expecting("feedback_logger", expected_panics);
     let (events, inbox) = bounded(64);
     let cxone = Cxone::gated(|call| Some(insight(call)).filter(|insight| insight.starts_with("slow")));
@@ -248,4 +251,40 @@ async fn an_event_whose_task_panics_is_set_aside_too() {
     fixture.ended("set_aside", 1).await;
     assert_eq!(fixture.forwarded(), ["worse", "next"]);
     assert_eq!((fixture.bench.cell.panics(), fixture.bench.cell.restarts()), (1, 0));
+}
+
+/// Writing down how it ended panics, and so does setting it aside.
+#[actix::test]
+async fn an_event_that_can_not_even_be_set_aside_is_left_for_the_next_start() {
+    let fixture = fixture(2).await;
+    fixture.hear("a", "unwritable").await;
+    until("both tasks panicked", || fixture.bench.cell.panics() == 2).await;
+    // Each of these takes a look at the ledger, which brings the first one, too.
+    for (number, insight) in ["next", "another", "last"].into_iter().enumerate() {
+        fixture.hear("b", insight).await;
+        fixture.ended("forwarded", number as u64 + 1).await;
+    }
+    assert_eq!(
+        (fixture.forwarded(), fixture.pending()),
+        (["unwritable", "next", "another", "last"].map(str::to_owned).to_vec(), 1)
+    );
+}
+
+#[actix::test]
+async fn what_waits_for_a_profile_that_is_gone_is_named_at_the_start_and_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(&directory).await;
+    for profile in ["gone", "gone", "acme"] {
+        let HeardFeedback { insight, action, accepted, heard_at, .. } = heard("a", "1");
+        let profile = profile.to_owned();
+        let event = NewFeedback { profile, interaction: "a".to_owned(), insight, action, accepted, heard_at };
+        ledger.feedback().store(event).await.unwrap();
+    }
+    let logged = Logged::start();
+    let fixture = on_ledger(0, directory, ledger);
+    fixture.ended("forwarded", 1).await;
+    assert_eq!(fixture.bench.metric("cuecard_feedback_unclaimed"), 2);
+    let line = logged.lines().into_iter().find(|line| line.contains("the settings do not name")).unwrap();
+    assert!(line.contains(r#""profile":"gone","events":2"#), "{line}");
+    assert_eq!((fixture.queue.pending_count("gone"), fixture.pending()), (2, 0));
 }

@@ -1,7 +1,7 @@
 //! From what the Ranker chose to what the dialects write.
 
 use cuecard_cxone::{Card, MatchedBy, PushContent};
-use cuecard_engine::knowledge::{self, Article};
+use cuecard_engine::knowledge;
 use cuecard_engine::{BackendName, Ranked};
 
 use crate::messages::Content;
@@ -24,7 +24,7 @@ fn card(ranked: &Ranked) -> Card {
         body: article.body.clone(),
         passage: candidate.passage.clone(),
         answer: ranked.answer.clone(),
-        source: source(article),
+        source: article.source_name.clone().unwrap_or_default(),
         summary: from_graph.then(|| article.body.clone()),
         score: ranked.score,
         priority: article.priority.map(|priority| priority.round() as i64),
@@ -32,12 +32,6 @@ fn card(ranked: &Ranked) -> Card {
         matched_by: candidate.matched_by.map(matched_by),
         from_graph,
     }
-}
-
-/// How contract 000 names where a passage is from.
-fn source(article: &Article) -> String {
-    let named = article.source_name.as_ref().or(article.url.as_ref()).or(Some(&article.id));
-    named.filter(|name| !name.is_empty()).map_or_else(|| "unknown".to_owned(), String::clone)
 }
 
 fn matched_by(matched_by: knowledge::MatchedBy) -> MatchedBy {

@@ -152,9 +152,7 @@ impl Injector {
                 drop(not_shown);
                 None
             };
-            let mut ticket = delivery.ticket;
-            ticket.leave(Stage::Inject);
-            ticket.finish(outcome);
+            delivery.ticket.finish_in(Stage::Inject, outcome);
             drop((permit, ended));
             // Nobody waits for the record but a shutdown.
             if let Some(record) = record {
@@ -173,7 +171,7 @@ impl Injector {
 
     fn end_unsent(&self, delivery: Delivery, outcome: Outcome) {
         drop(NotShownNotice::new(&delivery, &self.deps));
-        delivery.ticket.finish(outcome);
+        delivery.ticket.finish_in(Stage::Inject, outcome);
     }
 }
 

@@ -36,15 +36,18 @@ impl DeliveryRecords {
 
     /// Writes it down, for as long as that takes.
     pub(super) async fn write(&self, record: DeliveryRecord) {
+        let mut detail = record.id.to_string();
         for _ in 0..TRIES {
             match self.deliveries.record(record.clone()).await {
                 Ok(()) => return,
-                Err(error) if error.is_final() => break,
+                Err(error) if error.is_final() => {
+                    detail = format!("{detail}: {error}");
+                    break;
+                }
                 Err(error) => tracing::error!(%error, "a delivery can't be written down"),
             }
             sleep(PAUSE).await;
         }
-        let detail = record.id.to_string();
         ActorDropped { reason: DropReason::DeliveryUnrecorded, count: 1, detail: &detail }.emit(&self.metrics);
     }
 }
@@ -66,5 +69,48 @@ fn record(delivery: &Delivery, ranking: &Ranking, receipt: &Receipt) -> Delivery
         delivered_at: Timestamp::now(),
         cxone_id: receipt.cxone_id.clone(),
         latency_ms: u64::try_from(item.heard.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_ledger::Ledger;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::messages::ProfileName;
+    use crate::testing::Logged;
+
+    /// One article stands on it twice.
+    #[tokio::test]
+    async fn a_record_that_breaks_a_rule_of_the_ledger_is_given_up_at_once_and_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
+        let ledger = Ledger::open(&url).await.unwrap();
+        let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
+        let card = DeliveredCard { article_id: "article".to_owned(), rank: 1, score: 0.5 };
+        let record = DeliveryRecord {
+            id: Uuid::from_u128(1),
+            decision: Uuid::from_u128(1),
+            profile: "acme".to_owned(),
+            interaction: "a".to_owned(),
+            utterance: 1,
+            cards: vec![card.clone(), card],
+            delivered_at: Timestamp::UNIX_EPOCH,
+            cxone_id: None,
+            latency_ms: 1,
+        };
+        let logged = Logged::start();
+        DeliveryRecords::new(ledger.deliveries(), metrics.clone()).write(record).await;
+        assert_eq!(
+            (logged.count("can't be written down"), logged.count("breaks a rule")),
+            (0, 1),
+            "{:?}",
+            logged.lines()
+        );
+        let dropped = r#"cuecard_dropped_total{actor="injector",reason="unrecorded"} 1"#;
+        assert!(metrics.render(0.0).unwrap().contains(dropped));
     }
 }

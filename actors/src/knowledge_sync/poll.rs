@@ -9,7 +9,7 @@ use cuecard_cxone::knowledge::Labels;
 use cuecard_cxone::knowledge::articles::{ArticlesPage, NextPage, RemoteArticle, parse};
 use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::Encoder;
-use cuecard_engine::knowledge::sync::{check_size, read_state, update, write_state};
+use cuecard_engine::knowledge::sync::{check_size, held, read_state, update, write_state};
 use cuecard_engine::knowledge::{Article, Audience, Completeness, IndexHandle, build};
 use url::Url;
 
@@ -65,7 +65,7 @@ impl Poll {
         let state = read_state(self.index.directory(), &self.index.current(), &source).map_err(failed)?;
         let last_modified = state.and_then(|state| state.last_modified);
         let Some(sent) = self.poll(last_modified).await? else { return Ok(Synced::Unchanged) };
-        let held = self.index.current().manifest().sources.get(&source).map_or(0, |held| held.articles);
+        let held = held(&self.index.current(), &source);
         if sent.completeness == Completeness::Full && !self.allow_shrinking {
             check_size(held, sent.articles.len()).map_err(|shrunk| SyncError::Refused(shrunk.to_string()))?;
         }

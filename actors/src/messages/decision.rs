@@ -86,6 +86,9 @@ pub struct Versions {
     pub plan: String,
     /// Of the encoder's model.
     pub model: String,
+    /// The name of the ranker.
+    #[serde(default)]
+    pub ranker: String,
 }
 
 impl Decision {
@@ -155,7 +158,8 @@ mod tests {
 
     fn decision() -> Decision {
         let question = WorkItem { ask: Ask::Cards(Arc::new(Utterance::question(SAID))), ..item("acme", "c-1", 3) };
-        let versions = Versions { program: "1.2.3".into(), plan: "0a1b2c3d".into(), model: "mini@7".into() };
+        let [program, plan, model, ranker] = ["1.2.3", "0a1b2c3d", "mini@7", "cosine"].map(str::to_owned);
+        let versions = Versions { program, plan, model, ranker };
         let key_phrases = vec![KeyPhrase { text: "4111".into(), attention: 0.5 }];
         let embedding = Some(vec![0.25; 384]);
         let query = Query { text: SAID.into(), embedding, key_phrases, ..Query::default() };
@@ -193,6 +197,7 @@ mod tests {
             ("/stages/0/stage", "extract".into()),
             ("/stages/0/took_ms", 2.5.into()),
             ("/versions/plan", "0a1b2c3d".into()),
+            ("/versions/ranker", "cosine".into()),
         ] {
             assert_eq!(at(pointer), expected, "{pointer} in {written}");
         }

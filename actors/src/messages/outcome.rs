@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cuecard_cxone::answers::GiveUpReason;
 use cuecard_cxone::ranking::RankedSnippet;
 use cuecard_engine::ranking::SilenceReason;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::Stage;
 
@@ -57,6 +59,9 @@ pub struct Refusal {
     pub cause: RefusalCause,
     /// In words for an operator, without those of a customer.
     pub reason: String,
+    /// Why the call was given up, where it was; `reason` says so too. Only whoever waits for the answer reads it.
+    #[serde(skip)]
+    pub given_up: Option<GiveUpReason>,
     /// The answer's body as it came. It is not written down: it may repeat what a customer said.
     #[serde(skip)]
     pub answer: Bytes,
@@ -75,7 +80,7 @@ impl fmt::Debug for Receipt {
 
 impl fmt::Debug for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, reason, answer, retry_after } = self;
+        let Self { cause, reason, given_up: _, answer, retry_after } = self;
         let mut shown = formatter.debug_struct("Refusal");
         shown.field("cause", cause).field("reason", reason).field("answer_bytes", &answer.len());
         shown.field("retry_after", retry_after).finish()
@@ -136,21 +141,35 @@ pub enum Failure {
     },
 }
 
+/// The ends that metrics and admin pages tell apart.
+#[derive(Clone, Copy, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+enum OutcomeLabel {
+    Delivered,
+    Silent,
+    Expired,
+    Replaced,
+    Shed,
+    Refused,
+    Failed,
+}
+
 impl Outcome {
     /// Every label that [`Outcome::label`] gives; metrics start each at 0.
-    pub const LABELS: [&'static str; 7] = ["delivered", "silent", "expired", "replaced", "shed", "refused", "failed"];
+    pub const LABELS: &'static [&'static str] = OutcomeLabel::VARIANTS;
 
     /// The outcome's name in metrics and on the admin pages.
     pub fn label(&self) -> &'static str {
-        match self {
-            Self::Delivered(_) => "delivered",
-            Self::Silent(_) => "silent",
-            Self::Expired(_) | Self::HeldOff(_) => "expired",
-            Self::Replaced => "replaced",
-            Self::Shed => "shed",
-            Self::Refused(_) => "refused",
-            Self::Failed(_) => "failed",
-        }
+        let label = match self {
+            Self::Delivered(_) => OutcomeLabel::Delivered,
+            Self::Silent(_) => OutcomeLabel::Silent,
+            Self::Expired(_) | Self::HeldOff(_) => OutcomeLabel::Expired,
+            Self::Replaced => OutcomeLabel::Replaced,
+            Self::Shed => OutcomeLabel::Shed,
+            Self::Refused(_) => OutcomeLabel::Refused,
+            Self::Failed(_) => OutcomeLabel::Failed,
+        };
+        label.into()
     }
 }
 
@@ -160,7 +179,7 @@ mod tests {
 
     fn refusal() -> Refusal {
         let cause = RefusalCause::Status(429);
-        Refusal { cause, reason: "why".to_owned(), answer: Bytes::new(), retry_after: None }
+        Refusal { cause, reason: "why".to_owned(), given_up: None, answer: Bytes::new(), retry_after: None }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use cuecard_engine::{Effort, Order, Query, Ranking};
 use super::{InteractionKey, Ticket, WorkItem};
 
 /// Admission to Extractor.
-pub struct Admitted {
+pub struct AdmittedItem {
     /// The question.
     pub item: WorkItem,
     /// Its ticket, with a permit.

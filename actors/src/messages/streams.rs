@@ -24,6 +24,8 @@ pub struct Heard {
 /// The few things that any stream contract comes down to.
 #[derive(Debug)]
 pub enum StreamWord {
+    /// A connection was opened, the first one or another after one was lost: what comes from now on belongs to it.
+    Connected,
     /// A piece of speech; without an interaction it belongs to whichever the connection names next.
     Fragment {
         /// The interaction, where the frame named one.

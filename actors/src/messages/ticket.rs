@@ -125,6 +125,12 @@ impl Ticket {
         self.end(outcome);
     }
 
+    /// Ends the item in a stage, whose time counts too: what ends there took it.
+    pub fn finish_in(mut self, stage: Stage, outcome: Outcome) {
+        self.leave(stage);
+        self.end(outcome);
+    }
+
     fn end(&mut self, outcome: Outcome) {
         let Some(mut decision) = self.decision.take() else { return };
         decision.latency = self.heard.elapsed();

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use cuecard_cxone::StreamKind;
-use cuecard_cxone::websocket::{ClosedReason, Frame, HandshakeError};
+use cuecard_cxone::websocket::{ClosedReason, Frame};
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reconnect::Reconnect;
-use crate::cxone_calls::{ConnectFailure, CxoneCalls, Socket, Sockets};
+use crate::cxone_calls::{CxoneCalls, Socket, Sockets};
 use crate::health::{Condition, Part, ProfileHealth};
-use crate::telemetry::{FrameCounted, FrameFate, Metrics};
+use crate::telemetry::{FrameCounted, FrameFate, LogThrottle, Metrics};
 
 /// The wait after a panic: the longest that a lost connection brings.
 const AFTER_PANIC: Duration = Duration::from_secs(2);
@@ -67,9 +67,10 @@ pub struct Listening<S> {
 impl<S: Sockets> Listening<S> {
     /// Listens until told to stop. Then it lets go of the inbox at once, however long the peer takes for its goodbye.
     pub async fn run(self) {
-        let mut reconnect = Reconnect::new();
+        let (mut reconnect, mut failures) = (Reconnect::new(), LogThrottle::default());
         while !self.stop.is_cancelled() {
-            let connected = AssertUnwindSafe(self.connect_once(&mut reconnect)).catch_unwind().await;
+            let connecting = self.connect_once(&mut reconnect, &mut failures);
+            let connected = AssertUnwindSafe(connecting).catch_unwind().await;
             let wait = connected.unwrap_or_else(|_| {
                 tracing::error!(profile = %self.health.profile(), "the stream's task panicked and connects again");
                 self.health.lost(Part::Stream, "the stream's task panicked; reconnecting");
@@ -80,7 +81,7 @@ impl<S: Sockets> Listening<S> {
     }
 
     /// One connection from its handshake to its end; the wait before the next.
-    async fn connect_once(&self, reconnect: &mut Reconnect) -> Duration {
+    async fn connect_once(&self, reconnect: &mut Reconnect, failures: &mut LogThrottle<String>) -> Duration {
         if self.waits_for_articles && self.health.is_missing(Part::Index) {
             let reason = "the stream is opened when there are articles".to_owned();
             self.health.set(Part::Stream, Condition::Missing(reason));
@@ -92,6 +93,7 @@ impl<S: Sockets> Listening<S> {
             Ok(mut socket) => {
                 tracing::info!(profile = %self.health.profile(), "the stream is connected");
                 self.health.set(Part::Stream, Condition::Good);
+                *failures = LogThrottle::default();
                 let since = Instant::now();
                 let Some(Err(reason)) = self.stop.run_until_cancelled(self.serve(&mut socket)).await else {
                     self.goodbyes.spawn_local(socket.close());
@@ -104,9 +106,13 @@ impl<S: Sockets> Listening<S> {
             }
             Err(failure) => {
                 let wait = reconnect.after_failure(&failure, rand::random());
-                let reason = self.explain(&failure);
-                tracing::warn!(profile = %self.health.profile(), reason, ?wait, "the stream can't be connected");
+                let reason = failure.in_words(self.stream);
                 self.health.lost(Part::Stream, &reason);
+                // A night without a token is tens of thousands of attempts.
+                if let Some(held_back) = failures.passes(reason.clone(), Instant::now()) {
+                    let profile = self.health.profile();
+                    tracing::warn!(%profile, reason, ?wait, held_back, "the stream can't be connected");
+                }
                 wait
             }
         }
@@ -137,15 +143,6 @@ impl<S: Sockets> Listening<S> {
         if let ClosedReason::TooLarge { .. } = reason {
             let detail = reason.to_string();
             FrameCounted { profile, fate: FrameFate::TooLarge, detail: &detail }.emit(&self.metrics);
-        }
-    }
-
-    fn explain(&self, failure: &ConnectFailure) -> String {
-        match failure {
-            ConnectFailure::Handshake(error @ (HandshakeError::Unauthorised | HandshakeError::Forbidden)) => {
-                format!("{error}; the client needs the scope {}", self.stream.scope())
-            }
-            other => other.to_string(),
         }
     }
 }

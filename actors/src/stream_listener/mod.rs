@@ -3,7 +3,7 @@
 //! A task of its own ([`Listening`]) holds the socket and reconnects; the actor holds the contract's protocol, tells it of
 //! each open socket, each frame and each passed time, has sent what it wants sent, and hands fragments and states to the
 //! Buffer, accepts and rejects to the `FeedbackLogger`. A frame that can't be read is counted and dropped. A Buffer that is
-//! behind slows the reading down.
+//! behind slows the reading down. A panic within the protocol costs the frame in hand and what the protocol remembered.
 
 mod connection;
 mod reconnect;
@@ -31,8 +31,8 @@ use crate::telemetry::{FeedbackReached, FeedbackStage, FrameCounted, FrameFate, 
 pub struct StreamListenerDeps {
     /// The stream's profile.
     pub profile: ProfileName,
-    /// Speaks the contract; remembers what it has to of the frames before.
-    pub protocol: Box<dyn StreamProtocol>,
+    /// Makes what speaks the contract and remembers what it has to of the frames before.
+    pub protocol: Box<dyn Fn() -> Box<dyn StreamProtocol>>,
     /// Sockets and their frames, from the socket's task.
     pub inbox: Inbox<Received>,
     /// Where fragments and states go.
@@ -48,6 +48,9 @@ pub struct StreamListenerDeps {
 /// See the module.
 pub struct StreamListener {
     deps: StreamListenerDeps,
+    protocol: Box<dyn StreamProtocol>,
+    /// The protocol has an event in hand: a panic now leaves it half changed.
+    is_protocol_at_work: bool,
     /// Takes what is to be sent over the open socket; closed while there is none.
     outgoing: Option<Sender<String>>,
     /// The protocol's timer; gone after a restart.
@@ -63,7 +66,8 @@ enum Message {
 impl StreamListener {
     /// A listener; the task that feeds its inbox is [`Listening::run`].
     pub fn new(deps: StreamListenerDeps) -> Self {
-        Self { deps, outgoing: None, timer: None }
+        let protocol = (deps.protocol)();
+        Self { deps, protocol, is_protocol_at_work: false, outgoing: None, timer: None }
     }
 
     fn read(&mut self, frame: &Frame, received: Instant, context: &mut Context<Self>) {
@@ -86,7 +90,14 @@ impl StreamListener {
     fn step(&mut self, frame: &Frame, received: Instant) -> Result<Step, FrameError> {
         let read = read_frame(frame.bytes())?;
         JsonRepaired { source: JsonSource::Frame, repairs: read.repairs }.emit(&self.deps.metrics);
-        self.deps.protocol.on_frame(&read.value, received)
+        self.tell_protocol(|protocol| protocol.on_frame(&read.value, received))
+    }
+
+    fn tell_protocol<R>(&mut self, event: impl FnOnce(&mut dyn StreamProtocol) -> R) -> R {
+        self.is_protocol_at_work = true;
+        let step = event(self.protocol.as_mut());
+        self.is_protocol_at_work = false;
+        step
     }
 
     fn wake(&mut self, context: &mut Context<Self>) {
@@ -94,25 +105,32 @@ impl StreamListener {
         // What a protocol says goes nowhere without a socket; it begins anew with the next one.
         if self.is_open() {
             let now = Instant::now();
-            let step = self.deps.protocol.on_timer(now);
+            let step = self.tell_protocol(|protocol| protocol.on_timer(now));
             self.take(step, now, context);
         }
     }
 
     fn take(&mut self, step: Step, at: Instant, context: &mut Context<Self>) {
+        self.take_after(None, step, at, context);
+    }
+
+    /// The same after a word of the listener's own.
+    fn take_after(&mut self, first: Option<StreamWord>, step: Step, at: Instant, context: &mut Context<Self>) {
         if let Some(outgoing) = &self.outgoing {
             for text in step.send {
                 // Fails only where the socket has gone.
                 let _ = outgoing.try_send(text);
             }
         }
-        self.hand_on(step.heard, at, context);
+        let first = first.map(|word| self.word(word, at));
+        let heard = step.heard.into_iter().map(|event| self.message(event, at));
+        self.hand_on(first.into_iter().chain(heard).collect(), context);
         self.arm(context);
     }
 
     /// Makes sure that a timer stands for the time at which the protocol wants to be woken.
     fn arm(&mut self, context: &mut Context<Self>) {
-        let next = self.deps.protocol.next_timer().filter(|_| self.is_open());
+        let next = self.protocol.next_timer().filter(|_| self.is_open());
         let wait = next.map(|at| at.saturating_duration_since(Instant::now()));
         self.timer = wait.map(|wait| Timer::start(wait, context, Self::wake));
     }
@@ -122,11 +140,10 @@ impl StreamListener {
     }
 
     /// Hands on in the order in which it was heard. Where a receiver is behind, no further frame is read until it has room.
-    fn hand_on(&self, heard: Vec<StreamEvent>, received: Instant, context: &mut Context<Self>) {
-        if heard.is_empty() {
+    fn hand_on(&self, messages: Vec<Message>, context: &mut Context<Self>) {
+        if messages.is_empty() {
             return;
         }
-        let messages: Vec<_> = heard.into_iter().map(|event| self.message(event, received)).collect();
         let (buffer, feedback) = (self.deps.buffer.clone(), self.deps.feedback.clone());
         let in_flight = self.deps.cell.in_flight();
         let mut sending = Box::pin(async move {
@@ -147,7 +164,6 @@ impl StreamListener {
     }
 
     fn message(&self, event: StreamEvent, received: Instant) -> Message {
-        let profile = self.deps.profile.clone();
         let word = match event {
             StreamEvent::Fragment { interaction, participant, text } => {
                 StreamWord::Fragment { interaction, speaker: speaker(participant), text }
@@ -157,12 +173,17 @@ impl StreamListener {
             StreamEvent::InteractionEnded { interaction } => StreamWord::InteractionEnded { interaction },
             StreamEvent::Feedback { interaction, insight, action, accepted } => {
                 let stage = FeedbackStage::Heard;
+                let profile = self.deps.profile.clone();
                 FeedbackReached { profile: profile.as_str(), accepted, stage, detail: "" }.emit(&self.deps.metrics);
                 let heard_at = Timestamp::now();
                 return Message::Feedback(HeardFeedback { profile, interaction, insight, action, accepted, heard_at });
             }
         };
-        Message::Word(Heard { profile, received, word })
+        self.word(word, received)
+    }
+
+    fn word(&self, word: StreamWord, received: Instant) -> Message {
+        Message::Word(Heard { profile: self.deps.profile.clone(), received, word })
     }
 
     fn count(&self, fate: FrameFate, detail: &str) {
@@ -183,19 +204,32 @@ impl Actor for StreamListener {
 
     fn started(&mut self, context: &mut Self::Context) {
         Self::add_stream(self.deps.inbox.stream(), context);
+        // A protocol that was made anew knows of no socket yet.
+        if std::mem::take(&mut self.is_protocol_at_work) && self.is_open() {
+            let now = Instant::now();
+            let step = self.tell_protocol(|protocol| protocol.on_open(now));
+            return self.take(step, now, context);
+        }
         self.arm(context);
     }
 }
 
-impl Supervised for StreamListener {}
+impl Supervised for StreamListener {
+    fn restarting(&mut self, _context: &mut Self::Context) {
+        // What it remembers may be half of what it was to be.
+        if self.is_protocol_at_work {
+            self.protocol = (self.deps.protocol)();
+        }
+    }
+}
 
 impl StreamHandler<Received> for StreamListener {
     fn handle(&mut self, received: Received, context: &mut Self::Context) {
         match received {
             Received::Opened { outgoing, at } => {
                 self.outgoing = Some(outgoing);
-                let step = self.deps.protocol.on_open(at);
-                self.take(step, at, context);
+                let step = self.tell_protocol(|protocol| protocol.on_open(at));
+                self.take_after(Some(StreamWord::Connected), step, at, context);
             }
             Received::Frame { frame, at } => self.read(&frame, at, context),
         }

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use cuecard_cxone::answers::CallOutcome;
 use cuecard_cxone::retry_after::RetryAfter;
-use cuecard_engine::BackendError;
+use cuecard_engine::{BackendError, WithoutVectors};
 use cuecard_text::json::Repairs;
 use strum::VariantArray;
 use tokio::time::Instant;
 
 use super::labels::{
-    CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
+    CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource, PollResult,
+    ProfileState,
 };
 use super::metrics::Metrics;
 use super::milliseconds;
+use super::throttle::LogThrottles;
 use crate::messages::ProfileName;
 
 /// A frame was received.
@@ -101,6 +103,25 @@ impl BackendFailed<'_> {
     }
 }
 
+/// A query goes on without vectors that it was to have.
+pub struct QueryWithoutVectors<'a> {
+    /// The profile.
+    pub profile: &'a ProfileName,
+    /// Why.
+    pub reason: WithoutVectors,
+}
+
+impl QueryWithoutVectors<'_> {
+    /// Counts, and logs what the throttles let through: under load there is one for each question.
+    pub(crate) fn emit(&self, metrics: &Metrics, throttles: &LogThrottles<(ProfileName, WithoutVectors)>) {
+        let (profile, reason) = (self.profile.as_str(), self.reason.name());
+        metrics.without_vectors.with_label_values(&[profile, reason]).inc();
+        if let Some(held_back) = throttles.passes((self.profile.clone(), self.reason), Instant::now()) {
+            tracing::warn!(profile, reason, held_back, "queries go on without vectors: {}", self.reason);
+        }
+    }
+}
+
 /// CXone answered a call, or did not.
 pub struct CxoneAnswered<'a> {
     /// Which endpoint.
@@ -182,7 +203,7 @@ pub struct FeedbackReached<'a> {
 impl FeedbackReached<'_> {
     /// Logs and counts.
     pub fn emit(&self, metrics: &Metrics) {
-        let action = if self.accepted { "accepted" } else { "rejected" };
+        let action = FeedbackAction::from(self.accepted).name();
         let stage = self.stage.name();
         match self.stage {
             FeedbackStage::Heard => metrics.feedback.with_label_values(&[self.profile, action]).inc(),

@@ -67,6 +67,9 @@ pub enum DropReason {
     /// Injector: the record of a delivery that the ledger would not take.
     #[strum(serialize = "unrecorded")]
     DeliveryUnrecorded,
+    /// Injector: an id that CXone gave a push and that is too long to be kept; the push itself counts.
+    #[strum(serialize = "long_id")]
+    LongCxoneId,
 }
 
 impl DropReason {
@@ -82,7 +85,7 @@ impl DropReason {
             Self::DecisionNotKept => "decisions",
             Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
             Self::FeedbackSetAside | Self::FeedbackNotStored => "feedback_logger",
-            Self::DeliveryUnrecorded => "injector",
+            Self::DeliveryUnrecorded | Self::LongCxoneId => "injector",
         }
     }
 }
@@ -115,7 +118,7 @@ impl Endpoint {
 }
 
 /// How far an accept or reject got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum FeedbackStage {
     /// Heard on the stream.
@@ -130,11 +133,71 @@ pub enum FeedbackStage {
 
 impl FeedbackStage {
     /// The ends and detours of forwarding; metrics start each at 0.
-    pub const FORWARDING: [Self; 3] = [Self::Forwarded, Self::Postponed, Self::SetAside];
+    pub fn forwarding() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied().filter(|stage| *stage != Self::Heard)
+    }
 
     /// The stage's name in metrics.
     pub fn name(self) -> &'static str {
         self.into()
+    }
+}
+
+/// What an agent did with a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum FeedbackAction {
+    /// The card was of use.
+    Accepted,
+    /// It was not.
+    Rejected,
+}
+
+impl FeedbackAction {
+    /// The action's name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl From<bool> for FeedbackAction {
+    fn from(accepted: bool) -> Self {
+        if accepted { Self::Accepted } else { Self::Rejected }
+    }
+}
+
+/// The classes of statuses of the HTTP API that are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum ApiStatus {
+    /// Answered.
+    #[strum(serialize = "2xx")]
+    Success,
+    /// The caller's mistake.
+    #[strum(serialize = "4xx")]
+    ClientError,
+    /// This service's trouble, or CXone's.
+    #[strum(serialize = "5xx")]
+    ServerError,
+    /// What no handler answers.
+    Other,
+}
+
+impl ApiStatus {
+    /// The class's name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl From<u16> for ApiStatus {
+    fn from(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Success,
+            400..=499 => Self::ClientError,
+            500..=599 => Self::ServerError,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -157,9 +220,6 @@ pub enum ApiRoute {
 }
 
 impl ApiRoute {
-    /// The classes of statuses that are told apart.
-    pub const STATUSES: [&'static str; 4] = ["2xx", "4xx", "5xx", "other"];
-
     /// The route's name in metrics.
     pub fn name(self) -> &'static str {
         self.into()

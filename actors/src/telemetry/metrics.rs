@@ -11,7 +11,7 @@ use prometheus::{
 };
 use tokio::time::Instant;
 
-use super::labels::{ApiRoute, DropReason, Endpoint};
+use super::labels::{ApiRoute, ApiStatus, DropReason, Endpoint};
 use super::registrar::Registrar;
 use crate::messages::{Decision, Outcome, ProfileName, StageTime};
 use crate::supervision::{ActorCell, ActorState};
@@ -33,6 +33,7 @@ pub struct Metrics {
     pub(super) feedback: IntCounterVec,
     pub(super) feedback_forwarding: IntCounterVec,
     pub(super) feedback_pending: IntGaugeVec,
+    feedback_unclaimed: IntGauge,
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
@@ -40,6 +41,7 @@ pub struct Metrics {
     /// When each hold ends, from which its gauge is set when the metrics are read.
     hold_ends: Arc<Mutex<HashMap<(ProfileName, Endpoint), Instant>>>,
     pub(super) backend_failures: IntCounterVec,
+    pub(super) without_vectors: IntCounterVec,
     pub(super) redelivered: IntCounterVec,
     pub(super) knowledge_polls: IntCounterVec,
     pub(super) callbacks: IntCounterVec,
@@ -103,6 +105,8 @@ impl Metrics {
                 "Feedback that CXone has not taken yet",
                 &["profile"],
             )?,
+            feedback_unclaimed: register
+                .gauge("feedback_unclaimed", "Feedback that waits for profiles which the settings do not name")?,
             acceptance: register.float_gauges(
                 "acceptance_ratio",
                 "Accepted cards among those that an agent judged",
@@ -124,6 +128,11 @@ impl Metrics {
                 "backend_failures_total",
                 "Questions that a backend did not answer",
                 &["profile", "backend"],
+            )?,
+            without_vectors: register.counters(
+                "queries_without_vectors_total",
+                "Queries that went on without the vectors that they were to have, by reason",
+                &["profile", "reason"],
             )?,
             redelivered: register.counters(
                 "redelivered_total",
@@ -206,14 +215,7 @@ impl Metrics {
 
     /// Counts an answer of the HTTP API.
     pub fn count_api(&self, route: ApiRoute, status: u16) {
-        let [success, refused, failed, other] = ApiRoute::STATUSES;
-        let class = match status {
-            200..=299 => success,
-            400..=499 => refused,
-            500..=599 => failed,
-            _ => other,
-        };
-        self.api_requests.with_label_values(&[route.name(), class]).inc();
+        self.api_requests.with_label_values(&[route.name(), ApiStatus::from(status).name()]).inc();
     }
 
     /// Says how much waits and how much is on its way.
@@ -264,6 +266,11 @@ impl Metrics {
     /// Says how much feedback waits for CXone.
     pub fn set_feedback_pending(&self, profile: &ProfileName, events: u64) {
         self.feedback_pending.with_label_values(&[profile.as_str()]).set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Says how much feedback waits for profiles that do not exist any more. Their names are no label: nothing bounds them.
+    pub fn set_feedback_unclaimed(&self, events: u64) {
+        self.feedback_unclaimed.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
     /// Says which share of the judged cards was accepted; `None` before the first.

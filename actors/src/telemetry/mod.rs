@@ -6,17 +6,19 @@ mod labels;
 mod metrics;
 mod registrar;
 mod series;
+mod throttle;
 
 use std::time::Duration;
 
 pub use events::{
     ActorDropped, BackendFailed, CallbackEnded, CxoneAnswered, EndpointHeld, FeedbackReached, FrameCounted,
-    JsonRepaired, KnowledgePolled, ProfileChanged, WaitCut,
+    JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, WaitCut,
 };
 pub use labels::{
     ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
 };
 pub use metrics::Metrics;
+pub(crate) use throttle::{LogThrottle, LogThrottles};
 
 /// For the log: to hundredths, where more would be noise.
 pub(crate) fn milliseconds(took: Duration) -> f64 {

@@ -1,13 +1,14 @@
 //! The series that exist from the start, each with 0: one for every value of the closed sets.
 
 use cuecard_cxone::answers::CallOutcome;
-use cuecard_engine::BackendName;
 use cuecard_engine::ranking::SilenceReason;
+use cuecard_engine::{BackendName, WithoutVectors};
 use cuecard_text::json::Repairs;
 use strum::{VariantArray, VariantNames};
 
 use super::labels::{
-    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
+    ApiRoute, ApiStatus, CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource,
+    PollResult, ProfileState,
 };
 use super::metrics::Metrics;
 use crate::messages::{Outcome, ProfileName, Stage};
@@ -25,6 +26,9 @@ impl Metrics {
             }
             for backend in <BackendName as VariantArray>::VARIANTS {
                 self.backend_failures.with_label_values(&[profile, backend.name()]);
+            }
+            for reason in WithoutVectors::VARIANTS.iter().filter(|reason| **reason != WithoutVectors::NotNeeded) {
+                self.without_vectors.with_label_values(&[profile, reason.name()]);
             }
             for reason in SilenceReason::ALL {
                 self.silences.with_label_values(&[profile, reason.name()]);
@@ -44,10 +48,10 @@ impl Metrics {
             for result in PollResult::VARIANTS {
                 self.knowledge_polls.with_label_values(&[profile, result.name()]);
             }
-            for action in ["accepted", "rejected"] {
-                self.feedback.with_label_values(&[profile, action]);
+            for action in FeedbackAction::VARIANTS {
+                self.feedback.with_label_values(&[profile, action.name()]);
             }
-            for stage in FeedbackStage::FORWARDING {
+            for stage in FeedbackStage::forwarding() {
                 self.feedback_forwarding.with_label_values(&[profile, stage.name()]);
             }
         }
@@ -57,8 +61,8 @@ impl Metrics {
             }
         }
         for route in ApiRoute::VARIANTS {
-            for status in ApiRoute::STATUSES {
-                self.api_requests.with_label_values(&[route.name(), status]);
+            for status in ApiStatus::VARIANTS {
+                self.api_requests.with_label_values(&[route.name(), status.name()]);
             }
         }
         for stage in Stage::VARIANTS {

@@ -66,6 +66,17 @@ pub enum LoadError {
         /// Why.
         source: Box<ChromaError>,
     },
+    /// The environment's proxy for a profile's stream.
+    #[error(
+        "profile `{profile}`: its stream would go through the proxy {proxy}, and a stream goes through one only where the \
+         proxy's own address begins with http://; name such a one, or the tenant's host in NO_PROXY"
+    )]
+    StreamProxy {
+        /// The profile.
+        profile: String,
+        /// The proxy's address.
+        proxy: String,
+    },
     /// The machine's certificates, or the proxies that its environment names.
     #[error("no HTTP client can be made: {0}")]
     Client(#[from] ClientError),
@@ -79,6 +90,8 @@ pub struct Loading {
     pub data_dir: PathBuf,
     /// Where everything is counted.
     pub metrics: Metrics,
+    /// Whether an index that the tenant's polls are to fill is made where there is none; else its tenant has none for now.
+    pub makes_indexes: bool,
 }
 
 impl Loading {
@@ -140,7 +153,7 @@ impl<K: Hash + Eq, V: Clone> Once<K, V> {
 struct Loader {
     loading: Loading,
     encoders: Once<PathBuf, Encoder>,
-    indexes: Once<(PathBuf, PathBuf), Arc<IndexHandle>>,
+    indexes: Once<(PathBuf, PathBuf), Option<Arc<IndexHandle>>>,
     graphs: Once<(GraphKey, PathBuf), Graph>,
     collections: Once<(CollectionKey, PathBuf), Collection>,
 }
@@ -155,8 +168,10 @@ impl Loader {
         };
         let (pool, metrics) = (self.loading.pool.clone(), self.loading.metrics.clone());
         let health = ProfileHealth::new(profile.name.clone(), &needed_parts(profile), metrics.clone());
+        let http = HttpClient::new(profile.connection.limits().clone())?;
+        check_stream_proxy(profile, &http)?;
         let calls = Arc::new(CxoneCalls::new(CxoneCallsDeps {
-            http: HttpClient::new(profile.connection.limits().clone())?,
+            http,
             connection: profile.connection.clone(),
             dialect: profile.dialect,
             policy: RetryPolicy { retry_ambiguous: profile.retry_ambiguous, ..RetryPolicy::default() },
@@ -171,6 +186,7 @@ impl Loader {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             plan: profile.plan.version(),
             model: engine.encoder().model().identity(),
+            ranker: profile.plan.ranker.name().to_owned(),
         };
         let tenant =
             Tenant { profile: profile.clone(), engine, knowledge, calls, health, versions: Arc::new(versions) };
@@ -187,8 +203,16 @@ impl Loader {
     fn index(&mut self, profile: &Profile, encoder: &Encoder) -> Result<Option<Arc<IndexHandle>>, LoadError> {
         let Some(path) = &profile.knowledge.index else { return Ok(None) };
         let place = (path.clone(), profile.knowledge.encoder.model_dir.clone());
-        let opened = self.indexes.get(place, |_| open_index(profile, path, encoder).map(Arc::new));
-        opened.map(Some).map_err(|source| LoadError::Index {
+        let makes = self.loading.makes_indexes;
+        let opened = self.indexes.get(place, |_| match open_index(path, encoder) {
+            Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() && !makes => Ok(None),
+            Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() => {
+                make_index(profile, path, encoder)?;
+                open_index(path, encoder).map(Arc::new).map(Some)
+            }
+            opened => opened.map(Arc::new).map(Some),
+        });
+        opened.map_err(|source| LoadError::Index {
             profile: profile.name.to_string(),
             path: path.clone(),
             source: Box::new(source),
@@ -226,6 +250,15 @@ impl Loader {
     }
 }
 
+/// No handshake would ever come through: better said at the start than each two seconds.
+fn check_stream_proxy(profile: &Profile, http: &HttpClient) -> Result<(), LoadError> {
+    let proxy = profile.connection.stream_url().and_then(|url| http.proxy(url));
+    match proxy.filter(|proxy| profile.stream.is_some() && !proxy.starts_with("http://")) {
+        Some(proxy) => Err(LoadError::StreamProxy { profile: profile.name.to_string(), proxy }),
+        None => Ok(()),
+    }
+}
+
 /// What a plan's backend is asked through; the settings name no backend that has no place.
 fn backend(
     name: BackendName,
@@ -252,19 +285,15 @@ fn needed_parts(profile: &Profile) -> Vec<Part> {
     parts
 }
 
-/// Opens an index. Where the tenant's articles are polled it may be empty at first.
-fn open_index(profile: &Profile, path: &Path, encoder: &Encoder) -> Result<IndexHandle, IndexError> {
-    let bulk = BulkEncoder::new(encoder.clone());
-    let open = || IndexHandle::open(path, Some(ModelIdentity::of(&bulk)));
-    match open() {
-        Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() => {
-            let source = source_of(&profile.name);
-            let nothing = Update { source, articles: Vec::new(), completeness: Completeness::Partial };
-            build(path, nothing, &bulk, &())?;
-            open()
-        }
-        opened => opened,
-    }
+fn open_index(path: &Path, encoder: &Encoder) -> Result<IndexHandle, IndexError> {
+    IndexHandle::open(path, Some(ModelIdentity::of(&BulkEncoder::new(encoder.clone()))))
+}
+
+/// An index without articles, which the polls fill.
+fn make_index(profile: &Profile, path: &Path, encoder: &Encoder) -> Result<(), IndexError> {
+    let source = source_of(&profile.name);
+    let nothing = Update { source, articles: Vec::new(), completeness: Completeness::Partial };
+    build(path, nothing, &BulkEncoder::new(encoder.clone()), &()).map(drop)
 }
 
 /// Where a graph is, and the password that opens it.

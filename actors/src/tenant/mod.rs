@@ -134,7 +134,7 @@ impl Tenants {
 
     /// How long the oldest text has waited for its encoder.
     pub fn longest_encoder_wait(&self) -> Duration {
-        self.encoders.iter().map(|encoder| encoder.live_queue().oldest_wait).max().unwrap_or_default()
+        self.encoders.iter().map(Encoder::longest_wait).max().unwrap_or_default()
     }
 
     /// How long a profile's cards are worth showing; nobody answers for a profile that does not exist, so no time at all.

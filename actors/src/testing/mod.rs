@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cxone;
+mod log;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use cxone::{Answered, Call, Cxone, answer};
+pub use log::Logged;
 
 use crate::admission::LoadShedding;
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, TokenActorAddress};
@@ -36,7 +38,7 @@ use crate::health::{Part, ProfileHealth};
 use crate::inbox::Inbox;
 use crate::messages::{
     Ask, Content, Decision, Delivery, Extracted, GetToken, InteractionKey, Invalidate, Outcome, ProfileName, Rankable,
-    Ticket, TokenError, WorkItem,
+    Stage, Ticket, TokenError, WorkItem,
 };
 use crate::supervision::{
     ActorCell, ActorState, Escalation, Escalations, RestartPolicy, Restartable, escalations, supervise,
@@ -114,10 +116,21 @@ impl Recorder {
 
     /// How this item ended, once it has.
     pub fn outcome_of(&self, item: &WorkItem) -> Option<Outcome> {
+        self.decision_of(item).map(|decision| decision.outcome)
+    }
+
+    /// What is known of this item, once it has ended.
+    pub fn decision_of(&self, item: &WorkItem) -> Option<Decision> {
         let mut of_item = self.decisions().into_iter().filter(|decision| decision.id == item.decision);
         let decision = of_item.next()?;
         assert!(of_item.next().is_none(), "one end for each ticket");
-        Some(decision.outcome)
+        Some(decision)
+    }
+
+    /// The stages whose time counts for this item, in whole seconds, once it has ended.
+    pub fn stages_of(&self, item: &WorkItem) -> Vec<(Stage, u64)> {
+        let decision = self.decision_of(item).unwrap();
+        decision.stages.iter().map(|time| (time.stage, time.took.as_secs())).collect()
     }
 
     pub fn ticket(&self, item: &WorkItem) -> Ticket {

@@ -1,8 +1,11 @@
-//! Closed sets that settings and messages write by name.
+//! Names: closed sets that settings and messages write by name, and how long a name of CXone's may be.
 //!
 //! Input: a name that a set does not hold. Output: an error that lists those that it does.
 
 use strum::VariantArray;
+
+/// An id of an article, or of a push, stands in keys and logs; beyond this it is something else.
+pub(crate) const MAX_ID_BYTES: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {set} '{name}', the served ones are: {served}")]

@@ -29,18 +29,6 @@ pub enum TransportFailure {
 }
 
 impl TransportFailure {
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Tls => "tls",
-            Self::Cut => "cut",
-            Self::TimedOut => "timed_out",
-            Self::Garbled => "garbled",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::NotSendable => "not_sendable",
-        }
-    }
-
     /// The peer may have done what was asked, unknown to us.
     pub const fn is_ambiguous(self) -> bool {
         matches!(self, Self::Cut | Self::TimedOut | Self::Garbled)

@@ -12,8 +12,8 @@ use tch::{Kind, TchError, Tensor};
 
 use crate::{
     DIMENSIONS, EncoderError,
-    layers::{Embeddings, Layer, NamedTensors},
-    linear::GiveWay,
+    layers::{EmbeddingLayer, Layer, NamedTensors},
+    linear::Yield,
 };
 
 /// What a batch gives, one entry per text in the order of the batch.
@@ -29,11 +29,11 @@ pub(crate) struct Outputs {
 /// The boundary between the threads and the model: number format, kernels and device are nobody else's business.
 pub(crate) trait Forward {
     /// Runs texts, given as word pieces with `[CLS]` and `[SEP]`, as one batch.
-    fn run(&self, batch: &[&[i64]], attention: bool, give_way: GiveWay<'_>) -> Result<Outputs, EncoderError>;
+    fn run(&self, batch: &[&[i64]], attention: bool, yield_now: Yield<'_>) -> Result<Outputs, EncoderError>;
 }
 
 pub(crate) struct BertForward {
-    embeddings: Embeddings,
+    embeddings: EmbeddingLayer,
     layers: Vec<Layer>,
     heads: i64,
 }
@@ -94,12 +94,12 @@ impl BertForward {
         layer: &Layer,
         hidden: &[Tensor],
         mut received: Option<&mut Received>,
-        give_way: GiveWay<'_>,
+        yield_now: Yield<'_>,
     ) -> Result<Vec<Tensor>, TchError> {
-        let joined = layer.query_key_value.apply(hidden, give_way)?;
+        let joined = layer.query_key_value.apply(hidden, yield_now)?;
         let mut contexts = Vec::with_capacity(joined.len());
         for (text, joined) in joined.iter().enumerate() {
-            let (context, shares) = attend(joined, self.heads, give_way)?;
+            let (context, shares) = attend(joined, self.heads, yield_now)?;
             contexts.push(context);
             if let Some(received) = received.as_deref_mut() {
                 received.add(text, &shares)?;
@@ -110,15 +110,15 @@ impl BertForward {
 }
 
 impl Forward for BertForward {
-    fn run(&self, batch: &[&[i64]], attention: bool, give_way: GiveWay<'_>) -> Result<Outputs, EncoderError> {
+    fn run(&self, batch: &[&[i64]], attention: bool, yield_now: Yield<'_>) -> Result<Outputs, EncoderError> {
         let mut hidden =
             batch.iter().map(|text| self.embeddings.apply(text)).collect::<Result<Vec<Tensor>, TchError>>()?;
         let heads = self.layers.len() as f32 * self.heads as f32;
         let mut received = attention.then(|| Received::new(batch, heads));
         for layer in &self.layers {
-            let mut contexts = self.contexts(layer, &hidden, received.as_mut(), give_way)?;
-            let attended = layer.attended(&hidden, &mut contexts, give_way)?;
-            hidden = layer.feed_forward(&attended, give_way)?;
+            let mut contexts = self.contexts(layer, &hidden, received.as_mut(), yield_now)?;
+            let attended = layer.attended(&hidden, &mut contexts, yield_now)?;
+            hidden = layer.feed_forward(&attended, yield_now)?;
         }
         Ok(Outputs {
             embeddings: hidden.iter().map(mean_direction).collect::<Result<_, _>>()?,
@@ -143,7 +143,7 @@ fn mean_direction(hidden: &Tensor) -> Result<Vec<f32>, EncoderError> {
 
 /// From query, key and value side by side, `[length, 3 * hidden]`, to the context, `[length, hidden]`, and the shares of
 /// attention, `[heads, key, query]`, which for each query add up to 1.
-fn attend(joined: &Tensor, heads: i64, give_way: GiveWay<'_>) -> Result<(Tensor, Tensor), TchError> {
+fn attend(joined: &Tensor, heads: i64, yield_now: Yield<'_>) -> Result<(Tensor, Tensor), TchError> {
     let (length, width) = joined.size2()?;
     // [length, 3, heads, size] -> [3, heads, length, size]
     let parts = joined.f_view([length, 3, heads, width / 3 / heads])?.f_permute([1, 2, 0, 3])?.f_unbind(0)?;
@@ -152,11 +152,11 @@ fn attend(joined: &Tensor, heads: i64, give_way: GiveWay<'_>) -> Result<(Tensor,
     };
     // Keys stand in rows: torch's softmax over a column takes a third of the time of that over a row whose length is
     // no multiple of 16.
-    give_way();
+    yield_now();
     let scores = key.f_bmm(&query.f_transpose(1, 2)?)?;
-    give_way();
+    yield_now();
     let shares = scores.f_softmax(1, Kind::Float)?;
-    give_way();
+    yield_now();
     let context = shares.f_transpose(1, 2)?.f_bmm(value)?;
     Ok((context.f_transpose(0, 1)?.f_reshape([length, width / 3])?, shares))
 }

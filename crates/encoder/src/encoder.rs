@@ -7,7 +7,10 @@
 use std::{
     ops::Range,
     sync::{Arc, mpsc},
+    time::Duration,
 };
+
+use tokio::sync::Semaphore;
 
 use crate::{
     EncoderError,
@@ -18,15 +21,20 @@ use crate::{
     threads::{Threads, become_torch_thread},
     word_pieces::{Excerpt, Keep, MAX_TEXT_PIECES, WordPieces, chunk_ranges},
     work_queue::{
-        BULK_MAX_PIECES, BULK_MAX_TEXTS, BulkAnswer, BulkJob, EncoderQueue, Limits, LiveJob, LiveQueue, Refused,
-        WorkQueue, batches,
+        BULK_MAX_PIECES, BULK_MAX_TEXTS, BulkAnswer, BulkJob, EncoderQueue, Limits, LiveJob, Refused, WorkQueue,
+        batches,
     },
 };
+
+/// Texts of [`Encoder::encode_aside`] that wait at once: enough to fill a batch, and a small part of the queue.
+const ASIDE_AT_ONCE: usize = 16;
 
 /// The model on its threads.
 #[derive(Clone)]
 pub struct Encoder {
     source: Arc<dyn Source>,
+    /// One set for all who share the encoder, however many they are.
+    places_aside: Arc<Semaphore>,
 }
 
 /// Where encodings come from: the model on its threads or, in tests of other rooms, a script.
@@ -36,7 +44,7 @@ pub(crate) trait Source: Send + Sync {
     fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError>;
     fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError>;
     fn chunks(&self, text: &str) -> Vec<Range<usize>>;
-    fn live_queue(&self) -> LiveQueue;
+    fn longest_wait(&self) -> Duration;
 }
 
 struct LoadedModel {
@@ -55,7 +63,7 @@ impl Encoder {
     }
 
     pub(crate) fn of(source: impl Source + 'static) -> Self {
-        Self { source: Arc::new(source) }
+        Self { source: Arc::new(source), places_aside: Arc::new(Semaphore::new(ASIDE_AT_ONCE)) }
     }
 
     pub fn model(&self) -> &ModelInfo {
@@ -73,13 +81,20 @@ impl Encoder {
         self.source.encode(text)
     }
 
+    /// Like [`Encoder::encode`] for what a question can do without, however much of it there is: only 16 such texts of
+    /// all who share this encoder are queued at once, the others wait for a place. So the queue is left to the questions.
+    pub async fn encode_aside(&self, text: &str) -> Result<Encoding, EncoderError> {
+        let _place = self.places_aside.acquire().await.map_err(|_| EncoderError::Closed)?;
+        self.encode(text)?.await
+    }
+
     /// Like [`Encoder::encode`] for command lines and evaluation: waits for its place and for the
     /// answer.
     pub fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError> {
         self.source.encode_blocking(text)
     }
 
-    /// Embeds many texts: `[texts.len(), 384]`, in their order, L2-normalised. Blocks, and gives way
+    /// Embeds many texts: `[texts.len(), 384]`, in their order, L2-normalised. Blocks, and yields
     /// to live work. Of a text that is too long the beginning counts: see [`Encoder::chunks`].
     pub fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
         self.source.embed_bulk(texts)
@@ -91,9 +106,9 @@ impl Encoder {
         self.source.chunks(text)
     }
 
-    /// How many live texts wait and how long; asks no thread.
-    pub fn live_queue(&self) -> LiveQueue {
-        self.source.live_queue()
+    /// How long the oldest live text waits that no thread has taken yet; asks no thread.
+    pub fn longest_wait(&self) -> Duration {
+        self.source.longest_wait()
     }
 }
 
@@ -166,8 +181,8 @@ impl Source for LoadedModel {
         }
     }
 
-    fn live_queue(&self) -> LiveQueue {
-        self.queue.live_queue()
+    fn longest_wait(&self) -> Duration {
+        self.queue.longest_wait()
     }
 }
 

@@ -9,7 +9,7 @@ use std::{collections::HashMap, path::Path};
 use rust_bert::bert::BertConfig;
 use tch::{Kind, TchError, Tensor};
 
-use crate::linear::{FloatLinear, GiveWay, Linear};
+use crate::linear::{FloatLinear, Linear, Yield};
 
 /// BERT's; the configuration has it too, but every model of this family uses this value.
 const LAYER_NORM_EPSILON: f64 = 1e-12;
@@ -19,7 +19,7 @@ pub(crate) struct LayerNorm {
     pub(crate) bias: Tensor,
 }
 
-pub(crate) struct Embeddings {
+pub(crate) struct EmbeddingLayer {
     /// `[vocabulary, hidden]`
     pub(crate) words: Tensor,
     /// `[positions, hidden]`: position plus the one token type that single texts have.
@@ -48,7 +48,7 @@ impl LayerNorm {
     }
 }
 
-impl Embeddings {
+impl EmbeddingLayer {
     /// `[length, hidden]` before the first layer.
     pub(crate) fn apply(&self, text: &[i64]) -> Result<Tensor, TchError> {
         let ids = Tensor::f_from_slice(text)?;
@@ -69,22 +69,22 @@ impl Layer {
         &self,
         hidden: &[Tensor],
         contexts: &mut [Tensor],
-        give_way: GiveWay<'_>,
+        yield_now: Yield<'_>,
     ) -> Result<Vec<Tensor>, TchError> {
-        let outputs = self.attention_output.apply_onto(hidden, contexts, give_way)?;
+        let outputs = self.attention_output.apply_onto(hidden, contexts, yield_now)?;
         outputs.iter().map(|output| self.attention_norm.apply(output)).collect()
     }
 
     /// The second half of a layer, which looks at each position alone.
-    pub(crate) fn feed_forward(&self, hidden: &[Tensor], give_way: GiveWay<'_>) -> Result<Vec<Tensor>, TchError> {
-        let mut wide = self.widen(hidden, give_way)?;
-        let outputs = self.output.apply_onto(hidden, &mut wide, give_way)?;
+    pub(crate) fn feed_forward(&self, hidden: &[Tensor], yield_now: Yield<'_>) -> Result<Vec<Tensor>, TchError> {
+        let mut wide = self.widen(hidden, yield_now)?;
+        let outputs = self.output.apply_onto(hidden, &mut wide, yield_now)?;
         outputs.iter().map(|output| self.output_norm.apply(output)).collect()
     }
 
     /// The input of the second half's last product.
-    pub(crate) fn widen(&self, hidden: &[Tensor], give_way: GiveWay<'_>) -> Result<Vec<Tensor>, TchError> {
-        self.intermediate.apply(hidden, give_way)?.into_iter().map(|mut wide| wide.f_gelu_("none")).collect()
+    pub(crate) fn widen(&self, hidden: &[Tensor], yield_now: Yield<'_>) -> Result<Vec<Tensor>, TchError> {
+        self.intermediate.apply(hidden, yield_now)?.into_iter().map(|mut wide| wide.f_gelu_("none")).collect()
     }
 
     pub(crate) fn share(&self) -> Self {
@@ -108,13 +108,13 @@ impl NamedTensors {
         Ok(Self(tensors.into_iter().collect()))
     }
 
-    pub(crate) fn embeddings(&self, config: &BertConfig) -> Result<Embeddings, String> {
+    pub(crate) fn embeddings(&self, config: &BertConfig) -> Result<EmbeddingLayer, String> {
         let hidden = config.hidden_size;
         let types = self.tensor("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, hidden])?;
         let positions =
             self.tensor("embeddings.position_embeddings.weight", &[config.max_position_embeddings, hidden])?;
         let positions = types.f_narrow(0, 0, 1).and_then(|first_type| positions.f_add(&first_type));
-        Ok(Embeddings {
+        Ok(EmbeddingLayer {
             words: self.tensor("embeddings.word_embeddings.weight", &[config.vocab_size, hidden])?,
             positions: positions.map_err(|error| error.to_string())?,
             norm: self.layer_norm("embeddings.LayerNorm", hidden)?,

@@ -2,7 +2,7 @@
 //!
 //! **Input**: the model's three files ([`EncoderSettings::model_dir`]), then texts. Live texts
 //! ([`Encoder::encode`]) come from conversations and are answered first; bulk texts
-//! ([`Encoder::embed_bulk`]) come from indexing and give way before every batch and, inside a
+//! ([`Encoder::embed_bulk`]) come from indexing and yield before every batch and, inside a
 //! batch, before each product.
 //!
 //! **Output**: [`Encoding`], from a single forward pass: the mean-pooled, L2-normalised vector of
@@ -33,7 +33,6 @@ pub use encoding::{Encoding, KeyPhrase, PendingEncoding};
 pub use error::EncoderError;
 pub use model_files::ModelInfo;
 pub use settings::{EncoderSettings, Precision, default_model_dir};
-pub use work_queue::LiveQueue;
 
 /// Length of every vector: what the index and the contracts are built for.
 pub const DIMENSIONS: usize = 384;

@@ -17,7 +17,7 @@ use tch::{Device, Kind, Scalar, TchError, Tensor};
 use crate::MAX_WORD_PIECES;
 
 /// Called before each product, some 20 to 200 times in a batch; may itself run another batch.
-pub(crate) type GiveWay<'a> = &'a mut dyn FnMut();
+pub(crate) type Yield<'a> = &'a mut dyn FnMut();
 
 pub(crate) enum Linear {
     F32(FloatLinear),
@@ -32,16 +32,16 @@ pub(crate) struct FloatLinear {
 }
 
 impl Linear {
-    pub(crate) fn apply(&self, inputs: &[Tensor], give_way: GiveWay<'_>) -> Result<Vec<Tensor>, TchError> {
+    pub(crate) fn apply(&self, inputs: &[Tensor], yield_now: Yield<'_>) -> Result<Vec<Tensor>, TchError> {
         match self {
             Self::F32(linear) => {
-                give_way();
+                yield_now();
                 linear.apply(inputs)
             }
             Self::Int8(linear) => inputs
                 .iter()
                 .map(|input| {
-                    give_way();
+                    yield_now();
                     linear.apply(input)
                 })
                 .collect(),
@@ -53,18 +53,18 @@ impl Linear {
         &self,
         sums: &[Tensor],
         inputs: &mut [Tensor],
-        give_way: GiveWay<'_>,
+        yield_now: Yield<'_>,
     ) -> Result<Vec<Tensor>, TchError> {
         match self {
             Self::F32(linear) => {
-                give_way();
+                yield_now();
                 linear.apply_onto(sums, inputs)
             }
             Self::Int8(linear) => sums
                 .iter()
                 .zip(inputs)
                 .map(|(sum, input)| {
-                    give_way();
+                    yield_now();
                     linear.apply_onto(sum, input)
                 })
                 .collect(),

@@ -36,8 +36,6 @@ pub struct ModelInfo {
     pub precision: Precision,
     /// Length of a vector.
     pub dimensions: usize,
-    /// Longest text, `[CLS]` and `[SEP]` included.
-    pub max_word_pieces: usize,
 }
 
 impl ModelInfo {
@@ -68,13 +66,7 @@ impl ModelFiles {
             Precision::Int8 => quantised(&forward, &word_pieces)?,
         };
         let fingerprint = checked(weights_path.clone(), fingerprint)?;
-        let info = ModelInfo {
-            name: "all-MiniLM-L6-v2",
-            fingerprint,
-            precision,
-            dimensions: DIMENSIONS,
-            max_word_pieces: MAX_WORD_PIECES,
-        };
+        let info = ModelInfo { name: "all-MiniLM-L6-v2", fingerprint, precision, dimensions: DIMENSIONS };
         Ok(Self { weights_path, forward, word_pieces: Arc::new(word_pieces), info })
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::{
-    DIMENSIONS, EncoderError, Encoding, LiveQueue, MAX_WORD_PIECES, ModelInfo, PendingEncoding, Precision,
+    DIMENSIONS, EncoderError, Encoding, ModelInfo, PendingEncoding, Precision,
     encoder::{Encoder, Source},
 };
 
@@ -42,7 +42,6 @@ impl Encoder {
             fingerprint: "scripted".to_owned(),
             precision: Precision::F32,
             dimensions: DIMENSIONS,
-            max_word_pieces: MAX_WORD_PIECES,
         };
         Self::of(Scripted { info, oldest_wait, script: move |text| PendingEncoding::of(script(text)) })
     }
@@ -83,15 +82,18 @@ where
         std::iter::once(0..text.len()).collect()
     }
 
-    fn live_queue(&self) -> LiveQueue {
-        LiveQueue { oldest_wait: (self.oldest_wait)(), ..LiveQueue::default() }
+    fn longest_wait(&self) -> Duration {
+        (self.oldest_wait)()
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use tokio::{sync::Notify, time};
 
@@ -120,6 +122,33 @@ mod tests {
         gate.notify_one();
         assert_eq!(gated.await, Ok(Encoding::along(5)));
         assert_eq!(encoder.encode("other").unwrap().await, Err(EncoderError::QueueFull { capacity: 1 }));
+    }
+
+    /// Two tenants of one encoder, each with a clone of the handle.
+    #[tokio::test(start_paused = true)]
+    async fn all_who_share_an_encoder_have_sixteen_places_aside_together() {
+        let queued = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&queued);
+        let encoder = Encoder::scripted(move |text| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            async move {
+                time::sleep(Duration::from_secs(1)).await;
+                Ok(Encoding::along(text.len()))
+            }
+        });
+        let tenants = [encoder.clone(), encoder.clone()];
+        let waiting: Vec<_> = tenants
+            .into_iter()
+            .flat_map(|encoder| std::iter::repeat_n(encoder, 20))
+            .map(|encoder| tokio::spawn(async move { encoder.encode_aside("article").await }))
+            .collect();
+        time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(queued.load(Ordering::SeqCst), 16);
+        assert_eq!(encoder.encode("question").unwrap().await, Ok(Encoding::along(8)), "a question needs no place");
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap(), Ok(Encoding::along(7)));
+        }
+        assert_eq!(queued.load(Ordering::SeqCst), 41);
     }
 
     #[test]

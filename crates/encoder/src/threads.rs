@@ -178,12 +178,12 @@ impl<F: Forward> Worker<F> {
 
     fn serve_bulk(&self, job: &BulkJob) {
         let texts: Vec<&[i64]> = job.texts.iter().map(Vec::as_slice).collect();
-        let mut give_way = || {
+        let mut yield_now = || {
             while let Some(jobs) = self.queue.take_live() {
                 self.serve_live(jobs);
             }
         };
-        let embeddings = guarded(|| self.forward.run(&texts, false, &mut give_way)).map(|outputs| outputs.embeddings);
+        let embeddings = guarded(|| self.forward.run(&texts, false, &mut yield_now)).map(|outputs| outputs.embeddings);
         // A caller that has given up after another batch's error no longer listens.
         let _ = job.reply.send((job.first, embeddings));
     }
@@ -217,7 +217,7 @@ mod tests {
     use crate::{
         DIMENSIONS,
         bert::Outputs,
-        linear::GiveWay,
+        linear::Yield,
         testing,
         work_queue::{BulkAnswer, Limits, WorkQueue},
     };
@@ -231,7 +231,7 @@ mod tests {
     const PANICS: i64 = 666;
 
     impl Forward for Scripted<'_> {
-        fn run(&self, batch: &[&[i64]], attention: bool, give_way: GiveWay<'_>) -> Result<Outputs, EncoderError> {
+        fn run(&self, batch: &[&[i64]], attention: bool, yield_now: Yield<'_>) -> Result<Outputs, EncoderError> {
             let kind = if attention { "live" } else { "bulk" };
             let note = |what: &str| self.events.lock().unwrap().push(format!("{kind} {what}"));
             note(&format!("{} starts", batch.len()));
@@ -239,7 +239,7 @@ mod tests {
             if !attention {
                 (self.disturb)();
             }
-            give_way();
+            yield_now();
             note("ends");
             let attention = batch.iter().map(|text| vec![0.1; text.len()]).collect();
             Ok(Outputs { embeddings: vec![vec![0.0; DIMENSIONS]; batch.len()], attention })
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn bulk_work_gives_way_in_the_middle_and_between_batches() {
+    fn bulk_work_yields_in_the_middle_and_between_batches() {
         let queue = queue();
         let (first, first_answer) = bulk(&[&[1, 2]]);
         let (second, second_answer) = bulk(&[&[3, 4]]);

@@ -48,15 +48,6 @@ pub(crate) type BulkAnswer = (usize, Result<Vec<Vec<f32>>, EncoderError>);
 
 pub(crate) type EncoderQueue = WorkQueue<LiveJob, BulkJob>;
 
-/// The live texts that wait, as admission sees them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LiveQueue {
-    /// Texts that no thread has taken yet.
-    pub waiting: usize,
-    /// How long the oldest of them has waited.
-    pub oldest_wait: Duration,
-}
-
 /// What a thread does next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Work<L, B> {
@@ -172,12 +163,8 @@ impl<L, B> WorkQueue<L, B> {
         (count > 0).then(|| waiting.live.drain(..count).map(|(_, job)| job).collect())
     }
 
-    pub(crate) fn live_queue(&self) -> LiveQueue {
-        let waiting = self.lock();
-        LiveQueue {
-            waiting: waiting.live.len(),
-            oldest_wait: waiting.live.front().map_or(Duration::ZERO, |(since, _)| since.elapsed()),
-        }
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.lock().live.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
     }
 
     /// Ends the threads and drops what waits.
@@ -254,12 +241,11 @@ mod tests {
     #[test]
     fn a_full_queue_refuses_live_texts_and_reports() {
         let queue = queue(2, 8, 1);
-        assert_eq!(queue.live_queue(), LiveQueue::default());
+        assert_eq!(queue.longest_wait(), Duration::ZERO);
         queue.try_push_live(1).unwrap();
         queue.try_push_live(2).unwrap();
         assert_eq!(queue.try_push_live(3), Err(Refused::Full));
-        assert_eq!(queue.live_queue().waiting, 2);
-        assert!(queue.live_queue().oldest_wait > Duration::ZERO);
+        assert!(queue.longest_wait() > Duration::ZERO);
         assert_eq!(queue.take_live(), Some(vec![1, 2]));
         assert_eq!(queue.try_push_live(3), Ok(()));
     }
@@ -295,7 +281,7 @@ mod tests {
         assert_eq!(queue.next(), None);
         assert_eq!(queue.try_push_live(3), Err(Refused::Closed));
         assert!(!queue.push_bulk("late"));
-        assert_eq!(queue.live_queue().waiting, 0);
+        assert_eq!(queue.longest_wait(), Duration::ZERO, "nothing waits");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Gives candidates of backends without vectors their cosine with the question.
 //!
 //! What CXone's search or a graph found has no embedding of its own. It is embedded when it is first found, on the
-//! encoder among the live texts, and remembered by its text, so that the same articles cost nothing the next time. Only so many
-//! wait there at once, whatever was found: the questions themselves need it.
+//! encoder aside of the questions, and remembered by its text, so that the same articles cost nothing the next time. What is
+//! not embedded in time is ordered by what its backend said of it; the others keep their cosines.
 
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
@@ -11,9 +11,10 @@ use cuecard_encoder::Encoder;
 use cuecard_knowledge::ContentHash;
 use cuecard_ranking::Formula;
 use cuecard_ranking::conversation::Evidence;
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use lru::LruCache;
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use crate::candidates::{Candidate, Candidates};
 use crate::plan::Plan;
@@ -21,22 +22,18 @@ use crate::plan::Plan;
 /// Embeddings remembered for each profile: 384 numbers of 4 bytes each, some 16 MB.
 const REMEMBERED: NonZero<usize> = NonZero::new(10_000).unwrap();
 
-/// Candidates that wait for the encoder at once: enough to fill a batch, and a small part of its queue.
-const EMBEDDED_AT_ONCE: usize = 16;
-
-/// Embeddings by the text that they are of, of which no more than the hash is kept.
-pub(crate) struct Embeddings {
+/// Embeddings of candidates by the text that they are of, of which no more than the hash is kept.
+pub(crate) struct CandidateEmbeddings {
     by_text: Mutex<LruCache<ContentHash, Vec<f32>>>,
-    places: Semaphore,
 }
 
-impl Default for Embeddings {
+impl Default for CandidateEmbeddings {
     fn default() -> Self {
-        Self { by_text: Mutex::new(LruCache::new(REMEMBERED)), places: Semaphore::new(EMBEDDED_AT_ONCE) }
+        Self { by_text: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 }
 
-impl Embeddings {
+impl CandidateEmbeddings {
     fn get(&self, text: &ContentHash) -> Option<Vec<f32>> {
         self.by_text.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned()
     }
@@ -45,69 +42,73 @@ impl Embeddings {
         self.by_text.lock().unwrap_or_else(PoisonError::into_inner).put(text, embedding);
     }
 
-    /// The embeddings of these texts; one that can't be embedded now has none. Those that have a place are queued before
-    /// any is awaited, so that one pass may take them together.
-    async fn of(&self, encoder: &Encoder, texts: Vec<String>) -> Vec<Option<Vec<f32>>> {
-        join_all(texts.iter().map(|text| self.embedding(encoder, text))).await
-    }
-
-    async fn embedding(&self, encoder: &Encoder, text: &str) -> Option<Vec<f32>> {
+    /// The embedding of a text; one that can't be embedded now has none.
+    async fn of(&self, encoder: &Encoder, text: &str) -> Option<Vec<f32>> {
         let hash = ContentHash::of_bytes(text.as_bytes());
         if let Some(known) = self.get(&hash) {
             return Some(known);
         }
-        let _place = self.places.acquire().await.ok()?;
-        let embedding = encoder.encode(text).ok()?.await.ok()?.embedding;
+        let embedding = encoder.encode_aside(text).await.ok()?.embedding;
         self.put(hash, embedding.clone());
         Some(embedding)
     }
 }
 
-/// Embeds the candidates without a cosine where ranking or silence reads it.
-pub(crate) async fn complete(encoder: &Encoder, embeddings: &Embeddings, found: &mut Candidates, plan: &Plan) {
-    if plan.ranker == Formula::Conversation {
-        return complete_evidence(encoder, embeddings, found).await;
-    }
-    let Some(question) = found.query.embedding.clone() else { return };
-    if !plan.ranker.reads_cosines() && plan.silence.is_none() {
+/// Embeds the candidates that nothing is known of by meaning, where ranking or silence reads it, for as long as there is
+/// time.
+pub(crate) async fn complete(
+    encoder: &Encoder,
+    embeddings: &CandidateEmbeddings,
+    found: &mut Candidates,
+    plan: &Plan,
+    until: Instant,
+) {
+    let reads_call = plan.ranker == Formula::Conversation;
+    if !reads_call && !plan.ranker.reads_cosines() && plan.silence.is_none() {
         return;
     }
-    let is_bare = |candidate: &&mut Candidate| candidate.scores.cosine.is_none();
-    let texts = found.candidates.iter_mut().filter(is_bare).map(|candidate| candidate.text()).collect();
-    let embedded = embeddings.of(encoder, texts).await;
-    let newest = found.query.newest_embedding.as_deref();
-    let mut closest = None;
-    for (candidate, embedding) in found.candidates.iter_mut().filter(is_bare).zip(embedded) {
-        let Some(embedding) = embedding else { continue };
-        candidate.scores.cosine = Some(dot(&question, &embedding));
-        let closeness = newest.map(|newest| dot(newest, &embedding));
-        closest = closest.into_iter().chain(closeness).max_by(f32::total_cmp);
+    let is_bare = |candidate: &Candidate| {
+        if reads_call { candidate.evidence.is_none() } else { candidate.scores.cosine.is_none() }
+    };
+    let bare: Vec<(usize, String)> = found
+        .candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, candidate)| is_bare(candidate))
+        .map(|(place, candidate)| (place, candidate.text()))
+        .collect();
+    if reads_call {
+        for (place, _) in &bare {
+            found.tell_call(*place, None);
+        }
     }
-    found.saw_closeness(closest);
+    let asked = if reads_call { &found.query.newest_embedding } else { &found.query.embedding };
+    let Some(asked) = asked.clone() else { return };
+    // All are asked for before any is awaited, so that one pass of the encoder may take several.
+    let embed = |(place, text): (usize, String)| async move { (place, embeddings.of(encoder, &text).await) };
+    let mut embedded: FuturesUnordered<_> = bare.into_iter().map(embed).collect();
+    while let Ok(Some((place, embedding))) = timeout_at(until, embedded.next()).await {
+        let Some(embedding) = embedding else { continue };
+        let closeness = found.query.newest_embedding.as_ref().map(|newest| dot(newest, &embedding));
+        found.candidates[place].scores.cosine = Some(dot(&asked, &embedding));
+        if reads_call {
+            found.tell_call(place, Some(&embedding));
+        }
+        found.saw_closeness(closeness);
+    }
 }
 
-/// Tells of candidates without evidence what the call says for them, as far as their texts tell.
-async fn complete_evidence(encoder: &Encoder, embeddings: &Embeddings, found: &mut Candidates) {
-    let is_bare = |candidate: &&mut Candidate| candidate.evidence.is_none();
-    let newest = found.query.newest_embedding.clone();
-    let mut texts: Vec<_> = found.candidates.iter_mut().filter(is_bare).map(|candidate| candidate.text()).collect();
-    if newest.is_none() {
-        texts.clear();
-    }
-    let mut embedded = embeddings.of(encoder, texts).await.into_iter();
-    let mut closest = None;
-    for candidate in found.candidates.iter_mut().filter(is_bare) {
-        let embedding = embedded.next().flatten();
-        let cosine = newest.as_deref().zip(embedding.as_deref()).map(|(newest, embedding)| dot(newest, embedding));
-        candidate.scores.cosine = candidate.scores.cosine.or(cosine);
-        closest = closest.into_iter().chain(cosine).max_by(f32::total_cmp);
-        let evidence = match &found.call {
-            Some(call) => call.evidence_of(candidate, embedding.as_deref()),
-            None => Evidence { newest_cosine: cosine.unwrap_or_default(), ..Evidence::default() },
+impl Candidates {
+    /// Tells a candidate that is no article of the index what the call says for it, as far as its text and its embedding
+    /// tell.
+    fn tell_call(&mut self, place: usize, embedding: Option<&[f32]>) {
+        let evidence = match (&self.call, embedding.zip(self.query.newest_embedding.as_deref())) {
+            (Some(call), _) => call.evidence_of(&self.candidates[place], embedding),
+            (None, Some((text, newest))) => Evidence { newest_cosine: dot(text, newest), ..Evidence::default() },
+            (None, None) => Evidence::default(),
         };
-        candidate.evidence = Some(evidence);
+        self.candidates[place].evidence = Some(evidence);
     }
-    found.saw_closeness(closest);
 }
 
 /// The cosine of two unit vectors.

@@ -9,11 +9,11 @@ use cuecard_encoder::Encoder;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
 use cuecard_ranking::Screen;
 use futures_util::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::backends::{Backend, IndexBackend, find_within};
 use crate::candidates::Candidates;
-use crate::complete::{Embeddings, complete};
+use crate::complete::{CandidateEmbeddings, complete};
 use crate::conversation::Utterance;
 use crate::extract::{Query, extract};
 use crate::order::{Order, order};
@@ -35,7 +35,7 @@ pub struct Engine {
     encoder: Encoder,
     pool: SearchPool,
     backends: Vec<Arc<dyn Backend>>,
-    embeddings: Arc<Embeddings>,
+    embeddings: Arc<CandidateEmbeddings>,
     turns: Arc<TurnEncodings>,
     usual: Arc<UsualCloseness>,
 }
@@ -78,7 +78,7 @@ impl Engine {
         }
         // What is not embedded by then is ordered by what the backends said of it.
         let until = deadline - left / KEPT_FROM_EMBEDDING;
-        let _ = timeout_at(until, complete(&self.encoder, &self.embeddings, &mut found, plan)).await;
+        complete(&self.encoder, &self.embeddings, &mut found, plan, until).await;
         found
     }
 
@@ -171,11 +171,14 @@ mod tests {
     use std::time::Duration;
 
     use async_trait::async_trait;
+    use cuecard_encoder::Encoding;
+    use cuecard_knowledge::Article;
+    use cuecard_ranking::Formula;
     use tokio::time::sleep;
 
     use super::*;
     use crate::backends::{BackendError, BackendName};
-    use crate::candidates::Found;
+    use crate::candidates::{Candidate, Found, Scores};
     use crate::testing::{plan, query};
 
     /// Finds nothing, after this time.
@@ -191,6 +194,48 @@ mod tests {
             sleep(self.1).await;
             Ok(Found::default())
         }
+    }
+
+    /// Finds articles without vectors, by these bodies.
+    struct Finds([&'static str; 3]);
+
+    #[async_trait]
+    impl Backend for Finds {
+        fn name(&self) -> BackendName {
+            BackendName::Search
+        }
+
+        async fn find(&self, _: &Arc<Query>, _: &Arc<Plan>, _: Instant) -> Result<Found, BackendError> {
+            Ok(Found::of(self.0.map(|body| Candidate {
+                article: Arc::new(Article { id: body.into(), body: body.into(), ..Article::default() }),
+                passage: body.into(),
+                backend: BackendName::Search,
+                matched_by: None,
+                scores: Scores::default(),
+                evidence: None,
+            })))
+        }
+    }
+
+    /// The second article's embedding never comes.
+    #[tokio::test(start_paused = true)]
+    async fn an_embedding_that_does_not_come_costs_no_other_candidate_its_cosine() {
+        let encoder = Encoder::scripted(|text| async move {
+            if text.contains("hangs") {
+                std::future::pending::<()>().await;
+            }
+            Ok(Encoding::along(usize::from(text.contains("other"))))
+        });
+        let Ok(pool) = SearchPool::new(1) else { panic!("no pool") };
+        let engine = Engine::new(encoder, pool, vec![Arc::new(Finds(["refund", "hangs", "other"]))]);
+        let plan = Arc::new(Plan { ranker: Formula::Cosine, ..(*plan(&[BackendName::Search])).clone() });
+        let axis = Some(Encoding::along(0).embedding);
+        let asked = Query { embedding: axis.clone(), newest_embedding: axis, ..query("refund") };
+        let start = Instant::now();
+        let found = engine.retrieve(asked, &plan, start + Duration::from_secs(1)).await;
+        let cosines: Vec<_> = found.candidates.iter().map(|candidate| candidate.scores.cosine).collect();
+        assert_eq!((cosines, found.closeness), (vec![Some(1.0), None, Some(0.0)], Some(1.0)));
+        assert!(start.elapsed() < Duration::from_secs(1), "time to order and to push");
     }
 
     /// A question has a second left of its plan's four: it waited, or its caller is in a hurry.

@@ -6,6 +6,7 @@ use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncodin
 use cuecard_ranking::Formula;
 use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::conversation::{Speaker, Utterance};
 use crate::plan::{Effort, Plan};
@@ -37,8 +38,11 @@ pub struct Query {
 }
 
 /// Why a query goes on without vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum WithoutVectors {
     /// Nothing in the plan reads them.
     #[error("nothing reads its vectors")]
@@ -50,11 +54,16 @@ pub enum WithoutVectors {
     #[error("the encoder's queue was full")]
     QueueFull,
     /// The encoder could not embed this text.
-    #[error("the encoder failed, the log says how")]
+    #[error("the encoder failed, at debug level the log says how")]
     EncoderFailed,
 }
 
 impl WithoutVectors {
+    /// The reason's name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
     /// Whether the same question may well be embedded in a moment.
     pub fn is_overload(self) -> bool {
         matches!(self, Self::Overload | Self::QueueFull)
@@ -195,7 +204,8 @@ pub(crate) async fn encoded(pending: Result<PendingEncoding, EncoderError>) -> R
 }
 
 fn reason(error: &EncoderError) -> WithoutVectors {
-    tracing::warn!(%error, "a query goes on without vectors");
+    // Whoever asks is told the reason, and counts it; there may be one for each question.
+    tracing::debug!(%error, "a text is not embedded");
     match error {
         EncoderError::QueueFull { .. } => WithoutVectors::QueueFull,
         _ => WithoutVectors::EncoderFailed,

@@ -107,7 +107,7 @@ fn read_all(directory: &Path) -> Result<BTreeMap<String, SyncState>, IndexError>
 }
 
 /// How many articles of the index a source holds.
-fn held(index: &Index, source: &str) -> usize {
+pub fn held(index: &Index, source: &str) -> usize {
     index.manifest().sources.get(source).map_or(0, |summary| summary.articles)
 }
 

@@ -13,6 +13,9 @@ pub enum LedgerError {
     /// Nothing of this write was kept, so it may be tried again. Writes of one commit fail together.
     #[error("the ledger could not be written: {0}; see that its disk has room and that no other process holds it")]
     Write(#[source] Arc<sqlx::Error>),
+    /// The write breaks a rule of the schema, and would again: nothing of it was kept.
+    #[error("the ledger refuses this write, which breaks a rule of its schema: {0}")]
+    Refused(#[source] Arc<sqlx::Error>),
     #[error("the ledger could not be read: {0}; see that this user may read it and that its disk is well")]
     Read(#[source] Arc<sqlx::Error>),
     /// The ledger was closed; a write that was under way is not confirmed.
@@ -26,7 +29,7 @@ pub enum LedgerError {
 impl LedgerError {
     /// Whether trying again is no use.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Closed | Self::WriterGone)
+        matches!(self, Self::Refused(_) | Self::Closed | Self::WriterGone)
     }
 
     pub(crate) fn read(error: sqlx::Error) -> Self {

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use sqlx::SqlitePool;
 
 use crate::LedgerError;
-use crate::deliveries::{
-    Attempted, DeliveryRecord, FeedbackId, FeedbackState, FeedbackWrite, Microseconds, NewFeedback, PendingFeedback,
-};
-use crate::opening;
-use crate::rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingTotals, RankingWrite, RecordedRanking};
+use crate::deliveries::DeliveryRecord;
+use crate::feedback::{Attempted, FeedbackId, FeedbackState, FeedbackWrite, NewFeedback, PendingFeedback};
+use crate::microseconds::Microseconds;
+use crate::opening::{self, LedgerState};
+use crate::rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingTotals, RankingWrite};
 use crate::totals::{Acceptance, Totals};
 use crate::writer::{Write, Writer};
 
@@ -29,6 +29,11 @@ impl Ledger {
         let totals = Totals::open(&mut connection).await.map_err(LedgerError::read)?;
         let writer = Writer::spawn(connection, totals.clone());
         Ok(Self { readers, writer, totals })
+    }
+
+    /// What [`Ledger::open`] would find; nothing is written. No other process may have the ledger open meanwhile.
+    pub async fn inspect(url: &str) -> Result<LedgerState, LedgerError> {
+        opening::inspect(url).await
     }
 
     /// The queue of what agents did with cards.
@@ -91,31 +96,29 @@ impl FeedbackQueue {
 
     /// CXone took the event.
     pub async fn delivered(&self, id: FeedbackId) -> Result<(), LedgerError> {
-        self.attempted(Attempted { id, state: FeedbackState::Delivered, attempts: 1, retry_at: None, reason: None })
-            .await
+        self.attempted(Attempted { id, state: FeedbackState::Delivered, retry_at: None, reason: None }).await
     }
 
     /// The attempt failed for `reason`; the event is not due again before `at`.
     pub async fn retry_at(&self, id: FeedbackId, at: Timestamp, reason: &str) -> Result<(), LedgerError> {
         let (retry_at, reason) = (Some(at), Some(reason.to_owned()));
-        self.attempted(Attempted { id, state: FeedbackState::Pending, attempts: 1, retry_at, reason }).await
-    }
-
-    /// The event was not sent for `reason`, which counts as no attempt; it is not due again before `at`.
-    pub async fn put_off(&self, id: FeedbackId, at: Timestamp, reason: &str) -> Result<(), LedgerError> {
-        let (retry_at, reason) = (Some(at), Some(reason.to_owned()));
-        self.attempted(Attempted { id, state: FeedbackState::Pending, attempts: 0, retry_at, reason }).await
+        self.attempted(Attempted { id, state: FeedbackState::Pending, retry_at, reason }).await
     }
 
     /// CXone will never take the event: it is kept with its `reason`, and the next one goes on.
     pub async fn set_aside(&self, id: FeedbackId, reason: &str) -> Result<(), LedgerError> {
         let reason = Some(reason.to_owned());
-        self.attempted(Attempted { id, state: FeedbackState::SetAside, attempts: 1, retry_at: None, reason }).await
+        self.attempted(Attempted { id, state: FeedbackState::SetAside, retry_at: None, reason }).await
     }
 
     /// Events of a profile that are not settled; asks no database.
     pub fn pending_count(&self, profile: &str) -> u64 {
         self.ledger.totals.pending(profile)
+    }
+
+    /// The profiles that have such events, each with how many, in the order of their names; asks no database.
+    pub fn pending_profiles(&self) -> Vec<(String, u64)> {
+        self.ledger.totals.pending_profiles()
     }
 
     async fn attempted(&self, attempted: Attempted) -> Result<(), LedgerError> {
@@ -169,19 +172,6 @@ impl Rankings {
             .await
             .map_err(LedgerError::read)?;
         Ok(totals.map(RankingMetrics::from).unwrap_or_default())
-    }
-
-    /// The audit entries that were stored last, newest first.
-    pub async fn entries(&self, profile: &str, limit: u32) -> Result<Vec<RecordedRanking>, LedgerError> {
-        sqlx::query_as(
-            "SELECT *, latency_us / 1000.0 AS latency_ms FROM ranking_audit
-             WHERE profile = ?1 ORDER BY id DESC LIMIT ?2",
-        )
-        .bind(profile)
-        .bind(limit)
-        .fetch_all(&self.ledger.readers)
-        .await
-        .map_err(LedgerError::read)
     }
 
     async fn write(&self, write: RankingWrite) -> Result<i64, LedgerError> {

@@ -13,14 +13,18 @@
 
 mod deliveries;
 mod error;
+mod feedback;
 mod ledger;
+mod microseconds;
 mod opening;
 mod rankings;
 mod totals;
 mod writer;
 
-pub use deliveries::{DeliveredCard, DeliveryRecord, FeedbackId, NewFeedback, PendingFeedback};
+pub use deliveries::{DeliveredCard, DeliveryRecord};
 pub use error::LedgerError;
+pub use feedback::{FeedbackId, NewFeedback, PendingFeedback};
 pub use ledger::{Deliveries, FeedbackQueue, Ledger, Rankings};
-pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus, RecordedRanking};
+pub use opening::LedgerState;
+pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus};
 pub use totals::Acceptance;

@@ -1,8 +1,9 @@
 //! Opening a ledger: from a URL to a checked file, its writing connection and its pool of readers.
 //!
 //! A file that can't serve is refused here, with its path, what is wrong and what to do, and not when the
-//! first event is about to be lost.
+//! first event is about to be lost. Whoever only wants to know looks at it ([`inspect`]) and changes nothing.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -35,14 +36,67 @@ pub(crate) async fn open(url: &str) -> Result<(SqliteConnection, SqlitePool), Le
     Ok((writer, readers))
 }
 
-fn connect_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    if scheme != "sqlite" {
-        return Err(LedgerError::UnsupportedScheme { scheme: scheme.to_owned() });
+/// What a start would find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerState {
+    /// No file: the start makes one.
+    Missing,
+    /// A file of this version's form.
+    Current,
+    /// A file of an earlier version: the start brings it to this version's form.
+    Older,
+    /// A file with a log that a killed process left, which the start folds in. What it holds is told only then.
+    Unfolded,
+}
+
+/// Looks at the file of `sqlite:<path>` and writes nothing, not even beside it. No other process may have it open.
+pub(crate) async fn inspect(url: &str) -> Result<LedgerState, LedgerError> {
+    let options = plain_options(url)?;
+    let path = options.get_filename().to_path_buf();
+    let refused = |reason| LedgerError::Open { path: path.clone(), reason };
+    if path.to_string_lossy().starts_with("file:") {
+        return Err(refused("it has no write-ahead log; name a file on a local disk".to_owned()));
     }
-    let options = SqliteConnectOptions::from_str(url)
-        .map_err(|error| LedgerError::Open { path: url.into(), reason: error.to_string() })?;
-    Ok(options
+    match std::fs::OpenOptions::new().write(true).open(&path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(LedgerState::Missing),
+        Err(error) => return Err(refused(format!("{error}; let this user write the file and its directory"))),
+    }
+    let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().display()));
+    if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        return Ok(LedgerState::Unfolded);
+    }
+    // Immutable: else SQLite makes two files beside this one, to read it with.
+    look_into(&options.read_only(true).immutable(true)).await.map_err(refused)
+}
+
+async fn look_into(options: &SqliteConnectOptions) -> Result<LedgerState, String> {
+    let mut connection = options.connect().await.map_err(explain)?;
+    check_pages(&mut connection).await?;
+    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(explain)?;
+    if tables == 0 {
+        return Ok(LedgerState::Older);
+    }
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(&mut connection)
+            .await
+            .map_err(explain)?;
+    for (version, checksum) in &applied {
+        let migration = MIGRATIONS.iter().find(|migration| migration.version == *version);
+        let migration = migration.ok_or_else(|| explain_migration(MigrateError::VersionMissing(*version)))?;
+        if *migration.checksum != **checksum {
+            return Err(explain_migration(MigrateError::VersionMismatch(*version)));
+        }
+    }
+    Ok(if applied.len() < MIGRATIONS.iter().count() { LedgerState::Older } else { LedgerState::Current })
+}
+
+fn connect_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
+    Ok(plain_options(url)?
         .create_if_missing(true)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
@@ -51,6 +105,16 @@ fn connect_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
         .synchronous(SqliteSynchronous::Full)
         // A statement with many rows notes how to take itself back: in memory, or a file is made for each commit.
         .pragma("temp_store", "memory"))
+}
+
+/// The file that a URL names.
+fn plain_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    if scheme != "sqlite" {
+        return Err(LedgerError::UnsupportedScheme { scheme: scheme.to_owned() });
+    }
+    SqliteConnectOptions::from_str(url)
+        .map_err(|error| LedgerError::Open { path: url.into(), reason: error.to_string() })
 }
 
 async fn create_directory(file: &Path) -> Result<(), String> {
@@ -75,6 +139,10 @@ async fn check_file(connection: &mut SqliteConnection) -> Result<(), String> {
     if journal != "wal" {
         return Err(format!("it has no write-ahead log (journal mode {journal}); name a file on a local disk"));
     }
+    check_pages(connection).await
+}
+
+async fn check_pages(connection: &mut SqliteConnection) -> Result<(), String> {
     let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(explain)?;
     if verdict == "ok" { Ok(()) } else { Err(format!("{DAMAGED} ({verdict})")) }
 }

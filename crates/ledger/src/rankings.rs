@@ -11,8 +11,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{FromRow, SqliteConnection};
 
-use crate::deliveries::Microseconds;
-
 /// `?1` is the profile, `?2` the entries as [`EntryRow`]s, `?3` their count, `?4` how many succeeded, `?5` the latency
 /// of these. The ids of the entries follow each other in the order of the rows: [`RankingBatch::apply`] counts on it.
 ///
@@ -71,11 +69,10 @@ type EntryRow<'a> = (&'a str, &'static str, &'a [String], i64, u32, Option<i64>,
 type ClickRow<'a> = (&'a str, &'a str, u32, i64);
 
 /// A submission of a ranking and how it ended. Times and latencies are kept to the microsecond.
-#[derive(Debug, Clone, PartialEq, FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RankingEntry {
     pub profile: String,
     pub session: String,
-    #[sqlx(rename = "at_us", try_from = "Microseconds")]
     pub at: Timestamp,
     /// Snippets submitted, after the cut to the window.
     pub snippet_count: u32,
@@ -86,12 +83,10 @@ pub struct RankingEntry {
     pub checksum: Option<String>,
     /// The ids of the snippets that CXone took, the top one first. What a failure names is kept and counts as nothing
     /// delivered.
-    #[sqlx(json)]
     pub delivered: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, strum::IntoStaticStr)]
-#[sqlx(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum RankingStatus {
     Success,
@@ -117,17 +112,8 @@ pub struct Click {
 }
 
 /// Grows in the order of storing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RankingId(pub i64);
-
-/// An audit entry as it is kept.
-#[derive(Debug, Clone, PartialEq, FromRow)]
-pub struct RecordedRanking {
-    pub id: RankingId,
-    #[sqlx(flatten)]
-    pub entry: RankingEntry,
-}
 
 /// What a profile's entries and clicks come to, unrounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -120,6 +120,15 @@ impl Totals {
         self.lock().pending.get(profile).copied().unwrap_or_default()
     }
 
+    /// The profiles that have such events, by name.
+    pub(crate) fn pending_profiles(&self) -> Vec<(String, u64)> {
+        let figures = self.lock();
+        let waiting = figures.pending.iter().filter(|(_, events)| **events > 0);
+        let mut waiting: Vec<_> = waiting.map(|(profile, events)| (profile.clone(), *events)).collect();
+        waiting.sort_unstable();
+        waiting
+    }
+
     /// Takes over what a commit changed, once it is on disk.
     pub(crate) fn apply(&self, change: &Change) {
         let mut figures = self.lock();

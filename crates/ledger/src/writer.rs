@@ -12,7 +12,8 @@ use sqlx::{Connection, SqliteConnection, error::ErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::LedgerError;
-use crate::deliveries::{DeliveryRecord, FeedbackWrite};
+use crate::deliveries::DeliveryRecord;
+use crate::feedback::FeedbackWrite;
 use crate::rankings::{RankingBatch, RankingWrite};
 use crate::totals::{Change, Totals};
 
@@ -167,7 +168,9 @@ fn breaks_a_rule(error: &sqlx::Error) -> bool {
 }
 
 fn write_error(error: sqlx::Error) -> LedgerError {
-    LedgerError::Write(Arc::new(error))
+    let is_refusal = breaks_a_rule(&error);
+    let error = Arc::new(error);
+    if is_refusal { LedgerError::Refused(error) } else { LedgerError::Write(error) }
 }
 
 fn answer(job: Job, result: Result<i64, LedgerError>) {
@@ -187,7 +190,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::deliveries::{DeliveredCard, NewFeedback};
+    use crate::deliveries::DeliveredCard;
+    use crate::feedback::NewFeedback;
 
     /// A writer on a file of its own, and the count of its commits.
     async fn counted_writer(directory: &tempfile::TempDir) -> (Writer, Arc<AtomicUsize>) {
@@ -253,7 +257,7 @@ mod tests {
         let together = [event(1), impossible_delivery(), event(2)];
         let results = join_all(together.map(|write| writer.write(write))).await;
         assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
-        assert!(matches!(results[1], Err(LedgerError::Write(_))), "{results:?}");
+        assert!(matches!(&results[1], Err(error @ LedgerError::Refused(_)) if error.is_final()), "{results:?}");
     }
 
     #[tokio::test]

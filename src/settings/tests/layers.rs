@@ -26,6 +26,13 @@ fn the_defaults_of_the_rooms_are_those_of_the_file() {
 }
 
 #[test]
+fn how_long_a_list_of_articles_and_an_idle_connection_may_last_is_a_setting() {
+    let file = "[cxone]\narticles_timeout = '20m'\nkeep_alive = '5s'\n";
+    let limits = load(Some(file), &TENANT).unwrap().profiles[0].connection.limits().clone();
+    assert_eq!((limits.articles_timeout, limits.keep_alive), (Duration::from_mins(20), Duration::from_secs(5)));
+}
+
+#[test]
 fn the_environment_alone_is_enough() {
     let settings = load(None, &TENANT).unwrap();
     let [profile] = settings.profiles.as_slice() else { panic!("{:?}", settings.profiles) };

@@ -235,3 +235,20 @@ fn each_profile_polls_into_an_index_of_its_own() {
     let polled_once = section("north", "index = 'index'\n") + &section("south", "index = 'index'\nsync = 'off'\n");
     assert!(load(Some(&polled_once), &keys).is_ok());
 }
+
+#[test]
+fn an_address_for_tokens_that_a_profile_would_not_read_is_refused_in_its_own_section() {
+    let base = "base_url = 'https://acme.example'\noauth_url = 'https://tokens.example/token'\n";
+    for contract in ["insights", "snippets", "rag", "graph"] {
+        let file = format!("[profiles.acme]\ncontract = '{contract}'\ngraph = 'graph.jsonl'\n{base}");
+        let refused = complaint(Some(&file), &TENANT);
+        for part in ["`acme`", "`oauth_url`", contract, "`token_path`"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+    }
+    let ranking = format!("[profiles.acme]\ncontract = 'ranking'\n{base}");
+    assert!(load(Some(&ranking), &TENANT).is_ok());
+    // What all share may be meant for another.
+    let shared = [&TENANT[..], &[("CXONE_OAUTH_URL", "https://tokens.example/token")]].concat();
+    assert!(load(Some("[profiles.acme]\ncards = 3\n"), &shared).is_ok() && load(None, &shared).is_ok());
+}

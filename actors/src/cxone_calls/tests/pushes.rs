@@ -18,6 +18,16 @@ async fn a_push_carries_token_key_and_cards_and_keeps_the_id_that_comes_back() {
 }
 
 #[actix::test]
+async fn an_id_that_is_too_long_to_be_kept_is_none_and_counted_and_the_push_counts() {
+    let fixture = fixture().await;
+    let answer = format!(r#"{{"id":"{}"}}"#, "x".repeat(1025));
+    fixture.cxone.script(PUSH, [Reply::Status(200, answer.leak())]);
+    let Outcome::Delivered(receipt) = fixture.push("d-1").await else { panic!("not delivered") };
+    assert_eq!((receipt.cxone_id, receipt.count), (None, 1));
+    assert_eq!(fixture.bench.metric(r#"cuecard_dropped_total{actor="injector",reason="long_id"}"#), 1);
+}
+
+#[actix::test]
 async fn a_failing_push_is_repeated_with_the_same_key_and_body() {
     let fixture = fixture().await;
     fixture.cxone.script(PUSH, [Reply::Status(500, "oops"), Reply::Status(503, "oops")]);

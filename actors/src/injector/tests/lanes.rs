@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 
 use super::*;
 use crate::admission::{Admission, AdmissionSettings};
-use crate::messages::Admitted;
+use crate::messages::AdmittedItem;
 use crate::supervision::ActorState;
 use crate::testing::{LOAD_SHEDDING, soon};
 
@@ -111,7 +111,7 @@ async fn what_waits_for_one_tenants_cxone_takes_no_permit_from_another() {
         let item = item(profile, interaction, 1);
         fixture.note(&item);
         admission.hear(item.clone());
-        let Admitted { item, ticket, .. } = soon("a permit", admitted.next()).await.unwrap();
+        let AdmittedItem { item, ticket, .. } = soon("a permit", admitted.next()).await.unwrap();
         fixture.cards.hand_on(Delivery { ticket, ..delivery(&item, &Recorder::new()) }, Stage::Rank);
         fixture.settle().await;
     }
@@ -154,6 +154,9 @@ async fn what_waited_too_long_expires_and_the_lane_goes_on() {
     fixture.ended(&fresh).await;
     let expired = Some(Outcome::Expired(Stage::Inject));
     assert_eq!(late.each_ref().map(|item| fixture.recorder.outcome_of(item)), [expired.clone(), expired]);
+    for item in &late {
+        assert_eq!(fixture.recorder.stages_of(item), [(Stage::Inject, 4)], "its wait counts");
+    }
     assert_eq!(fixture.outcome_of(&fresh), Some("delivered"));
     let mut not_shown = fixture.not_shown();
     not_shown.sort();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::health::Condition;
+use crate::testing::Logged;
 
 /// The next frame; that sockets are opened is passed over.
 async fn next(received: &Receiver<Received>) -> String {
@@ -56,6 +57,21 @@ async fn without_a_token_nothing_is_connected_until_there_is_one() {
     let listened = Listened::start_without_token(frames, vec![Peer::Stays(vec!["one"])], 2);
     until("its lack is told", || listened.health.state().0 == ProfileState::Waiting).await;
     assert_eq!(next(&received).await, "one");
+    assert_eq!(listened.tokens(), ["t1"]);
+}
+
+/// The token endpoint is down for ten minutes: more than a thousand attempts.
+#[actix::test]
+async fn a_night_without_a_token_is_a_line_a_minute() {
+    pause();
+    let logged = Logged::start();
+    let (frames, received) = inbox(9);
+    let listened = Listened::start_without_token(frames, vec![Peer::Stays(vec!["one"])], 600);
+    tokio::time::sleep(Duration::from_mins(11)).await;
+    assert_eq!(next(&received).await, "one");
+    let lines = logged.count("the stream can't be connected");
+    assert!((9..=12).contains(&lines), "{lines} lines");
+    assert!(logged.lines().iter().any(|line| line.contains(r#""held_back":1"#)), "what was held back is counted");
     assert_eq!(listened.tokens(), ["t1"]);
 }
 

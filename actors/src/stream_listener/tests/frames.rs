@@ -2,14 +2,19 @@
 
 use super::*;
 
-/// Reads contract 003, and panics on one frame.
+/// Reads contract 003, and panics on one frame when it has changed half of what it remembers.
 #[derive(Default)]
-struct FragileProtocol(InsightsProtocol);
+struct FragileProtocol {
+    insights: InsightsProtocol,
+    is_half_changed: bool,
+}
 
 impl StreamProtocol for FragileProtocol {
     fn on_frame(&mut self, frame: &Map<String, Value>, now: Instant) -> Result<Step, FrameError> {
-        assert_ne!(frame["type"], "bad", "injected");
-        self.0.on_frame(frame, now)
+        assert!(!self.is_half_changed, "goes on with what a panic left");
+        self.is_half_changed = frame["type"] == "bad";
+        assert!(!self.is_half_changed, "injected");
+        self.insights.on_frame(frame, now)
     }
 }
 
@@ -29,7 +34,7 @@ fn fixture(expected_panics: u64, buffer_room: usize) -> Fixture {
     let (to_feedback, feedback) = bounded(64);
     let deps = StreamListenerDeps {
         profile: ProfileName::new("acme"),
-        protocol: Box::new(FragileProtocol::default()),
+        protocol: Box::new(|| Box::new(FragileProtocol::default())),
         inbox,
         buffer,
         feedback: to_feedback,
@@ -184,6 +189,19 @@ async fn machines_and_listeners_give_context_and_ask_nothing() {
         let StreamWord::Fragment { speaker, .. } = heard.word else { panic!("{heard:?}") };
         assert_eq!(speaker, expected, "{role}");
     }
+}
+
+/// What is heard over a new connection comes behind the word that it is one, also where the Buffer is behind.
+#[actix::test]
+async fn the_buffer_is_told_of_each_connection_in_the_order_of_what_comes_over_it() {
+    let fixture = fixture(0, 1);
+    for words in ["one", "two"] {
+        let (outgoing, _to_send) = async_channel::unbounded();
+        fixture.frames.send(Received::Opened { outgoing, at: Instant::now() }).await.unwrap();
+        fixture.frames.send(fragment(words)).await.unwrap();
+    }
+    let heard: Vec<_> = take(&fixture.heard, 4).await.iter().map(words).collect();
+    assert_eq!(heard, ["Connected", "one", "Connected", "two"]);
 }
 
 /// The bad frame makes the protocol panic; two wait behind it, and the words of another wait for room at the Buffer.

@@ -1,7 +1,8 @@
 //! What an answer of CXone means: one policy for every call.
 //!
-//! Input: how one attempt ended ([`Attempt`]), with the time left and a random fraction given. Output: a [`Decision`]. Pure; it neither waits nor counts. The rules are the table "What every call to CXone does" of the wire
-//! contracts, and those of the reading, feedback and token endpoints where they differ:
+//! Input: how one attempt ended ([`Attempt`]), with the time left and a random fraction given. Output: the [`NextStep`].
+//! Pure; it neither waits nor counts. The rules are the table "What every call to CXone does" of the wire contracts, and
+//! those of the reading, feedback and token endpoints where they differ:
 //!
 //! | outcome | push, ranking | read | feedback | token |
 //! |---|---|---|---|---|
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use cuecard_text::json;
 use serde_json::Value;
+use strum::{IntoStaticStr, VariantNames};
 
 pub use policy::RetryPolicy;
 
@@ -61,7 +63,7 @@ pub enum CallOutcome {
     Failed(TransportFailure),
 }
 
-/// Everything a decision depends on.
+/// Everything that the next step depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     pub kind: CallKind,
@@ -81,8 +83,9 @@ pub struct Attempt {
     pub jitter: f64,
 }
 
+/// What follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum NextStep {
     Done,
     /// Drop the token that was used, and try again with a fresh one after `wait`.
     RenewToken {
@@ -128,8 +131,8 @@ pub enum GiveUpReason {
     )]
     WebPage,
     #[error(
-        "CXone answered the ranking with {0} to the end; a 500 may mean that boosts put the scores too far apart: \
-         lower them, or switch the setting normalise on"
+        "CXone's last answer to the ranking was {0}; it fails so where boosts put the scores too far apart: lower them, or \
+         switch the setting normalise on"
     )]
     RankingFailed(u16),
     #[error(
@@ -143,52 +146,76 @@ pub enum GiveUpReason {
     NotSendable,
 }
 
+/// How calls end, as metrics tell it apart.
+#[derive(Clone, Copy, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+enum OutcomeLabel {
+    #[strum(serialize = "2xx")]
+    Success,
+    #[strum(serialize = "3xx")]
+    Redirect,
+    #[strum(serialize = "400")]
+    BadRequest,
+    #[strum(serialize = "401")]
+    Unauthorised,
+    #[strum(serialize = "403")]
+    Forbidden,
+    #[strum(serialize = "404")]
+    NotFound,
+    #[strum(serialize = "409")]
+    Conflict,
+    #[strum(serialize = "429")]
+    TooManyRequests,
+    #[strum(serialize = "4xx")]
+    ClientError,
+    #[strum(serialize = "5xx")]
+    ServerError,
+    Other,
+    Unusable,
+    Refused,
+    Tls,
+    Cut,
+    TimedOut,
+    Garbled,
+    NotSendable,
+}
+
 impl CallOutcome {
     /// The closed set of [`CallOutcome::label`].
-    pub const LABELS: [&'static str; 18] = [
-        "2xx",
-        "3xx",
-        "400",
-        "401",
-        "403",
-        "404",
-        "409",
-        "429",
-        "4xx",
-        "5xx",
-        "other",
-        "unusable",
-        "refused",
-        "tls",
-        "cut",
-        "timed_out",
-        "garbled",
-        "not_sendable",
-    ];
+    pub const LABELS: &'static [&'static str] = OutcomeLabel::VARIANTS;
 
     /// For the `status` label of a metric.
-    pub const fn label(self) -> &'static str {
+    pub fn label(self) -> &'static str {
+        self.kind().into()
+    }
+
+    const fn kind(self) -> OutcomeLabel {
         match self {
-            Self::Answered(status) | Self::Failed(TransportFailure::BodyTooLarge { status }) => status_label(status),
-            Self::Unusable => "unusable",
-            Self::Failed(failure) => failure.label(),
+            Self::Answered(status) | Self::Failed(TransportFailure::BodyTooLarge { status }) => kind_of_status(status),
+            Self::Unusable => OutcomeLabel::Unusable,
+            Self::Failed(TransportFailure::Refused) => OutcomeLabel::Refused,
+            Self::Failed(TransportFailure::Tls) => OutcomeLabel::Tls,
+            Self::Failed(TransportFailure::Cut) => OutcomeLabel::Cut,
+            Self::Failed(TransportFailure::TimedOut) => OutcomeLabel::TimedOut,
+            Self::Failed(TransportFailure::Garbled) => OutcomeLabel::Garbled,
+            Self::Failed(TransportFailure::NotSendable) => OutcomeLabel::NotSendable,
         }
     }
 }
 
-const fn status_label(status: u16) -> &'static str {
+const fn kind_of_status(status: u16) -> OutcomeLabel {
     match status {
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        409 => "409",
-        429 => "429",
-        402..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => "other",
+        200..=299 => OutcomeLabel::Success,
+        300..=399 => OutcomeLabel::Redirect,
+        400 => OutcomeLabel::BadRequest,
+        401 => OutcomeLabel::Unauthorised,
+        403 => OutcomeLabel::Forbidden,
+        404 => OutcomeLabel::NotFound,
+        409 => OutcomeLabel::Conflict,
+        429 => OutcomeLabel::TooManyRequests,
+        402..=499 => OutcomeLabel::ClientError,
+        500..=599 => OutcomeLabel::ServerError,
+        _ => OutcomeLabel::Other,
     }
 }
 

@@ -1,9 +1,9 @@
-//! From an attempt to a decision: what its outcome means for its kind of call, which is the table of the module above, how
-//! long to wait, and when waiting is in vain.
+//! From an attempt to the next step: what its outcome means for its kind of call, which is the table of the module above,
+//! how long to wait, and when waiting is in vain.
 
 use std::time::Duration;
 
-use super::{Attempt, CallKind, CallOutcome, Decision, GiveUpReason};
+use super::{Attempt, CallKind, CallOutcome, GiveUpReason, NextStep};
 use crate::backoff::Backoff;
 use crate::transport::TransportFailure;
 
@@ -34,16 +34,16 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    pub fn decide(&self, attempt: &Attempt) -> Decision {
+    pub fn next_step(&self, attempt: &Attempt) -> NextStep {
         match self.meaning(attempt) {
-            Meaning::Done => Decision::Done,
-            Meaning::GiveUp(reason) => Decision::GiveUp(reason),
+            Meaning::Done => NextStep::Done,
+            Meaning::GiveUp(reason) => NextStep::GiveUp(reason),
             Meaning::Renew => self.renew(attempt),
-            Meaning::AwaitUnlock => before_deadline(attempt, Duration::ZERO, |_| Decision::AwaitUnlock),
+            Meaning::AwaitUnlock => before_deadline(attempt, Duration::ZERO, |_| NextStep::AwaitUnlock),
             Meaning::Retry { holds_endpoint, ambiguous } => self.retry(attempt, holds_endpoint, ambiguous),
             Meaning::CredentialsRefused => {
                 let wait = asked(attempt).unwrap_or_default().max(self.refused_credentials.step(attempt.number));
-                Decision::CredentialsRefused { wait }
+                NextStep::CredentialsRefused { wait }
             }
         }
     }
@@ -63,18 +63,18 @@ impl RetryPolicy {
     }
 
     /// The first fresh token is tried at once, any further one is waited for.
-    fn renew(&self, attempt: &Attempt) -> Decision {
+    fn renew(&self, attempt: &Attempt) -> NextStep {
         let wait = if attempt.num_renewals == 0 { Duration::ZERO } else { self.wait(attempt) };
-        before_deadline(attempt, wait, |wait| Decision::RenewToken { wait })
+        before_deadline(attempt, wait, |wait| NextStep::RenewToken { wait })
     }
 
-    fn retry(&self, attempt: &Attempt, holds_endpoint: bool, ambiguous: bool) -> Decision {
+    fn retry(&self, attempt: &Attempt, holds_endpoint: bool, ambiguous: bool) -> NextStep {
         let counted = attempt.number.saturating_sub(attempt.num_renewals);
         if attempt.max_attempts.is_some_and(|most| counted >= most) {
-            return Decision::GiveUp(last_reason(attempt, GiveUpReason::Exhausted));
+            return NextStep::GiveUp(last_reason(attempt, GiveUpReason::Exhausted));
         }
         let wait = self.wait(attempt);
-        before_deadline(attempt, wait, |wait| Decision::RetryAfter { wait, holds_endpoint, ambiguous })
+        before_deadline(attempt, wait, |wait| NextStep::RetryAfter { wait, holds_endpoint, ambiguous })
     }
 
     /// What the server asks for, never less; else the backoff of this kind of call. A server that asks for no wait at
@@ -92,9 +92,9 @@ fn asked(attempt: &Attempt) -> Option<Duration> {
     attempt.retry_after.filter(|wait| !wait.is_zero())
 }
 
-fn before_deadline(attempt: &Attempt, wait: Duration, then: impl FnOnce(Duration) -> Decision) -> Decision {
+fn before_deadline(attempt: &Attempt, wait: Duration, then: impl FnOnce(Duration) -> NextStep) -> NextStep {
     match attempt.time_left {
-        Some(left) if left <= wait => Decision::GiveUp(last_reason(attempt, GiveUpReason::Late)),
+        Some(left) if left <= wait => NextStep::GiveUp(last_reason(attempt, GiveUpReason::Late)),
         _ => then(wait),
     }
 }

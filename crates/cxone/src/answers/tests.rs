@@ -20,36 +20,36 @@ fn attempt(kind: CallKind, outcome: CallOutcome) -> Attempt {
     }
 }
 
-fn decide(attempt: Attempt) -> Decision {
-    RetryPolicy::default().decide(&attempt)
+fn decide(attempt: Attempt) -> NextStep {
+    RetryPolicy::default().next_step(&attempt)
 }
 
-fn retry(milliseconds: u64) -> Decision {
-    Decision::RetryAfter { wait: Duration::from_millis(milliseconds), holds_endpoint: false, ambiguous: false }
+fn retry(milliseconds: u64) -> NextStep {
+    NextStep::RetryAfter { wait: Duration::from_millis(milliseconds), holds_endpoint: false, ambiguous: false }
 }
 
-fn hold(milliseconds: u64) -> Decision {
-    Decision::RetryAfter { wait: Duration::from_millis(milliseconds), holds_endpoint: true, ambiguous: false }
+fn hold(milliseconds: u64) -> NextStep {
+    NextStep::RetryAfter { wait: Duration::from_millis(milliseconds), holds_endpoint: true, ambiguous: false }
 }
 
-fn repeat(milliseconds: u64) -> Decision {
-    Decision::RetryAfter { wait: Duration::from_millis(milliseconds), holds_endpoint: false, ambiguous: true }
+fn repeat(milliseconds: u64) -> NextStep {
+    NextStep::RetryAfter { wait: Duration::from_millis(milliseconds), holds_endpoint: false, ambiguous: true }
 }
 
-fn refused(milliseconds: u64) -> Decision {
-    Decision::CredentialsRefused { wait: Duration::from_millis(milliseconds) }
+fn refused(milliseconds: u64) -> NextStep {
+    NextStep::CredentialsRefused { wait: Duration::from_millis(milliseconds) }
 }
 
-const RENEW_AT_ONCE: Decision = Decision::RenewToken { wait: Duration::ZERO };
-const LATE: Decision = Decision::GiveUp(GiveUpReason::Late);
+const RENEW_AT_ONCE: NextStep = NextStep::RenewToken { wait: Duration::ZERO };
+const LATE: NextStep = NextStep::GiveUp(GiveUpReason::Late);
 
 /// What every outcome means at the first attempt, for every kind of call.
 #[test]
 fn the_table_of_answers() {
     use GiveUpReason as R;
-    let give_up = Decision::GiveUp;
+    let give_up = NextStep::GiveUp;
     let too_large = |status| Failed(TransportFailure::BodyTooLarge { status });
-    let done = Decision::Done;
+    let done = NextStep::Done;
     let not_sendable = give_up(R::NotSendable);
     let table = [
         // outcome, push, read, feedback, token
@@ -87,7 +87,7 @@ fn the_table_of_answers() {
     for (outcome, push, read, feedback, token) in table {
         // A ranking is a push in all but these.
         let ranking = match outcome {
-            Answered(409) => Decision::AwaitUnlock,
+            Answered(409) => NextStep::AwaitUnlock,
             Failed(TransportFailure::BodyTooLarge { status: 200 }) => give_up(R::TooLarge),
             _ => push,
         };
@@ -102,11 +102,11 @@ fn the_table_of_answers() {
 fn a_second_401_ends_a_call_and_slows_a_feedback_down() {
     let second = |kind| Attempt { num_renewals: 1, number: 2, ..attempt(kind, Answered(401)) };
     for kind in [Push, Ranking, Read] {
-        assert_eq!(decide(second(kind)), Decision::GiveUp(GiveUpReason::Unauthorised), "{kind:?}");
+        assert_eq!(decide(second(kind)), NextStep::GiveUp(GiveUpReason::Unauthorised), "{kind:?}");
     }
-    assert_eq!(decide(second(Feedback)), Decision::RenewToken { wait: Duration::from_millis(500) });
+    assert_eq!(decide(second(Feedback)), NextStep::RenewToken { wait: Duration::from_millis(500) });
     let tenth = Attempt { num_renewals: 9, number: 10, jitter: 1.0, ..attempt(Feedback, Answered(401)) };
-    assert_eq!(decide(tenth), Decision::RenewToken { wait: Duration::from_secs(30) });
+    assert_eq!(decide(tenth), NextStep::RenewToken { wait: Duration::from_secs(30) });
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_wait_that_reaches_the_deadline_is_not_begun() {
     let base = attempt(Push, Answered(401));
     assert_eq!(decide(Attempt { time_left: left(0), ..base }), LATE);
     let base = attempt(Push, Answered(200));
-    assert_eq!(decide(Attempt { time_left: left(0), ..base }), Decision::Done);
+    assert_eq!(decide(Attempt { time_left: left(0), ..base }), NextStep::Done);
 }
 
 #[test]
@@ -166,15 +166,15 @@ fn what_may_have_succeeded_is_repeated_only_where_that_is_allowed() {
     for failure in [TransportFailure::Cut, TransportFailure::TimedOut, TransportFailure::Garbled] {
         for kind in [Push, Ranking] {
             let push = attempt(kind, Failed(failure));
-            assert_eq!(strict.decide(&push), Decision::GiveUp(GiveUpReason::Ambiguous), "{kind:?} {failure:?}");
+            assert_eq!(strict.next_step(&push), NextStep::GiveUp(GiveUpReason::Ambiguous), "{kind:?} {failure:?}");
         }
         let read = attempt(Read, Failed(failure));
-        assert_eq!(strict.decide(&read), retry(500), "asking again changes nothing: {failure:?}");
+        assert_eq!(strict.next_step(&read), retry(500), "asking again changes nothing: {failure:?}");
         let feedback = attempt(Feedback, Failed(failure));
-        assert_eq!(strict.decide(&feedback), repeat(250), "a verdict is never lost: {failure:?}");
+        assert_eq!(strict.next_step(&feedback), repeat(250), "a verdict is never lost: {failure:?}");
     }
     for outcome in [Failed(TransportFailure::Refused), Answered(500)] {
-        assert_eq!(strict.decide(&attempt(Push, outcome)), retry(500), "{outcome:?}");
+        assert_eq!(strict.next_step(&attempt(Push, outcome)), retry(500), "{outcome:?}");
     }
 }
 
@@ -188,30 +188,30 @@ fn labels_are_a_closed_set_for_every_status() {
 #[test]
 fn a_caller_over_http_has_three_attempts_in_all() {
     let third = |outcome| Attempt { number: 3, max_attempts: Some(3), time_left: None, ..attempt(Push, outcome) };
-    let exhausted = Decision::GiveUp(GiveUpReason::Exhausted);
+    let exhausted = NextStep::GiveUp(GiveUpReason::Exhausted);
     for outcome in [Answered(429), Answered(500), Failed(TransportFailure::Cut)] {
         assert_eq!(decide(third(outcome)), exhausted, "{outcome:?}");
         let second = Attempt { number: 2, ..third(outcome) };
-        assert!(matches!(decide(second), Decision::RetryAfter { .. }), "{outcome:?}");
+        assert!(matches!(decide(second), NextStep::RetryAfter { .. }), "{outcome:?}");
         let renewed = Attempt { num_renewals: 1, ..third(outcome) };
-        assert!(matches!(decide(renewed), Decision::RetryAfter { .. }), "one attempt only cost a token: {outcome:?}");
+        assert!(matches!(decide(renewed), NextStep::RetryAfter { .. }), "one attempt only cost a token: {outcome:?}");
         let unbounded = Attempt { number: 99, max_attempts: None, ..third(outcome) };
-        assert!(matches!(decide(unbounded), Decision::RetryAfter { .. }), "{outcome:?}");
+        assert!(matches!(decide(unbounded), NextStep::RetryAfter { .. }), "{outcome:?}");
     }
-    assert_eq!(decide(third(Answered(200))), Decision::Done);
+    assert_eq!(decide(third(Answered(200))), NextStep::Done);
     assert_eq!(decide(third(Answered(401))), RENEW_AT_ONCE);
-    assert_eq!(decide(third(Answered(403))), Decision::GiveUp(GiveUpReason::Forbidden));
+    assert_eq!(decide(third(Answered(403))), NextStep::GiveUp(GiveUpReason::Forbidden));
 }
 
 #[test]
 fn a_ranking_that_ends_on_a_5xx_names_the_setting_that_may_help() {
     let last = |status| Attempt { number: 3, max_attempts: Some(3), ..attempt(Ranking, Answered(status)) };
     for status in [500, 503] {
-        assert_eq!(decide(last(status)), Decision::GiveUp(GiveUpReason::RankingFailed(status)));
+        assert_eq!(decide(last(status)), NextStep::GiveUp(GiveUpReason::RankingFailed(status)));
         let late = Attempt { time_left: Some(Duration::ZERO), ..attempt(Ranking, Answered(status)) };
-        assert_eq!(decide(late), Decision::GiveUp(GiveUpReason::RankingFailed(status)));
+        assert_eq!(decide(late), NextStep::GiveUp(GiveUpReason::RankingFailed(status)));
     }
-    assert_eq!(decide(last(429)), Decision::GiveUp(GiveUpReason::Exhausted));
+    assert_eq!(decide(last(429)), NextStep::GiveUp(GiveUpReason::Exhausted));
     let text = GiveUpReason::RankingFailed(500).to_string();
     assert!(text.contains("500") && text.contains("normalise") && text.contains("boosts"), "{text}");
 }
@@ -219,8 +219,8 @@ fn a_ranking_that_ends_on_a_5xx_names_the_setting_that_may_help() {
 #[test]
 fn a_locked_session_is_awaited_until_the_deadline() {
     let conflict = Attempt { number: 3, max_attempts: Some(3), ..attempt(Ranking, Answered(409)) };
-    assert_eq!(decide(conflict), Decision::AwaitUnlock);
-    assert_eq!(decide(Attempt { time_left: None, ..conflict }), Decision::AwaitUnlock);
+    assert_eq!(decide(conflict), NextStep::AwaitUnlock);
+    assert_eq!(decide(Attempt { time_left: None, ..conflict }), NextStep::AwaitUnlock);
     assert_eq!(decide(Attempt { time_left: Some(Duration::ZERO), ..conflict }), LATE);
     for (answer, locked) in [
         (r#"{"state":"locked"}"#, true),

@@ -153,11 +153,6 @@ impl Connection {
         self.token_form_for(&self.scopes)
     }
 
-    /// What the tenant says, for people: a token server may repeat the secret that it was sent.
-    pub fn without_secret(&self, said: &str) -> String {
-        said.replace(self.client_secret.expose_secret(), "***")
-    }
-
     /// The same for other scopes, to find out which of them the client may not have.
     pub fn token_form_for(&self, scopes: &[String]) -> SecretString {
         let mut form = Serializer::new(String::new());
@@ -168,6 +163,11 @@ impl Connection {
             form.append_pair("scope", &scopes.join(" "));
         }
         form.finish().into()
+    }
+
+    /// What the tenant says, for people: a token server may repeat the secret that it was sent.
+    pub fn without_secret(&self, said: &str) -> String {
+        said.replace(self.client_secret.expose_secret(), "***")
     }
 }
 

@@ -30,7 +30,7 @@ pub use card::{Card, MatchedBy, PushContent, PushTarget};
 
 use crate::answers::CallKind;
 use crate::interaction_id::InteractionId;
-use crate::names::UnknownName;
+use crate::names::{MAX_ID_BYTES, UnknownName};
 use crate::ranking::{SESSION_SCOPE, session_path};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, VariantArray)]
@@ -113,16 +113,25 @@ impl Dialect {
         }
     }
 
-    /// The id that CXone gave the push; no JSON, or no id in it, is none.
-    pub fn returned_id(self, answer: &[u8]) -> Option<String> {
-        let answer: Value = json::parse(answer).ok()?.value;
+    /// The id that CXone gave the push; no JSON, or no id in it, is none. One that is too long to be kept is an error.
+    pub fn returned_id(self, answer: &[u8]) -> Result<Option<String>, LongReturnedId> {
+        let Ok(answer) = json::parse::<Value>(answer) else { return Ok(None) };
         let field = if self == Self::Graph { "contentId" } else { "id" };
-        match answer.get(field)? {
-            Value::String(id) if !id.is_empty() => Some(id.clone()),
-            Value::Number(id) => Some(id.to_string()),
-            _ => None,
-        }
+        let id = match answer.value.get(field) {
+            Some(Value::String(id)) if !id.is_empty() => id.clone(),
+            Some(Value::Number(id)) => id.to_string(),
+            _ => return Ok(None),
+        };
+        if id.len() > MAX_ID_BYTES { Err(LongReturnedId { bytes: id.len() }) } else { Ok(Some(id)) }
     }
+}
+
+/// CXone gave a push an id that nobody would keep. Never repeats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("CXone gave the push an id of {bytes} bytes; one has at most {MAX_ID_BYTES}")]
+pub struct LongReturnedId {
+    /// Its length.
+    pub bytes: usize,
 }
 
 fn unknown(name: &str) -> UnknownName {

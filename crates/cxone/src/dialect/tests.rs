@@ -81,9 +81,17 @@ fn a_returned_id_is_read_where_there_is_one() {
             ("accepted".to_owned(), None),
             (String::new(), None),
         ] {
-            assert_eq!(dialect.returned_id(answer.as_bytes()).as_deref(), expected, "{dialect} {answer}");
+            let expected = Ok(expected.map(str::to_owned));
+            assert_eq!(dialect.returned_id(answer.as_bytes()), expected, "{dialect} {answer}");
         }
     }
+}
+
+#[test]
+fn a_returned_id_that_nobody_would_keep_is_told_by_its_length() {
+    let answer = |bytes| format!(r#"{{"id":"{}"}}"#, "x".repeat(bytes));
+    assert_eq!(Dialect::Rag.returned_id(answer(1024).as_bytes()), Ok(Some("x".repeat(1024))));
+    assert_eq!(Dialect::Rag.returned_id(answer(1025).as_bytes()), Err(LongReturnedId { bytes: 1025 }));
 }
 
 #[test]

@@ -25,6 +25,7 @@ use url::Url;
 pub use answer::Answer;
 pub use proxies::Proxies;
 pub use request::{Body, Request};
+pub use tls::client_config;
 
 use crate::limits::Limits;
 use crate::transport::{TransportError, TransportFailure};
@@ -135,7 +136,8 @@ impl HttpClient {
     }
 
     /// One attempt for the listing of articles, which may be large and take long: given up after the limits'
-    /// `articles_idle_timeout` without a byte, and after `articles_timeout` in all. A 2xx may have `articles_limit_bytes`, anything else no more than any answer.
+    /// `articles_idle_timeout` without a byte, and after `articles_timeout` in all. A 2xx may have
+    /// `articles_limit_bytes`, anything else no more than any answer.
     pub async fn read_large(&self, request: &Request) -> Result<Answer, TransportError> {
         let Limits { articles_limit_bytes, articles_idle_timeout: idle, body_limit_bytes, longest_hold, .. } =
             self.limits;

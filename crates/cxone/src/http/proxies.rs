@@ -1,8 +1,8 @@
 //! Which proxy a call to CXone goes through.
 //!
-//! Input: the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals or
-//! not, the capitals first. Output: the proxy of a URL, or none. This machine itself is never reached through one. On failure an error that
-//! names the variable.
+//! Input: the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals or not, the capitals first.
+//! Output: the proxy of a URL, or none. This machine itself is never reached through one. On failure an error that names
+//! the variable.
 
 use std::fmt;
 use std::sync::Arc;

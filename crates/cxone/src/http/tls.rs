@@ -22,7 +22,8 @@ static CONFIG: LazyLock<Result<Arc<ClientConfig>, ClientError>> = LazyLock::new(
     Ok(Arc::new(config))
 });
 
-pub(crate) fn client_config() -> Result<Arc<ClientConfig>, ClientError> {
+/// How every client of the service speaks TLS, whomever it calls.
+pub fn client_config() -> Result<Arc<ClientConfig>, ClientError> {
     CONFIG.clone()
 }
 

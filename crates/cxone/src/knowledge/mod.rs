@@ -11,8 +11,7 @@ pub mod search;
 use cuecard_text::json::text_or_digits;
 use serde_json::Value;
 
-/// An id names an article in keys and logs; beyond this it is something else.
-const MAX_ID_BYTES: usize = 1024;
+use crate::names::MAX_ID_BYTES;
 
 /// Why an entity can't be used. Messages never repeat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

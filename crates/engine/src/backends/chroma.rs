@@ -87,7 +87,7 @@ mod tests {
         let table = [
             (WithoutVectors::Overload, "questions come faster than they are embedded", true),
             (WithoutVectors::QueueFull, "the encoder's queue was full", true),
-            (WithoutVectors::EncoderFailed, "the encoder failed, the log says how", false),
+            (WithoutVectors::EncoderFailed, "the encoder failed, at debug level the log says how", false),
         ];
         for (reason, said, is_overload) in table {
             let error = vectors(&Query { without_vectors: Some(reason), ..query("refund") }).unwrap_err();

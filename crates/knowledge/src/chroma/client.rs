@@ -8,6 +8,7 @@ use std::time::Duration;
 use cuecard_text::json;
 use reqwest::{Client, Method, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore};
+use rustls_native_certs::{CertificateResult, load_native_certs};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -190,11 +191,45 @@ fn reason(error: &reqwest::Error) -> String {
 }
 
 fn tls() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    // A store in which one certificate is broken still has the others.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let roots = usable(load_native_certs())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What can be read of this machine's store. One of which nothing can be read is no store: every certificate would be called
+/// unknown, and nobody told why. A machine that has none at all may need none.
+fn usable(found: CertificateResult) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let (_, num_unusable) = roots.add_parsable_certificates(found.certs);
+    let why = found.errors.first().map(ToString::to_string);
+    let why = why.or_else(|| (num_unusable > 0).then(|| format!("{num_unusable} are no certificates")));
+    match why.filter(|_| roots.is_empty()) {
+        Some(why) => Err(format!(
+            "none of this machine's root certificates can be read, repair them or point SSL_CERT_FILE at others: {why}"
+        )),
+        None => Ok(roots),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use rustls::pki_types::CertificateDer;
+    use rustls_native_certs::load_certs_from_paths;
+
+    use super::*;
+
+    #[test]
+    fn a_store_of_which_nothing_can_be_read_is_refused_with_the_reason() {
+        // A directory that is not there is an error of the store.
+        let reason = usable(load_certs_from_paths(None, Some("/no/such/store".as_ref()))).unwrap_err();
+        assert!(reason.contains("/no/such/store") && reason.contains("SSL_CERT_FILE"), "{reason}");
+        let mut broken = CertificateResult::default();
+        broken.certs.push(CertificateDer::from(b"no certificate".to_vec()));
+        assert!(usable(broken).is_err());
+        assert!(usable(CertificateResult::default()).is_ok(), "nothing there is nothing broken");
+    }
 }

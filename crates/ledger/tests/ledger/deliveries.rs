@@ -81,7 +81,7 @@ async fn a_delivery_is_kept_with_all_its_cards_or_not_at_all() {
     let (directory, ledger) = fresh().await;
     let deliveries = ledger.deliveries();
     let error = deliveries.record(delivery(1, "call", &["a", "a"])).await.unwrap_err();
-    assert!(matches!(error, LedgerError::Write(_)), "{error:?}");
+    assert!(matches!(error, LedgerError::Refused(_)), "{error:?}");
     let mut unscored = delivery(2, "call", &["a", "b"]);
     unscored.cards[1].score = f64::NAN;
     assert!(deliveries.record(unscored).await.is_err());

@@ -10,7 +10,6 @@ enum Operation {
     Store { interaction: u8 },
     Delivered { chosen: usize },
     RetryAt { chosen: usize, at: i64 },
-    PutOff { chosen: usize, at: i64 },
     SetAside { chosen: usize },
     Reopen,
 }
@@ -20,7 +19,6 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         4 => (0..4_u8).prop_map(|interaction| Operation::Store { interaction }),
         2 => any::<usize>().prop_map(|chosen| Operation::Delivered { chosen }),
         2 => (any::<usize>(), 0..20_i64).prop_map(|(chosen, at)| Operation::RetryAt { chosen, at }),
-        1 => (any::<usize>(), 0..20_i64).prop_map(|(chosen, at)| Operation::PutOff { chosen, at }),
         1 => any::<usize>().prop_map(|chosen| Operation::SetAside { chosen }),
         1 => Just(Operation::Reopen),
     ];
@@ -48,11 +46,11 @@ impl Model {
         heads.filter(|event| event.retry_at <= now).map(|event| (event.id, event.attempts)).collect()
     }
 
-    fn attempt(&mut self, chosen: usize, attempts: u32, settled: bool, retry_at: i64) -> Option<FeedbackId> {
+    fn attempt(&mut self, chosen: usize, settled: bool, retry_at: i64) -> Option<FeedbackId> {
         let index = chosen.checked_rem(self.events.len())?;
         let event = &mut self.events[index];
         if event.pending {
-            (event.pending, event.attempts, event.retry_at) = (!settled, event.attempts + attempts, retry_at);
+            (event.pending, event.attempts, event.retry_at) = (!settled, event.attempts + 1, retry_at);
         }
         Some(event.id)
     }
@@ -67,19 +65,15 @@ async fn apply(operation: Operation, ledger: &mut Ledger, url: &str, model: &mut
             model.events.push(ModelEvent { id, interaction, pending: true, attempts: 0, retry_at: 0 });
         }
         Operation::Delivered { chosen } => {
-            let Some(id) = model.attempt(chosen, 1, true, 0) else { return };
+            let Some(id) = model.attempt(chosen, true, 0) else { return };
             queue.delivered(id).await.unwrap();
         }
         Operation::RetryAt { chosen, at } => {
-            let Some(id) = model.attempt(chosen, 1, false, at) else { return };
+            let Some(id) = model.attempt(chosen, false, at) else { return };
             queue.retry_at(id, second(at), "no answer").await.unwrap();
         }
-        Operation::PutOff { chosen, at } => {
-            let Some(id) = model.attempt(chosen, 0, false, at) else { return };
-            queue.put_off(id, second(at), "no token").await.unwrap();
-        }
         Operation::SetAside { chosen } => {
-            let Some(id) = model.attempt(chosen, 1, true, 0) else { return };
+            let Some(id) = model.attempt(chosen, true, 0) else { return };
             queue.set_aside(id, "refused").await.unwrap();
         }
         Operation::Reopen => {
@@ -103,6 +97,8 @@ async fn compare(operations: Vec<Operation>) {
         }
         let pending = model.events.iter().filter(|event| event.pending).count();
         assert_eq!(ledger.feedback().pending_count("main"), pending as u64);
+        let profiles: Vec<_> = (pending > 0).then(|| ("main".to_owned(), pending as u64)).into_iter().collect();
+        assert_eq!(ledger.feedback().pending_profiles(), profiles);
     }
 }
 

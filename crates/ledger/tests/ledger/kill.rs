@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use cuecard_ledger::{FeedbackQueue, Ledger, RankingEntry};
 
 use crate::ranking_model::from_rows;
-use crate::rankings::{click, entry};
+use crate::rankings::{click, entry, kept};
 use crate::{event, second, url};
 
 /// Set for the process that is going to be killed: the ledger that it writes to.
@@ -37,10 +37,10 @@ async fn every_acknowledged_ranking_and_click_survives_sigkill() {
     let acknowledged = run_and_kill("every_acknowledged_ranking_and_click_survives_sigkill", &url);
 
     let rankings = Ledger::open(&url).await.unwrap().rankings();
-    let entries = rankings.entries("main", u32::MAX).await.unwrap();
+    let entries = kept(&url, "main").await;
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     let clicked: Vec<String> = sqlx::query_scalar("SELECT snippet FROM ranking_clicks").fetch_all(&pool).await.unwrap();
-    let kept = entries.iter().map(|recorded| format!("entry {}", recorded.id.0));
+    let kept = entries.iter().map(|(id, _)| format!("entry {id}"));
     assert_nothing_is_lost(
         &acknowledged,
         &kept.chain(clicked.iter().map(|snippet| format!("click {snippet}"))).collect(),

@@ -1,16 +1,58 @@
 //! Which files and URLs are taken, and what the refusals say.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use cuecard_ledger::{Ledger, LedgerError};
+use cuecard_ledger::{Ledger, LedgerError, LedgerState};
+
+use tempfile::TempDir;
 
 use crate::{event, fresh, url};
 
+/// Why a file can't be opened, which whoever only looks at it is told too.
 async fn refusal(path: &Path) -> String {
-    let error = Ledger::open(&format!("sqlite:{}", path.display())).await.unwrap_err();
+    let url = format!("sqlite:{}", path.display());
+    let error = Ledger::open(&url).await.unwrap_err();
     assert!(matches!(&error, LedgerError::Open { path: named, .. } if named == path), "{error:?}");
     error.to_string()
+}
+
+/// The same of a file that is there.
+async fn refusal_of_both(path: &Path) -> String {
+    let looked = Ledger::inspect(&format!("sqlite:{}", path.display())).await.unwrap_err().to_string();
+    let refused = refusal(path).await;
+    assert_eq!(looked.split(" (").next(), refused.split(" (").next());
+    refused
+}
+
+/// Every file of a directory with what it holds.
+fn files(directory: &TempDir) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn whoever_looks_is_told_what_a_start_would_find_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = url(&directory);
+    let look = async |expected| {
+        let before = files(&directory);
+        assert_eq!(Ledger::inspect(&url).await.unwrap(), expected);
+        assert!(files(&directory) == before, "{expected:?}: something was written");
+    };
+    look(LedgerState::Missing).await;
+    let ledger = Ledger::open(&url).await.unwrap();
+    ledger.feedback().store(event("a", "1", true)).await.unwrap();
+    look(LedgerState::Unfolded).await;
+    ledger.close().await;
+    look(LedgerState::Current).await;
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+    sqlx::query(newest).execute(&pool).await.unwrap();
+    pool.close().await;
+    look(LedgerState::Older).await;
 }
 
 #[tokio::test]
@@ -77,7 +119,7 @@ async fn a_file_that_is_no_database_is_refused() {
     let path = directory.path().join("ledger.db");
     std::fs::write(&path, "not a database, but longer than the header of one would be, to be sure of it".repeat(9))
         .unwrap();
-    let message = refusal(&path).await;
+    let message = refusal_of_both(&path).await;
     assert!(message.contains("damaged") && message.contains("move it away"), "{message}");
 }
 
@@ -93,7 +135,7 @@ async fn damage_within_the_file_is_found() {
     let middle = bytes.len() / 2;
     bytes[middle..].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
-    let message = refusal(&path).await;
+    let message = refusal_of_both(&path).await;
     assert!(message.contains("damaged"), "{message}");
 }
 
@@ -108,7 +150,7 @@ async fn a_file_of_a_later_version_is_refused() {
         .await
         .unwrap();
     pool.close().await;
-    let message = refusal(&path).await;
+    let message = refusal_of_both(&path).await;
     assert!(message.contains("9999") && message.contains("start the version that wrote it"), "{message}");
 }
 

@@ -1,8 +1,9 @@
 //! One state of a tenant's articles, with the date of its last change.
 //!
 //! Input: articles, one change, or the date that a request names. Output: another library, or the items that an answer
-//! holds. A library never changes, so that a reader keeps what it holds. Every change moves the date on by at least one second, so that a date names exactly one state although HTTP
-//! dates have no fractions. All that answers need is made with the library, so that no request waits for it.
+//! holds. A library never changes, so that a reader keeps what it holds. Every change moves the date on by at least one
+//! second, so that a date names exactly one state although HTTP dates have no fractions. All that answers need is made
+//! with the library, so that no request waits for it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

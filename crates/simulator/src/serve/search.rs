@@ -48,18 +48,21 @@ impl SearchIndex {
         for place in wanted.iter().filter_map(|word| self.holders.get(word)).flatten() {
             counts[*place as usize] = counts[*place as usize].saturating_add(1);
         }
+        // One list for each count, so that many words in a question cost no further look at all articles.
         let highest = counts.iter().copied().max().unwrap_or_default();
-        let counts = &counts;
-        let places_of =
-            |count| (0..counts.len()).filter(move |place| counts[*place] == count).map(move |place| (place, count));
+        let mut places: Vec<Vec<usize>> = vec![Vec::new(); usize::from(highest) + 1];
+        for (place, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            places[usize::from(*count)].push(place);
+        }
         let first = page.saturating_sub(1).saturating_mul(page_size);
-        let hits = (1..=highest).rev().flat_map(places_of).skip(first).take(page_size);
+        let best_first =
+            places.iter().enumerate().rev().flat_map(|(count, places)| places.iter().map(move |place| (*place, count)));
         let mut text = String::from("[");
-        for (place, count) in hits {
+        for (place, count) in best_first.skip(first).take(page_size) {
             if text.len() > 1 {
                 text.push(',');
             }
-            self.entities[place].write(&mut text, f64::from(count) / wanted.len() as f64);
+            self.entities[place].write(&mut text, count as f64 / wanted.len() as f64);
         }
         text.push(']');
         text

@@ -2,8 +2,9 @@
 //!
 //! Input of the list: `If-Modified-Since` with a date that was given here, and the parameters of the page where it is cut
 //! into pages. Output: 304 when nothing has changed since, else 200 or 206 with `{"items": […]}` and `Last-Modified`.
-//! Input of the search: `q`, `language` (a tag such as `en-US`; every article counts as written in it), `page` and `pageSize`. Output: one page of entities. Both take a bearer
-//! token: 401 and 403 for it, 400 for a date or a parameter that is missing, mistyped or not the contract's.
+//! Input of the search: `q`, `language` (a tag such as `en-US`; every article counts as written in it), `page` and
+//! `pageSize`. Output: one page of entities. Both take a bearer token: 401 and 403 for it, 400 for a date or a parameter
+//! that is missing, mistyped or not the contract's.
 
 use std::fmt;
 use std::num::ParseIntError;
