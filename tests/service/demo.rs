@@ -48,18 +48,17 @@ fn assert_quoted(stdout: &str) {
     }
 }
 
-/// That silence names what an earlier turn brought. Which call's it was is open: without pauses cards come late.
+/// That silence names what an earlier turn brought, where it names anything: without pauses cards come late, and which call
+/// still has one is open.
 fn assert_screen_is_told(stdout: &str) {
-    let (mut cards, mut told) = (String::new(), 0);
+    let mut cards = String::new();
     for line in stdout.lines() {
         if line.starts_with("    card  ") {
             cards += line;
         } else if let Some(title) = line.strip_prefix("    silent  on the screen is still: ") {
             assert!(cards.contains(title), "{line}");
-            told += 1;
         }
     }
-    assert!(told > 0, "{stdout}");
 }
 
 #[test]
