@@ -59,14 +59,16 @@ struct Piece {
 
 fn first_piece(heading: &str, rest: &str, encoder: &dyn TextEncoder) -> Option<Piece> {
     let longest = longest_piece(rest);
+    // A page may have a mebibyte of white space behind its last word.
+    let words_end = rest[..longest.end].trim_end().len();
     let mut window_bytes = WINDOW_BYTES;
     loop {
-        let window = &rest[..rest.floor_char_boundary(window_bytes.min(longest.end))];
+        let window = &rest[..rest.floor_char_boundary(window_bytes.min(words_end))];
         let text = join_heading(heading, window);
         let in_front = text.len() - window.len();
         match encoder.chunks(&text).as_slice() {
             [first, second, ..] => return piece_between(rest, in_front, first, second),
-            _ if window.len() == longest.end => return Some(longest),
+            _ if window.len() == words_end => return Some(longest),
             _ => window_bytes *= 2,
         }
     }
