@@ -167,8 +167,12 @@ async fn figures_afterwards(simulator: &RunningSimulator, data: &Path) -> Value 
 
 async fn until_pushed(simulator: &RunningSimulator, service: &Process, number: usize) {
     let pushing = format!(r#""in_flight":{number}"#);
-    while !service.admin.get("/actors/injector").await.text.contains(&pushing) {
-        assert!(simulator.received_on(Route::Ranking).is_empty(), "they are answered already");
+    loop {
+        let is_received = !simulator.received_on(Route::Ranking).is_empty();
+        if service.admin.get("/actors/injector").await.text.contains(&pushing) {
+            return;
+        }
+        assert!(!is_received, "they are answered already");
         tokio::time::sleep(LOOK).await;
     }
 }
