@@ -150,7 +150,7 @@ pub struct EvalArgs {
     #[arg(long)]
     pub every_turn: bool,
     /// Also tell the false pushes at the threshold that shows this share of the wanted cards, as .9.
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "quiet")]
     pub at_shown: Option<f64>,
     /// Write a line for each conversation, for `--compare`.
     #[arg(long, value_name = "FILE")]

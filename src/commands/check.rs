@@ -36,6 +36,9 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
     let settings = Settings::of_environment(arguments.config.as_deref())?;
     println!("settings  ok  {}", described(&settings.profiles));
+    for what in &settings.superseded {
+        println!("settings  !!  {what}");
+    }
     let failed = service::on_system(async {
         let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
         let tenants = service::load(&settings, Metrics::new(&names, Vec::new())?, false).await?;

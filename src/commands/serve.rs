@@ -25,6 +25,9 @@ pub fn run(arguments: &ServeArgs) -> anyhow::Result<ExitCode> {
                 "profile"
             );
         }
+        for what in &settings.superseded {
+            tracing::warn!("{what}");
+        }
         let ended = service::run(settings, |_| {}, signals.stop()).await?;
         // Everything is drained and closed; an index build that still runs goes with the process and leaves no trace.
         exit_code(&ended).exit()

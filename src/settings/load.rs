@@ -36,6 +36,8 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     /// At least one.
     pub profiles: Vec<Profile>,
+    /// What is set that something else has taken the place of, in words for whoever set it.
+    pub superseded: Vec<String>,
 }
 
 /// The sections as they are written, profiles not yet checked.
@@ -125,7 +127,7 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let layers = Layers::read(file, variables)?;
         let written = layers.written()?;
-        let profiles = profiles(&written)?;
+        let (profiles, superseded) = (profiles(&written)?, superseded(&written)?);
         let Written {
             admin, api, data, encoder, search, pipeline, buffer, cxone, delivery, supervision, shutdown, ..
         } = written;
@@ -142,6 +144,7 @@ impl Settings {
             supervision,
             shutdown,
             profiles,
+            superseded,
         };
         settings.check().map_err(|reason| SettingsError::Section { reason })?;
         Ok(settings)
@@ -309,6 +312,14 @@ fn check_oauth_urls(written: &Written, profiles: &[Profile]) -> Result<(), Setti
         }
     }
     Ok(())
+}
+
+fn superseded(written: &Written) -> Result<Vec<String>, SettingsError> {
+    let of_profile = |(name, settings): (&String, &ProfileSettings)| {
+        let told = |what: &'static str| format!("profile `{name}`: {what}");
+        settings.superseded().map(told).collect::<Vec<_>>()
+    };
+    Ok(named_profiles(written)?.iter().flat_map(of_profile).collect())
 }
 
 /// The sections of the profiles; where there are none, one for each contract that the environment names.

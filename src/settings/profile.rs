@@ -66,6 +66,7 @@ pub struct ProfileSettings {
     pub min_cosine: Auto<f64>,
     #[serde(deserialize_with = "duration")]
     pub screen_time: Duration,
+    pub repeat_after: Auto<u64>,
     pub deadline: Auto<Span>,
     pub retry_ambiguous: bool,
     pub rate_limit: u32,
@@ -80,6 +81,18 @@ impl ProfileSettings {
     /// How an index is asked by the tools, whatever the contract.
     pub fn index_plan(&self) -> Plan {
         self.plan(Contract::Insights, vec![BackendName::Index])
+    }
+
+    /// What to say of keys that are set and that others have taken the place of.
+    pub(super) fn superseded(&self) -> impl Iterator<Item = &'static str> {
+        let min_cosine = "min_cosine decides when it is silent; set selectivity in its place, which needs no level of its own for \
+                          each knowledge base";
+        let repeat_after =
+            "repeat_after is not read any more; set screen_time, how long a card is taken to stand on the screen";
+        [(self.min_cosine.0.is_some(), min_cosine), (self.repeat_after.0.is_some(), repeat_after)]
+            .into_iter()
+            .filter(|(is_set, _)| *is_set)
+            .map(|(_, what)| what)
     }
 }
 

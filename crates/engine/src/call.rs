@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use cuecard_knowledge::{self as knowledge, Heard, Index, WordsOf};
-use cuecard_ranking::conversation::{Evidence, name_weight, turn_weight, word_weight};
+use cuecard_knowledge::{Heard, Index, Rival, WordsOf};
+use cuecard_ranking::conversation::{Evidence, name_weight, offer, turn_weight, word_weight};
 
 use crate::backends::BackendName;
 use crate::candidates::{Candidate, Found, Scores, says_the_same};
@@ -44,8 +44,8 @@ pub struct Call {
     words: BTreeMap<String, f32>,
     /// How clearly each entity was named; 0 for most.
     named: Vec<f32>,
-    /// Those that speak against articles of others.
-    speakers: Vec<knowledge::Speaker>,
+    /// Those of them that speak against articles of others.
+    rivals: Vec<Rival>,
     /// How clearly each domain was named.
     domains: HashMap<u32, f32>,
 }
@@ -66,7 +66,7 @@ impl Call {
             newest_words: BTreeMap::new(),
             words: BTreeMap::new(),
             named: vec![0.0; index.relations().num_entities()],
-            speakers: Vec::new(),
+            rivals: Vec::new(),
             domains: HashMap::new(),
             index,
         };
@@ -74,7 +74,7 @@ impl Call {
             call.hear(turn, turns_back, Some(position) == newest);
         }
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
-        call.speakers = call.index.relations().speakers(named);
+        call.rivals = call.index.relations().rivals(named);
         call
     }
 
@@ -90,16 +90,16 @@ impl Call {
         let share = |text: &str, of, words| self.index.share_of_text(text, of, weights(words));
         let cosine =
             |turn: Option<&Vec<f32>>| turn.zip(embedding).map_or(0.0, |(turn, embedding)| dot(turn, embedding));
-        let mut evidence = Evidence {
+        let (call_cosine, call_words) = (cosine(self.whole.as_ref()), share(&text, WordsOf::Text, &self.words));
+        Evidence {
             newest_cosine: cosine(self.newest.as_ref()),
-            call_cosine: cosine(self.whole.as_ref()),
+            call_cosine,
             newest_words: share(&text, WordsOf::Text, &self.newest_words),
-            call_words: share(&text, WordsOf::Text, &self.words),
+            call_words,
             title_words: share(title, WordsOf::Title, &self.words),
+            group: offer(call_cosine, call_words),
             ..Evidence::default()
-        };
-        evidence.group = evidence.for_group();
-        evidence
+        }
     }
 
     /// Turns are heard from the newest back, so that the first mention of a word is its newest.
@@ -155,7 +155,7 @@ impl Looks {
     fn of(call: &Call) -> Self {
         let index = &call.index;
         let closeness = |embedding: Option<&Vec<f32>>| match embedding {
-            Some(embedding) => with_floor(index.closeness(embedding)),
+            Some(embedding) => index.closeness(embedding),
             None => vec![0.0; index.len()],
         };
         let mut looks = Self {
@@ -166,14 +166,9 @@ impl Looks {
             title_words: index.shares(WordsOf::Title, weights(&call.words)),
             groups: vec![0.0; index.relations().num_groups()],
         };
-        for article in 0..index.len() {
-            let offer = Evidence {
-                call_cosine: looks.call_cosines[article],
-                call_words: looks.call_words[article],
-                ..Evidence::default()
-            };
+        for (article, (cosine, words)) in looks.call_cosines.iter().zip(&looks.call_words).enumerate() {
             let best = &mut looks.groups[index.relations().group_of(article) as usize];
-            *best = best.max(offer.for_group());
+            *best = best.max(offer(*cosine, *words));
         }
         looks
     }
@@ -205,14 +200,6 @@ impl Looks {
     }
 }
 
-/// A graph names only the nearest articles: all others are at most as near as the least of these.
-fn with_floor(mut cosines: Vec<f32>) -> Vec<f32> {
-    let floor = cosines.iter().copied().filter(|cosine| cosine.is_finite()).fold(f32::INFINITY, f32::min);
-    let floor = if floor.is_finite() { floor } else { 0.0 };
-    cosines.iter_mut().filter(|cosine| !cosine.is_finite()).for_each(|cosine| *cosine = floor);
-    cosines
-}
-
 /// An article and its sum: what it can reach at most, then what it is.
 struct Ranked {
     article: usize,
@@ -236,7 +223,7 @@ impl Ranked {
         if let Some(hit) = call.whole.as_ref().and_then(|whole| call.index.best_chunk(self.article, whole)) {
             evidence.call_cosine = hit.cosine;
         }
-        evidence.contradicted = call.index.relations().contradiction(self.article, evidence.named, &call.speakers);
+        evidence.contradicted = call.index.relations().contradiction(self.article, evidence.named, &call.rivals);
         self.sum = evidence.sum();
         self.is_exact = true;
         self
@@ -278,8 +265,8 @@ impl Ord for Ranked {
     }
 }
 
-/// The best so many of these articles, best first; of those that say the same, the best. What comes to the top without its exact sum gets that and goes back to
-/// its place; what comes to the top with it is the next best.
+/// The best so many of these articles, best first; of those that say the same, the best. What comes to the top without its
+/// exact sum gets that and goes back to its place; what comes to the top with it is the next best.
 fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<Ranked> {
     let all: Vec<_> = articles.map(|article| Ranked::at_most(article, looks, call)).collect();
     let mut waiting = BinaryHeap::from(all);

@@ -4,69 +4,42 @@
 //! encoder aside of the questions, and remembered by its text, so that the same articles cost nothing the next time. What is
 //! not embedded in time is ordered by what its backend said of it; the others keep their cosines.
 
-use std::num::NonZero;
-use std::sync::{Mutex, PoisonError};
-
 use cuecard_encoder::Encoder;
-use cuecard_knowledge::ContentHash;
-use cuecard_ranking::Formula;
 use cuecard_ranking::conversation::Evidence;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use lru::LruCache;
 use tokio::time::{Instant, timeout_at};
 
+use crate::by_text::ByText;
 use crate::candidates::{Candidate, Candidates};
 use crate::plan::Plan;
 
-/// Embeddings remembered for each profile: 384 numbers of 4 bytes each, some 16 MB.
-const REMEMBERED: NonZero<usize> = NonZero::new(10_000).unwrap();
+/// Embeddings of candidates.
+pub(crate) type CandidateEmbeddings = ByText<Vec<f32>>;
 
-/// Embeddings of candidates by the text that they are of, of which no more than the hash is kept.
-pub(crate) struct CandidateEmbeddings {
-    by_text: Mutex<LruCache<ContentHash, Vec<f32>>>,
-}
-
-impl Default for CandidateEmbeddings {
-    fn default() -> Self {
-        Self { by_text: Mutex::new(LruCache::new(REMEMBERED)) }
+/// The embedding of a text; one that can't be embedded now has none.
+async fn embedding(encoder: &Encoder, known: &CandidateEmbeddings, text: &str) -> Option<Vec<f32>> {
+    if let Some(known) = known.get(text) {
+        return Some(known);
     }
-}
-
-impl CandidateEmbeddings {
-    fn get(&self, text: &ContentHash) -> Option<Vec<f32>> {
-        self.by_text.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned()
-    }
-
-    fn put(&self, text: ContentHash, embedding: Vec<f32>) {
-        self.by_text.lock().unwrap_or_else(PoisonError::into_inner).put(text, embedding);
-    }
-
-    /// The embedding of a text; one that can't be embedded now has none.
-    async fn of(&self, encoder: &Encoder, text: &str) -> Option<Vec<f32>> {
-        let hash = ContentHash::of_bytes(text.as_bytes());
-        if let Some(known) = self.get(&hash) {
-            return Some(known);
-        }
-        let embedding = encoder.encode_aside(text).await.ok()?.embedding;
-        self.put(hash, embedding.clone());
-        Some(embedding)
-    }
+    let embedding = encoder.encode_aside(text).await.ok()?.embedding;
+    known.put(text, embedding.clone());
+    Some(embedding)
 }
 
 /// Embeds the candidates that nothing is known of by meaning, where ranking or silence reads it, for as long as there is
 /// time.
 pub(crate) async fn complete(
     encoder: &Encoder,
-    embeddings: &CandidateEmbeddings,
+    known: &CandidateEmbeddings,
     found: &mut Candidates,
     plan: &Plan,
     until: Instant,
 ) {
-    let reads_call = plan.ranker == Formula::Conversation;
-    if !reads_call && !plan.ranker.reads_cosines() && plan.silence.is_none() {
+    if !plan.ranker.reads_cosines() && plan.silence.is_none() {
         return;
     }
+    let reads_call = plan.ranker.reads_call();
     let is_bare = |candidate: &Candidate| {
         if reads_call { candidate.evidence.is_none() } else { candidate.scores.cosine.is_none() }
     };
@@ -85,7 +58,7 @@ pub(crate) async fn complete(
     let asked = if reads_call { &found.query.newest_embedding } else { &found.query.embedding };
     let Some(asked) = asked.clone() else { return };
     // All are asked for before any is awaited, so that one pass of the encoder may take several.
-    let embed = |(place, text): (usize, String)| async move { (place, embeddings.of(encoder, &text).await) };
+    let embed = |(place, text): (usize, String)| async move { (place, embedding(encoder, known, &text).await) };
     let mut embedded: FuturesUnordered<_> = bare.into_iter().map(embed).collect();
     while let Ok(Some((place, embedding))) = timeout_at(until, embedded.next()).await {
         let Some(embedding) = embedding else { continue };

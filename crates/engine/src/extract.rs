@@ -3,14 +3,13 @@
 use std::fmt;
 
 use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncoding};
-use cuecard_ranking::Formula;
 use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::conversation::{Speaker, Utterance};
 use crate::plan::{Effort, Plan};
-use crate::turns::{Depth, HeardTurn, TurnEncodings, unencoded};
+use crate::turns::{Depth, HeardTurn, TurnEncodings, heard, unencoded};
 
 /// What retrieval and ranking read of an utterance. Written anywhere it keeps its words and vectors to itself.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -75,7 +74,7 @@ impl fmt::Debug for Query {
         formatter
             .debug_struct("Query")
             .field("text", &self.text)
-            .field("embedded", &self.embedding.is_some())
+            .field("embedded", &(self.embedding.is_some() || self.newest_embedding.is_some()))
             .field("key_phrases", &self.key_phrases.len())
             .finish_non_exhaustive()
     }
@@ -144,7 +143,7 @@ pub(crate) async fn extract(
     plan: &Plan,
     effort: Effort,
 ) -> Query {
-    if plan.ranker == Formula::Conversation {
+    if plan.ranker.reads_call() {
         call(encoder, known, utterance, plan, effort).await
     } else {
         window(encoder, utterance, plan, effort).await
@@ -153,26 +152,24 @@ pub(crate) async fn extract(
 
 /// The whole call, turn by turn; its window too where a backend asks by that.
 async fn call(encoder: &Encoder, known: &TurnEncodings, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
-    let query = if plan.asks_by_window() {
-        window(encoder, utterance, plan, effort).await
-    } else {
-        let (text, newest) = (utterance.window_text(plan.window), utterance.newest_customer_turn());
-        Query { text, newest, ..Query::default() }
-    };
+    let (text, newest) = (utterance.window_text(plan.window), utterance.newest_customer_turn());
+    let asks_by_window = effort == Effort::Full && plan.asks_by_window() && text != newest;
+    // Queued before the turns are awaited, so that one pass may take them together.
+    let window = asks_by_window.then(|| encoder.encode(text.verbatim()));
     let (turns, without_vectors) = match effort {
-        Effort::Full => known.heard(encoder, utterance, Depth::All).await,
-        Effort::NewestTurn => known.heard(encoder, utterance, Depth::Newest).await,
+        Effort::Full => heard(encoder, known, utterance, Depth::All).await,
+        Effort::NewestTurn => heard(encoder, known, utterance, Depth::Newest).await,
         Effort::LexicalOnly => (unencoded(utterance), Some(WithoutVectors::Overload)),
     };
-    let newest = turns.iter().rev().find(|turn| turn.speaker == Speaker::Customer);
-    let newest = newest.and_then(|turn| turn.encoding.clone());
-    Query {
-        newest_embedding: newest.as_ref().map(|newest| newest.embedding.clone()),
-        key_phrases: newest.map_or_else(|| query.key_phrases.clone(), |newest| newest.key_phrases.clone()),
-        turns,
-        without_vectors,
-        ..query
-    }
+    let turn = turns.iter().rev().find(|turn| turn.speaker == Speaker::Customer);
+    let encoding = turn.and_then(|turn| turn.encoding.clone());
+    let newest_embedding = encoding.as_ref().map(|encoding| encoding.embedding.clone());
+    let key_phrases = encoding.map_or_else(Vec::new, |encoding| encoding.key_phrases.clone());
+    let embedding = match window {
+        Some(window) => encoded(window).await.ok().map(|window| window.embedding),
+        None => newest_embedding.clone(),
+    };
+    Query { text, newest, embedding, newest_embedding, turns, key_phrases, without_vectors }
 }
 
 /// The window as one text.

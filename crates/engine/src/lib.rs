@@ -5,6 +5,7 @@
 //! was shown is passed in.
 
 mod backends;
+mod by_text;
 mod call;
 mod candidates;
 mod complete;

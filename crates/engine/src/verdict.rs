@@ -88,7 +88,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use cuecard_ranking::{Formula, SilenceRule};
+    use cuecard_ranking::{Formula, Selectivity, SilenceRule};
 
     use super::*;
     use crate::backends::BackendName;
@@ -132,6 +132,40 @@ mod tests {
         screen.note("best", 2, start);
         assert_eq!(shown_at(&screen, 59), ["already_shown"]);
         assert_eq!(shown_at(&screen, 60), ["best", "second"]);
+    }
+
+    fn probable(articles: &[(&str, f64)]) -> Order {
+        let ids: Vec<_> = articles.iter().map(|(id, _)| *id).collect();
+        let mut order = Order { ranker: Formula::Conversation, ..order(&ids) };
+        for (ranked, (_, probability)) in order.ranked.iter_mut().zip(articles) {
+            ranked.score = *probability;
+        }
+        order
+    }
+
+    #[test]
+    fn a_card_that_still_fits_is_replaced_only_by_one_that_is_clearly_likelier() {
+        let (plan, now, mut screen) = (plan(&[BackendName::Index]), Instant::now(), Screen::default());
+        screen.note("standing", 1, now);
+        let silence = |articles| Ranking::judged(probable(articles), &screen, now, &plan).verdict.silence();
+        let shown = Some(SilenceReason::AlreadyShown);
+        assert_eq!(silence(&[("standing", 0.5), ("other", 0.3)]), shown);
+        assert_eq!(silence(&[("other", 0.44), ("standing", 0.3)]), shown, "hardly better");
+        assert_eq!(silence(&[("other", 0.46), ("standing", 0.3)]), None);
+        assert_eq!(silence(&[("other", 0.2), ("third", 0.1)]), None, "what stands there does not fit at all");
+    }
+
+    #[test]
+    fn an_article_that_seldom_answers_is_not_shown() {
+        let silence = |probability, selectivity| {
+            let silence = Some(SilenceRule::Selectivity(selectivity));
+            let plan = Plan { silence, ..Plan::clone(&plan(&[BackendName::Index])) };
+            let order = probable(&[("best", probability)]);
+            Ranking::judged(order, &Screen::default(), Instant::now(), &plan).verdict.silence()
+        };
+        assert_eq!(silence(0.3, Selectivity::Medium), None);
+        assert_eq!(silence(0.3, Selectivity::High), Some(SilenceReason::Unsure));
+        assert_eq!(silence(0.05, Selectivity::Low), Some(SilenceReason::Unsure));
     }
 
     #[test]

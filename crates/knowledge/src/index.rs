@@ -135,7 +135,7 @@ impl Index {
     }
 
     /// For each article the cosine of its best passage with an embedding, to the second place. With a nearest-neighbour
-    /// graph only the nearest articles have one, all others minus infinity.
+    /// graph only the nearest articles have theirs, all others the least of these.
     pub fn closeness(&self, embedding: &[f32]) -> Vec<f32> {
         self.vectors.closeness(embedding)
     }

@@ -37,7 +37,7 @@ pub use graph::MatchedBy;
 pub use hashing::ContentHash;
 pub use index::{Index, IndexHandle};
 pub use lexical::{LexicalHit, WordsOf};
-pub use relations::{Heard, Relations, Speaker};
+pub use relations::{Heard, Relations, Rival};
 pub use rows::{BadRow, FileReport, ReadError, Row, Rows, TooLong, json_flaw};
 pub use store::generation::{Manifest, SourceSummary};
 pub use vectors::VectorHit;

@@ -1,24 +1,24 @@
 //! Which sentence of a passage answers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The passage from the sentence on that shares most with what was asked: its words count the more the fewer sentences
 /// have them. A passage that shares nothing is shown from its start.
 pub fn answering<'a>(passage: &'a str, asked: &str) -> &'a str {
-    let sentences: Vec<(usize, HashSet<String>)> =
+    let sentences: Vec<(usize, BTreeSet<String>)> =
         passage.split_sentence_bound_indices().map(|(start, sentence)| (start, words(sentence).collect())).collect();
     let mut containing: HashMap<&str, usize> = HashMap::new();
     for word in sentences.iter().flat_map(|(_, words)| words) {
         *containing.entry(word).or_default() += 1;
     }
-    let asked: HashSet<String> = words(asked).collect();
+    let asked: BTreeSet<String> = words(asked).collect();
     let weight = |word: &String| {
         let rarity = sentences.len() as f64 / containing[word.as_str()] as f64;
         if asked.contains(word) { (1.0 + rarity).ln() } else { 0.0 }
     };
-    let share = |words: &HashSet<String>| words.iter().map(weight).sum::<f64>() / (words.len() as f64).sqrt();
+    let share = |words: &BTreeSet<String>| words.iter().map(weight).sum::<f64>() / (words.len() as f64).sqrt();
     let mut best = (0, 0.0);
     for (start, words) in &sentences {
         let share = share(words);

@@ -1,7 +1,7 @@
 //! The ranker `conversation`: a weighted sum of what the whole call says for an article.
 //!
 //! Each part has one scale over all questions and all knowledge bases, so that one set of weights serves them all. The
-//! weights were tuned on labelled conversations of three knowledge bases; docs/ranking.md tells what each part is worth.
+//! weights were tuned on labelled conversations of three knowledge bases; docs/ranking.md says in words what each part means.
 
 use crate::Feature;
 
@@ -26,7 +26,7 @@ pub struct Evidence {
     pub domain_named: f32,
     /// 1 where the article is about an entity.
     pub has_entity: f32,
-    /// The best that an article of the same group has to offer, see [`Evidence::for_group`].
+    /// The best that an article of the same group has to offer, see [`offer`].
     pub group: f32,
 }
 
@@ -66,11 +66,6 @@ const CALL_WORDS: usize = 40;
 const NAMED_BY_AGENT: f32 = 1.1;
 
 impl Evidence {
-    /// What an article has to offer its group.
-    pub fn for_group(&self) -> f32 {
-        self.call_cosine + GROUP_WORDS * self.call_words
-    }
-
     /// What orders: the sum of all parts.
     pub fn sum(&self) -> f32 {
         PARTS.iter().map(|part| part.weight * (part.of)(self)).sum()
@@ -80,6 +75,11 @@ impl Evidence {
     pub fn features(&self) -> Vec<Feature> {
         PARTS.iter().map(|part| Feature { name: part.name.into(), value: f64::from((part.of)(self)) }).collect()
     }
+}
+
+/// What an article has to offer its group: its closeness to the call and the share of the call's words that it has.
+pub fn offer(call_cosine: f32, call_words: f32) -> f32 {
+    call_cosine + GROUP_WORDS * call_words
 }
 
 /// How sharply a better sum tells, and the sum of "none of these", both fitted on labelled conversations of three knowledge

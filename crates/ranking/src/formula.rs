@@ -78,7 +78,12 @@ impl Formula {
 
     /// Whether it orders by closeness in meaning, for which question and passages need embeddings.
     pub fn reads_cosines(self) -> bool {
-        matches!(self, Self::Snippets | Self::SnippetsWords | Self::Cosine)
+        matches!(self, Self::Snippets | Self::SnippetsWords | Self::Cosine | Self::Conversation)
+    }
+
+    /// Whether it reads the whole call, turn by turn, rather than the last turns as one text.
+    pub fn reads_call(self) -> bool {
+        self == Self::Conversation
     }
 
     /// Whether it compares the words of the passages themselves, beyond what the backends said of them.

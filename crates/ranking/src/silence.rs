@@ -24,8 +24,6 @@ pub enum SilenceReason {
     Unsure,
     /// The best article stands on the screen, or what stands there answers as well.
     AlreadyShown,
-    /// The agent rejected the best article a moment ago.
-    Rejected,
 }
 
 impl SilenceReason {

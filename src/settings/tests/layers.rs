@@ -7,12 +7,25 @@ use cuecard_actors::cxone::stream::Roles;
 use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::EncoderSettings;
 use cuecard_actors::engine::knowledge::{ArticleFilter, Audience};
-use cuecard_actors::engine::ranking::Formula;
+use cuecard_actors::engine::ranking::{Formula, Selectivity, SilenceRule};
 use cuecard_actors::supervision::RestartPolicy;
 
 use super::*;
 
 /// A test or a tool that takes a room's default must get what a service has.
+#[test]
+fn what_was_set_before_is_read_or_told_and_what_to_set_in_its_place() {
+    let old = [("CUECARD__PROFILE__MIN_COSINE", "0.4"), ("CUECARD__PROFILE__REPEAT_AFTER", "6")];
+    let settings = load(None, &[&TENANT[..], &old].concat()).unwrap();
+    assert_eq!(settings.profiles[0].plan.silence, Some(SilenceRule::MinCosine(0.4)));
+    let [min_cosine, repeat_after] = settings.superseded.as_slice() else { panic!("{:?}", settings.superseded) };
+    assert!(min_cosine.starts_with("profile `insights`: min_cosine") && min_cosine.contains("selectivity"));
+    assert!(repeat_after.starts_with("profile `insights`: repeat_after") && repeat_after.contains("screen_time"));
+    let settings = load(None, &TENANT).unwrap();
+    assert_eq!(settings.profiles[0].plan.silence, Some(SilenceRule::Selectivity(Selectivity::Medium)));
+    assert!(settings.superseded.is_empty());
+}
+
 #[test]
 fn the_defaults_of_the_rooms_are_those_of_the_file() {
     let settings = load(None, &TENANT).unwrap();

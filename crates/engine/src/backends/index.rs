@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cuecard_knowledge::{Index, IndexHandle, LexicalHit, VectorHit};
-use cuecard_ranking::{Formula, Lookup};
+use cuecard_ranking::Lookup;
 use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendName};
@@ -44,7 +44,7 @@ impl Backend for IndexBackend {
 /// Looks the query up as the plan's ranker needs it; a query without vectors is looked up by its words, whatever the
 /// ranker.
 fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
-    if plan.ranker == Formula::Conversation {
+    if plan.ranker.reads_call() {
         return call::search(index, query, plan);
     }
     let lookups = if query.embedding.is_some() { plan.ranker.lookups() } else { &[Lookup::Lexical] };

@@ -113,12 +113,15 @@ impl Report {
 }
 
 impl AtShown {
-    /// `None` where nothing judges whether a card is wanted, or nobody wants one.
+    /// `None` where nothing judges whether a card is wanted, or where nobody wants one or everybody does.
     fn of(seeking: &[&Judged], quiet: &[&Judged], wanted_share: f64) -> Option<Self> {
         let looks = |judged: &[&Judged]| judged.iter().map(|judged| judged.wanted).collect::<Option<Vec<_>>>();
         let (mut seeking, quiet) = (looks(seeking)?, looks(quiet)?);
         seeking.sort_by(|a, b| b.total_cmp(a));
         let num_shown = (wanted_share * seeking.len() as f64).ceil() as usize;
+        if quiet.is_empty() {
+            return None;
+        }
         let threshold = *seeking.get(num_shown.max(1) - 1)?;
         let rate = |looks: &[f64]| share(looks.iter().filter(|look| **look >= threshold).count(), looks.len());
         Some(Self { shown_rate: rate(&seeking), false_push_rate: rate(&quiet) })
@@ -184,6 +187,7 @@ mod tests {
         assert_eq!(Report::new(&all, Some(0.5)), expected);
         let three_quarters = Report::new(&all, Some(0.75)).at_shown;
         assert_eq!(three_quarters, Some(AtShown { shown_rate: 0.75, false_push_rate: 0.5 }));
+        assert_eq!(Report::new(&all[..4], Some(0.5)).at_shown, None, "of no quiet ones there is no share");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Runs conversations through an engine.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cuecard_ranking::{Screen, Usual};
 
@@ -28,29 +28,32 @@ pub struct Evaluation<'a> {
 impl Evaluation<'_> {
     /// Judges conversations that want a card, and those whose last customer turn wants none.
     pub async fn run(&self, seeking: &[Conversation], quiet: &[Conversation]) -> Result<Vec<Judged>, JobPanicked> {
+        let times = self.listen(seeking.iter().chain(quiet)).await?;
         let all = seeking.iter().map(|seeking| (seeking, false)).chain(quiet.iter().map(|quiet| (quiet, true)));
-        if self.plan.silence.is_some() {
-            self.learn_what_is_usual(seeking.iter().chain(quiet)).await?;
-        }
-        let mut judged = Vec::with_capacity(seeking.len() + quiet.len());
-        for (conversation, quiet) in all {
-            judged.push(self.judge(conversation, quiet).await?);
+        let mut judged = Vec::with_capacity(times.len());
+        for ((conversation, quiet), took_ms) in all.zip(times) {
+            judged.push(Judged { took_ms, ..self.judge(conversation, quiet).await? });
             (self.progress)();
         }
         Ok(judged)
     }
 
-    /// A deployment knows its turns; so does an evaluation, from those that it is about to play.
-    async fn learn_what_is_usual(&self, conversations: impl Iterator<Item = &Conversation>) -> Result<(), JobPanicked> {
-        let mut usual = Usual::default();
+    /// A deployment knows its turns; so does an evaluation, from those that it is about to judge. Gives for each
+    /// conversation the milliseconds that its last question took, of which later no turn would have to be encoded.
+    async fn listen(&self, conversations: impl Iterator<Item = &Conversation>) -> Result<Vec<f64>, JobPanicked> {
+        let (mut usual, mut times) = (Usual::default(), Vec::new());
         for conversation in conversations {
+            let mut took = Duration::ZERO;
             for utterance in self.utterances(conversation) {
+                let start = Instant::now();
                 let order = self.engine.answer(&utterance, self.plan).await?.ranking.order;
+                took = start.elapsed();
                 order.closeness.into_iter().for_each(|closeness| usual.hear(closeness));
             }
+            times.push(milliseconds(took));
         }
         self.engine.usual().fix(usual.snapshot(1));
-        Ok(())
+        Ok(times)
     }
 
     /// Those that will be asked.
@@ -64,7 +67,6 @@ impl Evaluation<'_> {
 
     async fn judge(&self, conversation: &Conversation, quiet: bool) -> Result<Judged, JobPanicked> {
         let played = if self.every_turn { Some(self.play(conversation).await?) } else { None };
-        let start = Instant::now();
         let mut judged = Judged {
             id: conversation.id.clone(),
             quiet,
@@ -77,7 +79,6 @@ impl Evaluation<'_> {
         };
         let Some(utterance) = conversation.utterance(&self.limits) else { return Ok(judged) };
         let ranking = self.engine.answer(&utterance, self.plan).await?.ranking;
-        judged.took_ms = milliseconds(start.elapsed());
         let is_right = |id: &str| conversation.is_right(id);
         let right_at = ranking.order.ranked.iter().position(|ranked| is_right(&ranked.article().id));
         let cards = ranking.cards();

@@ -22,8 +22,8 @@ use self::masking::masked_title;
 use self::mined::mined_names;
 pub use self::names::Heard;
 use self::names::{Names, can_be_heard};
+pub use self::siblings::Rival;
 use self::siblings::Siblings;
-pub use self::siblings::Speaker;
 use self::words::words;
 use crate::article::Article;
 use crate::hashing::ContentHash;
@@ -148,14 +148,14 @@ impl Relations {
     }
 
     /// Those of the named entities that can speak against articles of others.
-    pub fn speakers(&self, named: impl Iterator<Item = Heard>) -> Vec<Speaker> {
-        self.siblings.speakers(named)
+    pub fn rivals(&self, named: impl Iterator<Item = Heard>) -> Vec<Rival> {
+        self.siblings.rivals(named)
     }
 
     /// How strongly these speak against an article whose own entity was named this clearly: 0 to about 1, 0 for an article
     /// without an entity.
-    pub fn contradiction(&self, article: usize, named: f32, speakers: &[Speaker]) -> f32 {
-        self.siblings.contradiction(article, named, speakers)
+    pub fn contradiction(&self, article: usize, named: f32, rivals: &[Rival]) -> f32 {
+        self.siblings.contradiction(article, named, rivals)
     }
 }
 

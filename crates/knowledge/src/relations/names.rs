@@ -1,6 +1,6 @@
 //! The names that articles are about, and how much of each is said in a turn.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::misheard::Misheard;
 use super::words::{is_stop_word, words};
@@ -96,7 +96,8 @@ impl Names {
         if self.count == 0 {
             return Vec::new();
         }
-        let mut shares: HashMap<u32, f32> = HashMap::new();
+        // In the order of their words: sums of floats depend on it.
+        let mut shares: BTreeMap<u32, f32> = BTreeMap::new();
         for (word, fit) in self.matches(text, is_known) {
             for (name, share) in &self.with_word[word as usize] {
                 *shares.entry(*name).or_default() += share * fit;
@@ -106,9 +107,9 @@ impl Names {
     }
 
     /// The words of names that a text has, each with how well it fits.
-    fn matches(&self, text: &str, is_known: impl Fn(&str) -> bool) -> HashMap<u32, f32> {
+    fn matches(&self, text: &str, is_known: impl Fn(&str) -> bool) -> BTreeMap<u32, f32> {
         let said: Vec<String> = words(text).collect();
-        let mut fits: HashMap<u32, f32> = HashMap::new();
+        let mut fits: BTreeMap<u32, f32> = BTreeMap::new();
         for word in &said {
             self.exact(word, &mut fits);
             if !self.numbers.contains_key(word) && !is_known(word) {
@@ -124,7 +125,7 @@ impl Names {
         fits
     }
 
-    fn exact(&self, word: &str, fits: &mut HashMap<u32, f32>) {
+    fn exact(&self, word: &str, fits: &mut BTreeMap<u32, f32>) {
         let joined = self.joined.get(word).into_iter().flatten();
         for number in self.numbers.get(word).into_iter().chain(joined) {
             fits.insert(*number, 1.0);

@@ -39,7 +39,7 @@ struct Likeness {
 }
 
 /// An entity that was named, and what it has to say.
-pub struct Speaker {
+pub struct Rival {
     heard: Heard,
     likeness: Arc<Likeness>,
 }
@@ -90,21 +90,21 @@ impl Siblings {
     }
 
     /// The entities that can speak against an article: those named most clearly, first of all.
-    pub fn speakers(&self, named: impl Iterator<Item = Heard>) -> Vec<Speaker> {
+    pub fn rivals(&self, named: impl Iterator<Item = Heard>) -> Vec<Rival> {
         let mut named: Vec<Heard> = named.filter(|heard| heard.share > LEAST_NAMED).collect();
         named.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.name.cmp(&b.name)));
         named.truncate(MOST_NAMED);
-        named.into_iter().map(|heard| Speaker { heard, likeness: self.likeness(heard.name) }).collect()
+        named.into_iter().map(|heard| Rival { heard, likeness: self.likeness(heard.name) }).collect()
     }
 
     /// How strongly these speak against an article whose own entity was named this clearly: 0 to about 1, 0 for an article
     /// without an entity.
-    pub fn contradiction(&self, article: usize, named: f32, speakers: &[Speaker]) -> f32 {
+    pub fn contradiction(&self, article: usize, named: f32, rivals: &[Rival]) -> f32 {
         let Some(entity) = self.entity_of[article] else { return 0.0 };
         let title = self.title_of[article];
-        let louder = speakers.iter().take_while(|speaker| speaker.heard.share > named);
-        let others = louder.filter(|speaker| speaker.heard.name != entity);
-        others.fold(0.0, |strongest, Speaker { heard, likeness }| {
+        let louder = rivals.iter().take_while(|rival| rival.heard.share > named);
+        let others = louder.filter(|rival| rival.heard.name != entity);
+        others.fold(0.0, |strongest, Rival { heard, likeness }| {
             let of_title = title.map_or(0, |title| likeness.of_title[title as usize]);
             let alike = of_title.max(likeness.of_entity[entity as usize]);
             strongest.max(f32::from(alike) / f32::from(u8::MAX) * (heard.share - named))
@@ -164,8 +164,8 @@ mod tests {
     fn a_named_entity_speaks_against_articles_of_others_on_the_same_question() {
         let siblings = siblings();
         assert_eq!(siblings.articles_of(0), [0, 1]);
-        let against = |article, named, speakers: &[Heard]| {
-            siblings.contradiction(article, named, &siblings.speakers(speakers.iter().copied()))
+        let against = |article, named, rivals: &[Heard]| {
+            siblings.contradiction(article, named, &siblings.rivals(rivals.iter().copied()))
         };
         let named = [heard(1, 0.9)];
         assert!((against(0, 0.2, &named) - 0.7).abs() < 0.01, "it has one on parking too");
@@ -182,8 +182,8 @@ mod tests {
         let entity_of = (0..40).map(Some).collect();
         let siblings = Siblings::new(Codes::new(1), vec![None; 40], entity_of, 40);
         let named = (0..40).map(|name| heard(name, name as f32 / 40.0));
-        let speakers = siblings.speakers(named);
-        assert_eq!((speakers.len(), speakers[0].heard.name), (MOST_NAMED, 39));
-        assert!(siblings.speakers([heard(0, LEAST_NAMED)].into_iter()).is_empty());
+        let rivals = siblings.rivals(named);
+        assert_eq!((rivals.len(), rivals[0].heard.name), (MOST_NAMED, 39));
+        assert!(siblings.rivals([heard(0, LEAST_NAMED)].into_iter()).is_empty());
     }
 }

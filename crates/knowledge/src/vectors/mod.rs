@@ -98,27 +98,35 @@ impl VectorTable {
     }
 
     /// For each article the cosine of its best passage, to the second place. A large base is looked at through its graph,
-    /// which names only the nearest; all others have minus infinity. So has every article for a query of another length.
+    /// which names only the nearest; all others in it have the least of those, which they hardly exceed. All have 0 for a
+    /// query of another length.
     pub fn closeness(&self, query: &[f32]) -> Vec<f32> {
-        let mut best = vec![f32::NEG_INFINITY; self.num_articles];
         if query.len() != self.base.matrix.dimensions() {
-            return best;
+            return vec![0.0; self.num_articles];
         }
         let query = QuantisedQuery::of(query);
-        let mut see = |segment: &Segment, row: usize, first_row: usize| {
-            if let Some(owner) = self.owners[first_row + row] {
-                let best = &mut best[owner.article as usize];
-                *best = best.max(segment.quantised.near_cosine(row, &query));
-            }
-        };
-        match &self.base.neighbours {
-            Some(neighbours) => {
-                neighbours.nearest(&query).into_iter().for_each(|row| see(&self.base, row as usize, 0));
-            }
-            None => (0..self.base.matrix.num_rows()).for_each(|row| see(&self.base, row, 0)),
-        }
         let base_rows = self.base.matrix.num_rows();
-        (0..self.delta.matrix.num_rows()).for_each(|row| see(&self.delta, row, base_rows));
+        let in_base: Vec<usize> = match &self.base.neighbours {
+            Some(neighbours) => neighbours.nearest(&query).into_iter().map(|row| row as usize).collect(),
+            None => (0..base_rows).collect(),
+        };
+        let seen = in_base.into_iter().map(|row| (row, self.base.quantised.near_cosine(row, &query)));
+        let seen: Vec<(usize, f32)> = seen.collect();
+        let least = seen.iter().map(|(_, cosine)| *cosine).fold(f32::INFINITY, f32::min);
+        let mut best = vec![f32::NEG_INFINITY; self.num_articles];
+        if self.base.neighbours.is_some() {
+            for owner in self.owners[..base_rows].iter().flatten() {
+                best[owner.article as usize] = least;
+            }
+        }
+        let in_delta = (0..self.delta.matrix.num_rows())
+            .map(|row| (base_rows + row, self.delta.quantised.near_cosine(row, &query)));
+        for (row, cosine) in seen.into_iter().chain(in_delta) {
+            if let Some(owner) = self.owners[row] {
+                let best = &mut best[owner.article as usize];
+                *best = best.max(cosine);
+            }
+        }
         best
     }
 
@@ -304,6 +312,30 @@ mod tests {
             let admitted = every(step, &table);
             assert_eq!(table.nearest(&query, 20, &admitted), brute_force(&table, &query, 20, &admitted));
         }
+    }
+
+    #[test]
+    fn a_look_at_all_articles_gives_each_its_cosine_or_what_it_can_reach() {
+        for with_graph in [false, true] {
+            let table = table(11, 3_000, 2, 200, with_graph);
+            let query = themed(&centres(), &mut StdRng::seed_from_u64(5));
+            let exact: std::collections::HashMap<usize, f32> =
+                brute_force(&table, &query, table.num_articles, &all(&table))
+                    .into_iter()
+                    .map(|hit| (hit.article, hit.cosine))
+                    .collect();
+            let looked = table.closeness(&query);
+            let off = |(article, exact): (&usize, &f32)| exact - looked[*article];
+            let too_low = exact.iter().map(off).filter(|off| *off > 0.01).count();
+            assert!(too_low * 50 < exact.len(), "{too_low} of {} reach more than they are given", exact.len());
+            let nearest = exact.iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
+            assert!(off(nearest).abs() < 0.01);
+            if !with_graph {
+                assert!(exact.iter().map(off).all(|off| off.abs() < 0.01));
+            }
+        }
+        let table = table(1, 100, 1, 10, false);
+        assert_eq!(table.closeness(&[1.0]), vec![0.0; table.num_articles]);
     }
 
     #[test]
