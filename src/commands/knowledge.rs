@@ -187,6 +187,8 @@ impl BuildProgress for Bar {
         let what = match phase {
             BuildPhase::Comparing => "comparing with the index",
             BuildPhase::Embedding => "embedding",
+            BuildPhase::Sentences => "embedding sentences",
+            BuildPhase::Names => "embedding names",
             BuildPhase::Titles => "embedding titles",
             BuildPhase::Lexical => "indexing words",
             BuildPhase::Vectors => "writing vectors and articles",

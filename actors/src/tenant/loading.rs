@@ -14,7 +14,7 @@ use cuecard_engine::knowledge::graph::{EmbeddedGraph, GraphError, GraphSettings,
 use cuecard_engine::knowledge::{Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build};
 use cuecard_engine::{
     Backend, BackendName, BulkEncoder, ChromaBackend, Engine, GraphBackend, GraphStore, IndexBackend, SearchPool,
-    UsualCloseness,
+    UsualTurns,
 };
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
@@ -180,7 +180,7 @@ impl Loader {
             metrics,
         }));
         let backends = profile.plan.backends.iter().filter_map(|name| backend(*name, &knowledge, &calls, &pool));
-        let usual = UsualCloseness::kept_in(self.loading.data_dir.join(format!("usual-{}.json", profile.name)));
+        let usual = UsualTurns::kept_in(self.loading.data_dir.join(format!("usual-{}.json", profile.name)));
         let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual);
         let versions = Versions {
             program: env!("CARGO_PKG_VERSION").to_owned(),

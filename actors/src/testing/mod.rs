@@ -20,7 +20,8 @@ use cuecard_engine::encoder::{Encoder, EncoderSettings, Encoding};
 use cuecard_engine::knowledge::{Article, ArticleFilter};
 use cuecard_engine::ranking::Formula;
 use cuecard_engine::{
-    Backend, BackendName, Candidate, Engine, Excerpt, Order, Plan, Query, Ranked, Ranking, Scores, SearchPool, Verdict,
+    Backend, BackendName, Candidate, Engine, Excerpt, Nearness, Order, Plan, Query, Ranked, Ranking, Scores,
+    SearchPool, Verdict,
 };
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -387,7 +388,7 @@ pub fn card(article_id: &str) -> Ranked {
 }
 
 pub fn order_of(ranked: Vec<Ranked>) -> Order {
-    Order { ranker: Formula::Cosine, ranked, wanted: None, closeness: None, generation: Some(1) }
+    Order { ranker: Formula::Cosine, ranked, wanted: None, nearness: Nearness::default(), generation: Some(1) }
 }
 
 /// A ranking that shows all of these.

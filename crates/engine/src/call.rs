@@ -5,20 +5,29 @@
 //! from the top down until the order of the best can't change any more.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::sync::Arc;
 
-use cuecard_knowledge::{Heard, Index, Rival, WordsOf};
-use cuecard_ranking::conversation::{Evidence, name_weight, offer, turn_weight, word_weight};
+use cuecard_knowledge::{CodedEmbedding, Heard, Index, Rival, WordsOf};
+use cuecard_ranking::conversation::{Evidence, NamedBy, named, offer, turn_weight, unsaid, word_weight};
 
 use crate::backends::BackendName;
-use crate::candidates::{Candidate, Found, Scores, says_the_same};
+use crate::candidates::{Candidate, Found, Nearness, Scores, says_the_same};
 use crate::complete::dot;
 use crate::conversation::Speaker;
 use crate::extract::Query;
 use crate::plan::Plan;
 use crate::turns::HeardTurn;
+
+/// A name of which less is said is not taken for what the turn is about.
+const SAID: f32 = 0.4;
+
+/// The nearest sentence is looked for in so many articles, those with the nearest passages.
+const NEAR_ARTICLES: usize = 60;
+
+/// No sentence is nearer to a turn than this that is not the turn itself; what an article can reach at most.
+const NEAREST_SENTENCE: f32 = 0.9;
 
 /// The best articles of an index for the call, with their evidence.
 pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
@@ -28,54 +37,133 @@ pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
     let articles = (0..index.len()).filter(|article| admits(*article));
     let best = best(articles, plan.candidates, &looks, &call);
     let candidates = best.into_iter().map(|ranked| ranked.candidate(&call)).collect();
-    let closeness = looks.nearest_to_newest(&call, &admits);
-    Found { candidates, closeness, generation: Some(index.generation()), call: Some(Arc::new(call)) }
+    let nearness = looks.nearness(&call, &admits);
+    Found { candidates, nearness, generation: Some(index.generation()), call: Some(Arc::new(call)) }
 }
 
 /// The call as an index is asked about it.
 pub struct Call {
     index: Arc<Index>,
-    /// Of the newest customer turn, where it has one.
-    newest: Option<Vec<f32>>,
-    /// The weighted mean of all turns that have one, of length 1.
-    whole: Option<Vec<f32>>,
-    newest_words: BTreeMap<String, f32>,
-    /// Each with its weight; in a fixed order, since sums of floats depend on it.
-    words: BTreeMap<String, f32>,
-    /// How clearly each entity was named; 0 for most.
+    /// The newest customer turn.
+    newest: Said,
+    /// The weighted mean of all turns that have an embedding, of length 1, and the words of all, each with its weight.
+    whole: Said,
+    /// The words of the customer's turns.
+    customer_words: Words,
+    /// What the agent said last before the newest customer turn.
+    agent: Option<Said>,
+    /// How clearly each name was said; 0 for most.
     named: Vec<f32>,
     /// Those of them that speak against articles of others.
     rivals: Vec<Rival>,
-    /// How clearly each domain was named.
-    domains: HashMap<u32, f32>,
+    /// What the newest customer turn says beside the name that is said most clearly in it: what is asked, whatever about.
+    asked: Option<Vec<f32>>,
+    /// The domains that the newest customer turn names.
+    domains: Vec<u32>,
+}
+
+/// Words, each with its weight; in a fixed order, since sums of floats depend on it.
+type Words = BTreeMap<String, f32>;
+
+/// What was said, as it is compared with articles.
+#[derive(Default)]
+struct Said {
+    embedding: Option<Vec<f32>>,
+    words: Words,
+}
+
+impl Said {
+    fn of(index: &Index, turn: &HeardTurn) -> Self {
+        let words = index.words(turn.text.verbatim()).into_iter().map(|word| (word, 1.0)).collect();
+        Self { embedding: turn.encoding.as_ref().map(|encoding| encoding.embedding.clone()), words }
+    }
 }
 
 /// Prints sizes, never what was said.
 impl fmt::Debug for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Call").field("words", &self.words.len()).finish_non_exhaustive()
+        formatter.debug_struct("Call").field("words", &self.whole.words.len()).finish_non_exhaustive()
     }
 }
 
 impl Call {
     fn of(index: Arc<Index>, turns: &[HeardTurn]) -> Self {
-        let newest = turns.iter().rposition(|turn| turn.speaker == Speaker::Customer);
+        let newest = turns.iter().rposition(|turn| turn.speaker == Speaker::Customer).unwrap_or(turns.len());
+        let agent = turns[..newest].iter().rev().find(|turn| turn.speaker == Speaker::Agent);
+        let newest_turn = turns.get(newest);
         let mut call = Self {
-            newest: newest.and_then(|newest| Some(turns[newest].encoding.as_ref()?.embedding.clone())),
-            whole: mean(turns),
-            newest_words: BTreeMap::new(),
-            words: BTreeMap::new(),
-            named: vec![0.0; index.relations().num_entities()],
+            newest: newest_turn.map_or_else(Said::default, |turn| Said::of(&index, turn)),
+            whole: Said { embedding: mean(turns), words: Words::new() },
+            customer_words: Words::new(),
+            agent: agent.map(|turn| Said::of(&index, turn)),
+            named: vec![0.0; index.relations().num_names()],
             rivals: Vec::new(),
-            domains: HashMap::new(),
+            asked: None,
+            domains: newest_turn.map_or_else(Vec::new, |turn| index.relations().domains_named(turn.text.verbatim())),
             index,
         };
         for (turns_back, (position, turn)) in turns.iter().enumerate().rev().enumerate() {
-            call.hear(turn, turns_back, Some(position) == newest);
+            call.hear(turn, turns_back, position == newest);
         }
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
         call.rivals = call.index.relations().rivals(named);
+        call.asked = newest_turn.and_then(|turn| call.without_name(turn));
         call
+    }
+
+    fn without_name(&self, turn: &HeardTurn) -> Option<Vec<f32>> {
+        let (relations, embedding) = (self.index.relations(), &turn.encoding.as_ref()?.embedding);
+        let heard = relations.names_heard(turn.text.verbatim(), |word| self.index.has_word(word));
+        let clearest = heard.into_iter().max_by(|a, b| a.share.total_cmp(&b.share)).filter(|name| name.share > SAID);
+        Some(clearest.map_or_else(|| embedding.clone(), |name| relations.without_name(embedding, name.name)))
+    }
+
+    /// Turns are heard from the newest back, so that the first mention of a word is its newest.
+    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) {
+        let text = turn.text.verbatim();
+        for word in self.index.words(text) {
+            if turn.speaker == Speaker::Customer {
+                self.customer_words.entry(word.clone()).or_insert_with(|| word_weight(turns_back));
+            }
+            self.whole.words.entry(word).or_insert_with(|| word_weight(turns_back));
+        }
+        let by = match turn.speaker {
+            Speaker::Agent => NamedBy::Agent,
+            Speaker::Customer if is_newest => NamedBy::NewestTurn,
+            Speaker::Customer => NamedBy::Customer,
+        };
+        for Heard { name, share } in self.index.relations().names_heard(text, |word| self.index.has_word(word)) {
+            let clearest = &mut self.named[name as usize];
+            *clearest = clearest.max(named(share, turns_back, by));
+        }
+    }
+
+    /// What the call says for a text that is no article of the index: what can be told from its words and its embedding.
+    pub(crate) fn evidence_of(&self, candidate: &Candidate, embedding: Option<&[f32]>) -> Evidence {
+        let (title, text) = (&candidate.article.title, candidate.text());
+        let cosine = |said: &Said| said.embedding.as_deref().zip(embedding).map_or(0.0, |(said, text)| dot(said, text));
+        let offered = |said: &Said| offer(cosine(said), self.share(&text, WordsOf::Text, &said.words));
+        let newest_cosine = cosine(&self.newest);
+        Evidence {
+            newest_cosine,
+            call_cosine: cosine(&self.whole),
+            sentence_cosine: newest_cosine,
+            newest_words: self.share(&text, WordsOf::Text, &self.newest.words),
+            call_words: self.share(&text, WordsOf::Text, &self.whole.words) * unsaid(newest_cosine),
+            heading_words: self.share(title, WordsOf::Heading, &self.customer_words),
+            group_call: offered(&self.whole),
+            group_newest: newest_cosine,
+            group_agent: self.agent.as_ref().map_or(0.0, offered),
+            ..Evidence::default()
+        }
+    }
+
+    fn share(&self, text: &str, of: WordsOf, words: &Words) -> f32 {
+        self.index.share_of_text(text, of, weights(words))
+    }
+
+    fn coded_question(&self) -> Option<CodedEmbedding> {
+        CodedEmbedding::of(self.asked.as_ref()?, &self.index)
     }
 
     /// An article that stands in two places is one answer.
@@ -83,47 +171,9 @@ impl Call {
         let body = |ranked: &Ranked| &self.index.article(ranked.article).body;
         says_the_same(body(one), body(other))
     }
-
-    /// What the call says for a text that is no article of the index: what can be told from its words and its embedding.
-    pub(crate) fn evidence_of(&self, candidate: &Candidate, embedding: Option<&[f32]>) -> Evidence {
-        let (title, text) = (&candidate.article.title, candidate.text());
-        let share = |text: &str, of, words| self.index.share_of_text(text, of, weights(words));
-        let cosine =
-            |turn: Option<&Vec<f32>>| turn.zip(embedding).map_or(0.0, |(turn, embedding)| dot(turn, embedding));
-        let (call_cosine, call_words) = (cosine(self.whole.as_ref()), share(&text, WordsOf::Text, &self.words));
-        Evidence {
-            newest_cosine: cosine(self.newest.as_ref()),
-            call_cosine,
-            newest_words: share(&text, WordsOf::Text, &self.newest_words),
-            call_words,
-            title_words: share(title, WordsOf::Title, &self.words),
-            group: offer(call_cosine, call_words),
-            ..Evidence::default()
-        }
-    }
-
-    /// Turns are heard from the newest back, so that the first mention of a word is its newest.
-    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) {
-        let text = turn.text.verbatim();
-        for word in self.index.words(text) {
-            if is_newest {
-                self.newest_words.insert(word.clone(), 1.0);
-            }
-            self.words.entry(word).or_insert_with(|| word_weight(turns_back));
-        }
-        let (relations, weight) = (self.index.relations(), name_weight(turns_back, turn.speaker == Speaker::Agent));
-        for Heard { name, share } in relations.entities_heard(text, |word| self.index.has_word(word)) {
-            let named = &mut self.named[name as usize];
-            *named = named.max(weight * share);
-        }
-        for Heard { name, share } in relations.domains_heard(text) {
-            let named = self.domains.entry(name).or_default();
-            *named = named.max(weight * share);
-        }
-    }
 }
 
-fn weights(words: &BTreeMap<String, f32>) -> impl Iterator<Item = (&str, f32)> {
+fn weights(words: &Words) -> impl Iterator<Item = (&str, f32)> {
     words.iter().map(|(word, weight)| (word.as_str(), *weight))
 }
 
@@ -142,62 +192,117 @@ fn mean(turns: &[HeardTurn]) -> Option<Vec<f32>> {
 
 /// A look at every article.
 struct Looks {
-    newest_cosines: Vec<f32>,
-    call_cosines: Vec<f32>,
-    newest_words: Vec<f32>,
-    call_words: Vec<f32>,
-    title_words: Vec<f32>,
-    /// For each group the best that an article has to offer it.
-    groups: Vec<f32>,
+    newest: Look,
+    whole: Look,
+    heading_words: Vec<f32>,
+    /// How much the newest turn leaves to the rest of the call.
+    unsaid: f32,
+    /// For each group the best that an article of it has to offer.
+    group_call: Vec<f32>,
+    group_newest: Vec<f32>,
+    group_agent: Vec<f32>,
+}
+
+/// For each article its closeness to what was said, and the share of its words that it has.
+struct Look {
+    cosines: Vec<f32>,
+    words: Vec<f32>,
+}
+
+impl Look {
+    fn of(said: &Said, index: &Index) -> Self {
+        let cosines = match &said.embedding {
+            Some(embedding) => index.closeness(embedding),
+            None => vec![0.0; index.len()],
+        };
+        Self { cosines, words: index.shares(WordsOf::Text, weights(&said.words)) }
+    }
+
+    fn offers(&self) -> impl Iterator<Item = f32> {
+        self.cosines.iter().zip(&self.words).map(|(cosine, words)| offer(*cosine, *words))
+    }
 }
 
 impl Looks {
     fn of(call: &Call) -> Self {
         let index = &call.index;
-        let closeness = |embedding: Option<&Vec<f32>>| match embedding {
-            Some(embedding) => index.closeness(embedding),
-            None => vec![0.0; index.len()],
+        let (newest, whole) = (Look::of(&call.newest, index), Look::of(&call.whole, index));
+        let group_agent = match &call.agent {
+            Some(said) => best_of_groups(index, Look::of(said, index).offers()),
+            None => vec![0.0; index.relations().num_groups()],
         };
-        let mut looks = Self {
-            newest_cosines: closeness(call.newest.as_ref()),
-            call_cosines: closeness(call.whole.as_ref()),
-            newest_words: index.shares(WordsOf::Text, weights(&call.newest_words)),
-            call_words: index.shares(WordsOf::Text, weights(&call.words)),
-            title_words: index.shares(WordsOf::Title, weights(&call.words)),
-            groups: vec![0.0; index.relations().num_groups()],
-        };
-        for (article, (cosine, words)) in looks.call_cosines.iter().zip(&looks.call_words).enumerate() {
-            let best = &mut looks.groups[index.relations().group_of(article) as usize];
-            *best = best.max(offer(*cosine, *words));
+        Self {
+            heading_words: index.shares(WordsOf::Heading, weights(&call.customer_words)),
+            unsaid: unsaid(newest.cosines.iter().copied().fold(0.0, f32::max)),
+            group_call: best_of_groups(index, whole.offers()),
+            group_newest: best_of_groups(index, newest.cosines.iter().copied()),
+            group_agent,
+            newest,
+            whole,
         }
-        looks
     }
 
-    /// All but what speaks against the article, its cosines to the second place.
+    /// All that is cheap to tell of an article; cosines to the second place.
     fn evidence(&self, article: usize, call: &Call) -> Evidence {
         let relations = call.index.relations();
-        let entity = relations.entity_of(article);
-        let domain_named = || relations.domain_of(article).and_then(|domain| call.domains.get(&domain)).copied();
+        let group = relations.group_of(article) as usize;
+        let domain = match relations.domain_of(article) {
+            Some(domain) if !call.domains.is_empty() => {
+                if call.domains.contains(&domain) {
+                    1.0
+                } else {
+                    -1.0
+                }
+            }
+            _ => 0.0,
+        };
         Evidence {
-            newest_cosine: self.newest_cosines[article],
-            call_cosine: self.call_cosines[article],
-            newest_words: self.newest_words[article],
-            call_words: self.call_words[article],
-            title_words: self.title_words[article],
-            named: entity.map_or(0.0, |entity| call.named[entity as usize]),
+            newest_cosine: self.newest.cosines[article],
+            call_cosine: self.whole.cosines[article],
+            sentence_cosine: 0.0,
+            newest_words: self.newest.words[article],
+            call_words: self.whole.words[article] * self.unsaid,
+            heading_words: self.heading_words[article],
+            named: relations.name_of(article).map_or(0.0, |name| call.named[name as usize]),
             contradicted: 0.0,
-            domain_named: if entity.is_none() { domain_named().unwrap_or_default() } else { 0.0 },
-            has_entity: f32::from(entity.is_some()),
-            group: self.groups[relations.group_of(article) as usize],
+            domain,
+            group_call: self.group_call[group],
+            group_newest: self.group_newest[group],
+            group_agent: self.group_agent[group],
+            centrality: call.index.centrality()[article],
         }
     }
 
-    fn nearest_to_newest(&self, call: &Call, admits: &impl Fn(usize) -> bool) -> Option<f32> {
-        let newest = call.newest.as_ref()?;
-        let admitted = self.newest_cosines.iter().enumerate().filter(|(article, _)| admits(*article));
-        let (nearest, _) = admitted.max_by(|a, b| a.1.total_cmp(b.1))?;
-        call.index.best_chunk(nearest, newest).map(|hit| hit.cosine)
+    fn nearness(&self, call: &Call, admits: &impl Fn(usize) -> bool) -> Nearness {
+        let index = &call.index;
+        let mut near: Vec<usize> = (0..index.len()).filter(|article| admits(*article)).collect();
+        let nearest_first = |a: &usize, b: &usize| self.newest.cosines[*b].total_cmp(&self.newest.cosines[*a]);
+        if near.len() > NEAR_ARTICLES {
+            near.select_nth_unstable_by(NEAR_ARTICLES, nearest_first);
+            near.truncate(NEAR_ARTICLES);
+        }
+        let passage = |newest: &Vec<f32>| {
+            let nearest = near.iter().copied().min_by(nearest_first)?;
+            index.best_chunk(nearest, newest).map(|hit| hit.cosine)
+        };
+        let sentence = |asked: &CodedEmbedding| {
+            near.iter().map(|article| index.sentence_closeness(*article, asked)).max_by(f32::total_cmp)
+        };
+        Nearness {
+            passage: call.newest.embedding.as_ref().and_then(passage),
+            sentence: call.coded_question().as_ref().and_then(sentence),
+        }
     }
+}
+
+/// For each group the best that its articles offer.
+fn best_of_groups(index: &Index, offers: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut best = vec![f32::NEG_INFINITY; index.relations().num_groups()];
+    for (article, offer) in offers.enumerate() {
+        let best = &mut best[index.relations().group_of(article) as usize];
+        *best = best.max(offer);
+    }
+    best
 }
 
 /// An article and its sum: what it can reach at most, then what it is.
@@ -211,19 +316,21 @@ struct Ranked {
 
 impl Ranked {
     fn at_most(article: usize, looks: &Looks, call: &Call) -> Self {
-        let evidence = looks.evidence(article, call);
+        let evidence = Evidence { sentence_cosine: NEAREST_SENTENCE, ..looks.evidence(article, call) };
         Self { article, sum: evidence.sum(), evidence, chunk: None, is_exact: false }
     }
 
-    fn exact(mut self, call: &Call) -> Self {
-        let evidence = &mut self.evidence;
-        if let Some(hit) = call.newest.as_ref().and_then(|newest| call.index.best_chunk(self.article, newest)) {
+    fn exact(mut self, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
+        let (index, evidence) = (&call.index, &mut self.evidence);
+        let nearest = |said: &Said| index.best_chunk(self.article, said.embedding.as_ref()?);
+        if let Some(hit) = nearest(&call.newest) {
             (evidence.newest_cosine, self.chunk) = (hit.cosine, Some(hit.chunk));
         }
-        if let Some(hit) = call.whole.as_ref().and_then(|whole| call.index.best_chunk(self.article, whole)) {
+        if let Some(hit) = nearest(&call.whole) {
             evidence.call_cosine = hit.cosine;
         }
-        evidence.contradicted = call.index.relations().contradiction(self.article, evidence.named, &call.rivals);
+        evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(self.article, asked));
+        evidence.contradicted = index.relations().contradiction(self.article, evidence.named, &call.rivals);
         self.sum = evidence.sum();
         self.is_exact = true;
         self
@@ -233,7 +340,7 @@ impl Ranked {
         let index = &call.index;
         let article = Arc::clone(index.article(self.article));
         let passage = self.chunk.and_then(|chunk| index.chunk_text(self.article, chunk)).unwrap_or(&article.body);
-        let cosine = call.newest.is_some().then_some(self.evidence.newest_cosine);
+        let cosine = call.newest.embedding.is_some().then_some(self.evidence.newest_cosine);
         Candidate {
             passage: passage.to_owned(),
             article,
@@ -270,12 +377,13 @@ impl Ord for Ranked {
 fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<Ranked> {
     let all: Vec<_> = articles.map(|article| Ranked::at_most(article, looks, call)).collect();
     let mut waiting = BinaryHeap::from(all);
+    let asked = call.coded_question();
     let mut best = Vec::with_capacity(count);
     while best.len() < count
         && let Some(next) = waiting.pop()
     {
         if !next.is_exact {
-            waiting.push(next.exact(call));
+            waiting.push(next.exact(call, asked.as_ref()));
         } else if !best.iter().any(|better| call.say_the_same(better, &next)) {
             best.push(next);
         }

@@ -19,9 +19,8 @@ pub struct Candidates {
     pub filter: ArticleFilter,
     /// One per article.
     pub candidates: Vec<Candidate>,
-    /// The cosine of the newest customer turn and the passage nearest to it in everything that was searched; silence
-    /// is judged by it.
-    pub closeness: Option<f32>,
+    /// How near what was searched lies to the newest customer turn; silence is judged by it.
+    pub nearness: Nearness,
     /// The generation of the index that answered; `None` where none was asked.
     pub generation: Option<u64>,
     /// The call as that index was asked about it, where the ranker reads it whole.
@@ -32,13 +31,38 @@ pub struct Candidates {
     pub failures: Vec<BackendError>,
 }
 
+/// How near what was searched lies to the newest customer turn: cosines, where vectors were compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Nearness {
+    /// Of the turn and the nearest passage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passage: Option<f32>,
+    /// Of what the turn says beside the name in it, and the nearest sentence: what is asked, whatever it is asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentence: Option<f32>,
+}
+
+impl Nearness {
+    /// What is known of passages alone.
+    pub fn of_passage(passage: Option<f32>) -> Self {
+        Self { passage, sentence: None }
+    }
+
+    /// The nearer of both.
+    #[must_use]
+    pub fn or_nearer(self, other: Self) -> Self {
+        let nearer = |one: Option<f32>, other| one.into_iter().chain(other).max_by(f32::total_cmp);
+        Self { passage: nearer(self.passage, other.passage), sentence: nearer(self.sentence, other.sentence) }
+    }
+}
+
 /// What one backend found.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     /// In the backend's order.
     pub candidates: Vec<Candidate>,
-    /// The cosine of the newest customer turn and what is nearest to it, where the backend compares vectors itself.
-    pub closeness: Option<f32>,
+    /// How near what was searched lies to the newest customer turn, where the backend compares vectors itself.
+    pub nearness: Nearness,
     /// The generation of the index, where it was one.
     pub generation: Option<u64>,
     /// The call as the index was asked about it, where the ranker reads it whole.
@@ -116,7 +140,16 @@ impl Candidates {
     /// Nothing found yet.
     pub fn none(query: Arc<Query>, filter: ArticleFilter) -> Self {
         let (candidates, failures) = (Vec::new(), Vec::new());
-        Self { query, filter, candidates, closeness: None, generation: None, call: None, num_answers: 0, failures }
+        Self {
+            query,
+            filter,
+            candidates,
+            nearness: Nearness::default(),
+            generation: None,
+            call: None,
+            num_answers: 0,
+            failures,
+        }
     }
 
     /// Takes a backend's answer in, as far as the filter admits it.
@@ -127,7 +160,7 @@ impl Candidates {
                 found.candidates.retain(|candidate| self.filter.admits(&candidate.article));
                 self.generation = self.generation.or(found.generation);
                 self.call = self.call.take().or(found.call);
-                self.saw_closeness(found.closeness);
+                self.nearness = self.nearness.or_nearer(found.nearness);
                 Self::merge(&mut self.candidates, found.candidates);
             }
             Err(error) => self.failures.push(error),
@@ -143,12 +176,6 @@ impl Candidates {
                 None => known.push(candidate),
             }
         }
-    }
-
-    /// Something lies this close to the newest customer turn; the closest counts.
-    pub(crate) fn saw_closeness(&mut self, cosine: Option<f32>) {
-        let closest = self.closeness.into_iter().chain(cosine).max_by(f32::total_cmp);
-        self.closeness = closest;
     }
 }
 
@@ -213,11 +240,11 @@ mod tests {
     #[test]
     fn a_backend_that_fails_is_left_out_and_the_closest_look_at_the_newest_turn_counts() {
         let mut found = Candidates::none(Arc::new(query("refund")), ArticleFilter::default());
-        let saw = |cosine| Found { closeness: Some(cosine), ..Found::default() };
+        let saw = |cosine| Found { nearness: Nearness::of_passage(Some(cosine)), ..Found::default() };
         found.take(Ok(Found { generation: Some(7), ..saw(0.4) }));
         found.take(Err(BackendError::failed(BackendName::Search, "connection refused")));
         found.take(Ok(saw(0.3)));
-        assert_eq!((found.num_answers, found.generation, found.closeness), (2, Some(7), Some(0.4)));
+        assert_eq!((found.num_answers, found.generation, found.nearness.passage), (2, Some(7), Some(0.4)));
         assert_eq!(found.failures, [BackendError::failed(BackendName::Search, "connection refused")]);
     }
 }

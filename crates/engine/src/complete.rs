@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout_at};
 
 use crate::by_text::ByText;
-use crate::candidates::{Candidate, Candidates};
+use crate::candidates::{Candidate, Candidates, Nearness};
 use crate::plan::Plan;
 
 /// Embeddings of candidates.
@@ -67,7 +67,7 @@ pub(crate) async fn complete(
         if reads_call {
             found.tell_call(place, Some(&embedding));
         }
-        found.saw_closeness(closeness);
+        found.nearness = found.nearness.or_nearer(Nearness::of_passage(closeness));
     }
 }
 

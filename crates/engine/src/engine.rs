@@ -20,7 +20,7 @@ use crate::order::{Order, order};
 use crate::plan::{Effort, Plan};
 use crate::search_pool::{JobPanicked, SearchPool};
 use crate::turns::TurnEncodings;
-use crate::usual::UsualCloseness;
+use crate::usual::UsualTurns;
 use crate::verdict::Ranking;
 
 /// The share of the time that a question has left, one in so many, that no backend may take: one that hangs would else
@@ -37,7 +37,7 @@ pub struct Engine {
     backends: Vec<Arc<dyn Backend>>,
     embeddings: Arc<CandidateEmbeddings>,
     turns: Arc<TurnEncodings>,
-    usual: Arc<UsualCloseness>,
+    usual: Arc<UsualTurns>,
 }
 
 impl Engine {
@@ -52,9 +52,9 @@ impl Engine {
         Self::new(encoder, pool, vec![Arc::new(backend)])
     }
 
-    /// The same with what closeness is usual for its deployment.
+    /// The same with what is usual for its deployment.
     #[must_use]
-    pub fn with_usual(self, usual: UsualCloseness) -> Self {
+    pub fn with_usual(self, usual: UsualTurns) -> Self {
         Self { usual: Arc::new(usual), ..self }
     }
 
@@ -87,16 +87,17 @@ impl Engine {
         let (plan, usual) = (Arc::clone(plan), Arc::clone(&self.usual));
         let ordered = move || {
             let baseline = usual.baseline();
+            let order = order(found, &plan, &baseline);
             if plan.silence.is_some() {
-                usual.hear(found.closeness);
+                usual.hear(order.measured());
             }
-            order(found, &plan, &baseline)
+            order
         };
         self.pool.run(ordered).await
     }
 
     /// What is usual for this deployment's turns.
-    pub fn usual(&self) -> &UsualCloseness {
+    pub fn usual(&self) -> &UsualTurns {
         &self.usual
     }
 
@@ -234,7 +235,7 @@ mod tests {
         let start = Instant::now();
         let found = engine.retrieve(asked, &plan, start + Duration::from_secs(1)).await;
         let cosines: Vec<_> = found.candidates.iter().map(|candidate| candidate.scores.cosine).collect();
-        assert_eq!((cosines, found.closeness), (vec![Some(1.0), None, Some(0.0)], Some(1.0)));
+        assert_eq!((cosines, found.nearness.passage), (vec![Some(1.0), None, Some(0.0)], Some(1.0)));
         assert!(start.elapsed() < Duration::from_secs(1), "time to order and to push");
     }
 

@@ -19,6 +19,9 @@ pub struct Query {
     /// The words of the newest customer turn.
     #[serde(skip)]
     pub newest: Spoken,
+    /// Whether the newest customer turn is the first.
+    #[serde(skip)]
+    pub is_first: bool,
     /// `[384]`, L2-normalised, of the text; `None` when the query goes on without vectors.
     #[serde(skip)]
     pub embedding: Option<Vec<f32>>,
@@ -143,11 +146,12 @@ pub(crate) async fn extract(
     plan: &Plan,
     effort: Effort,
 ) -> Query {
-    if plan.ranker.reads_call() {
+    let query = if plan.ranker.reads_call() {
         call(encoder, known, utterance, plan, effort).await
     } else {
         window(encoder, utterance, plan, effort).await
-    }
+    };
+    Query { is_first: utterance.is_first_customer_turn(), ..query }
 }
 
 /// The whole call, turn by turn; its window too where a backend asks by that.
@@ -169,7 +173,7 @@ async fn call(encoder: &Encoder, known: &TurnEncodings, utterance: &Utterance, p
         Some(window) => encoded(window).await.ok().map(|window| window.embedding),
         None => newest_embedding.clone(),
     };
-    Query { text, newest, embedding, newest_embedding, turns, key_phrases, without_vectors }
+    Query { text, newest, embedding, newest_embedding, turns, key_phrases, without_vectors, ..Query::default() }
 }
 
 /// The window as one text.

@@ -29,12 +29,12 @@ pub use cuecard_ranking as ranking;
 pub use backends::{
     Backend, BackendError, BackendName, ChromaBackend, GraphBackend, GraphStore, IndexBackend, UnknownBackend,
 };
-pub use candidates::{Candidate, Candidates, Found, Scores};
+pub use candidates::{Candidate, Candidates, Found, Nearness, Scores};
 pub use engine::{Answer, BulkEncoder, Engine};
 pub use extract::{Query, WithoutVectors};
 pub use order::{Order, Ranked, order};
 pub use plan::{Effort, Excerpt, Plan, UnknownExcerpt};
 pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
 pub use turns::HeardTurn;
-pub use usual::UsualCloseness;
+pub use usual::UsualTurns;
 pub use verdict::{Ranking, Verdict};

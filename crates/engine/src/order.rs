@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use cuecard_ranking::{Baseline, Feature, Formula, Passage, Question, Score, Wanted, answering};
+use cuecard_ranking::{
+    Baseline, Feature, Formula, MeasuredTurn, Passage, Question, Score, TurnSigns, Wanted, answering,
+};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::BackendName;
-use crate::candidates::{Candidate, Candidates, Scores};
+use crate::candidates::{Candidate, Candidates, Nearness, Scores};
 use crate::knowledge::{Article, MatchedBy};
 use crate::plan::{Excerpt, Plan};
 
@@ -25,8 +27,8 @@ pub struct Order {
     pub ranked: Vec<Ranked>,
     /// How much the newest customer turn looks like one that wants a card.
     pub wanted: Option<Wanted>,
-    /// The cosine of the newest customer turn and the passage nearest to it.
-    pub closeness: Option<f32>,
+    /// How near what was searched lies to the newest customer turn.
+    pub nearness: Nearness,
     /// The generation of the index that was searched.
     pub generation: Option<u64>,
 }
@@ -64,9 +66,21 @@ pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
             ranked.answer = Some(answering(&ranked.candidate.passage, found.query.newest.verbatim()).to_owned());
         }
     }
-    let Candidates { query, closeness, generation, .. } = found;
-    let wanted = plan.silence.is_some().then(|| Wanted::of(query.newest.verbatim(), closeness, baseline));
-    Order { ranker: plan.ranker, ranked, wanted, closeness, generation }
+    let Candidates { query, nearness, generation, .. } = found;
+    let mut order = Order { ranker: plan.ranker, ranked, wanted: None, nearness, generation };
+    if plan.silence.is_some() {
+        let signs = TurnSigns { is_first: query.is_first, measured: order.measured() };
+        order.wanted = Some(Wanted::of(query.newest.verbatim(), signs, baseline));
+    }
+    order
+}
+
+impl Order {
+    /// What of the newest customer turn has no scale but that of its deployment.
+    pub fn measured(&self) -> MeasuredTurn {
+        let best = self.ranked.first().filter(|_| self.ranker.gives_probabilities());
+        MeasuredTurn::of(self.nearness.sentence.or(self.nearness.passage), best.map(|best| best.score))
+    }
 }
 
 fn scores(found: &Candidates, ranker: Formula) -> Vec<Score> {
@@ -112,8 +126,8 @@ struct WrittenOrder<'a> {
     candidates: Vec<WrittenCandidate<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wanted: Option<Wanted>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    closeness: Option<f32>,
+    #[serde(default)]
+    nearness: Nearness,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
 }
@@ -145,7 +159,7 @@ impl<'a> From<&'a Order> for WrittenOrder<'a> {
             num_candidates: order.ranked.len(),
             candidates: order.ranked.iter().take(WRITTEN).map(WrittenCandidate::from).collect(),
             wanted: order.wanted.clone(),
-            closeness: order.closeness,
+            nearness: order.nearness,
             generation: order.generation,
         }
     }
@@ -172,7 +186,7 @@ impl From<WrittenOrder<'_>> for Order {
             ranker: written.ranker,
             ranked: written.candidates.into_iter().map(Ranked::from).collect(),
             wanted: written.wanted,
-            closeness: written.closeness,
+            nearness: written.nearness,
             generation: written.generation,
         }
     }

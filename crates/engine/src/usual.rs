@@ -1,4 +1,4 @@
-//! Keeps what closeness is usual for a deployment while its turns are heard, and over a restart.
+//! Keeps what is usual for a deployment while its turns are heard, and over a restart.
 
 use std::fs;
 use std::io;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use cuecard_ranking::{Baseline, Usual};
+use cuecard_ranking::{Baseline, MeasuredTurn, Usual};
 
 /// Turns between two baselines: one that changed with every turn could not be named, and few turns change little.
 const RENEWED_AFTER: u64 = 100;
 
 /// Turns go in, and now and then a new baseline comes out.
-pub struct UsualCloseness {
+pub struct UsualTurns {
     baseline: ArcSwap<Baseline>,
     /// None where nothing that is heard changes the baseline.
     usual: Mutex<Option<Usual>>,
@@ -20,18 +20,18 @@ pub struct UsualCloseness {
     file: Option<PathBuf>,
 }
 
-impl Default for UsualCloseness {
+impl Default for UsualTurns {
     fn default() -> Self {
         Self { baseline: ArcSwap::default(), usual: Mutex::new(Some(Usual::default())), file: None }
     }
 }
 
-impl UsualCloseness {
+impl UsualTurns {
     /// Goes on from the baseline in this file, where each new one is kept. A file that is not there, or can't be read, costs
     /// the turns that it was made of: what is usual is learned anew.
     pub fn kept_in(file: PathBuf) -> Self {
         let before = read(&file).unwrap_or_else(|error| {
-            tracing::warn!(file = %file.display(), %error, "what closeness is usual can't be read and is learned anew");
+            tracing::warn!(file = %file.display(), %error, "what is usual can't be read and is learned anew");
             None
         });
         let usual = Self { file: Some(file), ..Self::default() };
@@ -61,17 +61,17 @@ impl UsualCloseness {
         self.baseline.store(Arc::new(baseline));
     }
 
-    /// Takes the closeness of a turn in, where it has one. Writes a small file now and then.
-    pub(crate) fn hear(&self, closeness: Option<f32>) {
-        if let Some(renewed) = self.renewed_by(closeness) {
+    /// Takes a turn in. Writes a small file now and then.
+    pub(crate) fn hear(&self, turn: MeasuredTurn) {
+        if let Some(renewed) = self.renewed_by(turn) {
             self.keep(renewed);
         }
     }
 
-    fn renewed_by(&self, closeness: Option<f32>) -> Option<Baseline> {
+    fn renewed_by(&self, turn: MeasuredTurn) -> Option<Baseline> {
         let mut usual = self.usual.lock().unwrap_or_else(PoisonError::into_inner);
-        let (closeness, usual) = (closeness?, usual.as_mut()?);
-        usual.hear(closeness);
+        let usual = usual.as_mut()?;
+        usual.hear(turn);
         let current = self.baseline.load();
         let is_due = usual.turns() >= current.turns + RENEWED_AFTER;
         is_due.then(|| {
@@ -84,7 +84,7 @@ impl UsualCloseness {
     fn keep(&self, baseline: Baseline) {
         let Some(file) = &self.file else { return };
         if let Err(error) = write(file, baseline) {
-            tracing::warn!(file = %file.display(), %error, "what closeness is usual can't be kept over a restart");
+            tracing::warn!(file = %file.display(), %error, "what is usual can't be kept over a restart");
         }
     }
 }
@@ -95,8 +95,11 @@ fn read(file: &Path) -> io::Result<Option<Baseline>> {
         other => other?,
     };
     let baseline: Baseline = serde_json::from_slice(&bytes)?;
-    let is_sane = baseline.mean.is_finite() && baseline.deviation.is_finite() && baseline.deviation > 0.0;
-    if is_sane { Ok(Some(baseline)) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "not a baseline")) }
+    if baseline.is_sane() {
+        Ok(Some(baseline))
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "not a baseline"))
+    }
 }
 
 /// A reader sees the old one or the new one.
@@ -112,36 +115,44 @@ mod tests {
 
     use super::*;
 
+    /// Of turns that were all alike, by which no other can be judged.
+    const FLAT: &str = r#"{"version":1,"turns":9,"closeness":{"mean":0.5,"deviation":0.0},
+        "certainty":{"mean":0.0,"deviation":1.0}}"#;
+
+    fn turn(closeness: f32) -> MeasuredTurn {
+        MeasuredTurn::of(Some(closeness), None)
+    }
+
     #[test]
     fn it_is_kept_over_a_restart_and_a_file_that_is_none_is_done_without() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("usual.json");
-        let usual = UsualCloseness::kept_in(file.clone());
+        let usual = UsualTurns::kept_in(file.clone());
         assert_eq!(usual.baseline().version, 0);
-        (0..RENEWED_AFTER + 7).for_each(|_| usual.hear(Some(0.8)));
-        assert_eq!(UsualCloseness::kept_in(file.clone()).baseline(), usual.baseline());
-        for damaged in ["", "{}", r#"{"version":1,"turns":9,"mean":0.5,"deviation":0.0}"#] {
+        (0..RENEWED_AFTER + 7).for_each(|_| usual.hear(turn(0.8)));
+        assert_eq!(UsualTurns::kept_in(file.clone()).baseline(), usual.baseline());
+        for damaged in ["", "{}", FLAT] {
             fs::write(&file, damaged).unwrap();
-            assert_eq!(UsualCloseness::kept_in(file.clone()).baseline().version, 0, "{damaged}");
+            assert_eq!(UsualTurns::kept_in(file.clone()).baseline().version, 0, "{damaged}");
         }
     }
 
     #[test]
     fn a_baseline_is_renewed_now_and_then_and_goes_on_where_it_was_left() {
-        let usual = UsualCloseness::default();
-        (1..RENEWED_AFTER).for_each(|_| usual.hear(Some(0.8)));
-        usual.hear(None);
+        let usual = UsualTurns::default();
+        (1..RENEWED_AFTER).for_each(|_| usual.hear(turn(0.8)));
+        usual.hear(MeasuredTurn::default());
         assert_eq!(usual.baseline().version, 0);
-        usual.hear(Some(0.8));
+        usual.hear(turn(0.8));
         let first = *usual.baseline();
         assert_eq!((first.version, first.turns), (1, RENEWED_AFTER));
-        let again = UsualCloseness::default();
+        let again = UsualTurns::default();
         again.go_on_from(first);
-        (0..RENEWED_AFTER).for_each(|_| again.hear(Some(0.8)));
+        (0..RENEWED_AFTER).for_each(|_| again.hear(turn(0.8)));
         assert_eq!((again.baseline().version, again.baseline().turns), (2, 2 * RENEWED_AFTER));
-        assert!(again.baseline().mean > first.mean);
+        assert!(again.baseline().usual.closeness.mean > first.usual.closeness.mean);
         again.fix(first);
-        (0..RENEWED_AFTER).for_each(|_| again.hear(Some(0.8)));
+        (0..RENEWED_AFTER).for_each(|_| again.hear(turn(0.8)));
         assert_eq!(*again.baseline(), first);
     }
 }

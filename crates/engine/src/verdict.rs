@@ -60,7 +60,7 @@ impl Ranking {
 fn judge(order: &Order, screen: &Screen, now: Instant, plan: &Plan) -> Verdict {
     let Some(best) = order.ranked.first() else { return Verdict::Silent(SilenceReason::NothingFound) };
     if let Some(rule) = plan.silence {
-        if let Some(reason) = rule.judge(order.wanted.as_ref(), order.closeness) {
+        if let Some(reason) = rule.judge(order.wanted.as_ref(), order.nearness.passage) {
             return Verdict::Silent(reason);
         }
         if order.ranker.gives_probabilities() && rule.is_unsure(best.score) {
@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
     use crate::backends::BackendName;
-    use crate::candidates::{Candidate, Scores};
+    use crate::candidates::{Candidate, Nearness, Scores};
     use crate::knowledge::Article;
     use crate::testing::plan;
 
@@ -108,7 +108,7 @@ mod tests {
             ranker: Formula::Cosine,
             ranked: ranked.collect(),
             wanted: None,
-            closeness: Some(0.5),
+            nearness: Nearness::of_passage(Some(0.5)),
             generation: None,
         }
     }
@@ -163,8 +163,8 @@ mod tests {
             let order = probable(&[("best", probability)]);
             Ranking::judged(order, &Screen::default(), Instant::now(), &plan).verdict.silence()
         };
-        assert_eq!(silence(0.3, Selectivity::Medium), None);
-        assert_eq!(silence(0.3, Selectivity::High), Some(SilenceReason::Unsure));
+        assert_eq!(silence(0.5, Selectivity::Medium), None);
+        assert_eq!(silence(0.5, Selectivity::High), Some(SilenceReason::Unsure));
         assert_eq!(silence(0.05, Selectivity::Low), Some(SilenceReason::Unsure));
     }
 

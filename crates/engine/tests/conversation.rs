@@ -156,7 +156,7 @@ async fn words_and_names_decide_where_nothing_is_embedded() {
     let turns = [(Customer, "We stay at Harbour View."), (Customer, "What is the late fee?")];
     let order = fixture.order(&turns, &fixture.plan, Effort::LexicalOnly).await;
     let ids: Vec<_> = order.ranked.iter().take(4).map(|ranked| ranked.article().id.as_str()).collect();
-    assert_eq!((ids[0], order.closeness), ("late-fee", None));
+    assert_eq!((ids[0], order.nearness.passage), ("late-fee", None));
     assert!(ids[1..].iter().all(|id| id.starts_with("harbour")), "{ids:?}");
 }
 

@@ -59,14 +59,14 @@ async fn the_newest_turn_is_compared_with_what_is_nearest_to_it_and_only_where_s
     };
     let judged = Some(SilenceRule::MinCosine(0.5));
     for ranker in [Formula::Cosine, Formula::Bm25] {
-        assert_eq!(find(None, 2, ranker).await.closeness, None, "{ranker}: nobody reads it");
+        assert_eq!(find(None, 2, ranker).await.nearness.passage, None, "{ranker}: nobody reads it");
     }
     let alone = find(judged, 1, Formula::Cosine).await;
-    assert_eq!(alone.closeness, nearest(&alone));
-    let of_newest = alone.closeness.unwrap();
+    assert_eq!(alone.nearness.passage, nearest(&alone));
+    let of_newest = alone.nearness.passage.unwrap();
     for ranker in [Formula::Cosine, Formula::Bm25] {
         let window = find(judged, 2, ranker).await;
-        assert_eq!(window.closeness, Some(of_newest), "{ranker}");
+        assert_eq!(window.nearness.passage, Some(of_newest), "{ranker}");
         assert!(nearest(&window).unwrap() > of_newest + 0.1, "{ranker}: the window asks, the newest turn does not");
     }
 }

@@ -44,6 +44,9 @@ fn unknown_audience(name: &str) -> UnknownAudience {
     UnknownAudience { name: name.to_owned() }
 }
 
+/// More phrases of one article are not told apart.
+const MOST_PHRASES: usize = 16;
+
 /// A knowledge article. `id` names it within its source; `title` or `body` may be empty, not both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(expecting = "an object with id, title and body")]
@@ -58,6 +61,9 @@ pub struct Article {
     pub url: Option<String>,
     #[serde(default, deserialize_with = "list_or_null", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// How customers put it, a phrase each: what they say when this article is what helps.
+    #[serde(default, deserialize_with = "list_or_null", skip_serializing_if = "Vec::is_empty")]
+    pub asked_as: Vec<String>,
     #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
     pub entity: Option<String>,
     #[serde(default, deserialize_with = "filled_text", skip_serializing_if = "Option::is_none")]
@@ -109,14 +115,22 @@ impl Article {
         }
     }
 
-    /// The whole article as one text, as it is indexed lexically and, while it fits, embedded.
-    pub fn text(&self) -> String {
-        join_heading(&self.heading(), &self.body)
+    /// The phrases in which customers ask for it, as far as they count.
+    pub fn phrases(&self) -> impl Iterator<Item = &str> {
+        self.asked_as.iter().map(|phrase| phrase.trim()).filter(|phrase| !phrase.is_empty()).take(MOST_PHRASES)
     }
 
-    /// Title and tags as one text: what an editor said that the article is about.
-    pub(crate) fn title_and_tags(&self) -> String {
-        join_heading(&self.title, &self.tags.join(" "))
+    /// A phrase as it is embedded: with the entity in front that the phrase leaves out.
+    pub(crate) fn asked(&self, phrase: &str) -> String {
+        match self.entity.as_deref() {
+            Some(entity) if !contains_ignoring_case(phrase, entity) => format!("{entity}: {phrase}"),
+            _ => phrase.to_owned(),
+        }
+    }
+
+    /// The whole article as one text, as it is read and, while it fits, embedded.
+    pub fn text(&self) -> String {
+        join_heading(&self.heading(), &self.body)
     }
 
     /// What is embedded of a passage: heading and passage. An article without a body has its title for a passage, which

@@ -10,7 +10,7 @@
 //! it is.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::article::Article;
 use crate::encoder::ModelIdentity;
@@ -21,10 +21,22 @@ use crate::relations::Relations;
 use crate::store::directory::{BASE_NEIGHBOURS, BASE_VECTORS, Current, Layout};
 use crate::store::entries::Entry;
 use crate::store::generation::{Generation, Manifest};
+use crate::vectors::codes::Codes;
+use crate::vectors::quantised::QuantisedQuery;
 use crate::vectors::{Owner, Segment, VectorHit, VectorTable, cosine};
 
 /// How often opening starts over because a newer generation replaced the one that was being read.
 const OPENINGS: usize = 4;
+
+/// An embedding as codes, for comparing it with many sentences.
+pub struct CodedEmbedding(QuantisedQuery);
+
+impl CodedEmbedding {
+    /// `None` for an embedding of another length than the index has.
+    pub fn of(embedding: &[f32], index: &Index) -> Option<Self> {
+        (embedding.len() == index.manifest.dimensions).then(|| Self(QuantisedQuery::of(embedding)))
+    }
+}
 
 /// A generation of an index. Cheap to share, safe to read from many threads.
 pub struct Index {
@@ -34,6 +46,9 @@ pub struct Index {
     vectors: VectorTable,
     lexical: Lexical,
     relations: Relations,
+    sentences: Codes,
+    /// See [`Index::centrality`].
+    centrality: OnceLock<Vec<f32>>,
     /// By the filters of the profiles that asked so far, a handful.
     admitted: Mutex<Vec<(ArticleFilter, Arc<Admitted>)>>,
 }
@@ -86,9 +101,10 @@ impl Index {
         let lexical = Lexical::open(&generation.verify_lexical()?, &entries);
         let lexical = lexical.map_err(|what| generation.damaged(&what))?;
         let vectors = VectorTable::new(base, delta, owners, entries.len());
-        let relations = Relations::new(&entries, &generation.names()?, generation.titles()?);
-        let (manifest, admitted) = (generation.manifest, Mutex::default());
-        Ok(Self { manifest, current, entries, vectors, lexical, relations, admitted })
+        let relations = Relations::new(&entries, &generation.names()?, generation.name_codes()?, generation.titles()?);
+        let sentences = generation.sentences()?;
+        let (manifest, centrality, admitted) = (generation.manifest, OnceLock::new(), Mutex::default());
+        Ok(Self { manifest, current, entries, vectors, lexical, relations, sentences, centrality, admitted })
     }
 
     fn base_in_common(&self, generation: &Generation) -> Option<Arc<Segment>> {
@@ -138,6 +154,18 @@ impl Index {
     /// graph only the nearest articles have theirs, all others the least of these.
     pub fn closeness(&self, embedding: &[f32]) -> Vec<f32> {
         self.vectors.closeness(embedding)
+    }
+
+    /// The cosine of an article's nearest sentence with an embedding, to the second place; 0 for an article without any.
+    pub fn sentence_closeness(&self, article: usize, embedding: &CodedEmbedding) -> f32 {
+        let rows = self.entries[article].sentences.clone();
+        rows.map(|row| embedding.0.cosine(&self.sentences, row as usize)).max_by(f32::total_cmp).unwrap_or(0.0)
+    }
+
+    /// For each article how near it lies to all others: the cosine of its best passage with the mean of all passages. What is
+    /// near to everything answers nothing in particular.
+    pub fn centrality(&self) -> &[f32] {
+        self.centrality.get_or_init(|| self.vectors.centrality())
     }
 
     /// How the articles stand to one another.

@@ -1,4 +1,5 @@
-//! BM25 over the text of the articles: entity, title and body as one text, and title and tags as another; lower-cased,
+//! BM25 over the text of the articles: entity, title, body and customers' phrases as one text, and heading, tags and phrases as
+//! another; lower-cased,
 //! English stems (tantivy).
 //!
 //! A document holds an article's words and its document number, nothing to be read back. Updating links the immutable
@@ -57,7 +58,7 @@ const MOST_QUERY_WORDS: u16 = 4_096;
 struct Fields {
     document: Field,
     text: Field,
-    title: Field,
+    heading: Field,
 }
 
 /// What is looked at for words.
@@ -65,8 +66,8 @@ struct Fields {
 pub enum WordsOf {
     /// Entity, title and body.
     Text,
-    /// Title and tags.
-    Title,
+    /// Heading and tags.
+    Heading,
 }
 
 fn schema() -> (Schema, Fields) {
@@ -75,8 +76,8 @@ fn schema() -> (Schema, Fields) {
     let indexing = TextFieldIndexing::default().set_tokenizer(TOKENIZER).set_index_option(IndexRecordOption::WithFreqs);
     let options = TextOptions::default().set_indexing_options(indexing);
     let text = builder.add_text_field("text", options.clone());
-    let title = builder.add_text_field("title", options);
-    (builder.build(), Fields { document, text, title })
+    let heading = builder.add_text_field("heading", options);
+    (builder.build(), Fields { document, text, heading })
 }
 
 /// What becomes of the lexical index from one generation to the next.
@@ -130,7 +131,8 @@ fn update(directory: &Path, exists: bool, changes: &Changes<'_>) -> Result<(), T
         let mut document = TantivyDocument::new();
         document.add_u64(fields.document, entry.document);
         document.add_text(fields.text, entry.article.text());
-        document.add_text(fields.title, entry.article.title_and_tags());
+        entry.article.phrases().for_each(|phrase| document.add_text(fields.text, phrase));
+        document.add_text(fields.heading, &entry.heading);
         writer.add_document(document)?;
     }
     writer.commit()?;
@@ -277,7 +279,7 @@ impl Lexical {
     ) -> Result<Option<Sought>, TantivyError> {
         let field = match of {
             WordsOf::Text => self.fields.text,
-            WordsOf::Title => self.fields.title,
+            WordsOf::Heading => self.fields.heading,
         };
         let num_documents = Bm25StatisticsProvider::total_num_docs(&self.searcher)?;
         let mut most = 0.0;

@@ -3,6 +3,8 @@
 //! Input is an article and an encoder that knows what fits its model. Output is one passage for a short article; a long
 //! one is cut into overlapping pieces of its body, each with the heading in front, each of a hundred words or so and within
 //! the model's limit.
+//! What customers say when they need the article stands beside its passages, each phrase by itself with the entity in
+//! front; whoever is led to the article by one is shown its first passage.
 //! A heading that alone fills a piece is left out of all of them. Whatever ranges the encoder answers, every byte
 //! of the body is in a passage and the cutting ends.
 
@@ -23,7 +25,7 @@ const STEP_WORDS: usize = 80;
 /// A piece of an article and the text that stands for it in the vector space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
-    /// Where it lies in the article's body; empty when the body is.
+    /// Where it lies in the article's body, or what is shown for it; empty when the body is.
     pub body: Range<usize>,
     pub text: String,
 }
@@ -31,9 +33,12 @@ pub struct Passage {
 /// The passages of `article`, at least one, in the order of the body.
 pub fn passages(article: &Article, encoder: &dyn TextEncoder) -> Vec<Passage> {
     let heading = article.heading();
-    cut(&heading, &article.body, encoder)
+    let mut passages = cut(&heading, &article.body, encoder)
         .or_else(|| cut("", &article.body, encoder))
-        .unwrap_or_else(|| vec![Passage { body: 0..article.body.len(), text: article.text() }])
+        .unwrap_or_else(|| vec![Passage { body: 0..article.body.len(), text: article.text() }]);
+    let shown = passages[0].body.clone();
+    passages.extend(article.phrases().map(|phrase| Passage { body: shown.clone(), text: article.asked(phrase) }));
+    passages
 }
 
 /// `None` when the heading leaves no room for the body.

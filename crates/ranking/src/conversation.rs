@@ -12,22 +12,29 @@ pub struct Evidence {
     pub newest_cosine: f32,
     /// Cosine of the call, as a weighted mean of its turns, and the article's nearest passage.
     pub call_cosine: f32,
+    /// Cosine of the newest customer turn and the nearest sentence of the article.
+    pub sentence_cosine: f32,
     /// Share of the newest customer turn's words that the article has, 0 to about 1.
     pub newest_words: f32,
-    /// The same of the words of the call, the newest ones weighing most.
+    /// The same of the words of the call, the newest ones weighing most, as far as the newest turn says little by itself: see
+    /// [`unsaid`].
     pub call_words: f32,
-    /// The same of the words of the call in the article's title and tags.
-    pub title_words: f32,
+    /// The same of the customer's words in the article's heading, the title without the names in it, and its tags.
+    pub heading_words: f32,
     /// How clearly, and how lately, the article's entity was named, 0 to about 1.
     pub named: f32,
     /// How clearly another entity was named that has an article on the same question, 0 to about 1.
     pub contradicted: f32,
-    /// How clearly the article's domain was named, for an article without an entity, 0 to about 1.
-    pub domain_named: f32,
-    /// 1 where the article is about an entity.
-    pub has_entity: f32,
-    /// The best that an article of the same group has to offer, see [`offer`].
-    pub group: f32,
+    /// Where the newest turn names a domain: 1 for its articles, -1 for those of others.
+    pub domain: f32,
+    /// The best that an article of the same group has to offer for the call, see [`offer`].
+    pub group_call: f32,
+    /// The best cosine of the newest customer turn and an article of the same group.
+    pub group_newest: f32,
+    /// The best that an article of the same group has to offer for what the agent said last before the newest customer turn.
+    pub group_agent: f32,
+    /// How near the article lies to all others: what is near to everything answers nothing in particular.
+    pub centrality: f32,
 }
 
 /// One part of the sum.
@@ -37,33 +44,44 @@ struct Part {
     of: fn(&Evidence) -> f32,
 }
 
-const PARTS: [Part; 10] = [
-    Part { name: "newest_cosine", weight: 1.3, of: |evidence| evidence.newest_cosine },
-    Part { name: "call_cosine", weight: 0.2, of: |evidence| evidence.call_cosine },
-    Part { name: "newest_words", weight: 0.25, of: |evidence| evidence.newest_words },
-    Part { name: "call_words", weight: 0.7, of: |evidence| evidence.call_words },
-    Part { name: "title_words", weight: 1.2, of: |evidence| evidence.title_words },
-    Part { name: "named", weight: 0.4, of: |evidence| evidence.named },
-    Part { name: "contradicted", weight: -4.0, of: |evidence| evidence.contradicted },
-    Part { name: "domain_named", weight: 0.5, of: |evidence| evidence.domain_named },
-    Part { name: "has_entity", weight: -0.15, of: |evidence| evidence.has_entity },
-    Part { name: "group", weight: 0.8, of: |evidence| evidence.group },
+/// Weights in log-odds, fitted together on labelled conversations of three knowledge bases.
+const PARTS: [Part; 13] = [
+    Part { name: "newest_cosine", weight: 17.0, of: |evidence| evidence.newest_cosine },
+    Part { name: "call_cosine", weight: -1.0, of: |evidence| evidence.call_cosine },
+    Part { name: "sentence_cosine", weight: 4.0, of: |evidence| evidence.sentence_cosine },
+    Part { name: "newest_words", weight: 2.0, of: |evidence| evidence.newest_words },
+    Part { name: "call_words", weight: 12.0, of: |evidence| evidence.call_words },
+    Part { name: "heading_words", weight: 12.0, of: |evidence| evidence.heading_words },
+    Part { name: "named", weight: 2.0, of: |evidence| evidence.named },
+    Part { name: "contradicted", weight: -14.0, of: |evidence| evidence.contradicted },
+    Part { name: "domain", weight: 1.0, of: |evidence| evidence.domain },
+    Part { name: "group_call", weight: 12.0, of: |evidence| evidence.group_call },
+    Part { name: "group_newest", weight: -11.0, of: |evidence| evidence.group_newest },
+    Part { name: "group_agent", weight: 2.5, of: |evidence| evidence.group_agent },
+    Part { name: "centrality", weight: -6.0, of: |evidence| evidence.centrality },
 ];
 
 /// Weight of the words within what an article offers its group.
-const GROUP_WORDS: f32 = 1.2;
+const OFFERED_WORDS: f32 = 1.2;
 
 /// What a turn of the call weighs less than the one after it: as a part of the call's meaning, as the place of a word,
 /// and as the place of a name.
 const CALL_DECAY: f32 = 0.95;
 const WORD_DECAY: f32 = 0.8;
-const NAME_DECAY: f32 = 0.92;
+const NAME_DECAY: f32 = 0.97;
 
 /// More words than this give a turn no more weight in the call.
 const CALL_WORDS: usize = 40;
 
-/// What an agent names is what both have agreed on.
+/// What an agent names is what both have agreed on; what the newest turn names is what it is about.
 const NAMED_BY_AGENT: f32 = 1.1;
+const NAMED_NOW: f32 = 1.3;
+/// A name of which half is said is not half named.
+const NAMED_IN_PART: f32 = 1.5;
+
+/// A newest turn whose nearest passage has this cosine leaves all, or nothing, to what was said before.
+const SAYS_NOTHING: f32 = 0.4;
+const SAYS_ALL: f32 = 0.8;
 
 impl Evidence {
     /// What orders: the sum of all parts.
@@ -77,20 +95,23 @@ impl Evidence {
     }
 }
 
-/// What an article has to offer its group: its closeness to the call and the share of the call's words that it has.
-pub fn offer(call_cosine: f32, call_words: f32) -> f32 {
-    call_cosine + GROUP_WORDS * call_words
+/// What an article has to offer its group: its closeness to what was said, and the share of the words that it has.
+pub fn offer(cosine: f32, words: f32) -> f32 {
+    cosine + OFFERED_WORDS * words
 }
 
-/// How sharply a better sum tells, and the sum of "none of these", both fitted on labelled conversations of three knowledge
-/// bases.
-const SHARPNESS: f64 = 10.0;
-const NONE_OF_THESE: f64 = 1.0;
+/// How much the newest turn leaves to what was said before, 1 to 0, by the cosine of its nearest passage.
+pub fn unsaid(closeness: f32) -> f32 {
+    1.0 - ((closeness - SAYS_NOTHING) / (SAYS_ALL - SAYS_NOTHING)).clamp(0.0, 1.0)
+}
+
+/// The sum of "none of these", fitted like the weights.
+const NONE_OF_THESE: f64 = 8.0;
 
 /// For each candidate the probability that it answers, where one of them does at most: 0 to 1, the higher the higher its sum.
 pub fn probabilities(sums: &[f64]) -> Vec<f64> {
     let highest = sums.iter().copied().fold(NONE_OF_THESE, f64::max);
-    let odds = |sum: f64| (SHARPNESS * (sum - highest)).exp();
+    let odds = |sum: f64| (sum - highest).exp();
     let all: f64 = odds(NONE_OF_THESE) + sums.iter().map(|sum| odds(*sum)).sum::<f64>();
     sums.iter().map(|sum| odds(*sum) / all).collect()
 }
@@ -105,9 +126,25 @@ pub fn word_weight(turns_back: usize) -> f32 {
     decayed(WORD_DECAY, turns_back)
 }
 
-/// The weight of a name that was said so many turns back.
-pub fn name_weight(turns_back: usize, by_agent: bool) -> f32 {
-    decayed(NAME_DECAY, turns_back) * if by_agent { NAMED_BY_AGENT } else { 1.0 }
+/// How clearly a name is heard of which this share was said, so many turns back.
+pub fn named(share: f32, turns_back: usize, by: NamedBy) -> f32 {
+    let weight = match by {
+        NamedBy::NewestTurn => NAMED_NOW,
+        NamedBy::Agent => NAMED_BY_AGENT,
+        NamedBy::Customer => 1.0,
+    };
+    weight * decayed(NAME_DECAY, turns_back) * share.powf(NAMED_IN_PART)
+}
+
+/// Who said a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The customer, in the turn that is being answered.
+    NewestTurn,
+    /// The customer, before.
+    Customer,
+    /// The agent.
+    Agent,
 }
 
 fn decayed(decay: f32, turns_back: usize) -> f32 {
@@ -121,19 +158,19 @@ mod tests {
     #[test]
     fn the_sum_is_that_of_the_weighted_parts() {
         let evidence = Evidence { newest_cosine: 0.5, named: 1.0, contradicted: 0.25, ..Evidence::default() };
-        assert!((evidence.sum() - (1.3 * 0.5 + 0.4 - 1.0)).abs() < 1e-6);
-        let features = evidence.features();
-        assert_eq!((features.len(), features[6].name.as_ref(), features[6].value), (10, "contradicted", 0.25));
+        assert!((evidence.sum() - (17.0 * 0.5 + 2.0 - 14.0 * 0.25)).abs() < 1e-5);
+        let contradicted = evidence.features().into_iter().find(|feature| feature.name == "contradicted");
+        assert_eq!(contradicted.map(|feature| feature.value), Some(0.25));
     }
 
     #[test]
     fn a_candidate_is_the_likelier_the_more_it_stands_out() {
-        let clear = probabilities(&[2.0, 1.2, 1.1]);
-        let unclear = probabilities(&[2.0, 1.95, 1.9]);
+        let clear = probabilities(&[18.0, 12.0, 11.0]);
+        let unclear = probabilities(&[18.0, 17.8, 17.5]);
         assert!(clear[0] > 0.95 && unclear[0] < 0.6, "{clear:?} {unclear:?}");
-        assert!(probabilities(&[0.2])[0] < 0.01, "alone and far off");
+        assert!(probabilities(&[2.0])[0] < 0.01, "alone and far off");
         assert!(probabilities(&[]).is_empty());
-        let spread = probabilities(&[9.0, 3.0, -20.0]);
+        let spread = probabilities(&[90.0, 30.0, -200.0]);
         assert!(
             spread.is_sorted_by(|a, b| a > b) && spread[2] > 0.0 && spread.iter().sum::<f64>() <= 1.0,
             "{spread:?}"
@@ -144,6 +181,14 @@ mod tests {
     fn what_lies_back_weighs_less_and_long_turns_weigh_no_more() {
         assert!(turn_weight(1, 10) < turn_weight(0, 10) && turn_weight(0, 40) == turn_weight(0, 4_000));
         assert!(word_weight(0) == 1.0 && word_weight(3) < word_weight(2));
-        assert!(name_weight(1, true) > name_weight(1, false) && name_weight(usize::MAX, true) == 0.0);
+        let [now, agent, customer] =
+            [NamedBy::NewestTurn, NamedBy::Agent, NamedBy::Customer].map(|by| named(1.0, 1, by));
+        assert!(now > agent && agent > customer && named(1.0, usize::MAX, NamedBy::Agent) == 0.0);
+        assert!(named(0.5, 0, NamedBy::Customer) < 0.5);
+    }
+
+    #[test]
+    fn a_newest_turn_that_says_little_leaves_more_to_the_call() {
+        assert_eq!([0.2, 0.4, 0.6, 0.9].map(|closeness| (unsaid(closeness) * 10.0).round()), [10.0, 10.0, 5.0, 0.0]);
     }
 }

@@ -13,11 +13,11 @@ mod silence;
 mod turn_form;
 
 pub use answer::answering;
-pub use baseline::{Baseline, Usual};
+pub use baseline::{Baseline, Measured, MeasuredTurn, Spread, Usual};
 pub use formula::{Feature, Formula, Lookup, Passage, Question, Score, UnknownFormula};
 pub use okapi::Okapi;
 pub use screen::Screen;
-pub use silence::{Selectivity, SilenceReason, SilenceRule, UnknownSelectivity, Wanted};
+pub use silence::{Selectivity, SilenceReason, SilenceRule, TurnSigns, UnknownSelectivity, Wanted};
 pub use turn_form::Form;
 
 /// The words of a text as the formulas compare them: lower case, split at whatever is neither letter nor digit.

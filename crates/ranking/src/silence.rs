@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, VariantArray, VariantNames};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, MeasuredTurn};
 use crate::turn_form::{Form, forms};
 
 /// Why nothing is shown.
@@ -41,39 +41,54 @@ impl SilenceReason {
 pub struct Wanted {
     /// What the turn looks like.
     pub forms: Vec<Form>,
-    /// Its closeness to the nearest passage, in deviations above what is usual; none without vectors.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closeness: Option<f64>,
+    /// How near articles lie to it and how clearly the best stands out, in deviations above what is usual.
+    #[serde(flatten)]
+    pub above_usual: MeasuredTurn,
     /// The version of what is usual.
     pub baseline: u64,
     /// All of it as one number, the higher the likelier.
     pub score: f64,
 }
 
-/// What a deviation of closeness above the usual is worth; see [`weight`].
+/// What a customer's turn is judged by, beside its words.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TurnSigns {
+    /// Whether it is the customer's first.
+    pub is_first: bool,
+    /// How near articles lie to it and how clearly the best stands out.
+    pub measured: MeasuredTurn,
+}
+
+/// What a deviation above the usual is worth; see [`weight`].
 const CLOSENESS: f64 = 1.2;
+const CERTAINTY: f64 = 0.3;
+/// What a turn of [`LONG`] words or more is worth beside one of none: who asks has something to say.
+const LENGTH: f64 = 0.5;
+const LONG: usize = 20;
 
 /// What a form is worth, fitted on labelled turns of two kinds of calls, bookings and telephone contracts, and rounded.
 fn weight(form: Form) -> f64 {
     match form {
-        Form::Question => 1.6,
-        Form::HowTo => 0.2,
-        Form::Trouble => 1.2,
-        Form::Phatic => -0.9,
-        Form::Answer => -0.4,
-        Form::Number => -1.6,
-        Form::Task => -1.2,
+        Form::Question => 1.1,
+        Form::HowTo => 0.6,
+        Form::Inquiry => 0.5,
+        Form::Trouble => 0.4,
+        Form::Phatic | Form::Opening => -0.8,
+        Form::Answer => -0.2,
+        Form::Number => -0.6,
+        Form::Task => -0.5,
     }
 }
 
 impl Wanted {
-    /// Of the newest customer turn's words and its closeness to the nearest passage.
-    pub fn of(turn: &str, closeness: Option<f32>, baseline: &Baseline) -> Self {
-        let (forms, closeness) = (forms(turn), closeness.map(|closeness| baseline.standardised(closeness)));
-        // Without vectors the turn counts as one of usual closeness.
-        let of_closeness = CLOSENESS * closeness.unwrap_or_default();
-        let score = forms.iter().copied().map(weight).sum::<f64>() + of_closeness;
-        Self { forms, closeness, baseline: baseline.version, score }
+    /// Of the newest customer turn. Without vectors it counts as one that is as near as usual.
+    pub fn of(turn: &str, signs: TurnSigns, baseline: &Baseline) -> Self {
+        let (forms, above_usual) = (forms(turn, signs.is_first), baseline.standardised(signs.measured));
+        let of_measures = CLOSENESS * above_usual.closeness.unwrap_or_default()
+            + CERTAINTY * above_usual.certainty.unwrap_or_default();
+        let of_length = LENGTH * crate::words(turn).take(LONG).count() as f64 / LONG as f64;
+        let score = forms.iter().copied().map(weight).sum::<f64>() + of_measures + of_length;
+        Self { forms, above_usual, baseline: baseline.version, score }
     }
 }
 
@@ -106,17 +121,17 @@ impl Selectivity {
     fn least_wanted(self) -> f64 {
         match self {
             Self::Low => 0.0,
-            Self::Medium => 0.8,
-            Self::High => 1.8,
+            Self::Medium => 0.6,
+            Self::High => 1.5,
         }
     }
 
     /// The least probability of an article that is shown.
     fn least_probability(self) -> f64 {
         match self {
-            Self::Low => 0.1,
-            Self::Medium => 0.25,
-            Self::High => 0.5,
+            Self::Low => 0.2,
+            Self::Medium => 0.4,
+            Self::High => 0.65,
         }
     }
 }
@@ -177,13 +192,21 @@ mod tests {
     #[test]
     fn a_question_wants_a_card_and_thanks_want_none() {
         let baseline = Baseline::default();
-        let usual = Some(baseline.mean as f32);
+        let usual = Some(baseline.usual.closeness.mean as f32);
         let judged = |selectivity, turn: &str, closeness| {
-            SilenceRule::Selectivity(selectivity).judge(Some(&Wanted::of(turn, closeness, &baseline)), closeness)
+            let signs = TurnSigns { is_first: false, measured: MeasuredTurn::of(closeness, None) };
+            SilenceRule::Selectivity(selectivity).judge(Some(&Wanted::of(turn, signs, &baseline)), closeness)
         };
         for selectivity in [Selectivity::Low, Selectivity::Medium] {
             assert_eq!(judged(selectivity, "How do I get my money back?", usual), None);
-            assert_eq!(judged(selectivity, "my router won't start any more", usual), None);
+            assert_eq!(
+                judged(
+                    selectivity,
+                    "my router is broken and the light has been off for days, nothing is working",
+                    usual
+                ),
+                None
+            );
             assert_eq!(judged(selectivity, "Great, thanks a lot.", usual), Some(SilenceReason::NotAsked));
         }
         assert_eq!(judged(Selectivity::High, "I have a router", Some(0.6)), Some(SilenceReason::NotAsked));

@@ -3,10 +3,14 @@
 //! Read from the words alone, in English; speech text has no punctuation, so that a question is known by its verb and
 //! pronoun too. Of another language only the question mark is understood.
 
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 /// What a turn looks like; several at once, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Form {
@@ -14,6 +18,8 @@ pub enum Form {
     Question,
     /// It asks for what an article may tell, as "how do I" or "do you offer".
     HowTo,
+    /// It asks without a question, as "tell me" or "I was wondering".
+    Inquiry,
     /// It tells of something that went wrong or shall be otherwise: people ask by complaining.
     Trouble,
     /// It greets, thanks or agrees.
@@ -24,246 +30,114 @@ pub enum Form {
     Number,
     /// It orders something done, as "book it for two people".
     Task,
+    /// It is the customer's first and asks nothing: it says what the call is about, the question comes after.
+    Opening,
 }
 
-/// Verbs that stand before their pronoun in a question.
-const AUXILIARIES: &[&str] = &[
-    "do", "does", "did", "don't", "doesn't", "can", "could", "can't", "will", "would", "won't", "should", "shall",
-    "may", "is", "isn't", "are", "aren't", "am", "was", "were", "has", "have", "had", "hasn't", "haven't",
-];
+/// Question words in other scripts have their own mark.
+const QUESTION_MARKS: [char; 4] = ['?', '？', '؟', '¿'];
 
-const PRONOUNS: &[&str] = &[
-    "i", "you", "we", "they", "he", "she", "it", "there", "this", "that", "these", "those", "my", "your", "the", "any",
-];
+const QUESTION: &str = r"(?x)
+    \b(?: (?:does|did|can|could|is|are|will|would|has|may|should|isn't|aren't|can't|won't) \s
+          (?:you|they|it|there|i|we|he|she|that|this|these)
+        | (?:do|have|don't|haven't) \s (?:you|they|i|we|he|she)
+        | (?:what|where|when|which|who|how)
+          (?:'s|\s(?:is|are|do|does|did|can|would|will|much|many|long|about|time|kind|type))
+    )\b";
 
-const QUESTION_WORDS: &[&str] = &["how", "what", "what's", "where", "where's", "when", "which", "why", "who", "who's"];
+const HOW_TO: &str = r"(?x)
+    \b(?: how \s (?:do|can|long|much|often|many|late|early|far|soon|old|big)
+        | (?:do|does|will|would) \s (?:i|we|he|she|they|you) \s (?:have|need|get)
+        | (?:have|need) \s to
+        | can \s (?:i|we|you|my)
+        | (?:is|are) \s there
+        | (?:is \s it|would \s it \s be) \s possible
+        | what \s (?:do|does|happens|if|about|kind|type|time|are|is)
+        | (?:do|does) \s (?:you|they|it|the \s \w+|this \s \w+) \s (?:have|offer|allow|accept|provide|serve|charge|take)
+        | am \s i \s able
+        | able \s to
+        | allowed
+    )\b";
 
-/// Words that may stand before a question without being a part of it.
-const LEADS: &[&str] = &[
-    "and", "but", "so", "or", "well", "um", "uh", "okay", "ok", "oh", "hi", "hello", "hey", "yes", "no", "yeah",
-    "sorry", "then", "also", "right", "because", "please", "actually", "just",
-];
+const INQUIRY: &str = r"(?x)
+    \b(?: (?:tell|let) \s me (?:\s know)?
+        | do \s you \s know
+        | find \s out
+        | check \s (?:if|whether)
+        | (?:i'd \s like|want) \s to \s know
+        | wondering
+        | curious
+        | make \s sure
+        | confirm
+    )\b";
 
-const HOW_TO: &[&[&str]] = &[
-    &["how", "do"],
-    &["how", "can"],
-    &["how", "long"],
-    &["how", "much"],
-    &["how", "many"],
-    &["how", "often"],
-    &["how", "would"],
-    &["how", "should"],
-    &["how", "soon"],
-    &["how", "far"],
-    &["how", "does"],
-    &["do", "i", "have", "to"],
-    &["do", "i", "need"],
-    &["do", "we", "have", "to"],
-    &["do", "we", "need"],
-    &["can", "i"],
-    &["can", "we"],
-    &["could", "i"],
-    &["am", "i", "allowed"],
-    &["is", "there"],
-    &["are", "there"],
-    &["is", "it", "possible"],
-    &["what", "do"],
-    &["what", "happens"],
-    &["what", "if"],
-    &["what", "about"],
-    &["what", "is", "the"],
-    &["what's", "the"],
-    &["do", "you", "have"],
-    &["do", "you", "offer"],
-    &["do", "you", "allow"],
-    &["do", "you", "accept"],
-    &["does", "it"],
-];
+const TROUBLE: &str = r"(?x)
+    \b(?: i \s want | i'd \s like | i \s would \s like | (?:i|we) \s need | we \s want | i \s wanted | want \s to
+        | trying \s to | can't | cannot | doesn't | won't | isn't | not \s working | problems? | broken | lost | stolen
+        | forgot | wrong | missing | never | still
+    )\b";
 
-/// Words of which no question is made and that ask all the same.
-const TROUBLE: &[&str] = &[
-    "wrong",
-    "broke",
-    "broken",
-    "break",
-    "breaks",
-    "drop",
-    "dropped",
-    "lost",
-    "lose",
-    "stolen",
-    "forgot",
-    "forgotten",
-    "missing",
-    "missed",
-    "stuck",
-    "dead",
-    "damage",
-    "damaged",
-    "smashed",
-    "crack",
-    "cracked",
-    "waiting",
-    "late",
-    "delayed",
-    "nothing",
-    "nobody",
-    "never",
-    "slow",
-    "slower",
-    "red",
-    "black",
-    "dark",
-    "dies",
-    "died",
-    "stop",
-    "stops",
-    "stopped",
-    "gone",
-    "refuse",
-    "refuses",
-    "refused",
-    "fail",
-    "fails",
-    "failed",
-    "error",
-    "trouble",
-    "problem",
-    "problems",
-    "issue",
-    "cannot",
-    "not",
-    "without",
-    "dearer",
-    "expensive",
-    "twice",
-    "extra",
-    "charged",
-    "mistake",
-    "mixed",
-    "cancel",
-    "cancelled",
-    "switch",
-    "switching",
-    "change",
-    "changed",
-    "changing",
-    "move",
-    "moving",
-    "return",
-    "returning",
-    "refund",
-    "blink",
-    "blinks",
-    "blinking",
-    "supposed",
-    "rather",
-    "want",
-    "need",
-    "trying",
-    "tried",
-    "hasn't",
-    "haven't",
-    "isn't",
-    "aren't",
-    "wasn't",
-    "won't",
-    "can't",
-    "couldn't",
-    "doesn't",
-    "don't",
-    "didn't",
-    "wouldn't",
-];
+const PHATIC: &str = r"(?x)
+    \b(?: thanks? | thank \s you | bye | goodbye | great | perfect | hello | good \s (?:morning|afternoon|evening|day)
+        | that's \s all | that \s (?:is|will \s be) \s all | no \s problem | you're \s welcome | cheers | lovely | awesome
+        | wonderful | have \s a \s (?:nice|good|great)
+    )\b";
 
-const WISHES: &[&[&str]] = &[
-    &["no", "longer"],
-    &["used", "up"],
-    &["run", "out"],
-    &["ran", "out"],
-    &["what", "then"],
-    &["or", "what"],
-    &["get", "rid"],
-    &["send", "back"],
-    &["give", "back"],
-];
+const ANSWER: &str = r"(?x)
+    ^\W* (?: yes | no | yeah | yep | nope | yup | sure | okay | ok | right | mm | mhm | mm-hm | uh-huh | exactly | correct
+        | that's \s right | fine
+    )\b";
 
-const PHATIC: &[&[&str]] = &[
-    &["thanks"],
-    &["thank", "you"],
-    &["bye"],
-    &["goodbye"],
-    &["great"],
-    &["perfect"],
-    &["hello"],
-    &["good", "morning"],
-    &["good", "afternoon"],
-    &["good", "evening"],
-    &["that's", "all"],
-    &["that", "is", "all"],
-    &["that's", "it"],
-    &["no", "problem"],
-    &["sounds", "good"],
-    &["lovely"],
-    &["brilliant"],
-    &["wonderful"],
-    &["cheers"],
-    &["have", "a", "nice"],
-    &["have", "a", "good"],
-];
+const NUMBER: &str = r"(?x)
+    \d
+    | \b(?:one|two|three|four|five|six|seven|eight|nine|oh|double) \s
+        (?:one|two|three|four|five|six|seven|eight|nine|oh|double) \b";
 
-const ANSWERS: &[&str] = &["yes", "no", "yeah", "yep", "nope", "sure", "ok", "okay", "right", "exactly"];
+const TASK: &str = r"(?x)
+    \b(?: book | booking | reserve | reservation | look(?:ing)? \s for | find \s (?:me|a) | i \s need \s an? | i \s want \s a
+        | i \s want \s to \s (?:find|go|stay|eat|book) | people | nights? | my \s name \s is | my \s number
+        | the \s number \s is | it's \s for | recommend | suggest
+    )\b";
 
-const TASKS: &[&[&str]] = &[
-    &["book"],
-    &["reserve"],
-    &["looking", "for"],
-    &["i", "need", "a"],
-    &["i'd", "like", "a"],
-    &["i", "want", "a"],
-    &["people"],
-    &["nights"],
-    &["my", "name", "is"],
-    &["the", "number", "is"],
-    &["my", "number", "is"],
-    &["it's", "under"],
-    &["find", "me"],
-];
-
-/// The forms of a turn.
-pub fn forms(turn: &str) -> Vec<Form> {
-    let text = turn.to_lowercase().replace('’', "'");
-    let sentences: Vec<Vec<&str>> = text.split(['.', '!', '?', ';', '\n']).map(words).collect();
-    let has = |phrases: &[&[&str]]| sentences.iter().any(|sentence| contains_any(sentence, phrases));
-    let all_words = || sentences.iter().flatten();
-    let holds = [
-        (Form::Question, text.contains(['?', '？', '؟', '¿']) || sentences.iter().any(|sentence| asks(sentence))),
-        (Form::HowTo, has(HOW_TO)),
-        (Form::Trouble, all_words().any(|word| TROUBLE.contains(word)) || has(WISHES)),
-        (Form::Phatic, has(PHATIC)),
-        (Form::Answer, all_words().next().is_some_and(|first| ANSWERS.contains(first))),
-        (Form::Number, text.contains(char::is_numeric)),
-        (Form::Task, has(TASKS)),
-    ];
-    holds.into_iter().filter(|(_, holds)| *holds).map(|(form, _)| form).collect()
-}
-
-fn words(sentence: &str) -> Vec<&str> {
-    let is_part = |character: char| character.is_alphanumeric() || character == '\'';
-    sentence.split(|character: char| !is_part(character)).filter(|word| !word.is_empty()).collect()
-}
-
-fn asks(sentence: &[&str]) -> bool {
-    let start = sentence.iter().position(|word| !LEADS.contains(word)).unwrap_or(0);
-    match &sentence[start..] {
-        [auxiliary, pronoun, ..] if AUXILIARIES.contains(auxiliary) => PRONOUNS.contains(pronoun),
-        [word, _, ..] => QUESTION_WORDS.contains(word),
-        _ => false,
+impl Form {
+    /// What its words look like; `None` for a form that is more than words.
+    fn pattern(self) -> Option<&'static str> {
+        match self {
+            Self::Question => Some(QUESTION),
+            Self::HowTo => Some(HOW_TO),
+            Self::Inquiry => Some(INQUIRY),
+            Self::Trouble => Some(TROUBLE),
+            Self::Phatic => Some(PHATIC),
+            Self::Answer => Some(ANSWER),
+            Self::Number => Some(NUMBER),
+            Self::Task => Some(TASK),
+            Self::Opening => None,
+        }
     }
 }
 
-fn contains_any(sentence: &[&str], phrases: &[&[&str]]) -> bool {
-    phrases.iter().any(|phrase| sentence.windows(phrase.len()).any(|window| window == *phrase))
+/// Each form that has a pattern, compiled.
+#[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles them")]
+static PATTERNS: LazyLock<Vec<(Form, Regex)>> = LazyLock::new(|| {
+    let compiled = |form: &Form| {
+        let pattern = RegexBuilder::new(form.pattern()?).case_insensitive(true).build();
+        Some((*form, pattern.expect("a pattern of this file is malformed")))
+    };
+    Form::VARIANTS.iter().filter_map(compiled).collect()
+});
+
+/// The forms of a turn, which may be the customer's first.
+pub fn forms(turn: &str, is_first: bool) -> Vec<Form> {
+    let text = turn.replace('’', "'");
+    let mut forms: Vec<Form> =
+        PATTERNS.iter().filter(|(_, pattern)| pattern.is_match(&text)).map(|(form, _)| *form).collect();
+    if text.contains(QUESTION_MARKS) && !forms.contains(&Form::Question) {
+        forms.insert(0, Form::Question);
+    }
+    if is_first && !forms.contains(&Form::Question) {
+        forms.push(Form::Opening);
+    }
+    forms
 }
 
 #[cfg(test)]
@@ -280,25 +154,32 @@ mod tests {
             "okay do you have a pool",
             "Kann ich das ändern?",
         ] {
-            assert!(forms(turn).contains(&Form::Question), "{turn}");
+            assert!(forms(turn, true).contains(&Form::Question), "{turn}");
         }
         for turn in ["I can come by.", "that is what i have", "you do that", "there is a hub in the cellar", "", "what"]
         {
-            assert!(!forms(turn).contains(&Form::Question), "{turn}");
+            assert!(!forms(turn, false).contains(&Form::Question), "{turn}");
         }
     }
 
     #[test]
     fn the_other_forms_are_told_apart() {
-        let table: [(&str, &[Form]); 5] = [
+        let table: [(&str, &[Form]); 6] = [
             ("How long does it take?", &[Form::Question, Form::HowTo]),
             ("Thanks, that’s all, bye!", &[Form::Phatic]),
             ("Yes, two nights from the 4th", &[Form::Answer, Form::Number, Form::Task]),
             ("The light is red and it won’t start", &[Form::Trouble]),
+            ("I was wondering about the fee", &[Form::Inquiry]),
             ("🙂 \u{200b}", &[]),
         ];
         for (turn, expected) in table {
-            assert_eq!(forms(turn), expected, "{turn}");
+            assert_eq!(forms(turn, false), expected, "{turn}");
         }
+    }
+
+    #[test]
+    fn a_first_turn_that_asks_nothing_opens_the_call() {
+        assert_eq!(forms("I have a router of yours", true), [Form::Opening]);
+        assert_eq!(forms("Where is my router", true), [Form::Question]);
     }
 }

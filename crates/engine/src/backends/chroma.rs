@@ -7,7 +7,7 @@ use cuecard_knowledge::chroma::{ChromaCollection, ChromaHit};
 use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendName};
-use crate::candidates::{Candidate, Found, Scores};
+use crate::candidates::{Candidate, Found, Nearness, Scores};
 use crate::extract::{Query, WithoutVectors};
 use crate::plan::Plan;
 
@@ -38,7 +38,7 @@ impl Backend for ChromaBackend {
         let mut lists = lists.map_err(|error| failed(error.to_string()))?.into_iter();
         let hits = lists.next().unwrap_or_default();
         let closeness = lists.next().and_then(|hits| Some(hits.first()?.relevance as f32));
-        Ok(Found { closeness, ..Found::of(hits.into_iter().map(candidate)) })
+        Ok(Found { nearness: Nearness::of_passage(closeness), ..Found::of(hits.into_iter().map(candidate)) })
     }
 }
 

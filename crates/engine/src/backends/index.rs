@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Backend, BackendError, BackendName};
 use crate::SearchPool;
 use crate::call;
-use crate::candidates::{Candidate, Candidates, Found, Scores};
+use crate::candidates::{Candidate, Candidates, Found, Nearness, Scores};
 use crate::extract::Query;
 use crate::plan::Plan;
 
@@ -57,12 +57,18 @@ fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
         Candidates::merge(&mut candidates, more);
     }
     let is_nearest_known = lookups.contains(&Lookup::Vector);
-    let closeness = closeness(index, query, &candidates, is_nearest_known, plan);
-    Found { candidates, closeness, generation: Some(index.generation()), call: None }
+    let nearest = nearest_passage(index, query, &candidates, is_nearest_known, plan);
+    Found { candidates, nearness: Nearness::of_passage(nearest), generation: Some(index.generation()), call: None }
 }
 
 /// Not searched again where the newest turn is all that was asked for.
-fn closeness(index: &Index, query: &Query, found: &[Candidate], is_nearest_known: bool, plan: &Plan) -> Option<f32> {
+fn nearest_passage(
+    index: &Index,
+    query: &Query,
+    found: &[Candidate],
+    is_nearest_known: bool,
+    plan: &Plan,
+) -> Option<f32> {
     let newest = query.newest_embedding.as_ref()?;
     if is_nearest_known && query.embedding.as_ref() == Some(newest) {
         return found.iter().filter_map(|candidate| candidate.scores.cosine).max_by(f32::total_cmp);

@@ -48,6 +48,11 @@ impl Utterance {
         self.turns_to_question().last().map(|turn| turn.text.clone()).unwrap_or_default()
     }
 
+    /// Whether the newest customer turn is the first.
+    pub fn is_first_customer_turn(&self) -> bool {
+        self.turns.iter().filter(|turn| turn.speaker == Speaker::Customer).count() == 1
+    }
+
     /// The last turns up to the newest customer turn, joined with a space. What the agent said after the
     /// question is an answer, not a part of it.
     pub fn window_text(&self, window: TurnWindow) -> Spoken {

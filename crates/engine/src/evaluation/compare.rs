@@ -144,6 +144,7 @@ mod tests {
             quiet: false,
             right_at: Some(right_at),
             wanted: None,
+            best_score: None,
             shown: true,
             first_card_right: right_at == 1,
             took_ms: 1.0,

@@ -22,6 +22,9 @@ pub struct Judged {
     /// How much the last customer turn looks like one that wants a card; `None` where nothing judges that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<f64>,
+    /// The ranker's score of the first article of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_score: Option<f64>,
     /// Whether anything was shown.
     pub shown: bool,
     /// Whether the first card shown was a right one.
@@ -154,7 +157,7 @@ mod tests {
 
     fn judged(right_at: Option<usize>, wanted: f64, shown: bool, first_card_right: bool, took_ms: f64) -> Judged {
         let (id, wanted) = (String::new(), Some(wanted));
-        Judged { id, quiet: false, right_at, wanted, shown, first_card_right, took_ms, played: None }
+        Judged { id, quiet: false, right_at, wanted, best_score: None, shown, first_card_right, took_ms, played: None }
     }
 
     fn quiet(wanted: f64, shown: bool, took_ms: f64) -> Judged {

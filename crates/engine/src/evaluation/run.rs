@@ -48,7 +48,7 @@ impl Evaluation<'_> {
                 let start = Instant::now();
                 let order = self.engine.answer(&utterance, self.plan).await?.ranking.order;
                 took = start.elapsed();
-                order.closeness.into_iter().for_each(|closeness| usual.hear(closeness));
+                usual.hear(order.measured());
             }
             times.push(milliseconds(took));
         }
@@ -72,6 +72,7 @@ impl Evaluation<'_> {
             quiet,
             right_at: None,
             wanted: None,
+            best_score: None,
             shown: false,
             first_card_right: false,
             took_ms: 0.0,
@@ -84,6 +85,7 @@ impl Evaluation<'_> {
         let cards = ranking.cards();
         judged.right_at = right_at.map(|position| position + 1);
         judged.wanted = self.wanted(&ranking);
+        judged.best_score = ranking.order.ranked.first().map(|best| best.score);
         judged.shown = !cards.is_empty();
         judged.first_card_right = cards.first().is_some_and(|card| is_right(&card.article().id));
         Ok(judged)
@@ -91,7 +93,7 @@ impl Evaluation<'_> {
 
     /// By the rule of the plan, or where it is never silent by closeness alone.
     fn wanted(&self, ranking: &Ranking) -> Option<f64> {
-        let (wanted, closeness) = (ranking.order.wanted.as_ref(), ranking.order.closeness);
+        let (wanted, closeness) = (ranking.order.wanted.as_ref(), ranking.order.nearness.passage);
         self.plan.silence.map_or_else(|| closeness.map(f64::from), |rule| rule.score(wanted, closeness))
     }
 
@@ -113,7 +115,17 @@ impl Evaluation<'_> {
                 play.tally.pushes += 1;
             }
             let pushed = pushed.map(str::to_owned);
-            turns.push(PlayedTurn { turn, outcome, pushed, standing, silence: ranking.verdict.silence() });
+            let best = ranking.order.ranked.first();
+            turns.push(PlayedTurn {
+                turn,
+                outcome,
+                pushed,
+                standing,
+                silence: ranking.verdict.silence(),
+                wanted: self.wanted(&ranking),
+                best: best.map(|best| best.article().id.clone()),
+                best_score: best.map(|best| best.score),
+            });
         }
         Ok(Played { tally: play.tally, turns })
     }

@@ -39,7 +39,7 @@ impl TurnOutcome {
 }
 
 /// A customer turn of a conversation that was played.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlayedTurn {
     /// Counts the customer turns from 1.
     pub turn: u64,
@@ -55,10 +55,19 @@ pub struct PlayedTurn {
     /// Why none came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<SilenceReason>,
+    /// How much the turn looks like one that wants a card; none where nothing judges that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<f64>,
+    /// The first article of the order, whether it came or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<String>,
+    /// Its score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_score: Option<f64>,
 }
 
 /// A whole conversation that was played.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Played {
     /// Its turns counted.
     #[serde(flatten)]

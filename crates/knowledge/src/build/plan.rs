@@ -30,6 +30,7 @@ pub struct Before {
     pub base: Matrix,
     pub delta: Matrix,
     pub titles: Codes,
+    pub sentences: Codes,
 }
 
 #[derive(Debug, Default)]
@@ -84,10 +85,11 @@ impl Start {
 impl Before {
     fn read(generation: Generation, identity: &ModelIdentity) -> Result<Self, IndexError> {
         generation.expect(identity)?;
-        let (base, delta, titles) = (generation.base()?, generation.delta()?, generation.titles()?);
+        let (base, delta) = (generation.base()?, generation.delta()?);
+        let (titles, sentences) = (generation.titles()?, generation.sentences()?);
         generation.verify(BASE_NEIGHBOURS)?;
         generation.verify_lexical()?;
-        Ok(Self { generation, base, delta, titles })
+        Ok(Self { generation, base, delta, titles, sentences })
     }
 }
 
@@ -191,6 +193,8 @@ mod tests {
             passages: Vec::new(),
             name: None,
             title: None,
+            sentences: 0..0,
+            heading: String::new(),
             article: Arc::new(article),
         }
     }

@@ -50,6 +50,10 @@ pub enum BuildPhase {
     Comparing,
     /// Embedding passages.
     Embedding,
+    /// Embedding sentences.
+    Sentences,
+    /// Embedding names.
+    Names,
     /// Embedding titles without the names in them.
     Titles,
     Lexical,

@@ -1,8 +1,7 @@
 //! Writes a generation into its place, describes it in its manifest, and puts it in service.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -16,9 +15,10 @@ use crate::hashing::ContentHash;
 use crate::lexical::{self, Changes};
 use crate::passages::{Passage, passages};
 use crate::relations::{Name, relate};
+use crate::sentences::sentences;
 use crate::store::directory::{
-    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, NAMES, TITLES, create_directory,
-    link_or_copy, sync_directory, write_file,
+    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, NAME_CODES, NAMES, SENTENCES,
+    TITLES, create_directory, link_or_copy, sync_directory, write_file,
 };
 use crate::store::embeddings::Embeddings;
 use crate::store::entries::{Entry, PassageRow, content_of, write_entries};
@@ -37,14 +37,18 @@ struct NewGeneration {
     identity: ModelIdentity,
     /// In their order, with their final rows.
     entries: Vec<Entry>,
+    /// The number of the next lexical document.
+    next_document: u64,
     /// The documents of those entries that the generation before lacks.
-    new_documents: Range<u64>,
+    new_documents: HashSet<u64>,
     /// The documents that are in the generation before and not in this one.
     removed: Vec<u64>,
     arranged: Arranged,
     names: Vec<Name>,
+    name_codes: Codes,
     /// Of the masked titles.
     titles: Codes,
+    sentences: Codes,
 }
 
 /// A generation that is in service.
@@ -73,21 +77,46 @@ impl Writer<'_> {
         let known_titles = rows_of_titles(plan.kept.iter().chain(&plan.gone));
         let mut kept = plan.kept;
         let arranged = arrange(before, &mut kept, &mut added, fresh, self.settings.exact_below);
-        let new_documents = first_document..first_document + added.len() as u64;
+        let mut new_documents: HashSet<u64> = added.iter().map(|entry| entry.document).collect();
+        let mut next_document = first_document + added.len() as u64;
+        let mut removed: Vec<u64> = plan.gone.iter().map(|entry| entry.document).collect();
+        let sentences = self.sentences(&mut kept, &mut added, before, &mut embeddings)?;
         let mut entries = kept;
         entries.append(&mut added);
         entries.sort_by(|a, b| a.order().cmp(&b.order()));
-        let removed = plan.gone.iter().map(|entry| entry.document).collect();
         let related = relate(&mut entries, self.encoder.model());
+        // What an article is found by can change with the names that others brought.
+        for entry in entries.iter_mut().filter(|entry| related.reworded.contains(&entry.document)) {
+            if !new_documents.contains(&entry.document) {
+                removed.push(std::mem::replace(&mut entry.document, next_document));
+                new_documents.insert(next_document);
+                next_document += 1;
+            }
+        }
         let titles =
             self.titles(related.titles, before.map(|before| (&before.titles, &known_titles)), &mut embeddings)?;
+        let name_codes = self.names(&related.names, &mut embeddings)?;
         let (number, identity, names) = (self.layout.next_number()?, ModelIdentity::of(self.encoder), related.names);
-        let new = NewGeneration { number, identity, entries, new_documents, removed, arranged, names, titles };
+        let new = NewGeneration {
+            number,
+            identity,
+            entries,
+            next_document,
+            new_documents,
+            removed,
+            arranged,
+            names,
+            name_codes,
+            titles,
+            sentences,
+        };
         self.write(before, &new)?.publish(self.layout)?;
         self.layout.sweep_or_warn(Some(number));
         let passages = new.entries.iter().flat_map(|entry| &entry.passages).map(|passage| passage.key);
         let titles = new.entries.iter().filter_map(|entry| Some(entry.title.as_ref()?.key));
-        embeddings.prune(&passages.chain(titles).collect());
+        let sentences = new.entries.iter().flat_map(|entry| self.keyed_sentences(entry)).map(|(key, _)| key);
+        let names = new.names.iter().map(|name| self.keyed(name.spelled()).0);
+        embeddings.prune(&passages.chain(titles).chain(sentences).chain(names).collect());
         Ok(Published { number, entries: new.entries, num_embedded })
     }
 
@@ -101,7 +130,8 @@ impl Writer<'_> {
                 PassageRow { body, row, key }
             };
             let passages = passages(&article, self.encoder).into_iter().map(row).collect();
-            Entry { document, content, sources, passages, name: None, title: None, article }
+            let (name, title, sentences, heading) = (None, None, 0..0, String::new());
+            Entry { document, content, sources, passages, name, title, sentences, heading, article }
         };
         let entries = (first_document..).zip(fresh).map(&mut entry).collect();
         (entries, texts)
@@ -119,6 +149,48 @@ impl Writer<'_> {
             }
             self.progress.embedded(num_done, num_asked);
         })
+    }
+
+    fn keyed(&self, text: &str) -> (ContentHash, String) {
+        (ContentHash::of_text(self.encoder.model(), text), text.to_owned())
+    }
+
+    fn keyed_sentences(&self, entry: &Entry) -> Vec<(ContentHash, String)> {
+        sentences(&entry.article.body).chain(entry.article.phrases()).map(|sentence| self.keyed(sentence)).collect()
+    }
+
+    /// The codes of all sentences, and in each entry where its own are; those of the generation before are taken over.
+    fn sentences(
+        &self,
+        kept: &mut [Entry],
+        added: &mut [Entry],
+        before: Option<&Before>,
+        embeddings: &mut Embeddings,
+    ) -> Result<Codes, IndexError> {
+        let mut codes = Codes::new(self.encoder.dimensions());
+        for entry in kept {
+            let first = codes.num_rows() as u32;
+            if let Some(before) = before {
+                entry.sentences.clone().for_each(|row| codes.push_row(&before.sentences, row as usize));
+            }
+            entry.sentences = first..codes.num_rows() as u32;
+        }
+        let mut texts = Vec::new();
+        for entry in &mut *added {
+            let first = (codes.num_rows() + texts.len()) as u32;
+            texts.extend(self.keyed_sentences(entry));
+            entry.sentences = first..(codes.num_rows() + texts.len()) as u32;
+        }
+        let (fresh, _) = self.embed(BuildPhase::Sentences, texts, embeddings)?;
+        for vector in fresh.rows() {
+            codes.push(vector);
+        }
+        Ok(codes)
+    }
+
+    fn names(&self, names: &[Name], embeddings: &mut Embeddings) -> Result<Codes, IndexError> {
+        let texts = names.iter().map(|name| self.keyed(name.spelled())).collect();
+        Ok(Codes::of(&self.embed(BuildPhase::Names, texts, embeddings)?.0))
     }
 
     /// The codes of these titles; those of a generation before are taken over, with the rows in which they are found there.
@@ -155,7 +227,9 @@ impl Writer<'_> {
         write_file(&directory.join(TITLES), |file| new.titles.write(file))?;
         write_file(&directory.join(NAMES), |file| Ok(serde_json::to_writer(file, &new.names)?))?;
         write_file(&directory.join(ARTICLES), |file| write_entries(&new.entries, file))?;
-        for name in [DELTA_VECTORS, TITLES, NAMES, ARTICLES] {
+        write_file(&directory.join(NAME_CODES), |file| new.name_codes.write(file))?;
+        write_file(&directory.join(SENTENCES), |file| new.sentences.write(file))?;
+        for name in [DELTA_VECTORS, TITLES, SENTENCES, NAMES, NAME_CODES, ARTICLES] {
             record(&directory, name, &mut files)?;
         }
         match (&new.arranged.new_base, before) {
@@ -247,11 +321,12 @@ fn manifest(new: &NewGeneration, files: BTreeMap<String, FileRecord>) -> Manifes
         chunks: new.entries.iter().map(|entry| entry.passages.len()).sum(),
         sources,
         content: content_of(&new.entries),
-        next_document: new.new_documents.end,
+        next_document: new.next_document,
         base_rows: new.arranged.base_rows,
         delta_rows: new.arranged.delta.num_rows(),
         names: new.names.len(),
         title_rows: new.titles.num_rows(),
+        sentence_rows: new.sentences.num_rows(),
         files,
     }
 }

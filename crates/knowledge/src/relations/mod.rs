@@ -13,7 +13,8 @@ mod names;
 mod siblings;
 mod words;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,10 +26,11 @@ use self::names::{Names, can_be_heard};
 pub use self::siblings::Rival;
 use self::siblings::Siblings;
 use self::words::words;
-use crate::article::Article;
+use crate::article::{Article, join_heading};
 use crate::hashing::ContentHash;
 use crate::store::entries::{Entry, TitleRow};
 use crate::vectors::codes::Codes;
+use crate::vectors::cosine;
 
 /// An entity that stands for every one.
 const ANY_ENTITY: &str = "*";
@@ -36,18 +38,32 @@ const ANY_ENTITY: &str = "*";
 /// What stands between the title of a document and that of its section.
 const SECTION_SEPARATOR: &str = " - ";
 
-/// An entity that articles are about, within its domain.
+/// Less is left of an embedding only by rounding.
+const LEAST_REST: f32 = 0.01;
+
+/// What articles are about: an entity within its domain, or a domain in which no article is about an entity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    pub entity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
 }
 
 impl Name {
-    fn of(article: &Article) -> Option<Self> {
-        let entity = article.entity.clone().filter(|entity| entity != ANY_ENTITY && can_be_heard(entity))?;
-        Some(Self { domain: article.domain.clone(), entity })
+    fn of_entity(article: &Article, labels: &Labels) -> Option<Self> {
+        let is_name = |entity: &String| entity != ANY_ENTITY && can_be_heard(entity) && !labels.has(entity);
+        let entity = article.entity.clone().filter(is_name)?;
+        Some(Self { domain: article.domain.clone(), entity: Some(entity) })
+    }
+
+    fn of_domain(article: &Article) -> Option<Self> {
+        let domain = article.domain.clone().filter(|domain| can_be_heard(domain))?;
+        Some(Self { domain: Some(domain), entity: None })
+    }
+
+    pub fn spelled(&self) -> &str {
+        self.entity.as_deref().or(self.domain.as_deref()).unwrap_or_default()
     }
 }
 
@@ -57,20 +73,31 @@ pub struct Related {
     pub names: Vec<Name>,
     /// The titles without the names in them, in the order of the rows that the entries name.
     pub titles: Vec<(ContentHash, String)>,
+    /// The documents of entries that have another heading than before.
+    pub reworded: HashSet<u64>,
 }
 
-/// Notes in each entry its name and the row of its masked title. Keys of titles are those of `model`.
+/// Notes in each entry its name, the row of its masked title, and its heading. Keys of titles are those of `model`.
 pub fn relate(entries: &mut [Entry], model: &str) -> Related {
-    let articles = || entries.iter().map(|entry| entry.article.as_ref());
+    let all: Vec<Arc<Article>> = entries.iter().map(|entry| Arc::clone(&entry.article)).collect();
+    let articles = || all.iter().map(Arc::as_ref);
     let labels = Labels::of(articles().filter_map(|article| article.entity.as_deref()), articles());
     let mined = mined_names(articles().map(|article| article.title.as_str()));
-    let mut names: BTreeMap<Name, u32> =
-        articles().filter_map(Name::of).filter(|name| !labels.has(&name.entity)).map(|name| (name, 0)).collect();
-    names.values_mut().zip(0..).for_each(|(number, next)| *number = next);
+    let names = numbered_names(articles(), &labels);
+    let documents = Documents::of(articles().map(|article| article.title.as_str()));
+    let mut reworded = HashSet::new();
     let (mut titles, mut row_of_title) = (Vec::new(), HashMap::new());
-    for entry in entries {
-        entry.name = Name::of(&entry.article).and_then(|name| names.get(&name).copied());
-        let masked = masked_title(&entry.article.title, entry.article.entity.as_deref(), &mined);
+    for (entry, article) in entries.iter_mut().zip(articles()) {
+        let name = Name::of_entity(article, &labels).or_else(|| Name::of_domain(article));
+        entry.name = name.and_then(|name| names.get(&name).copied());
+        let masked = masked_title(&article.title, article.entity.as_deref(), &mined);
+        let section = documents.section(&article.title).filter(|_| article.entity.is_none());
+        let found_by: Vec<&str> = article.tags.iter().map(String::as_str).chain(article.phrases()).collect();
+        let heading = join_heading(section.unwrap_or(&masked), &found_by.join(" "));
+        if heading != entry.heading {
+            entry.heading = heading;
+            reworded.insert(entry.document);
+        }
         entry.title = (!masked.trim().is_empty()).then(|| {
             let key = ContentHash::of_text(model, &masked);
             let row = *row_of_title.entry(key).or_insert_with(|| {
@@ -80,12 +107,50 @@ pub fn relate(entries: &mut [Entry], model: &str) -> Related {
             TitleRow { row, key }
         });
     }
-    Related { names: names.into_keys().collect(), titles }
+    Related { names: names.into_keys().collect(), titles, reworded }
+}
+
+/// All entities that are named, and the domains in which none is; numbered in their order.
+fn numbered_names<'a>(articles: impl Iterator<Item = &'a Article> + Clone, labels: &Labels) -> BTreeMap<Name, u32> {
+    let entities: BTreeSet<Name> = articles.clone().filter_map(|article| Name::of_entity(article, labels)).collect();
+    let with_entities: HashSet<Option<&str>> = entities.iter().map(|name| name.domain.as_deref()).collect();
+    let is_without = |name: &Name| !with_entities.contains(&name.domain.as_deref());
+    let domains: BTreeSet<Name> = articles.filter_map(Name::of_domain).filter(is_without).collect();
+    let names: BTreeSet<Name> = entities.iter().chain(&domains).cloned().collect();
+    names.into_iter().zip(0..).collect()
+}
+
+/// Documents whose sections are articles: those of which several titles have the name in front.
+struct Documents<'a>(HashMap<&'a str, usize>);
+
+impl<'a> Documents<'a> {
+    fn of(titles: impl Iterator<Item = &'a str>) -> Self {
+        let mut sections: HashMap<&str, usize> = HashMap::new();
+        for (document, _) in titles.filter_map(|title| title.split_once(SECTION_SEPARATOR)) {
+            *sections.entry(document).or_default() += 1;
+        }
+        Self(sections)
+    }
+
+    fn split<'t>(&self, title: &'t str) -> Option<(&'t str, &'t str)> {
+        title.split_once(SECTION_SEPARATOR).filter(|(document, _)| self.0.get(document).is_some_and(|count| *count > 1))
+    }
+
+    /// The document that a title names.
+    fn document<'t>(&self, title: &'t str) -> Option<&'t str> {
+        self.split(title).map(|(document, _)| document)
+    }
+
+    /// What the title says beside its document.
+    fn section<'t>(&self, title: &'t str) -> Option<&'t str> {
+        self.split(title).map(|(_, section)| section)
+    }
 }
 
 /// The relations of one generation's articles. An article is known by its position.
 pub struct Relations {
     names: Names,
+    name_codes: Codes,
     siblings: Siblings,
     domains: Domains,
     group_of: Vec<u32>,
@@ -94,32 +159,32 @@ pub struct Relations {
 
 impl Relations {
     /// Of entries that name only names and titles that there are.
-    pub fn new(entries: &[Entry], names: &[Name], titles: Codes) -> Self {
+    pub fn new(entries: &[Entry], names: &[Name], name_codes: Codes, titles: Codes) -> Self {
         let entity_of = entries.iter().map(|entry| entry.name).collect();
         let title_of = entries.iter().map(|entry| entry.title.as_ref().map(|title| title.row)).collect();
         let siblings = Siblings::new(titles, title_of, entity_of, names.len());
-        let (group_of, num_groups) = groups(entries);
-        let names = Names::new(names.iter().map(|name| name.entity.as_str()));
-        Self { names, siblings, domains: Domains::of(entries), group_of, num_groups }
+        let (group_of, num_groups) = groups(entries, names);
+        let names = Names::new(names.iter().map(Name::spelled));
+        Self { names, name_codes, siblings, domains: Domains::of(entries), group_of, num_groups }
     }
 
-    /// The entities of which something is said in a text. A word that `is_known` to be one of the articles' language is
+    /// The names of which something is said in a text. A word that `is_known` to be one of the articles' language is
     /// never taken for a name misheard.
-    pub fn entities_heard(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Vec<Heard> {
+    pub fn names_heard(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Vec<Heard> {
         self.names.heard(text, is_known)
     }
 
-    /// The domains of which something is said in a text.
-    pub fn domains_heard(&self, text: &str) -> Vec<Heard> {
-        self.domains.heard(text)
+    /// The domains whose words are all said in a text.
+    pub fn domains_named(&self, text: &str) -> Vec<u32> {
+        self.domains.named(text)
     }
 
-    pub fn num_entities(&self) -> usize {
+    pub fn num_names(&self) -> usize {
         self.names.len()
     }
 
-    /// The entity that an article is about.
-    pub fn entity_of(&self, article: usize) -> Option<u32> {
+    /// The name of what an article is about.
+    pub fn name_of(&self, article: usize) -> Option<u32> {
         self.siblings.entity_of(article)
     }
 
@@ -142,9 +207,17 @@ impl Relations {
         self.num_groups
     }
 
-    /// How near the nearest title, without the names in it, is to an embedding: a cosine, to the second place.
-    pub fn title_closeness(&self, embedding: &[f32]) -> Option<f32> {
-        self.siblings.title_closeness(embedding)
+    /// What an embedding says beside a name: the part of it at right angles to the name's, of length 1. As it is where nothing
+    /// is left.
+    pub fn without_name(&self, embedding: &[f32], name: u32) -> Vec<f32> {
+        if self.name_codes.dimensions() != embedding.len() {
+            return embedding.to_vec();
+        }
+        let name: Vec<f32> = self.name_codes.vector(name as usize).collect();
+        let in_common = cosine(embedding, &name) / cosine(&name, &name).max(f32::MIN_POSITIVE);
+        let rest: Vec<f32> = embedding.iter().zip(&name).map(|(value, name)| value - in_common * name).collect();
+        let length = cosine(&rest, &rest).sqrt();
+        if length > LEAST_REST { rest.iter().map(|value| value / length).collect() } else { embedding.to_vec() }
     }
 
     /// Those of the named entities that can speak against articles of others.
@@ -159,12 +232,13 @@ impl Relations {
     }
 }
 
-/// The domains of articles; what is said of one needs to be said as it is written.
+/// The domains of articles.
 #[derive(Default)]
 struct Domains {
     of_article: Vec<Option<u32>>,
-    /// For each word the domains that have it, each with the word's share of the domain.
-    with_word: HashMap<String, Vec<(u32, f32)>>,
+    /// How many different words each has.
+    num_words: Vec<usize>,
+    with_word: HashMap<String, Vec<u32>>,
 }
 
 impl Domains {
@@ -172,52 +246,46 @@ impl Domains {
         let mut domains = Self::default();
         let mut numbers: HashMap<&str, u32> = HashMap::new();
         for entry in entries {
-            let number = entry.article.domain.as_deref().map(|domain| {
-                let next = numbers.len() as u32;
-                *numbers.entry(domain).or_insert_with(|| {
-                    domains.learn(domain, next);
-                    next
-                })
-            });
+            let number = entry
+                .article
+                .domain
+                .as_deref()
+                .map(|domain| *numbers.entry(domain).or_insert_with(|| domains.learn(domain)));
             domains.of_article.push(number);
         }
         domains
     }
 
-    fn learn(&mut self, domain: &str, number: u32) {
+    fn learn(&mut self, domain: &str) -> u32 {
+        let number = self.num_words.len() as u32;
         let words: HashSet<String> = words(domain).collect();
-        let share = 1.0 / words.len() as f32;
+        self.num_words.push(words.len());
         for word in words {
-            self.with_word.entry(word).or_default().push((number, share));
+            self.with_word.entry(word).or_default().push(number);
         }
+        number
     }
 
-    fn heard(&self, text: &str) -> Vec<Heard> {
+    fn named(&self, text: &str) -> Vec<u32> {
         let said: HashSet<String> = words(text).collect();
-        let mut shares: BTreeMap<u32, f32> = BTreeMap::new();
-        for (domain, share) in said.iter().filter_map(|word| self.with_word.get(word)).flatten() {
-            *shares.entry(*domain).or_default() += share;
+        let mut num_said: BTreeMap<u32, usize> = BTreeMap::new();
+        for domain in said.iter().filter_map(|word| self.with_word.get(word)).flatten() {
+            *num_said.entry(*domain).or_default() += 1;
         }
-        shares.into_iter().map(|(name, share)| Heard { name, share }).collect()
+        let is_whole = |(domain, said): &(u32, usize)| *said == self.num_words[*domain as usize];
+        num_said.into_iter().filter(is_whole).map(|(domain, _)| domain).collect()
     }
 }
 
 #[derive(PartialEq, Eq, Hash)]
 enum Group<'a> {
-    Entity(u32),
+    Name(u32),
     Document(&'a str),
-    Domain(&'a str),
 }
 
-fn groups(entries: &[Entry]) -> (Vec<u32>, usize) {
-    let document =
-        |entry: &'_ Entry| entry.article.title.split_once(SECTION_SEPARATOR).map(|(document, _)| document.len());
-    let mut sections: HashMap<&str, usize> = HashMap::new();
-    for entry in entries {
-        if let Some(end) = document(entry) {
-            *sections.entry(&entry.article.title[..end]).or_default() += 1;
-        }
-    }
+/// The articles of an entity, the sections of a document, and what is left of a domain without entities.
+fn groups(entries: &[Entry], names: &[Name]) -> (Vec<u32>, usize) {
+    let documents = Documents::of(entries.iter().map(|entry| entry.article.title.as_str()));
     let mut numbers: HashMap<Group<'_>, u32> = HashMap::new();
     let mut num_groups = 0;
     let mut next = || {
@@ -225,10 +293,10 @@ fn groups(entries: &[Entry]) -> (Vec<u32>, usize) {
         num_groups - 1
     };
     let group_of = entries.iter().map(|entry| {
-        let document = document(entry).map(|end| &entry.article.title[..end]);
-        let shared = document.filter(|document| sections[document] > 1).map(Group::Document);
-        let domain = entry.article.domain.as_deref().map(Group::Domain);
-        match entry.name.map(Group::Entity).or(shared).or(domain) {
+        let name = entry.name.map(Group::Name);
+        let is_entity = entry.name.is_some_and(|name| names[name as usize].entity.is_some());
+        let document = documents.document(&entry.article.title).map(Group::Document);
+        match if is_entity { name.or(document) } else { document.or(name) } {
             Some(group) => *numbers.entry(group).or_insert_with(&mut next),
             None => next(),
         }
@@ -256,6 +324,8 @@ mod tests {
             passages: Vec::new(),
             name: None,
             title: None,
+            sentences: 0..0,
+            heading: String::new(),
             article: Arc::new(article),
         }
     }
@@ -275,9 +345,9 @@ mod tests {
             ("How do I get a taxi?", Some("*"), Some("taxi")),
             ("", Some("the"), None),
         ]);
-        let names: Vec<_> = related.names.iter().map(|name| name.entity.as_str()).collect();
-        assert_eq!(names, ["ACORN", "AVALON"]);
-        assert_eq!(entries.iter().map(|entry| entry.name).collect::<Vec<_>>(), [Some(1), Some(0), None, None]);
+        let names: Vec<_> = related.names.iter().map(Name::spelled).collect();
+        assert_eq!(names, ["ACORN", "AVALON", "taxi"]);
+        assert_eq!(entries.iter().map(|entry| entry.name).collect::<Vec<_>>(), [Some(1), Some(0), Some(2), None]);
         let titles: Vec<_> = related.titles.iter().map(|(_, title)| title.as_str()).collect();
         assert_eq!(titles, ["Is there parking at", "How do I get a taxi?"], "equal questions are one");
         let rows: Vec<_> = entries.iter().map(|entry| entry.title.as_ref().map(|title| title.row)).collect();
@@ -299,11 +369,20 @@ mod tests {
         for _ in &related.titles {
             titles.push(&[1.0]);
         }
-        let relations = Relations::new(&entries, &related.names, titles);
+        let mut names = Codes::new(2);
+        for _ in &related.names {
+            names.push(&[0.0, 2.0]);
+        }
+        let relations = Relations::new(&entries, &related.names, names, titles);
         let groups: Vec<_> = (0..7).map(|article| relations.group_of(article)).collect();
         assert_eq!((groups, relations.num_groups()), (vec![0, 0, 1, 1, 2, 2, 3], 4));
-        assert_eq!((relations.entity_of(1), relations.articles_of(0)), (Some(0), [0, 1].as_slice()));
-        let heard: Vec<_> = relations.domains_heard("a hotel, please").into_iter().map(|heard| heard.name).collect();
-        assert_eq!((heard, relations.domain_of(0), relations.domain_of(6)), (vec![0], Some(0), None));
+        assert_eq!(entries[2].heading, "Renewal");
+        let name = relations.name_of(1).unwrap();
+        assert_eq!(relations.articles_of(name), [0, 1]);
+        assert_eq!(relations.domains_named("a hotel, please"), [0]);
+        assert_eq!((relations.domain_of(0), relations.domain_of(6)), (Some(0), None));
+        assert_eq!(relations.without_name(&[0.6, 0.8], name), [1.0, 0.0]);
+        assert_eq!(relations.without_name(&[0.0, 1.0], name), [0.0, 1.0]);
+        assert_eq!(relations.without_name(&[1.0], name), [1.0]);
     }
 }

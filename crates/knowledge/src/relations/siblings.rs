@@ -10,7 +10,6 @@ use lru::LruCache;
 
 use super::names::Heard;
 use crate::vectors::codes::Codes;
-use crate::vectors::quantised::QuantisedQuery;
 
 /// Titles at this cosine have nothing in common.
 const UNLIKE: f32 = 0.45;
@@ -77,16 +76,6 @@ impl Siblings {
     /// The entity that an article is about.
     pub fn entity_of(&self, article: usize) -> Option<u32> {
         self.entity_of[article]
-    }
-
-    /// The cosine of the title nearest to an embedding, to the second place; `None` without titles, or for a vector of
-    /// another length.
-    pub fn title_closeness(&self, embedding: &[f32]) -> Option<f32> {
-        if embedding.len() != self.titles.dimensions() {
-            return None;
-        }
-        let query = QuantisedQuery::of(embedding);
-        (0..self.titles.num_rows()).map(|title| query.cosine(&self.titles, title)).max_by(f32::total_cmp)
     }
 
     /// The entities that can speak against an article: those named most clearly, first of all.

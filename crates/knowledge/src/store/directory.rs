@@ -19,7 +19,9 @@ pub const BASE_NEIGHBOURS: &str = "base.graph";
 pub const DELTA_VECTORS: &str = "delta.vectors";
 pub const LEXICAL: &str = "lexical";
 pub const NAMES: &str = "names.json";
+pub const NAME_CODES: &str = "names.codes";
 pub const TITLES: &str = "titles.codes";
+pub const SENTENCES: &str = "sentences.codes";
 pub const MANIFEST: &str = "manifest.json";
 
 /// Paths below one index directory.

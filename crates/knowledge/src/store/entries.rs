@@ -27,6 +27,12 @@ pub struct Entry {
     /// Its title without the names in it; none where nothing is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<TitleRow>,
+    /// The rows of the codes that stand for the sentences of its body.
+    #[serde(default)]
+    pub sentences: Range<u32>,
+    /// What it is found by beside its text: its heading, its tags, and the phrases in which customers ask for it.
+    #[serde(default)]
+    pub heading: String,
     pub article: Arc<Article>,
 }
 
@@ -80,6 +86,8 @@ pub struct Extent {
     pub names: usize,
     /// Rows of titles.
     pub titles: usize,
+    /// Rows of sentences.
+    pub sentences: usize,
 }
 
 /// Reads what [`write_entries`] wrote for other files of this extent, or says what doesn't fit.
@@ -102,6 +110,9 @@ pub fn read_entries(bytes: &[u8], extent: Extent) -> Result<Vec<Entry>, String> 
         if is_missing(entry.title.as_ref().map(|title| title.row), extent.titles) {
             return Err(format!("the title of {:?} is missing", entry.article.id));
         }
+        if entry.sentences.start > entry.sentences.end || entry.sentences.end as usize > extent.sentences {
+            return Err(format!("sentences of {:?} are missing", entry.article.id));
+        }
         for passage in &entry.passages {
             if entry.article.body.get(passage.body.clone()).is_none() {
                 return Err(format!("a passage of {:?} lies outside its body", entry.article.id));
@@ -120,7 +131,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const EXTENT: Extent = Extent { rows: 3, names: 1, titles: 2 };
+    const EXTENT: Extent = Extent { rows: 3, names: 1, titles: 2, sentences: 4 };
 
     fn entry(id: &str, rows: &[u32]) -> Entry {
         let article = Article { id: id.into(), body: "body".into(), ..Article::default() };
@@ -132,6 +143,8 @@ mod tests {
             passages: rows.iter().map(|&row| PassageRow { body: 0..4, row, key }).collect(),
             name: Some(0),
             title: Some(TitleRow { row: 1, key }),
+            sentences: 1..4,
+            heading: String::new(),
             article: Arc::new(article),
         }
     }
@@ -157,9 +170,11 @@ mod tests {
             let error = read_entries(&bytes(&entries), EXTENT).unwrap_err();
             assert!(error.contains(what), "{error}");
         }
-        for (extent, what) in
-            [(Extent { names: 0, ..EXTENT }, "the name of"), (Extent { titles: 1, ..EXTENT }, "the title of")]
-        {
+        for (extent, what) in [
+            (Extent { names: 0, ..EXTENT }, "the name of"),
+            (Extent { titles: 1, ..EXTENT }, "the title of"),
+            (Extent { sentences: 3, ..EXTENT }, "sentences of"),
+        ] {
             let error = read_entries(&bytes(&[entry("a", &[1])]), extent).unwrap_err();
             assert!(error.contains(what), "{error}");
         }

@@ -16,8 +16,8 @@ use crate::error::IndexError;
 use crate::hashing::ContentHash;
 use crate::relations::Name;
 use crate::store::directory::{
-    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, MANIFEST, NAMES, TITLES,
-    write_file,
+    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, MANIFEST, NAME_CODES, NAMES,
+    SENTENCES, TITLES, write_file,
 };
 use crate::store::entries::{Entry, Extent, read_entries};
 use crate::vectors::codes::Codes;
@@ -25,7 +25,7 @@ use crate::vectors::matrix::{Matrix, read_vectors};
 use crate::vectors::nearest_neighbours::NeighbourGraph;
 
 /// Goes up whenever a file of a generation changes its meaning.
-pub const FORMAT_VERSION: u64 = 2;
+pub const FORMAT_VERSION: u64 = 3;
 
 /// What an index holds, for people and for the check before it is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,7 @@ pub struct Manifest {
     pub(crate) delta_rows: usize,
     pub(crate) names: usize,
     pub(crate) title_rows: usize,
+    pub(crate) sentence_rows: usize,
     pub(crate) files: BTreeMap<String, FileRecord>,
 }
 
@@ -176,8 +177,8 @@ impl Generation {
     }
 
     pub fn entries(&self) -> Result<Vec<Entry>, IndexError> {
-        let Manifest { base_rows, delta_rows, names, title_rows, .. } = self.manifest;
-        let extent = Extent { rows: base_rows + delta_rows, names, titles: title_rows };
+        let Manifest { base_rows, delta_rows, names, title_rows, sentence_rows, .. } = self.manifest;
+        let extent = Extent { rows: base_rows + delta_rows, names, titles: title_rows, sentences: sentence_rows };
         let entries = self.bytes(ARTICLES).and_then(|bytes| read_entries(&bytes, extent));
         entries.map_err(|what| self.damaged(&what))
     }
@@ -192,13 +193,27 @@ impl Generation {
         }
     }
 
+    /// The codes of the names.
+    pub fn name_codes(&self) -> Result<Codes, IndexError> {
+        self.codes(NAME_CODES, self.manifest.names)
+    }
+
     /// The codes of the masked titles.
     pub fn titles(&self) -> Result<Codes, IndexError> {
-        let titles = self.bytes(TITLES).and_then(|bytes| Codes::read(&bytes)).map_err(|what| self.damaged(&what))?;
-        if titles.num_rows() == self.manifest.title_rows && titles.dimensions() == self.manifest.dimensions {
-            Ok(titles)
+        self.codes(TITLES, self.manifest.title_rows)
+    }
+
+    /// The codes of the sentences.
+    pub fn sentences(&self) -> Result<Codes, IndexError> {
+        self.codes(SENTENCES, self.manifest.sentence_rows)
+    }
+
+    fn codes(&self, name: &str, num_rows: usize) -> Result<Codes, IndexError> {
+        let codes = self.bytes(name).and_then(|bytes| Codes::read(&bytes)).map_err(|what| self.damaged(&what))?;
+        if codes.num_rows() == num_rows && codes.dimensions() == self.manifest.dimensions {
+            Ok(codes)
         } else {
-            Err(self.misfit(TITLES))
+            Err(self.misfit(name))
         }
     }
 

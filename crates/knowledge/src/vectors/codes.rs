@@ -7,6 +7,8 @@ use std::io::{self, Write};
 
 use simsimd::SpatialSimilarity;
 
+use crate::vectors::matrix::Matrix;
+
 /// The largest code; the range is symmetric, so that a vector and its opposite have opposite codes.
 const LARGEST_CODE: f32 = 127.0;
 
@@ -26,6 +28,14 @@ impl Codes {
         Self { dimensions, values: Vec::new(), scales: Vec::new() }
     }
 
+    pub fn of(vectors: &Matrix) -> Self {
+        let mut codes = Self::new(vectors.dimensions());
+        for vector in vectors.rows() {
+            codes.push(vector);
+        }
+        codes
+    }
+
     pub fn num_rows(&self) -> usize {
         self.scales.len()
     }
@@ -40,6 +50,12 @@ impl Codes {
 
     pub fn scale(&self, row: usize) -> f32 {
         self.scales[row]
+    }
+
+    /// About the vector of a row.
+    pub fn vector(&self, row: usize) -> impl Iterator<Item = f32> {
+        let scale = self.scale(row);
+        self.row(row).iter().map(move |code| f32::from(*code) * scale)
     }
 
     /// Appends a vector; gives the length of what its codes leave out.

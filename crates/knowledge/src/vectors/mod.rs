@@ -130,6 +130,32 @@ impl VectorTable {
         best
     }
 
+    /// For each article the cosine of its best passage with the mean of all passages that have an owner.
+    pub fn centrality(&self) -> Vec<f32> {
+        let mut mean = vec![0.0; self.base.matrix.dimensions()];
+        let mut num_owned: usize = 0;
+        for row in self.owned_rows() {
+            num_owned += 1;
+            mean.iter_mut().zip(self.row(row)).for_each(|(mean, value)| *mean += value);
+        }
+        let scale = 1.0 / num_owned.max(1) as f32;
+        for value in &mut mean {
+            *value *= scale;
+        }
+        let mut best = vec![f32::NEG_INFINITY; self.num_articles];
+        for row in self.owned_rows() {
+            if let Some(owner) = self.owners[row] {
+                let best = &mut best[owner.article as usize];
+                *best = best.max(cosine(self.row(row), &mean));
+            }
+        }
+        best
+    }
+
+    fn owned_rows(&self) -> impl Iterator<Item = usize> {
+        self.owners.iter().enumerate().filter(|(_, owner)| owner.is_some()).map(|(row, _)| row)
+    }
+
     /// `None` without a graph, or when too few of the articles that the graph can name are admitted.
     fn nearest_by_neighbours(&self, query: &Query<'_>, k: usize) -> Option<Vec<VectorHit>> {
         let neighbours = self.base.neighbours.as_ref()?;

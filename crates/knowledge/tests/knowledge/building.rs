@@ -86,7 +86,7 @@ fn building_again_embeds_only_what_changed() {
     let (directory, encoder) = (directory(), FakeEncoder::new());
     let mut all = articles(100);
     build(directory.path(), full("file:kb", all.clone()), &encoder, &()).unwrap();
-    assert_eq!(encoder.asked().len(), 200, "each passage and each title");
+    assert_eq!(encoder.asked().len(), 300, "each passage, each sentence and each title");
 
     let unchanged = build(directory.path(), full("file:kb", all.clone()), &encoder, &()).unwrap();
     assert_eq!((unchanged.generation, unchanged.published), (1, false));
@@ -101,11 +101,28 @@ fn building_again_embeds_only_what_changed() {
     assert_eq!(counts(&report), [1, 1, 1, 98, 2]);
     let mut asked = encoder.asked();
     asked.sort();
-    assert_eq!(asked, ["Title 7\nA new body with giraffes.", "Zebra", "Zebra\nStripes."]);
+    assert_eq!(
+        asked,
+        ["A new body with giraffes.", "Stripes.", "Title 7\nA new body with giraffes.", "Zebra", "Zebra\nStripes."]
+    );
     let index = Index::open(directory.path(), None).unwrap();
     assert_eq!(lexical(&index, "giraffe", 3), ["a0007"]);
     assert!(lexical(&index, "word7 word50", 3).is_empty());
     assert_eq!(nearest(&index, &encoder, "Zebra Stripes", 1), ["z"]);
+}
+
+#[test]
+fn an_article_is_found_by_what_customers_say_when_they_need_it() {
+    let (directory, encoder) = (directory(), FakeEncoder::new());
+    let mut all = articles(20);
+    all[4].asked_as = vec!["my giraffe fell in the bath".into(), "  ".into()];
+    all[4].entity = Some("Harbour".into());
+    build(directory.path(), full("file:kb", all), &encoder, &()).unwrap();
+    let index = Index::open(directory.path(), None).unwrap();
+    assert_eq!(lexical(&index, "giraffe", 3), ["a0004"]);
+    assert_eq!(nearest(&index, &encoder, "Harbour: my giraffe fell in the bath", 1), ["a0004"]);
+    let hit = index.best_chunk(4, &encoder.vector("my giraffe in the bath")).unwrap();
+    assert_eq!(index.chunk_text(4, hit.chunk), Some("Body of number 4, word4."), "shown is the article");
 }
 
 #[test]
@@ -397,13 +414,13 @@ impl BuildProgress for Seen {
 
 #[test]
 fn progress_goes_from_nothing_to_all_through_the_phases() {
-    use BuildPhase::{Comparing, Embedding, Lexical, Neighbours, Publishing, Titles, Vectors};
+    use BuildPhase::{Comparing, Embedding, Lexical, Neighbours, Publishing, Sentences, Titles, Vectors};
     let (directory, encoder, seen) = (directory(), FakeEncoder::new(), Seen::default());
     let settings = BuildSettings { exact_below: 100, neighbour_threads: 2 };
     build_with(directory.path(), full("file:kb", articles(150)), &encoder, &settings, &seen).unwrap();
-    let phases = [Comparing, Embedding, Titles, Lexical, Vectors, Neighbours, Publishing];
+    let phases = [Comparing, Embedding, Sentences, Titles, Lexical, Vectors, Neighbours, Publishing];
     assert_eq!(seen.phases.into_inner().unwrap(), phases);
-    assert_eq!(seen.embedded.into_inner().unwrap(), [(0, 150), (64, 150), (128, 150), (150, 150)].repeat(2));
+    assert_eq!(seen.embedded.into_inner().unwrap(), [(0, 150), (64, 150), (128, 150), (150, 150)].repeat(3));
 }
 
 #[test]

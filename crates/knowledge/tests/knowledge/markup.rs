@@ -57,7 +57,7 @@ fn full(source: &str, articles: Vec<Article>) -> Update {
 fn a_file_and_a_poll_of_pages_are_the_plain_articles() {
     let (directory, encoder) = (tempfile::tempdir().unwrap(), FakeEncoder::new());
     build(directory.path(), full("file:kb", plain()), &encoder, &()).unwrap();
-    assert_eq!(encoder.asked().len(), 2 * PAGES.len(), "each passage and each title");
+    assert_eq!(encoder.asked().len(), 3 * PAGES.len(), "each passage, each sentence and each title");
 
     let pages = file((0..).zip(PAGES).map(|(n, [title, body, ..])| json!({"id": n, "title": title, "body": body})));
     assert_eq!((&pages.articles, pages.report.bad_rows.len()), (&plain(), 0));

@@ -102,7 +102,7 @@ fn damaged_vectors_and_words_are_made_again_and_cost_no_source_its_articles() {
             let encoder = FakeEncoder::new();
             let report = build(damaged.path(), polled(), &encoder, &()).unwrap();
             assert!(report.started_afresh.unwrap().contains(file.rsplit('/').next().unwrap()));
-            assert_eq!(encoder.asked(), ["Title 1\nnew"], "{file}");
+            assert_eq!(encoder.asked(), ["Title 1\nnew", "new"], "{file}");
             let articles = |path| open(path).unwrap().articles().cloned().collect::<Vec<_>>();
             assert_eq!(articles(damaged.path()), articles(sound.path()), "{file} {completeness:?}");
         }
@@ -120,7 +120,7 @@ fn unreadable_articles_are_replaced_by_a_full_build_of_their_only_source() {
         assert!(matches!(error, IndexError::Damaged { .. }), "{error}");
         let report = build(directory.path(), update(&["one", "new"]), &encoder, &()).unwrap();
         assert!(report.started_afresh.unwrap().contains(file.rsplit('/').next().unwrap()));
-        assert_eq!(encoder.asked(), ["Title 1\nnew"], "vectors that are kept are not made anew");
+        assert_eq!(encoder.asked(), ["Title 1\nnew", "new"], "vectors that are kept are not made anew");
         assert_eq!(open(directory.path()).unwrap().len(), 2);
     }
     let directory = built();
