@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Measure ranking and silence on labelled conversations.
     Eval(EvalArgs),
+    /// Learn a model from labelled conversations.
+    Train(TrainArgs),
     /// Work with a knowledge graph.
     #[command(subcommand)]
     Graph(GraphCommand),
@@ -143,6 +145,12 @@ pub struct EvalArgs {
     /// The ranker; without it `CUECARD_RANKER` or the default.
     #[arg(long, value_name = "NAME")]
     pub ranker: Option<Formula>,
+    /// A model that `cuecard train` wrote.
+    #[arg(long, value_name = "MODEL", conflicts_with = "folds")]
+    pub model: Option<PathBuf>,
+    /// Learn a model from all conversations but one part in so many and judge that part by it, each part in turn.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub folds: Option<u16>,
     /// Turns that a question reads: a number, or `all`; without it `CUECARD__PROFILE__WINDOW` or the default.
     #[arg(long, value_name = "N|all")]
     pub window: Option<TurnWindow>,
@@ -156,6 +164,31 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the figures as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cuecard train`
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub knowledge: KnowledgeArgs,
+    /// Labelled conversations as JSON Lines, plain or .gz, the oldest first.
+    #[arg(long, value_name = "FILE")]
+    pub conversations: PathBuf,
+    /// Conversations whose last customer turn needs no card.
+    #[arg(long, value_name = "FILE")]
+    pub quiet: Option<PathBuf>,
+    /// Learn the order alone, where no turn is known that wants no card.
+    #[arg(long, conflicts_with = "quiet")]
+    pub order_only: bool,
+    /// The model that runs now, with which the new one is compared; without it the formula.
+    #[arg(long, value_name = "MODEL")]
+    pub against: Option<PathBuf>,
+    /// Where the model is written.
+    #[arg(long, value_name = "MODEL")]
+    pub out: PathBuf,
+    /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
 }

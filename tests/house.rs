@@ -16,15 +16,17 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const LEAF: &str = "cuecard-text";
 
 /// Every other edge that there may be, whatever its kind: normal, build or dev.
-const EDGES: [(&str, &str); 8] = [
+const EDGES: [(&str, &str); 10] = [
     ("cuecard", "cuecard-actors"),
     ("cuecard", "cuecard-simulator"),
+    ("cuecard", "cuecard-trainer"),
     ("cuecard-actors", "cuecard-cxone"),
     ("cuecard-actors", "cuecard-engine"),
     ("cuecard-actors", "cuecard-ledger"),
     ("cuecard-engine", "cuecard-encoder"),
     ("cuecard-engine", "cuecard-knowledge"),
     ("cuecard-engine", "cuecard-ranking"),
+    ("cuecard-trainer", "cuecard-engine"),
 ];
 
 fn metadata() -> Metadata {

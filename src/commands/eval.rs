@@ -13,7 +13,7 @@ use cuecard_actors::engine::evaluation::{
 use cuecard_actors::engine::ranking::SilenceRule;
 use indicatif::ProgressBar;
 
-use super::knowledge;
+use super::{knowledge, train};
 use crate::cli::EvalArgs;
 use crate::exit::ExitCode;
 use crate::logging;
@@ -37,10 +37,17 @@ fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitC
     profile.window = arguments.window.unwrap_or(profile.window);
     let plan = Arc::new(profile.index_plan());
     let open = knowledge::engine(&arguments.knowledge)?;
-    let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
+    if let Some(model) = &arguments.model {
+        open.engine.use_model(Some(Arc::new(train::read_model(model, open.engine.encoder())?)));
+    }
+    let steps = arguments.folds.map_or(seeking.len() + quiet.len(), usize::from);
+    let bar = ProgressBar::new(steps as u64);
     let (limits, every_turn) = (buffer.window_limits(), arguments.every_turn);
     let evaluation = Evaluation { engine: &open.engine, plan: &plan, limits, every_turn, progress: &|| bar.inc(1) };
-    let judged = knowledge::block_on(evaluation.run(&seeking, &quiet))??;
+    let judged = match arguments.folds {
+        Some(folds) => knowledge::block_on(train::folded(&evaluation, &plan, &seeking, &quiet, folds.into()))??,
+        None => knowledge::block_on(evaluation.run(&seeking, &quiet))??,
+    };
     bar.finish_and_clear();
     if let Some(out) = &arguments.out {
         write(&judged, out).with_context(|| format!("the lines can't be written to {}", out.display()))?;
@@ -89,6 +96,7 @@ fn print_plan(plan: &Plan) {
         Some(SilenceRule::Selectivity(selectivity)) => {
             format!("selectivity {selectivity} (CUECARD__PROFILE__SELECTIVITY)")
         }
+        Some(SilenceRule::Precision(precision)) => format!("precision {precision} (CUECARD__PROFILE__PRECISION)"),
         Some(SilenceRule::MinCosine(least)) => {
             format!("silent below a cosine of {least} (CUECARD__PROFILE__MIN_COSINE)")
         }

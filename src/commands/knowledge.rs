@@ -41,6 +41,7 @@ pub struct Updated {
 /// An engine, and the directory that must live as long where it was made for this call only.
 pub struct OpenEngine {
     pub engine: Engine,
+    pub index: Arc<IndexHandle>,
     _made_for_this_call: Option<TempDir>,
 }
 
@@ -64,8 +65,9 @@ pub fn engine(arguments: &KnowledgeArgs) -> anyhow::Result<OpenEngine> {
         (None, None) => anyhow::bail!("give --index DIR or --articles FILE"),
     };
     let pool = SearchPool::new(1)?;
-    let engine = Engine::of_index(encoder.clone(), pool, open(&encoder, &directory)?);
-    Ok(OpenEngine { engine, _made_for_this_call: made })
+    let index = open(&encoder, &directory)?;
+    let engine = Engine::of_index(encoder, pool, Arc::clone(&index));
+    Ok(OpenEngine { engine, index, _made_for_this_call: made })
 }
 
 /// Opens an index that the encoder's model made.

@@ -8,6 +8,7 @@ mod graph;
 mod index;
 mod knowledge;
 mod serve;
+mod train;
 
 use crate::cli::{Cli, Command, GraphCommand};
 use crate::exit::ExitCode;
@@ -25,6 +26,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Index(arguments) => index::run(&arguments),
         Command::Ask(arguments) => ask::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
         Command::Graph(GraphCommand::Load(arguments)) => graph::load(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     }

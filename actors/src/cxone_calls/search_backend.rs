@@ -47,6 +47,7 @@ fn candidate(hit: SearchHit) -> Candidate {
         backend: BackendName::Search,
         matched_by: None,
         evidence: None,
+        place: None,
         scores: Scores { search: Some(hit.score), ..Scores::default() },
     }
 }

@@ -380,7 +380,7 @@ pub fn extracted(item: &WorkItem, recorder: &Recorder) -> Extracted {
 pub fn candidate(article_id: &str, backend: BackendName) -> Candidate {
     let article = Article { id: article_id.to_owned(), title: "Orders".to_owned(), ..Article::default() };
     let (article, scores) = (Arc::new(article), Scores::default());
-    Candidate { article, passage: String::new(), backend, matched_by: None, scores, evidence: None }
+    Candidate { article, passage: String::new(), backend, matched_by: None, scores, evidence: None, place: None }
 }
 
 pub fn card(article_id: &str) -> Ranked {
@@ -388,7 +388,15 @@ pub fn card(article_id: &str) -> Ranked {
 }
 
 pub fn order_of(ranked: Vec<Ranked>) -> Order {
-    Order { ranker: Formula::Cosine, ranked, wanted: None, nearness: Nearness::default(), generation: Some(1) }
+    Order {
+        ranker: Formula::Cosine,
+        ranked,
+        model: None,
+        odds: None,
+        wanted: None,
+        nearness: Nearness::default(),
+        generation: Some(1),
+    }
 }
 
 /// A ranking that shows all of these.

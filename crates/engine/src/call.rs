@@ -13,12 +13,15 @@ use cuecard_knowledge::{CodedEmbedding, Heard, Index, Rival, WordsOf};
 use cuecard_ranking::conversation::{Evidence, NamedBy, named, offer, turn_weight, unsaid, word_weight};
 
 use crate::backends::BackendName;
-use crate::candidates::{Candidate, Found, Nearness, Scores, says_the_same};
+use crate::candidates::{Candidate, Found, Nearness, Place, Scores, says_the_same};
 use crate::complete::dot;
 use crate::conversation::Speaker;
 use crate::extract::Query;
 use crate::plan::Plan;
 use crate::turns::HeardTurn;
+
+/// A model may bring up what the formula has further down: it learned from so many candidates.
+const LEARNED_FROM: usize = 60;
 
 /// A name of which less is said is not taken for what the turn is about.
 const SAID: f32 = 0.4;
@@ -35,8 +38,10 @@ pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
     let looks = Looks::of(&call);
     let admits = index.admits(&plan.filter);
     let articles = (0..index.len()).filter(|article| admits(*article));
-    let best = best(articles, plan.candidates, &looks, &call);
-    let candidates = best.into_iter().map(|ranked| ranked.candidate(&call)).collect();
+    let count = if query.model.is_some() { plan.candidates.max(LEARNED_FROM) } else { plan.candidates };
+    let best = best(articles, count, &looks, &call);
+    let adapted = query.adapted.as_deref();
+    let candidates = best.into_iter().map(|ranked| ranked.candidate(&call, adapted)).collect();
     let nearness = looks.nearness(&call, &admits);
     Found { candidates, nearness, generation: Some(index.generation()), call: Some(Arc::new(call)) }
 }
@@ -166,6 +171,12 @@ impl Call {
         CodedEmbedding::of(self.asked.as_ref()?, &self.index)
     }
 
+    /// The embedding of the passage by which a candidate was found, where the index found it.
+    pub fn embedding_of(&self, candidate: &Candidate) -> Option<&[f32]> {
+        let place = candidate.place?;
+        self.index.embedding(place.article, place.chunk)
+    }
+
     /// An article that stands in two places is one answer.
     fn say_the_same(&self, one: &Ranked, other: &Ranked) -> bool {
         let body = |ranked: &Ranked| &self.index.article(ranked.article).body;
@@ -270,6 +281,7 @@ impl Looks {
             group_newest: self.group_newest[group],
             group_agent: self.group_agent[group],
             centrality: call.index.centrality()[article],
+            adapted: 0.0,
         }
     }
 
@@ -336,8 +348,13 @@ impl Ranked {
         self
     }
 
-    fn candidate(self, call: &Call) -> Candidate {
+    fn candidate(mut self, call: &Call, adapted: Option<&[f32]>) -> Candidate {
         let index = &call.index;
+        let place = self.chunk.map(|chunk| Place { article: self.article, chunk });
+        let embedding = place.and_then(|place| index.embedding(place.article, place.chunk));
+        if let Some((adapted, embedding)) = adapted.zip(embedding) {
+            self.evidence.adapted = dot(adapted, embedding);
+        }
         let article = Arc::clone(index.article(self.article));
         let passage = self.chunk.and_then(|chunk| index.chunk_text(self.article, chunk)).unwrap_or(&article.body);
         let cosine = call.newest.embedding.is_some().then_some(self.evidence.newest_cosine);
@@ -348,6 +365,7 @@ impl Ranked {
             matched_by: None,
             scores: Scores { cosine, ..Scores::default() },
             evidence: Some(self.evidence),
+            place,
         }
     }
 }

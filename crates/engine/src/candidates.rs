@@ -91,6 +91,17 @@ pub struct Candidate {
     pub scores: Scores,
     /// What the whole call says for it, where the ranker asks for that.
     pub evidence: Option<Evidence>,
+    /// Where the passage lies in the index that found it, where the ranker reads the whole call.
+    pub place: Option<Place>,
+}
+
+/// A passage of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The article's position.
+    pub article: usize,
+    /// The number of the passage.
+    pub chunk: usize,
 }
 
 /// Scores by name.
@@ -115,7 +126,9 @@ impl Candidate {
         self.scores.cosine = self.scores.cosine.or(other.scores.cosine);
         self.scores.bm25 = self.scores.bm25.or(other.scores.bm25);
         self.scores.search = self.scores.search.or(other.scores.search);
-        self.evidence = self.evidence.or(other.evidence);
+        if self.evidence.is_none() {
+            (self.evidence, self.place) = (other.evidence, other.place);
+        }
         self.matched_by = self.matched_by.or(other.matched_by);
         if self.article.priority.is_none() && other.article.priority.is_some() {
             Arc::make_mut(&mut self.article).priority = other.article.priority;
@@ -194,6 +207,7 @@ mod tests {
             matched_by: None,
             scores: Scores::default(),
             evidence: None,
+            place: None,
         }
     }
 

@@ -75,11 +75,14 @@ impl Candidates {
     /// Tells a candidate that is no article of the index what the call says for it, as far as its text and its embedding
     /// tell.
     fn tell_call(&mut self, place: usize, embedding: Option<&[f32]>) {
-        let evidence = match (&self.call, embedding.zip(self.query.newest_embedding.as_deref())) {
+        let mut evidence = match (&self.call, embedding.zip(self.query.newest_embedding.as_deref())) {
             (Some(call), _) => call.evidence_of(&self.candidates[place], embedding),
             (None, Some((text, newest))) => Evidence { newest_cosine: dot(text, newest), ..Evidence::default() },
             (None, None) => Evidence::default(),
         };
+        if let Some((adapted, embedding)) = self.query.adapted.as_deref().zip(embedding) {
+            evidence.adapted = dot(adapted, embedding);
+        }
         self.candidates[place].evidence = Some(evidence);
     }
 }

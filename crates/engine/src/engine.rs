@@ -5,9 +5,10 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use cuecard_encoder::Encoder;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
-use cuecard_ranking::Screen;
+use cuecard_ranking::{Model, Screen};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -38,12 +39,21 @@ pub struct Engine {
     embeddings: Arc<CandidateEmbeddings>,
     turns: Arc<TurnEncodings>,
     usual: Arc<UsualTurns>,
+    model: Arc<ArcSwapOption<Model>>,
 }
 
 impl Engine {
     /// An engine that asks these backends, in this order where their answers are merged.
     pub fn new(encoder: Encoder, pool: SearchPool, backends: Vec<Arc<dyn Backend>>) -> Self {
-        Self { encoder, pool, backends, embeddings: Arc::default(), turns: Arc::default(), usual: Arc::default() }
+        Self {
+            encoder,
+            pool,
+            backends,
+            embeddings: Arc::default(),
+            turns: Arc::default(),
+            usual: Arc::default(),
+            model: Arc::default(),
+        }
     }
 
     /// An engine that searches one index.
@@ -61,7 +71,11 @@ impl Engine {
     /// From what was said to what is looked for, as a live text of the encoder. Never fails: without an encoding the query
     /// goes on without vectors.
     pub async fn extract(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
-        extract(&self.encoder, &self.turns, utterance, plan, effort).await
+        let query = extract(&self.encoder, &self.turns, utterance, plan, effort).await;
+        match self.model.load_full() {
+            Some(model) if plan.ranker.reads_call() => query.with_model(model),
+            _ => query,
+        }
     }
 
     /// What the plan's backends find, asked side by side and merged in their order; each candidate has the scores that
@@ -94,6 +108,16 @@ impl Engine {
             order
         };
         self.pool.run(ordered).await
+    }
+
+    /// Takes what was learned into service, for questions from now on; nothing takes it out.
+    pub fn use_model(&self, model: Option<Arc<Model>>) {
+        self.model.store(model);
+    }
+
+    /// What was learned and is in service.
+    pub fn model(&self) -> Option<Arc<Model>> {
+        self.model.load_full()
     }
 
     /// What is usual for this deployment's turns.
@@ -214,6 +238,7 @@ mod tests {
                 matched_by: None,
                 scores: Scores::default(),
                 evidence: None,
+                place: None,
             })))
         }
     }

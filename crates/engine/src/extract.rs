@@ -1,8 +1,10 @@
 //! From an utterance to a query: the text of its window, the text's embedding and key phrases, and the call turn by turn.
 
 use std::fmt;
+use std::sync::Arc;
 
 use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncoding};
+use cuecard_ranking::{Model, QuestionSigns};
 use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
@@ -32,6 +34,12 @@ pub struct Query {
     /// All turns of the call, where the ranker reads it whole.
     #[serde(skip)]
     pub turns: Vec<HeardTurn>,
+    /// What was learned, where the ranker reads that.
+    #[serde(skip)]
+    pub model: Option<Arc<Model>>,
+    /// The newest customer turn's embedding as the model adapts it.
+    #[serde(skip)]
+    pub adapted: Option<Vec<f32>>,
     /// At most 5, best first; empty without vectors.
     pub key_phrases: Vec<KeyPhrase>,
     /// Why there is no embedding.
@@ -133,6 +141,21 @@ impl Texts {
 }
 
 impl Query {
+    /// The same question as it is answered by a model.
+    #[must_use]
+    pub(crate) fn with_model(mut self, model: Arc<Model>) -> Self {
+        let adapter = model.adapter.as_ref().zip(self.newest_embedding.as_deref());
+        self.adapted = adapter.and_then(|(adapter, newest)| adapter.adapted(newest));
+        self.model = Some(model);
+        self
+    }
+
+    /// What a model reads of the question itself.
+    pub fn signs(&self) -> QuestionSigns {
+        let num_words = cuecard_ranking::words(self.newest.verbatim()).count();
+        QuestionSigns { num_words, num_turns: self.turns.len() }
+    }
+
     fn without_vectors(text: Spoken, newest: Spoken, reason: WithoutVectors) -> Self {
         Self { text, newest, without_vectors: Some(reason), ..Self::default() }
     }

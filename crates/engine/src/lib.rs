@@ -29,10 +29,11 @@ pub use cuecard_ranking as ranking;
 pub use backends::{
     Backend, BackendError, BackendName, ChromaBackend, GraphBackend, GraphStore, IndexBackend, UnknownBackend,
 };
-pub use candidates::{Candidate, Candidates, Found, Nearness, Scores};
+pub use call::Call;
+pub use candidates::{Candidate, Candidates, Found, Nearness, Place, Scores};
 pub use engine::{Answer, BulkEncoder, Engine};
 pub use extract::{Query, WithoutVectors};
-pub use order::{Order, Ranked, order};
+pub use order::{CardOdds, Order, Ranked, order};
 pub use plan::{Effort, Excerpt, Plan, UnknownExcerpt};
 pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
 pub use turns::HeardTurn;

@@ -5,12 +5,13 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use cuecard_ranking::{
-    Baseline, Feature, Formula, MeasuredTurn, Passage, Question, Score, TurnSigns, Wanted, answering,
+    Baseline, Feature, Formula, MeasuredTurn, Model, Passage, Question, Score, TurnSigns, Wanted, answering,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::BackendName;
 use crate::candidates::{Candidate, Candidates, Nearness, Scores};
+use crate::extract::Query;
 use crate::knowledge::{Article, MatchedBy};
 use crate::plan::{Excerpt, Plan};
 
@@ -23,14 +24,35 @@ const WRITTEN: usize = 20;
 pub struct Order {
     /// The formula that ordered.
     pub ranker: Formula,
+    /// The version of the model that corrected it.
+    pub model: Option<String>,
     /// Best first, before silence and repetition are judged.
     pub ranked: Vec<Ranked>,
     /// How much the newest customer turn looks like one that wants a card.
     pub wanted: Option<Wanted>,
+    /// How often a first card like this one is right, where that was learned.
+    pub odds: Option<CardOdds>,
     /// How near what was searched lies to the newest customer turn.
     pub nearness: Nearness,
     /// The generation of the index that was searched.
     pub generation: Option<u64>,
+}
+
+/// How often the first card is right, and how often it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardOdds {
+    /// The probability that it is.
+    pub probability: f64,
+    /// Cards of less are not shown.
+    pub least: f64,
+}
+
+impl CardOdds {
+    fn of(score: f64, wanted: &Wanted, model: &Model, plan: &Plan) -> Option<Self> {
+        let precision = plan.silence?.precision()?;
+        let least = model.calibration.as_ref()?.least_for(precision);
+        Some(Self { probability: model.card(score, wanted)?, least })
+    }
 }
 
 /// A candidate with the score that ordered it.
@@ -67,15 +89,25 @@ pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
         }
     }
     let Candidates { query, nearness, generation, .. } = found;
-    let mut order = Order { ranker: plan.ranker, ranked, wanted: None, nearness, generation };
+    let model = query.model.as_ref().map(|model| model.version.clone());
+    let mut order = Order { ranker: plan.ranker, model, ranked, wanted: None, odds: None, nearness, generation };
     if plan.silence.is_some() {
-        let signs = TurnSigns { is_first: query.is_first, measured: order.measured() };
-        order.wanted = Some(Wanted::of(query.newest.verbatim(), signs, baseline));
+        order.judge_turn(&query, plan, baseline);
     }
     order
 }
 
 impl Order {
+    fn judge_turn(&mut self, query: &Query, plan: &Plan, baseline: &Baseline) {
+        let signs = TurnSigns { is_first: query.is_first, measured: self.measured() };
+        let mut wanted = Wanted::of(query.newest.verbatim(), signs, baseline);
+        if let Some(model) = &query.model {
+            wanted.log_odds = model.wanted(&wanted, query.signs().num_words, query.newest_embedding.as_deref());
+            self.odds = self.ranked.first().and_then(|best| CardOdds::of(best.score, &wanted, model, plan));
+        }
+        self.wanted = Some(wanted);
+    }
+
     /// What of the newest customer turn has no scale but that of its deployment.
     pub fn measured(&self) -> MeasuredTurn {
         let best = self.ranked.first().filter(|_| self.ranker.gives_probabilities());
@@ -88,6 +120,8 @@ fn scores(found: &Candidates, ranker: Formula) -> Vec<Score> {
     let question = Question {
         text: query.text.verbatim(),
         key_phrases: query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect(),
+        model: query.model.as_deref(),
+        signs: query.signs(),
     };
     let reads_words = ranker.reads_words();
     let passages: Vec<_> = found.candidates.iter().map(|candidate| passage(candidate, reads_words)).collect();
@@ -122,10 +156,14 @@ fn best_first(a: &Ranked, b: &Ranked) -> Ordering {
 #[derive(Serialize, Deserialize)]
 struct WrittenOrder<'a> {
     ranker: Formula,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
     num_candidates: usize,
     candidates: Vec<WrittenCandidate<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wanted: Option<Wanted>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    odds: Option<CardOdds>,
     #[serde(default)]
     nearness: Nearness,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,6 +196,8 @@ impl<'a> From<&'a Order> for WrittenOrder<'a> {
             ranker: order.ranker,
             num_candidates: order.ranked.len(),
             candidates: order.ranked.iter().take(WRITTEN).map(WrittenCandidate::from).collect(),
+            model: order.model.clone(),
+            odds: order.odds,
             wanted: order.wanted.clone(),
             nearness: order.nearness,
             generation: order.generation,
@@ -185,6 +225,8 @@ impl From<WrittenOrder<'_>> for Order {
         Self {
             ranker: written.ranker,
             ranked: written.candidates.into_iter().map(Ranked::from).collect(),
+            model: written.model,
+            odds: written.odds,
             wanted: written.wanted,
             nearness: written.nearness,
             generation: written.generation,
@@ -202,6 +244,7 @@ impl From<WrittenCandidate<'_>> for Ranked {
             matched_by: written.matched_by,
             scores: written.scores,
             evidence: None,
+            place: None,
         };
         let (score, features) = (written.score.unwrap_or(f64::NEG_INFINITY), written.features.into_owned());
         Self { candidate, score, features, answer: None }
@@ -221,7 +264,15 @@ mod tests {
         let article = Article { id: title.into(), title: title.into(), priority, ..Article::default() };
         let scores = Scores { search, ..Scores::default() };
         let (article, passage) = (Arc::new(article), "words that were found".to_owned());
-        Candidate { article, passage, backend: BackendName::Search, matched_by: None, scores, evidence: None }
+        Candidate {
+            article,
+            passage,
+            backend: BackendName::Search,
+            matched_by: None,
+            scores,
+            evidence: None,
+            place: None,
+        }
     }
 
     fn found(candidates: impl IntoIterator<Item = Candidate>) -> Candidates {

@@ -59,7 +59,12 @@ impl Ranking {
 
 fn judge(order: &Order, screen: &Screen, now: Instant, plan: &Plan) -> Verdict {
     let Some(best) = order.ranked.first() else { return Verdict::Silent(SilenceReason::NothingFound) };
-    if let Some(rule) = plan.silence {
+    if let Some(odds) = order.odds {
+        if odds.probability < odds.least {
+            let is_asked = order.wanted.as_ref().and_then(|wanted| wanted.log_odds).is_none_or(|odds| odds > 0.0);
+            return Verdict::Silent(if is_asked { SilenceReason::Unsure } else { SilenceReason::NotAsked });
+        }
+    } else if let Some(rule) = plan.silence {
         if let Some(reason) = rule.judge(order.wanted.as_ref(), order.nearness.passage) {
             return Verdict::Silent(reason);
         }
@@ -100,14 +105,23 @@ mod tests {
         let ranked = articles.iter().map(|id| {
             let article = Arc::new(Article { id: (*id).to_owned(), ..Article::default() });
             let (passage, scores) = (String::new(), Scores::default());
-            let candidate =
-                Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores, evidence: None };
+            let candidate = Candidate {
+                article,
+                passage,
+                backend: BackendName::Index,
+                matched_by: None,
+                scores,
+                evidence: None,
+                place: None,
+            };
             Ranked { candidate, score: 0.5, features: Vec::new(), answer: None }
         });
         Order {
             ranker: Formula::Cosine,
+            model: None,
             ranked: ranked.collect(),
             wanted: None,
+            odds: None,
             nearness: Nearness::of_passage(Some(0.5)),
             generation: None,
         }

@@ -68,6 +68,7 @@ impl Backend for Elsewhere {
             matched_by: None,
             scores: Scores { search: Some(1.0), ..Scores::default() },
             evidence: None,
+            place: None,
         }]))
     }
 }

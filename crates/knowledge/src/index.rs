@@ -168,6 +168,12 @@ impl Index {
         self.centrality.get_or_init(|| self.vectors.centrality())
     }
 
+    /// The embedding of a passage.
+    pub fn embedding(&self, article: usize, chunk: usize) -> Option<&[f32]> {
+        let passage = self.entries.get(article)?.passages.get(chunk)?;
+        Some(self.vectors.row(passage.row as usize))
+    }
+
     /// How the articles stand to one another.
     pub fn relations(&self) -> &Relations {
         &self.relations

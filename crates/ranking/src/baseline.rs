@@ -31,15 +31,16 @@ pub type MeasuredTurn = Measured<Option<f64>>;
 impl MeasuredTurn {
     /// Of the cosine of what lies nearest, and the probability of the best candidate.
     pub fn of(closeness: Option<f32>, probability: Option<f64>) -> Self {
-        let log_odds = |probability: f64| {
-            let probability = probability.clamp(LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY);
-            (probability / (1.0 - probability)).ln()
-        };
         Self { closeness: closeness.map(f64::from), certainty: probability.map(log_odds) }
     }
 }
 
-/// What is nearer to certain says no more.
+/// The log-odds of a probability; what is nearer to certain than can be told says no more.
+pub fn log_odds(probability: f64) -> f64 {
+    let probability = probability.clamp(LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY);
+    (probability / (1.0 - probability)).ln()
+}
+
 const LEAST_PROBABILITY: f64 = 1e-4;
 
 /// Mean and standard deviation.

@@ -35,17 +35,19 @@ pub struct Evidence {
     pub group_agent: f32,
     /// How near the article lies to all others: what is near to everything answers nothing in particular.
     pub centrality: f32,
+    /// What a learned adapter makes of the question, beside the article's nearest passage: log-odds, 0 without a model.
+    pub adapted: f32,
 }
 
 /// One part of the sum.
-struct Part {
-    name: &'static str,
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
     weight: f32,
-    of: fn(&Evidence) -> f32,
+    pub(crate) of: fn(&Evidence) -> f32,
 }
 
 /// Weights in log-odds, fitted together on labelled conversations of three knowledge bases.
-const PARTS: [Part; 13] = [
+pub(crate) const PARTS: [Part; 13] = [
     Part { name: "newest_cosine", weight: 17.0, of: |evidence| evidence.newest_cosine },
     Part { name: "call_cosine", weight: -1.0, of: |evidence| evidence.call_cosine },
     Part { name: "sentence_cosine", weight: 4.0, of: |evidence| evidence.sentence_cosine },

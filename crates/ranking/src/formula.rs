@@ -7,6 +7,7 @@ use strum::VariantNames;
 
 use crate::Okapi;
 use crate::conversation::{Evidence, probabilities};
+use crate::model::{Model, QuestionSigns};
 
 /// Weight of the cosine in the hybrid score of contract 001.
 const COSINE_WEIGHT: f64 = 0.6;
@@ -102,7 +103,7 @@ impl Formula {
             Self::Bm25 => return by(|passage| passage.bm25, 0.0),
             Self::Priority => return by(|passage| passage.priority, f64::NEG_INFINITY),
             Self::Search => return by(|passage| passage.search, f64::NEG_INFINITY),
-            Self::Conversation => return by_evidence(passages),
+            Self::Conversation => return by_evidence(question, passages),
             Self::Snippets | Self::SnippetsWords | Self::Cosine => {}
         }
         if passages.iter().all(|passage| passage.cosine.is_none()) {
@@ -178,6 +179,10 @@ pub struct Question<'a> {
     pub text: &'a str,
     /// What the encoder attended to, best first.
     pub key_phrases: Vec<&'a str>,
+    /// What was learned, where the ranker reads that.
+    pub model: Option<&'a Model>,
+    /// What a model reads of the question itself.
+    pub signs: QuestionSigns,
 }
 
 /// What the rankers read of a candidate.
@@ -196,13 +201,20 @@ pub struct Passage<'a> {
     pub evidence: Option<Evidence>,
 }
 
-/// The probability of each passage; one of which nothing is known has none.
-fn by_evidence(passages: &[Passage<'_>]) -> Vec<Score> {
+/// The probability of each passage, which falls and rises with its sum.
+fn by_evidence(question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> {
     let evidence: Vec<Evidence> = passages.iter().map(|passage| passage.evidence.unwrap_or_default()).collect();
-    let sums: Vec<f64> = evidence.iter().map(|evidence| f64::from(evidence.sum())).collect();
-    let with_features =
-        |(probability, evidence): (f64, &Evidence)| Score { total: probability, features: evidence.features() };
-    probabilities(&sums).into_iter().zip(&evidence).map(with_features).collect()
+    let by_hand: Vec<f64> = evidence.iter().map(|evidence| f64::from(evidence.sum())).collect();
+    let sums = question.model.map_or_else(|| by_hand.clone(), |model| model.sums(&evidence, question.signs));
+    let features = |candidate: usize| {
+        let mut features = evidence[candidate].features();
+        if question.model.is_some() {
+            features.push(Feature { name: "learned".into(), value: sums[candidate] - by_hand[candidate] });
+        }
+        features
+    };
+    let score = |(candidate, total): (usize, f64)| Score { total, features: features(candidate) };
+    probabilities(&sums).into_iter().enumerate().map(score).collect()
 }
 
 #[cfg(test)]
@@ -220,7 +232,7 @@ mod tests {
     }
 
     fn question<'a>(text: &'a str, key_phrases: &[&'a str]) -> Question<'a> {
-        Question { text, key_phrases: key_phrases.to_vec() }
+        Question { text, key_phrases: key_phrases.to_vec(), model: None, signs: QuestionSigns::default() }
     }
 
     #[test]

@@ -46,8 +46,11 @@ pub struct Wanted {
     pub above_usual: MeasuredTurn,
     /// The version of what is usual.
     pub baseline: u64,
-    /// All of it as one number, the higher the likelier.
+    /// All of it as one number, the higher the likelier, by hand.
     pub score: f64,
+    /// The same as log-odds, where that was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_odds: Option<f64>,
 }
 
 /// What a customer's turn is judged by, beside its words.
@@ -88,7 +91,7 @@ impl Wanted {
             + CERTAINTY * above_usual.certainty.unwrap_or_default();
         let of_length = LENGTH * crate::words(turn).take(LONG).count() as f64 / LONG as f64;
         let score = forms.iter().copied().map(weight).sum::<f64>() + of_measures + of_length;
-        Self { forms, above_usual, baseline: baseline.version, score }
+        Self { forms, above_usual, baseline: baseline.version, score, log_odds: None }
     }
 }
 
@@ -126,6 +129,15 @@ impl Selectivity {
         }
     }
 
+    /// The share of the cards that is to be right.
+    fn precision(self) -> f64 {
+        match self {
+            Self::Low => 0.5,
+            Self::Medium => 0.7,
+            Self::High => 0.85,
+        }
+    }
+
     /// The least probability of an article that is shown.
     fn least_probability(self) -> f64 {
         match self {
@@ -142,6 +154,9 @@ impl Selectivity {
 pub enum SilenceRule {
     /// By how much the newest customer turn looks like one that wants a card.
     Selectivity(Selectivity),
+    /// By the share of the cards that is expected to be right, which a calibrated model tells; by hand, as `medium`, without
+    /// one.
+    Precision(f64),
     /// By its closeness to the nearest passage alone: the smallest cosine that justifies a card.
     MinCosine(f64),
 }
@@ -150,28 +165,40 @@ impl SilenceRule {
     /// Why the newest customer turn gets no card, if it gets none. `closeness` is its cosine with the nearest passage; a
     /// turn without one is never silenced by a cosine.
     pub fn judge(&self, wanted: Option<&Wanted>, closeness: Option<f32>) -> Option<SilenceReason> {
+        if let Self::MinCosine(least) = self {
+            return closeness.filter(|closeness| f64::from(*closeness) < *least).map(|_| SilenceReason::Unsure);
+        }
+        let least = self.by_hand()?.least_wanted();
+        wanted.filter(|wanted| wanted.score < least).map(|_| SilenceReason::NotAsked)
+    }
+
+    /// What is asked of a turn and an article by hand.
+    fn by_hand(&self) -> Option<Selectivity> {
         match self {
-            Self::Selectivity(selectivity) => {
-                wanted.filter(|wanted| wanted.score < selectivity.least_wanted()).map(|_| SilenceReason::NotAsked)
-            }
-            Self::MinCosine(least) => {
-                closeness.filter(|closeness| f64::from(*closeness) < *least).map(|_| SilenceReason::Unsure)
-            }
+            Self::Selectivity(selectivity) => Some(*selectivity),
+            Self::Precision(_) => Some(Selectivity::Medium),
+            Self::MinCosine(_) => None,
+        }
+    }
+
+    /// The share of the cards that is to be right, where a calibrated model tells that.
+    pub fn precision(&self) -> Option<f64> {
+        match self {
+            Self::Selectivity(selectivity) => Some(selectivity.precision()),
+            Self::Precision(precision) => Some(*precision),
+            Self::MinCosine(_) => None,
         }
     }
 
     /// Whether an article of this probability answers too seldom to be shown.
     pub fn is_unsure(&self, probability: f64) -> bool {
-        match self {
-            Self::Selectivity(selectivity) => probability < selectivity.least_probability(),
-            Self::MinCosine(_) => false,
-        }
+        self.by_hand().is_some_and(|selectivity| probability < selectivity.least_probability())
     }
 
     /// The number that [`judge`](Self::judge) compares.
     pub fn score(&self, wanted: Option<&Wanted>, closeness: Option<f32>) -> Option<f64> {
         match self {
-            Self::Selectivity(_) => wanted.map(|wanted| wanted.score),
+            Self::Selectivity(_) | Self::Precision(_) => wanted.map(|wanted| wanted.log_odds.unwrap_or(wanted.score)),
             Self::MinCosine(_) => closeness.map(f64::from),
         }
     }

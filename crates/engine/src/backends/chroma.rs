@@ -62,6 +62,7 @@ fn candidate(hit: ChromaHit) -> Candidate {
         backend: BackendName::Chroma,
         matched_by: None,
         evidence: None,
+        place: None,
         scores: Scores { cosine: Some(relevance), ..Scores::default() },
     }
 }

@@ -148,5 +148,6 @@ fn candidate(node: GraphArticle, matched_by: MatchedBy) -> Candidate {
         matched_by: Some(matched_by),
         scores: Scores::default(),
         evidence: None,
+        place: None,
     }
 }

@@ -89,6 +89,7 @@ fn nearest(index: &Index, query: &Query, plan: &Plan) -> Vec<Candidate> {
             matched_by: None,
             scores,
             evidence: None,
+            place: None,
         }
     };
     index.nearest(embedding, plan.candidates, &plan.filter).into_iter().map(candidate).collect()
@@ -102,7 +103,15 @@ fn lexical(index: &Index, query: &Query, plan: &Plan) -> Vec<Candidate> {
         let passage = nearest.as_ref().and_then(|nearest| index.chunk_text(nearest.article, nearest.chunk));
         let passage = passage.unwrap_or(&article.body).to_owned();
         let scores = Scores { cosine: nearest.map(|nearest| nearest.cosine), bm25: Some(hit.bm25), search: None };
-        Candidate { article, passage, backend: BackendName::Index, matched_by: None, scores, evidence: None }
+        Candidate {
+            article,
+            passage,
+            backend: BackendName::Index,
+            matched_by: None,
+            scores,
+            evidence: None,
+            place: None,
+        }
     };
     index.lexical(query.text.verbatim(), plan.candidates, &plan.filter).into_iter().map(candidate).collect()
 }

@@ -15,6 +15,8 @@ use super::turns::TurnTally;
 
 /// Draws; the standard error of a quantile of 2.5 % is then about a hundredth of the interval's width.
 const DRAWS: usize = 5_000;
+/// The share of the wanted cards at which false pushes are compared.
+const SHOWN: f64 = 0.9;
 /// The same figures each time.
 const SEED: u64 = 20_251_128;
 
@@ -91,8 +93,32 @@ pub fn compare(before: &[Judged], after: &[Judged]) -> Result<Comparison, Nothin
         return Err(NothingInCommon);
     }
     let left_out = before.len() - pairs.len() + by_id.len();
-    let gains = MEASURES.iter().filter_map(|measure| measure.gain(&pairs)).collect();
+    let mut gains: Vec<Gain> = MEASURES.iter().filter_map(|measure| measure.gain(&pairs)).collect();
+    gains.extend(at_share(&pairs));
     Ok(Comparison { conversations: pairs.len(), left_out, gains })
+}
+
+/// The false pushes of each evaluation at its own threshold that shows [`SHOWN`] of the wanted cards.
+fn at_share(pairs: &[(&Judged, &Judged)]) -> Option<Gain> {
+    let [before, after] =
+        [least_wanted(pairs.iter().map(|(before, _)| *before))?, least_wanted(pairs.iter().map(|(_, after)| *after))?];
+    let at =
+        |judged: &Judged, least: f64| Judged { shown: judged.wanted.is_some_and(|it| it >= least), ..judged.clone() };
+    let moved: Vec<_> = pairs.iter().map(|(one, other)| (at(one, before), at(other, after))).collect();
+    let pairs: Vec<_> = moved.iter().map(|(before, after)| (before, after)).collect();
+    let false_pushes =
+        Measure { name: "false_push_rate_at_90", parts: |judged| judged.quiet.then(|| (f64::from(judged.shown), 1.0)) };
+    false_pushes.gain(&pairs)
+}
+
+/// How much the least wanted turn must look like one that wants a card for this share of them to be shown; `None` where
+/// nothing judges that.
+fn least_wanted<'a>(judged: impl Iterator<Item = &'a Judged>) -> Option<f64> {
+    let mut wanted: Vec<f64> =
+        judged.filter(|judged| !judged.quiet).map(|judged| judged.wanted).collect::<Option<_>>()?;
+    wanted.sort_by(|a, b| b.total_cmp(a));
+    let num_shown = (SHOWN * wanted.len() as f64).ceil() as usize;
+    wanted.get(num_shown.max(1) - 1).copied()
 }
 
 /// Part and whole of both evaluations for one conversation.

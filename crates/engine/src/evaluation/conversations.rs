@@ -1,5 +1,6 @@
 //! Reads labelled conversations: JSON Lines, plain or gzip-compressed.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,6 +83,10 @@ fn speaker<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Speaker, D::Err
 }
 
 impl Conversation {
+    fn texts(&self) -> Vec<&str> {
+        self.turns.iter().map(|turn| turn.text.as_str()).collect()
+    }
+
     /// The utterance that asks; `None` if no customer spoke.
     pub fn utterance(&self, limits: &WindowLimits) -> Option<Utterance> {
         self.asked(limits).last().map(|asked| asked.utterance)
@@ -102,10 +107,30 @@ impl Conversation {
         })
     }
 
+    /// All articles that are named as an answer.
+    pub fn named_articles(&self) -> impl Iterator<Item = &str> {
+        let of_turns = self.turns.iter().filter_map(|turn| turn.gold.as_ref()).flatten();
+        self.gold.iter().chain(&self.gold_alt).chain(of_turns).map(String::as_str)
+    }
+
     /// Whether the article answers the last customer turn.
     pub fn is_right(&self, article_id: &str) -> bool {
         self.gold.iter().chain(&self.gold_alt).any(|right| right == article_id)
     }
+}
+
+/// For each conversation the place of the one that it goes on from, its own where it goes on from none: a file may hold a
+/// call several times, each time one question longer, and what was learned from one would be judged on the other.
+pub fn beginnings(conversations: &[&Conversation]) -> Vec<usize> {
+    let mut whole: HashMap<Vec<&str>, usize> = HashMap::new();
+    for (place, conversation) in conversations.iter().enumerate() {
+        whole.entry(conversation.texts()).or_insert(place);
+    }
+    let beginning = |(place, conversation): (usize, &&Conversation)| {
+        let texts = conversation.texts();
+        (1..=texts.len()).find_map(|length| whole.get(&texts[..length])).copied().unwrap_or(place)
+    };
+    conversations.iter().enumerate().map(beginning).collect()
 }
 
 /// A conversation file that can't be used.

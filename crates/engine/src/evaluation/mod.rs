@@ -8,7 +8,7 @@ mod run;
 mod turns;
 
 pub use compare::{Comparison, Gain, NothingInCommon, compare};
-pub use conversations::{Asked, Conversation, ConversationError, Gold, read_conversations};
+pub use conversations::{Asked, Conversation, ConversationError, Gold, beginnings, read_conversations};
 pub use measures::{AtShown, Judged, Report, percentile};
 pub use run::Evaluation;
 pub use turns::{Played, PlayedTurn, TurnOutcome, TurnReport, TurnTally};

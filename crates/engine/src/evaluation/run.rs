@@ -40,7 +40,7 @@ impl Evaluation<'_> {
 
     /// A deployment knows its turns; so does an evaluation, from those that it is about to judge. Gives for each
     /// conversation the milliseconds that its last question took, of which later no turn would have to be encoded.
-    async fn listen(&self, conversations: impl Iterator<Item = &Conversation>) -> Result<Vec<f64>, JobPanicked> {
+    pub async fn listen(&self, conversations: impl Iterator<Item = &Conversation>) -> Result<Vec<f64>, JobPanicked> {
         let (mut usual, mut times) = (Usual::default(), Vec::new());
         for conversation in conversations {
             let mut took = Duration::ZERO;
@@ -65,7 +65,8 @@ impl Evaluation<'_> {
         }
     }
 
-    async fn judge(&self, conversation: &Conversation, quiet: bool) -> Result<Judged, JobPanicked> {
+    /// Judges one conversation by what is usual and what was learned so far.
+    pub async fn judge(&self, conversation: &Conversation, quiet: bool) -> Result<Judged, JobPanicked> {
         let played = if self.every_turn { Some(self.play(conversation).await?) } else { None };
         let mut judged = Judged {
             id: conversation.id.clone(),

@@ -1,0 +1,22 @@
+//! Learns a deployment's model from labelled turns.
+//!
+//! [`collect`] asks an engine what it knows of each labelled turn, [`Lessons::learn`] learns from that, and [`gains`] tells what it is
+//! worth on turns that it has not seen. The engine only reads what comes out of here; nothing that answers questions depends
+//! on this room.
+
+mod adapter;
+mod calibration;
+mod descent;
+mod examples;
+mod folds;
+mod gains;
+mod gate;
+mod train;
+mod trees;
+
+pub use cuecard_engine as engine;
+
+pub use examples::{CandidateExample, Example, Labelled, collect};
+pub use folds::fold_of;
+pub use gains::gains;
+pub use train::{Lessons, TrainError};

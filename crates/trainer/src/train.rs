@@ -1,0 +1,180 @@
+//! From labelled turns to a model.
+
+use std::collections::HashMap;
+
+use cuecard_engine::ranking::conversation::{Evidence, probabilities};
+use cuecard_engine::ranking::model::{Adapter, FORMAT, Model, Source, Trained, card_features, features};
+use jiff::Timestamp;
+
+use crate::examples::Example;
+use crate::trees::Adapted;
+use crate::{adapter, calibration, folds, gate, trees};
+
+/// Parts within the training: what one model adds to another's features must come from turns that it had not seen.
+const INNER_FOLDS: usize = 5;
+
+/// What a model is learned from.
+pub struct Lessons<'a> {
+    /// The labelled turns.
+    pub examples: Vec<&'a Example>,
+    /// The encoder that embedded them.
+    pub encoder: String,
+    /// The length of its embeddings.
+    pub dimensions: usize,
+    /// Where the labels came from.
+    pub source: Source,
+    /// Hash of the data.
+    pub data: String,
+}
+
+/// Why nothing can be learned.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// No turn wants a card.
+    #[error("none of the {turns} labelled turns wants a card; give conversations that have a `gold`")]
+    NothingWanted {
+        /// All labelled turns.
+        turns: usize,
+    },
+    /// No right article is among the candidates of any turn.
+    #[error(
+        "no right article is found for any of the {turns} turns that want one; is this the index of these conversations?"
+    )]
+    NothingFound {
+        /// Turns that want a card.
+        turns: usize,
+    },
+    /// The trees can't be grown.
+    #[error("the trees can't be grown: {0}")]
+    Trees(#[from] hessboost::prelude::HessboostError),
+}
+
+impl Lessons<'_> {
+    /// A model of them. Without turns that want no card it has no gate and no calibration.
+    pub fn learn(&self) -> Result<Model, TrainError> {
+        let wanted = self.examples.iter().filter(|example| example.is_wanted).count();
+        if wanted == 0 {
+            return Err(TrainError::NothingWanted { turns: self.examples.len() });
+        }
+        if !self.examples.iter().any(|example| example.teaches_order()) {
+            return Err(TrainError::NothingFound { turns: wanted });
+        }
+        let unseen = self.unseen()?;
+        let mut model = self.empty();
+        model.adapter = adapter::learn(&self.examples);
+        model.trees = trees::learn(&self.adapted(&unseen.adapted, |_| true))?;
+        model.gate = gate::learn(&self.examples, self.dimensions);
+        model.calibration = model.gate.as_ref().and_then(|_| calibration::learn(&unseen.judged));
+        model.version = version(&model);
+        Ok(model)
+    }
+
+    /// What models of the other parts say of each turn.
+    fn unseen(&self) -> Result<Unseen, TrainError> {
+        let fold_of = self.fold_of_examples();
+        let mut unseen = Unseen { adapted: vec![Vec::new(); self.examples.len()], judged: Vec::new() };
+        for fold in 0..INNER_FOLDS {
+            let adapter = adapter::learn(&self.outside(fold, &fold_of));
+            for place in (0..fold_of.len()).filter(|place| fold_of[*place] == fold) {
+                unseen.adapted[place] = adapted(adapter.as_ref(), self.examples[place]);
+            }
+        }
+        for fold in 0..INNER_FOLDS {
+            let mut model = self.empty();
+            model.trees = trees::learn(&self.adapted(&unseen.adapted, |place| fold_of[place] != fold))?;
+            model.gate = gate::learn(&self.outside(fold, &fold_of), self.dimensions);
+            for place in (0..fold_of.len()).filter(|place| fold_of[*place] == fold) {
+                unseen.judged.extend(judged(&model, self.examples[place], &unseen.adapted[place]));
+            }
+        }
+        Ok(unseen)
+    }
+
+    fn fold_of_examples(&self) -> Vec<usize> {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let number_of: Vec<usize> = self
+            .examples
+            .iter()
+            .map(|example| {
+                let next = numbers.len();
+                *numbers.entry(&example.dialogue).or_insert(next)
+            })
+            .collect();
+        let fold_of = folds::fold_of(numbers.len(), INNER_FOLDS);
+        number_of.into_iter().map(|number| fold_of[number]).collect()
+    }
+
+    fn outside(&self, fold: usize, fold_of: &[usize]) -> Vec<&Example> {
+        let outside = self.examples.iter().zip(fold_of).filter(|(_, of)| **of != fold);
+        outside.map(|(example, _)| *example).collect()
+    }
+
+    fn adapted(&self, adapted: &[Vec<f32>], takes: impl Fn(usize) -> bool) -> Vec<Adapted<'_>> {
+        let with = self.examples.iter().zip(adapted).enumerate().filter(|(place, _)| takes(*place));
+        with.map(|(_, (example, adapted))| Adapted { example, adapted: adapted.clone() }).collect()
+    }
+
+    fn empty(&self) -> Model {
+        let conversations: std::collections::HashSet<&str> =
+            self.examples.iter().filter(|example| example.is_wanted).map(|example| example.dialogue.as_str()).collect();
+        let wanted_turns = self.examples.iter().filter(|example| example.is_wanted).count();
+        Model {
+            format: FORMAT,
+            version: String::new(),
+            encoder: self.encoder.clone(),
+            dimensions: self.dimensions,
+            trained: Trained {
+                at: Timestamp::now().to_string(),
+                data: self.data.clone(),
+                source: self.source,
+                conversations: conversations.len(),
+                wanted_turns,
+                quiet_turns: self.examples.len() - wanted_turns,
+                ..Trained::default()
+            },
+            candidate_features: features::candidate_features(),
+            turn_features: features::turn_features(),
+            calibration: None,
+            gate: None,
+            trees: Vec::new(),
+            adapter: None,
+        }
+    }
+}
+
+/// What models say of turns that they were not learned from.
+struct Unseen {
+    /// What the adapter adds to each candidate of each turn.
+    adapted: Vec<Vec<f32>>,
+    judged: Vec<calibration::Judged>,
+}
+
+fn adapted(adapter: Option<&Adapter>, example: &Example) -> Vec<f32> {
+    adapter.map_or_else(|| vec![0.0; example.candidates.len()], |adapter| adapter::adapted(adapter, example))
+}
+
+/// `None` for a turn without candidates, which gets no card whatever was learned.
+fn judged(model: &Model, example: &Example, adapted: &[f32]) -> Option<calibration::Judged> {
+    let evidence: Vec<Evidence> = example
+        .candidates
+        .iter()
+        .zip(adapted)
+        .map(|(candidate, adapted)| Evidence { adapted: *adapted, ..candidate.evidence })
+        .collect();
+    let probabilities = probabilities(&model.sums(&evidence, example.question));
+    let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))?;
+    let mut wanted = example.wanted.clone();
+    wanted.log_odds = model.wanted(&wanted, example.question.num_words, example.embedding.as_deref());
+    Some(calibration::Judged {
+        features: card_features(probabilities[best], &wanted),
+        is_wanted: example.is_wanted,
+        is_right: example.is_wanted && example.candidates[best].is_right,
+    })
+}
+
+/// Of all that decides; not of when it was made.
+fn version(model: &Model) -> String {
+    let parts = (&model.adapter, &model.trees, &model.gate, &model.calibration);
+    let written = serde_json::to_vec(&parts).unwrap_or_default();
+    blake3::hash(&written).to_hex()[..8].to_owned()
+}

@@ -1,0 +1,242 @@
+//! `cuecard train`, and `cuecard eval --folds`, which trains over and over.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cuecard_actors::engine::encoder::Encoder;
+use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings, read_conversations};
+use cuecard_actors::engine::ranking::model::{Model, Source};
+use cuecard_actors::engine::Plan;
+use cuecard_trainer::{Example, Labelled, Lessons, collect, fold_of, gains};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use super::knowledge::{self, OpenEngine};
+use crate::cli::TrainArgs;
+use crate::exit::ExitCode;
+use crate::logging;
+use crate::settings::ToolSettings;
+
+/// One conversation in so many, the newest, is held back to tell what a model is worth.
+const HELD_BACK: usize = 5;
+/// Articles that are named where some are missing.
+const NAMED: usize = 5;
+
+/// Learns a model and tells what it is worth.
+pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    let seeking = read_conversations(&arguments.conversations)?;
+    let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
+    let settings = ToolSettings::of_environment()?;
+    let plan = Arc::new(settings.profile.index_plan());
+    let open = knowledge::engine(&arguments.knowledge)?;
+    expect_known(&open, seeking.iter().chain(&quiet))?;
+    let against = arguments.against.as_deref().map(|path| read_model(path, open.engine.encoder())).transpose()?;
+    let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
+    let evaluation = Evaluation {
+        engine: &open.engine,
+        plan: &plan,
+        limits: settings.buffer.window_limits(),
+        every_turn: false,
+        progress: &|| {},
+    };
+    let model = knowledge::block_on(async {
+        let lesson_book = LessonBook::read(&evaluation, &plan, &seeking, &quiet, &|| bar.inc(1)).await?;
+        bar.finish_and_clear();
+        lesson_book.expect_both_kinds(arguments)?;
+        lesson_book.model(&evaluation, against.map(Arc::new)).await
+    })??;
+    write(&model, &arguments.out)?;
+    report(&model, arguments)?;
+    Ok(ExitCode::Success)
+}
+
+/// A gold article that no index holds would count as never found, whatever was learned.
+fn expect_known<'a>(open: &OpenEngine, all: impl Iterator<Item = &'a Conversation>) -> anyhow::Result<()> {
+    let index = open.index.current();
+    let known: HashSet<&str> = (0..index.len()).map(|article| index.article(article).id.as_str()).collect();
+    let mut missing = Vec::new();
+    for conversation in all {
+        let unknown = conversation.named_articles().filter(|id| !known.contains(id));
+        missing.extend(unknown.map(|id| format!("`{id}` of {}", conversation.id)));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (named, more) = (&missing[..missing.len().min(NAMED)], missing.len().saturating_sub(NAMED));
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    anyhow::bail!(
+        "the index does not hold the right articles {}{more}; index them, or mend the labels",
+        named.join(", ")
+    )
+}
+
+/// Reads a model for this encoder.
+pub fn read_model(path: &Path, encoder: &Encoder) -> anyhow::Result<Model> {
+    let text = std::fs::read(path).with_context(|| format!("can't read the model {}", path.display()))?;
+    Model::read(&text, &encoder.model().identity())
+        .with_context(|| format!("the model {} can't be used", path.display()))
+}
+
+fn write(model: &Model, path: &Path) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("new");
+    let written = serde_json::to_vec(model)?;
+    std::fs::write(&unfinished, written)
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .with_context(|| format!("the model can't be written to {}", path.display()))
+}
+
+/// Conversations with what the engine knows of their labelled turns.
+struct LessonBook<'a> {
+    conversations: Vec<Labelled<'a>>,
+    /// Of each conversation.
+    examples: Vec<Vec<Example>>,
+    /// For each conversation the place of the one that it goes on from.
+    beginnings: Vec<usize>,
+    encoder: String,
+    dimensions: usize,
+}
+
+impl<'a> LessonBook<'a> {
+    /// Asks the engine; what is usual is learned from the same turns, without their labels.
+    async fn read(
+        evaluation: &Evaluation<'_>,
+        plan: &Plan,
+        seeking: &'a [Conversation],
+        quiet: &'a [Conversation],
+        progress: &dyn Fn(),
+    ) -> anyhow::Result<Self> {
+        let all: Vec<&Conversation> = seeking.iter().chain(quiet).collect();
+        let beginnings = beginnings(&all);
+        let labelled = |(place, conversation): (usize, &&'a Conversation)| Labelled {
+            conversation,
+            is_quiet: place >= seeking.len(),
+            dialogue: &all[beginnings[place]].id,
+        };
+        let conversations: Vec<_> = all.iter().enumerate().map(labelled).collect();
+        evaluation.listen(all.iter().copied()).await?;
+        let examples = collect(evaluation.engine, plan, evaluation.limits, &conversations, progress).await?;
+        let model = evaluation.engine.encoder().model();
+        let (encoder, dimensions) = (model.identity(), model.dimensions);
+        Ok(Self { conversations, examples, beginnings, encoder, dimensions })
+    }
+
+    /// A gate can't be learned from turns that all want a card.
+    fn expect_both_kinds(&self, arguments: &TrainArgs) -> anyhow::Result<()> {
+        let all_want = self.examples.iter().flatten().all(|example| example.is_wanted);
+        anyhow::ensure!(
+            !all_want || arguments.order_only,
+            "all labelled turns want a card, so that nothing tells when to be silent; give conversations that want none with \
+             --quiet, label turns with an empty `gold`, or learn the order alone with --order-only"
+        );
+        Ok(())
+    }
+
+    fn lessons(&self, takes: impl Fn(usize) -> bool) -> Lessons<'_> {
+        let of_conversations = self.examples.iter().enumerate().filter(|(place, _)| takes(*place));
+        let examples: Vec<&Example> = of_conversations.flat_map(|(_, examples)| examples).collect();
+        let mut data = blake3::Hasher::new();
+        for example in &examples {
+            data.update(example.dialogue.as_bytes()).update(&[u8::from(example.is_wanted)]);
+        }
+        let data = data.finalize().to_hex()[..16].to_owned();
+        Lessons { examples, encoder: self.encoder.clone(), dimensions: self.dimensions, source: Source::Labels, data }
+    }
+
+    /// The model of all conversations, and what one of the older ones gains on the newest.
+    async fn model(&self, evaluation: &Evaluation<'_>, against: Option<Arc<Model>>) -> anyhow::Result<Model> {
+        let held_back = self.newest();
+        let older = self.lessons(|place| !held_back.contains(&place)).learn()?;
+        let before = self.judged(evaluation, against.clone(), &held_back).await?;
+        let after = self.judged(evaluation, Some(Arc::new(older)), &held_back).await?;
+        let mut model = self.lessons(|_| true).learn()?;
+        model.trained.compared_with = against.map(|model| model.version.clone());
+        model.trained.gains = gains(&before, &after);
+        Ok(model)
+    }
+
+    /// The newest of those that want a card and of those that want none, with all that belongs to them.
+    fn newest(&self) -> HashSet<usize> {
+        let seeking = self.conversations.iter().filter(|labelled| !labelled.is_quiet).count();
+        let all = self.conversations.len();
+        let newest = |of: std::ops::Range<usize>| of.end - of.len() / HELD_BACK..of.end;
+        let newest: HashSet<usize> =
+            newest(0..seeking).chain(newest(seeking..all)).map(|place| self.beginnings[place]).collect();
+        (0..all).filter(|place| newest.contains(&self.beginnings[*place])).collect()
+    }
+
+    async fn judged(
+        &self,
+        evaluation: &Evaluation<'_>,
+        model: Option<Arc<Model>>,
+        places: &HashSet<usize>,
+    ) -> anyhow::Result<Vec<Judged>> {
+        evaluation.engine.use_model(model);
+        let mut judged = Vec::new();
+        for (_, labelled) in self.conversations.iter().enumerate().filter(|(place, _)| places.contains(place)) {
+            judged.push(evaluation.judge(labelled.conversation, labelled.is_quiet).await?);
+        }
+        evaluation.engine.use_model(None);
+        Ok(judged)
+    }
+}
+
+/// Judges each part of the conversations by a model of the others; what belongs to one dialogue is in one part.
+pub async fn folded(
+    evaluation: &Evaluation<'_>,
+    plan: &Plan,
+    seeking: &[Conversation],
+    quiet: &[Conversation],
+    folds: usize,
+) -> anyhow::Result<Vec<Judged>> {
+    let lesson_book = LessonBook::read(evaluation, plan, seeking, quiet, &|| {}).await?;
+    let fold_of = fold_of(lesson_book.conversations.len(), folds);
+    let fold = |place: usize| fold_of[lesson_book.beginnings[place]];
+    let mut judged: Vec<Judged> = Vec::new();
+    for part in 0..folds {
+        let model = lesson_book.lessons(|place| fold(place) != part).learn()?;
+        let places = (0..fold_of.len()).filter(|place| fold(*place) == part).collect();
+        judged.extend(lesson_book.judged(evaluation, Some(Arc::new(model)), &places).await?);
+        (evaluation.progress)();
+    }
+    Ok(judged)
+}
+
+/// What was learned, as it is printed.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a Path,
+    version: &'a str,
+    #[serde(flatten)]
+    trained: &'a cuecard_actors::engine::ranking::model::Trained,
+}
+
+fn report(model: &Model, arguments: &TrainArgs) -> anyhow::Result<()> {
+    let trained = &model.trained;
+    if arguments.json {
+        let report = Report { model: &arguments.out, version: &model.version, trained };
+        println!("{}", serde_json::to_string(&report)?);
+        return Ok(());
+    }
+    println!("model {} is in {}", model.version, arguments.out.display());
+    println!(
+        "learned from {} conversations: {} turns that want a card, {} that want none ({})",
+        trained.conversations, trained.wanted_turns, trained.quiet_turns, trained.source
+    );
+    let part = |is_learned: bool| if is_learned { "learned" } else { "by hand" };
+    println!("order {}, gate {}", part(true), part(model.gate.is_some()));
+    let with = trained.compared_with.as_deref().unwrap_or("the formula");
+    println!("\non the newest conversations, not seen in training, against {with}:");
+    println!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain", "", "before", "after", "gain");
+    for gain in &trained.gains {
+        let ([low, high], difference) = (gain.interval, gain.after - gain.before);
+        let verdict = if gain.is_gain() { "better" } else { "not clearly better" };
+        println!(
+            "{:<27} {:>8.4} {:>8.4} {difference:>+8.4}   {low:>+7.4} {high:>+7.4}   {verdict}",
+            gain.measure, gain.before, gain.after
+        );
+    }
+    Ok(())
+}
