@@ -28,6 +28,9 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Learn a model from labelled conversations.
     Train(TrainArgs),
+    /// Put a learned model in service, or take it out again.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Work with a knowledge graph.
     #[command(subcommand)]
     Graph(GraphCommand),
@@ -191,6 +194,41 @@ pub struct TrainArgs {
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `cuecard model`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Put a model in service that is proven to be better than what runs; a running service takes it up within seconds.
+    Promote(PromoteArgs),
+    /// Put back what was in service before; a second rollback undoes the first.
+    Rollback(ShelfArgs),
+    /// Tell what is in service, how it was learned and what it gains.
+    Show(ShelfArgs),
+}
+
+/// `cuecard model promote`
+#[derive(Debug, Args)]
+pub struct PromoteArgs {
+    /// What `cuecard train` wrote.
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Put it in service though its figures do not prove it better; that is written down.
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub shelf: ShelfArgs,
+}
+
+/// Whose models.
+#[derive(Debug, Args)]
+pub struct ShelfArgs {
+    /// Settings file of the service; without it the environment alone is read.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The profile; may be left out where there is one.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -11,6 +11,7 @@ use cuecard_actors::engine::evaluation::{
     Comparison, Evaluation, Judged, Report, TurnReport, compare, read_conversations,
 };
 use cuecard_actors::engine::ranking::SilenceRule;
+use cuecard_actors::tenant::read_model;
 use indicatif::ProgressBar;
 
 use super::{knowledge, train};
@@ -38,7 +39,8 @@ fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitC
     let plan = Arc::new(profile.index_plan());
     let open = knowledge::engine(&arguments.knowledge)?;
     if let Some(model) = &arguments.model {
-        open.engine.use_model(Some(Arc::new(train::read_model(model, open.engine.encoder())?)));
+        let model = read_model(model, &open.engine.encoder().model().identity())?;
+        open.engine.use_model(Some(Arc::new(model)));
     }
     let steps = arguments.folds.map_or(seeking.len() + quiet.len(), usize::from);
     let bar = ProgressBar::new(steps as u64);
@@ -113,6 +115,9 @@ fn print_report(report: &Report) {
     println!("shown                 {:>8.4}   of the conversations", report.shown_rate);
     println!("false pushes          {:>8}   of the quiet ones", left_out(report.false_push_rate));
     println!("precision when shown  {:>8}   first card right", left_out(report.precision_when_shown));
+    if let Some(error) = report.calibration_error {
+        println!("calibration error     {error:>8.4}   of the probability that a card is right");
+    }
     if let Some(at) = report.at_shown {
         println!(
             "false pushes          {:>8.4}   of the quiet ones, where {:.4} are shown",

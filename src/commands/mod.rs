@@ -7,10 +7,11 @@ mod eval;
 mod graph;
 mod index;
 mod knowledge;
+mod model;
 mod serve;
 mod train;
 
-use crate::cli::{Cli, Command, GraphCommand};
+use crate::cli::{Cli, Command, GraphCommand, ModelCommand};
 use crate::exit::ExitCode;
 use crate::first_signals;
 
@@ -27,6 +28,9 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Ask(arguments) => ask::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
+        Command::Model(ModelCommand::Promote(arguments)) => model::promote(&arguments),
+        Command::Model(ModelCommand::Rollback(arguments)) => model::roll_back(&arguments),
+        Command::Model(ModelCommand::Show(arguments)) => model::show(&arguments),
         Command::Graph(GraphCommand::Load(arguments)) => graph::load(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use cuecard_actors::engine::encoder::Encoder;
-use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings, read_conversations};
-use cuecard_actors::engine::ranking::model::{Model, Source};
 use cuecard_actors::engine::Plan;
+use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings, read_conversations};
+use cuecard_actors::engine::ranking::model::{Model, Source, Trained};
+use cuecard_actors::tenant::read_model;
 use cuecard_trainer::{Example, Labelled, Lessons, collect, fold_of, gains};
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -33,7 +33,8 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let plan = Arc::new(settings.profile.index_plan());
     let open = knowledge::engine(&arguments.knowledge)?;
     expect_known(&open, seeking.iter().chain(&quiet))?;
-    let against = arguments.against.as_deref().map(|path| read_model(path, open.engine.encoder())).transpose()?;
+    let encoder = open.engine.encoder().model().identity();
+    let against = arguments.against.as_deref().map(|path| read_model(path, &encoder)).transpose()?;
     let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
     let evaluation = Evaluation {
         engine: &open.engine,
@@ -71,13 +72,6 @@ fn expect_known<'a>(open: &OpenEngine, all: impl Iterator<Item = &'a Conversatio
         "the index does not hold the right articles {}{more}; index them, or mend the labels",
         named.join(", ")
     )
-}
-
-/// Reads a model for this encoder.
-pub fn read_model(path: &Path, encoder: &Encoder) -> anyhow::Result<Model> {
-    let text = std::fs::read(path).with_context(|| format!("can't read the model {}", path.display()))?;
-    Model::read(&text, &encoder.model().identity())
-        .with_context(|| format!("the model {} can't be used", path.display()))
 }
 
 fn write(model: &Model, path: &Path) -> anyhow::Result<()> {
@@ -204,39 +198,45 @@ pub async fn folded(
     Ok(judged)
 }
 
-/// What was learned, as it is printed.
+/// What was learned, as JSON.
 #[derive(Serialize)]
 struct Report<'a> {
     model: &'a Path,
     version: &'a str,
     #[serde(flatten)]
-    trained: &'a cuecard_actors::engine::ranking::model::Trained,
+    trained: &'a Trained,
 }
 
 fn report(model: &Model, arguments: &TrainArgs) -> anyhow::Result<()> {
-    let trained = &model.trained;
     if arguments.json {
-        let report = Report { model: &arguments.out, version: &model.version, trained };
+        let report = Report { model: &arguments.out, version: &model.version, trained: &model.trained };
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
     }
-    println!("model {} is in {}", model.version, arguments.out.display());
+    println!("written to {}", arguments.out.display());
+    print_model(model);
+    Ok(())
+}
+
+/// How a model was learned, and what it gains.
+pub fn print_model(model: &Model) {
+    let trained = &model.trained;
+    println!("model {}, learned at {}", model.version, trained.at);
     println!(
-        "learned from {} conversations: {} turns that want a card, {} that want none ({})",
+        "from {} conversations: {} turns that want a card, {} that want none ({})",
         trained.conversations, trained.wanted_turns, trained.quiet_turns, trained.source
     );
-    let part = |is_learned: bool| if is_learned { "learned" } else { "by hand" };
-    println!("order {}, gate {}", part(true), part(model.gate.is_some()));
-    let with = trained.compared_with.as_deref().unwrap_or("the formula");
+    let gate = if model.gate.is_some() { "learned" } else { "by hand" };
+    println!("order learned, gate {gate}");
+    let with = trained.compared_with.as_ref().map_or("the formula".to_owned(), |version| format!("model {version}"));
     println!("\non the newest conversations, not seen in training, against {with}:");
     println!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain", "", "before", "after", "gain");
     for gain in &trained.gains {
         let ([low, high], difference) = (gain.interval, gain.after - gain.before);
-        let verdict = if gain.is_gain() { "better" } else { "not clearly better" };
+        let verdict = if gain.is_gain() { "better" } else { "not proven better" };
         println!(
             "{:<27} {:>8.4} {:>8.4} {difference:>+8.4}   {low:>+7.4} {high:>+7.4}   {verdict}",
             gain.measure, gain.before, gain.after
         );
     }
-    Ok(())
 }

@@ -74,6 +74,8 @@ impl ProfileSettings {
             agent_id: settings.agent_id.clone(),
             required_scopes: required_scopes_for(contract, stream, dialect, reads_knowledge),
             plan: Arc::new(if defaults.stream.is_some() { plan } else { plan.answering() }),
+            model: filled_path(&settings.model),
+            unproven_model: settings.unproven_model.is_on(),
             knowledge,
             retry_ambiguous: settings.retry_ambiguous,
             rate_limit: rate_limit(settings.rate_limit, settings.rate_burst),
@@ -88,6 +90,11 @@ fn check_numbers(name: &str, settings: &ProfileSettings) -> Result<(), String> {
     let complaints = [
         ("cards", settings.cards.0.is_some_and(|cards| cards == 0 || cards > 50), "cards must be 1 to 50"),
         ("candidates", settings.candidates == 0 || settings.candidates > 1000, "candidates must be 1 to 1000"),
+        (
+            "precision",
+            settings.precision.0.is_some_and(|precision| !(0.0..1.0).contains(&precision)),
+            "precision must be 0 or more and less than 1",
+        ),
         ("min_cosine", settings.min_cosine.0.is_some_and(|cosine| !in_range(cosine)), "min_cosine must be -1 to 1"),
         ("min_keyword_cosine", !in_range(f64::from(settings.min_keyword_cosine)), "min_keyword_cosine must be -1 to 1"),
         ("poll_interval", settings.poll_interval < Duration::from_secs(1), "poll_interval must be 1s or more"),
@@ -147,7 +154,7 @@ impl ProfileSettings {
     pub(super) fn plan(&self, contract: Contract, backends: Vec<BackendName>) -> Plan {
         let is_heard = contract.defaults().stream.is_some();
         let ranker = self.ranker.0.unwrap_or_else(|| ranker_of(contract, &backends));
-        let selectivity = SilenceRule::Selectivity(self.selectivity);
+        let by_precision = self.precision.0.map_or(SilenceRule::Selectivity(self.selectivity), SilenceRule::Precision);
         let is_silent = self.silence.0.map_or(is_heard, Switch::is_on);
         let deadline = if is_heard { STREAM_DEADLINE } else { ASKED_DEADLINE };
         let cards = self.cards.0.unwrap_or(contract.defaults().num_cards);
@@ -160,7 +167,7 @@ impl ProfileSettings {
             min_keyword_cosine: self.min_keyword_cosine,
             cards,
             excerpt: self.snippet.0.unwrap_or_else(|| excerpt_of(ranker)),
-            silence: is_silent.then_some(self.min_cosine.0.map_or(selectivity, SilenceRule::MinCosine)),
+            silence: is_silent.then_some(self.min_cosine.0.map_or(by_precision, SilenceRule::MinCosine)),
             screen_time: self.screen_time,
             deadline: self.deadline.0.map_or(deadline, |deadline| deadline.0),
         }

@@ -55,6 +55,8 @@ pub struct ProfileSettings {
     pub poll_interval: Duration,
     pub allow_shrinking: Switch,
     pub ranker: Auto<Formula>,
+    pub model: PathBuf,
+    pub unproven_model: Switch,
     #[serde(deserialize_with = "parsed")]
     pub window: TurnWindow,
     pub candidates: usize,
@@ -63,6 +65,7 @@ pub struct ProfileSettings {
     pub silence: Auto<Switch>,
     #[serde(deserialize_with = "parsed")]
     pub selectivity: Selectivity,
+    pub precision: Auto<f64>,
     pub min_cosine: Auto<f64>,
     #[serde(deserialize_with = "duration")]
     pub screen_time: Duration,

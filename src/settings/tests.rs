@@ -18,7 +18,7 @@ const TENANT: [(&str, &str); 3] =
     [("CXONE_CONTRACT", "insights"), ("CXONE_CLIENT_ID", "client"), ("CXONE_CLIENT_SECRET", "opensesame")];
 
 /// Keys whose value may be any text; what is wrong with it shows when the profile is checked, or when it is used.
-const ANY_TEXT: [&str; 29] = [
+const ANY_TEXT: [&str; 31] = [
     "api.keys",
     "data.dir",
     "data.database_url",
@@ -36,6 +36,7 @@ const ANY_TEXT: [&str; 29] = [
     "profile.context_roles",
     "profile.backends",
     "profile.index",
+    "profile.model",
     "profile.graph",
     "profile.neo4j_uri",
     "profile.neo4j_user",
@@ -45,6 +46,7 @@ const ANY_TEXT: [&str; 29] = [
     "profile.chroma_tenant",
     "profile.chroma_database",
     "profile.chroma_token",
+    "profile.model",
     "profile.model_dir",
     "profile.callback_url",
     "profile.callback_hosts",

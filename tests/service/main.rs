@@ -14,6 +14,7 @@ mod durability;
 mod every_contract;
 mod graph;
 mod insights;
+mod learning;
 mod logs;
 mod rag;
 mod ranking;

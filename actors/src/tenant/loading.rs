@@ -19,6 +19,7 @@ use cuecard_engine::{
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 
+use super::models::{ModelShelf, PromotionError, file_state, read_model};
 use super::{ChromaPlace, Collection, Graph, GraphPlace, Knowledge, Profile, Tenant, Tenants};
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, SearchBackend};
 use crate::health::{Part, ProfileHealth};
@@ -49,6 +50,14 @@ pub enum LoadError {
         path: PathBuf,
         /// Why.
         source: Box<IndexError>,
+    },
+    /// The learned model that a profile names, or that was promoted for it.
+    #[error("profile `{profile}`: {source}")]
+    Model {
+        /// The profile.
+        profile: String,
+        /// Why.
+        source: Box<PromotionError>,
     },
     /// A profile's graph.
     #[error("profile `{profile}`: the graph can't be used: {source}")]
@@ -182,6 +191,7 @@ impl Loader {
         let backends = profile.plan.backends.iter().filter_map(|name| backend(*name, &knowledge, &calls, &pool));
         let usual = UsualTurns::kept_in(self.loading.data_dir.join(format!("usual-{}.json", profile.name)));
         let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual);
+        let model = self.model(profile, &engine)?;
         let versions = Versions {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             plan: profile.plan.version(),
@@ -189,9 +199,32 @@ impl Loader {
             ranker: profile.plan.ranker.name().to_owned(),
         };
         let tenant =
-            Tenant { profile: profile.clone(), engine, knowledge, calls, health, versions: Arc::new(versions) };
+            Tenant { profile: profile.clone(), engine, knowledge, calls, health, model, versions: Arc::new(versions) };
         tenant.tell_index();
         Ok(tenant)
+    }
+
+    /// Takes the learned model into service: the one that the settings name, or the one that was promoted. Gives its place.
+    fn model(&self, profile: &Profile, engine: &Engine) -> Result<PathBuf, LoadError> {
+        let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
+        let promoted = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
+        let Some(path) = &profile.model else {
+            if file_state(&promoted).is_some() {
+                let model = read_model(&promoted, &engine.encoder().model().identity()).map_err(failed)?;
+                engine.use_model(Some(Arc::new(model)));
+            }
+            return Ok(promoted);
+        };
+        let model = read_model(path, &engine.encoder().model().identity()).map_err(failed)?;
+        let reasons = model.unproven_against(model.trained.compared_with.as_deref());
+        if !reasons.is_empty() && !profile.unproven_model {
+            return Err(failed(PromotionError::Unproven { reasons }));
+        }
+        if !reasons.is_empty() {
+            tracing::warn!(profile = %profile.name, model = model.version, reasons = reasons.join("; "), "an unproven model");
+        }
+        engine.use_model(Some(Arc::new(model)));
+        Ok(path.clone())
     }
 
     fn encoder(&mut self, profile: &Profile) -> Result<Encoder, LoadError> {

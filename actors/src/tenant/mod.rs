@@ -4,6 +4,7 @@
 //! What two profiles name alike (a model, an index, a graph, a collection) is loaded once and shared.
 
 mod loading;
+mod models;
 mod profile;
 mod upkeep;
 
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use loading::{LoadError, Loading};
+pub use models::{ModelShelf, PromotionError, read_model};
 pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, SyncSettings};
 pub use upkeep::Upkeep;
 
@@ -42,6 +44,8 @@ pub struct Tenant {
     pub calls: Arc<CxoneCalls>,
     /// What it can do at the moment.
     pub health: Arc<ProfileHealth>,
+    /// Where the learned model is that answers with the formula, if one is there.
+    pub model: PathBuf,
     /// What its decisions are made by.
     pub versions: Arc<Versions>,
 }

@@ -36,6 +36,10 @@ pub struct Profile {
     pub required_scopes: Vec<String>,
     /// How its questions are answered.
     pub plan: Arc<Plan>,
+    /// The learned model that the settings name.
+    pub model: Option<PathBuf>,
+    /// Whether that goes live though it is not proven to be better than the formula.
+    pub unproven_model: bool,
     /// What they are answered from.
     pub knowledge: KnowledgePlaces,
     /// Whether a push that may have arrived is repeated.

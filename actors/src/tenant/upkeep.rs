@@ -1,4 +1,4 @@
-//! What is looked at again and again beside the flow: new generations of an index, keywords of a graph, a collection's
+//! What is looked at again and again beside the flow: new generations of an index, promoted models, keywords of a graph, a collection's
 //! server. One task for each, so that what hangs or fails for one tenant delays no other's.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::models::{file_state, read_model};
 use super::{Collection, Graph, Tenant, Tenants};
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::telemetry::Metrics;
@@ -44,6 +45,9 @@ impl Upkeep {
         let index = |tenant: &Tenant| tenant.knowledge.index.clone();
         for (_, index, users) in self.shared(index, Arc::ptr_eq) {
             self.spawn(keep_current(index, users, self.metrics.clone()));
+        }
+        for tenant in self.tenants.iter() {
+            self.spawn(keep_model(Arc::clone(tenant)));
         }
         let graph = |tenant: &Tenant| tenant.knowledge.graph.clone();
         for (tenant, graph, users) in self.shared(graph, |one, other| Arc::ptr_eq(&one.backend, &other.backend)) {
@@ -123,6 +127,36 @@ async fn keep_current(index: Arc<IndexHandle>, users: Users, metrics: Metrics) {
         for health in &users {
             tell_index(&index, health);
             metrics.set_index(health.profile(), current.len(), age);
+        }
+    }
+}
+
+/// Takes a model up that was promoted, and goes back to the formula where a rollback took the last one out. One that can't
+/// be read leaves the one in service, and is complained of once.
+async fn keep_model(tenant: Arc<Tenant>) {
+    let mut tick = interval(LOOK_INTERVAL);
+    let mut known = file_state(&tenant.model);
+    loop {
+        tick.tick().await;
+        let now = file_state(&tenant.model);
+        if now == known {
+            continue;
+        }
+        known = now;
+        let (path, encoder) = (tenant.model.clone(), tenant.engine.encoder().model().identity());
+        let reading = tokio::task::spawn_blocking(move || read_model(&path, &encoder));
+        let (profile, model) = (tenant.name(), tenant.model.display());
+        match (now, reading.await) {
+            (None, _) => {
+                tenant.engine.use_model(None);
+                tracing::info!(%profile, "the formula answers again, without a model");
+            }
+            (Some(_), Ok(Ok(read))) => {
+                tracing::info!(%profile, version = read.version, "a model in service");
+                tenant.engine.use_model(Some(Arc::new(read)));
+            }
+            (Some(_), Ok(Err(error))) => tracing::error!(%profile, %model, %error, "the new model can't be used"),
+            (Some(_), Err(_)) => tracing::error!(%profile, %model, "reading the new model panicked"),
         }
     }
 }

@@ -196,6 +196,8 @@ impl TenantParts {
             agent_id: String::new(),
             required_scopes: Vec::new(),
             plan: Arc::new(self.plan),
+            model: None,
+            unproven_model: false,
             knowledge: KnowledgePlaces {
                 encoder: EncoderSettings::default(),
                 index: None,
@@ -214,6 +216,7 @@ impl TenantParts {
             knowledge: Knowledge::default(),
             calls,
             health,
+            model: std::path::PathBuf::new(),
             versions: Arc::default(),
         })
     }

@@ -139,3 +139,43 @@ async fn example(
         wanted,
     }))
 }
+
+#[cfg(test)]
+pub mod made_up {
+    //! Turns in which one direction of the embeddings tells what is right, and the evidence nothing.
+
+    use cuecard_engine::ranking::{Baseline, TurnSigns};
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::{CandidateExample, Evidence, Example, QuestionSigns, Wanted};
+
+    pub const DIMENSIONS: usize = 4;
+
+    /// So many turns that want a card, and as many that want none and say so by their first dimension.
+    pub fn examples(count: usize) -> Vec<Example> {
+        let mut random = StdRng::seed_from_u64(7);
+        (0..2 * count).map(|place| example(place, place % 2 == 0, &mut random)).collect()
+    }
+
+    fn example(place: usize, is_wanted: bool, random: &mut StdRng) -> Example {
+        let right = random.random_range(0..6);
+        let candidates = (0..6).map(|candidate| {
+            let is_right = is_wanted && candidate == right;
+            let mut noise = || random.random_range(-0.3..0.3);
+            let embedding = vec![noise(), noise(), if is_right { 0.9 } else { -0.2 }, 0.1];
+            let evidence = Evidence { newest_cosine: 0.5 - 0.001 * candidate as f32, ..Evidence::default() };
+            CandidateExample { evidence, embedding: Some(embedding), is_right }
+        });
+        let embedding = vec![if is_wanted { 0.8 } else { -0.8 }, 0.1, 0.5, 0.2];
+        let (turn, signs) = (if place.is_multiple_of(3) { "where is it" } else { "the red one" }, TurnSigns::default());
+        Example {
+            dialogue: format!("call-{place}"),
+            is_wanted,
+            candidates: candidates.collect(),
+            question: QuestionSigns { num_words: 3, num_turns: 2 },
+            embedding: Some(embedding),
+            wanted: Wanted::of(turn, signs, &Baseline::default()),
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! What a model is worth: the difference that it makes on conversations that it was not learned from.
 
 use cuecard_engine::evaluation::{Judged, compare};
-use cuecard_engine::ranking::model::MeasuredGain;
+use cuecard_engine::ranking::model::{GATE_MEASURE, MeasuredGain, ORDER_MEASURE};
 
 /// Measures that decide whether a model goes live, and whether less of them is better.
-const DECIDING: [(&str, bool); 2] = [("mrr_at_5", false), ("false_push_rate_at_90", true)];
+const DECIDING: [(&str, bool); 2] = [(ORDER_MEASURE, false), (GATE_MEASURE, true)];
 
 /// The gains between two evaluations of the same conversations, of the measures that decide.
 pub fn gains(before: &[Judged], after: &[Judged]) -> Vec<MeasuredGain> {

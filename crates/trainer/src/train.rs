@@ -178,3 +178,78 @@ fn version(model: &Model) -> String {
     let written = serde_json::to_vec(&parts).unwrap_or_default();
     blake3::hash(&written).to_hex()[..8].to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_engine::ranking::QuestionSigns;
+
+    use super::*;
+    use crate::examples::made_up::{DIMENSIONS, examples};
+
+    fn lessons(examples: &[Example]) -> Lessons<'_> {
+        Lessons {
+            examples: examples.iter().collect(),
+            encoder: "encoder".into(),
+            dimensions: DIMENSIONS,
+            source: Source::Labels,
+            data: String::new(),
+        }
+    }
+
+    /// The place that a model gives the right candidate, from 1.
+    fn place(model: &Model, example: &Example) -> usize {
+        let adapted = adapted(model.adapter.as_ref(), example);
+        let evidence: Vec<Evidence> = example
+            .candidates
+            .iter()
+            .zip(adapted)
+            .map(|(candidate, adapted)| Evidence { adapted, ..candidate.evidence })
+            .collect();
+        let sums = model.sums(&evidence, QuestionSigns::default());
+        let right = example.candidates.iter().position(|candidate| candidate.is_right).unwrap();
+        1 + sums.iter().filter(|sum| **sum > sums[right]).count()
+    }
+
+    #[test]
+    fn what_the_formula_can_not_see_is_learned_and_holds_for_turns_not_seen() {
+        let all = examples(160);
+        let (seen, unseen) = all.split_at(240);
+        let model = lessons(seen).learn().unwrap();
+        let wanted: Vec<&Example> = unseen.iter().filter(|example| example.is_wanted).collect();
+        let first = wanted.iter().filter(|example| place(&model, example) == 1).count();
+        assert!(first * 10 >= wanted.len() * 9, "{first} of {}", wanted.len());
+        let log_odds = |example: &Example| model.wanted(&example.wanted, 3, example.embedding.as_deref()).unwrap();
+        assert!(unseen.iter().all(|example| (log_odds(example) > 0.0) == example.is_wanted));
+        assert!(model.calibration.is_some());
+        assert_eq!((model.trained.wanted_turns, model.trained.quiet_turns), (120, 120));
+        let written = serde_json::to_vec(&model).unwrap();
+        assert_eq!(Model::read(&written, "encoder").unwrap().version, model.version);
+    }
+
+    #[test]
+    fn the_same_data_give_the_same_model() {
+        let all = examples(40);
+        let versions: Vec<String> = [1, 3]
+            .into_iter()
+            .map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| lessons(&all).learn().unwrap().version)
+            })
+            .collect();
+        assert_eq!(versions[0], versions[1]);
+    }
+
+    #[test]
+    fn without_quiet_turns_there_is_no_gate_and_without_wanted_ones_no_model() {
+        let all = examples(40);
+        let (wanted, quiet): (Vec<_>, Vec<_>) = all.into_iter().partition(|example| example.is_wanted);
+        let model = lessons(&wanted).learn().unwrap();
+        assert!(model.gate.is_none() && model.calibration.is_none() && model.adapter.is_some());
+        assert!(matches!(lessons(&quiet).learn(), Err(TrainError::NothingWanted { turns: 40 })));
+        let mut lost = wanted;
+        lost.iter_mut().flat_map(|example| &mut example.candidates).for_each(|candidate| candidate.is_right = false);
+        assert!(matches!(lessons(&lost).learn(), Err(TrainError::NothingFound { turns: 40 })));
+    }
+}

@@ -48,10 +48,22 @@ pub fn learn(turns: &[Adapted<'_>]) -> Result<Vec<Tree>, HessboostError> {
     if teaching.is_empty() {
         return Ok(Vec::new());
     }
-    let data = DMatrix::from_dense(&rows, labels.len(), num_features)?
-        .with_labels(&labels)?
-        .with_group_sizes(&sizes)?
-        .with_base_margin(&margins)?;
+    let model = grow(&rows, &labels, &margins, &sizes, num_features)?;
+    Ok(model.trees().iter().map(tree).collect())
+}
+
+/// Rows of so many features, each with its label and the score that it has already; `sizes` are those of the questions.
+fn grow(
+    rows: &[f32],
+    labels: &[f32],
+    margins: &[f32],
+    sizes: &[usize],
+    num_features: usize,
+) -> Result<BoostedModel, HessboostError> {
+    let data = DMatrix::from_dense(rows, labels.len(), num_features)?
+        .with_labels(labels)?
+        .with_group_sizes(sizes)?
+        .with_base_margin(margins)?;
     let parameters = TrainingParams::builder()
         .objective(Objective::RankNdcg(LambdaRank::new(TRUNCATION)?))
         .tree_method(TreeMethod::Hist)
@@ -64,8 +76,7 @@ pub fn learn(turns: &[Adapted<'_>]) -> Result<Vec<Tree>, HessboostError> {
         .colsample_bynode(0.5)
         .seed(SEED)
         .build()?;
-    let model = train(&parameters, &data, TREES)?;
-    Ok(model.trees().iter().map(tree).collect())
+    train(&parameters, &data, TREES)
 }
 
 fn tree(tree: &hessboost::tree::RegTree) -> Tree {
@@ -78,4 +89,34 @@ fn tree(tree: &hessboost::tree::RegTree) -> Tree {
         }
     };
     Tree(tree.nodes().iter().map(node).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::examples::made_up::examples;
+
+    #[test]
+    fn the_trees_say_what_the_library_says() {
+        let examples = examples(60);
+        let turns: Vec<Adapted<'_>> =
+            examples.iter().map(|example| Adapted { example, adapted: vec![0.0; example.candidates.len()] }).collect();
+        let rows: Vec<Vec<f32>> = turns.iter().flat_map(Adapted::rows).collect();
+        let labels: Vec<f32> = (0..rows.len()).map(|row| if row % 6 == row / 6 % 6 { 1.0 } else { 0.0 }).collect();
+        let margins = vec![0.0; rows.len()];
+        let (flat, num_features) = (rows.concat(), rows[0].len());
+        let model = grow(&flat, &labels, &margins, &vec![6; rows.len() / 6], num_features).unwrap();
+        let trees: Vec<Tree> = model.trees().iter().map(tree).collect();
+        assert!(trees.iter().any(|tree| tree.0.len() > 1), "something was learned");
+        let mut seen = std::collections::BTreeSet::new();
+        for row in &rows {
+            let ours: f32 = trees.iter().map(|tree| tree.value(row)).sum();
+            let theirs = model.predict_margin_row(row, Iterations::Best).unwrap();
+            assert!((ours - (theirs - model.base_score())).abs() < 1e-4, "{ours} {theirs}");
+            seen.insert((ours * 1e4) as i64);
+        }
+        assert!(seen.len() > 1, "rows are told apart");
+    }
 }

@@ -171,6 +171,7 @@ mod tests {
             right_at: Some(right_at),
             wanted: None,
             best_score: None,
+            card_probability: None,
             shown: true,
             first_card_right: right_at == 1,
             took_ms: 1.0,

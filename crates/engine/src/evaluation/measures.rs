@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::turns::{Played, TurnReport};
 
+/// Parts that a calibration is judged in.
+const PARTS: usize = 10;
 /// Ranks that count.
 const DEPTH: usize = 5;
 
@@ -25,6 +27,9 @@ pub struct Judged {
     /// The ranker's score of the first article of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_score: Option<f64>,
+    /// The probability that a first card is right, where that was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_probability: Option<f64>,
     /// Whether anything was shown.
     pub shown: bool,
     /// Whether the first card shown was a right one.
@@ -57,6 +62,9 @@ pub struct Report {
     pub p50_ms: f64,
     /// 95th percentile of it.
     pub p95_ms: f64,
+    /// How far the probability that a card is right is from the share that is, see [`calibration_error`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration_error: Option<f64>,
     /// What silence would do at another threshold, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_shown: Option<AtShown>,
@@ -109,6 +117,7 @@ impl Report {
             precision_when_shown: (shown > 0).then(|| self::share(right, shown)),
             p50_ms: rounded(percentile(&times, 50.0)),
             p95_ms: rounded(percentile(&times, 95.0)),
+            calibration_error: calibration_error(judged).map(rounded),
             at_shown: at_shown.and_then(|share| AtShown::of(&seeking, &quiet, share)),
             every_turn: TurnReport::of(judged.iter().filter_map(|judged| Some(&judged.played.as_ref()?.tally))),
         }
@@ -129,6 +138,22 @@ impl AtShown {
         let rate = |looks: &[f64]| share(looks.iter().filter(|look| **look >= threshold).count(), looks.len());
         Some(Self { shown_rate: rate(&seeking), false_push_rate: rate(&quiet) })
     }
+}
+
+/// The expected calibration error of the probability that a first card is right: the mean distance between the probability
+/// and the share that is right, over ten parts of one size in the order of the probability. `None` where nothing was learned.
+fn calibration_error(judged: &[Judged]) -> Option<f64> {
+    let is_right = |judged: &Judged| !judged.quiet && judged.is_right_within(1);
+    let of = |judged: &Judged| Some((judged.card_probability?, f64::from(is_right(judged))));
+    let mut odds: Vec<(f64, f64)> = judged.iter().filter_map(of).collect();
+    if odds.is_empty() {
+        return None;
+    }
+    odds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let distance = |part: &[(f64, f64)]| {
+        part.iter().map(|(probability, is_right)| probability - is_right).sum::<f64>().abs() / odds.len() as f64
+    };
+    Some((0..PARTS).map(|part| distance(&odds[part * odds.len() / PARTS..(part + 1) * odds.len() / PARTS])).sum())
 }
 
 /// The nearest-rank percentile of sorted values; 0 of none.
@@ -157,11 +182,27 @@ mod tests {
 
     fn judged(right_at: Option<usize>, wanted: f64, shown: bool, first_card_right: bool, took_ms: f64) -> Judged {
         let (id, wanted) = (String::new(), Some(wanted));
-        Judged { id, quiet: false, right_at, wanted, best_score: None, shown, first_card_right, took_ms, played: None }
+        let (best_score, card_probability, played) = (None, None, None);
+        let quiet = false;
+        Judged { id, quiet, right_at, wanted, best_score, card_probability, shown, first_card_right, took_ms, played }
     }
 
     fn quiet(wanted: f64, shown: bool, took_ms: f64) -> Judged {
         Judged { quiet: true, ..judged(None, wanted, shown, false, took_ms) }
+    }
+
+    #[test]
+    fn a_probability_is_judged_by_the_share_that_is_right() {
+        let judged = |probability, is_right: bool, is_quiet| Judged {
+            quiet: is_quiet,
+            card_probability: Some(probability),
+            ..judged(is_right.then_some(1), 0.0, false, false, 0.0)
+        };
+        let even = |probability: f64| (0..20).map(|n| judged(probability, n % 2 == 0, false)).collect::<Vec<_>>();
+        assert_eq!(calibration_error(&even(0.5)), Some(0.0));
+        assert!((calibration_error(&even(0.8)).unwrap_or_default() - 0.3).abs() < 1e-9);
+        assert_eq!(calibration_error(&[judged(1.0, true, true)]), Some(1.0), "no card is right where none is wanted");
+        assert_eq!(calibration_error(&[quiet(0.1, false, 60.0)]), None);
     }
 
     #[test]
@@ -182,6 +223,7 @@ mod tests {
             shown_rate: 0.75,
             false_push_rate: Some(0.5),
             precision_when_shown: Some(0.3333),
+            calibration_error: None,
             p50_ms: 30.0,
             p95_ms: 60.0,
             at_shown: Some(AtShown { shown_rate: 0.5, false_push_rate: 0.0 }),

@@ -74,6 +74,7 @@ impl Evaluation<'_> {
             right_at: None,
             wanted: None,
             best_score: None,
+            card_probability: None,
             shown: false,
             first_card_right: false,
             took_ms: 0.0,
@@ -86,6 +87,7 @@ impl Evaluation<'_> {
         let cards = ranking.cards();
         judged.right_at = right_at.map(|position| position + 1);
         judged.wanted = self.wanted(&ranking);
+        judged.card_probability = ranking.order.odds.map(|odds| odds.probability);
         judged.best_score = ranking.order.ranked.first().map(|best| best.score);
         judged.shown = !cards.is_empty();
         judged.first_card_right = cards.first().is_some_and(|card| is_right(&card.article().id));

@@ -19,6 +19,10 @@ use crate::baseline::log_odds;
 use crate::conversation::Evidence;
 use crate::silence::Wanted;
 
+/// The measure that the order must gain in, and that of the gate.
+pub const ORDER_MEASURE: &str = "mrr_at_5";
+pub const GATE_MEASURE: &str = "false_push_rate_at_90";
+
 /// The format of the file that this version reads and writes.
 pub const FORMAT: u32 = 1;
 
@@ -203,6 +207,32 @@ impl Model {
         damaged(self.adapter.iter().all(|it| it.is_square() && it.rows.len() == self.dimensions), "adapter")?;
         damaged(self.gate.iter().all(|gate| gate.fits(num_turn_features)), "gate")?;
         damaged(self.calibration.iter().all(|it| it.card.fits(2)), "calibration")
+    }
+
+    /// Why it is not proven to be better than the model of this version, or than the formula; empty where it is. Each part
+    /// that was learned must gain in what it is for.
+    pub fn unproven_against(&self, running: Option<&str>) -> Vec<String> {
+        let name = |version: Option<&str>| version.map_or_else(|| "the formula".to_owned(), |it| format!("model {it}"));
+        let compared_with = self.trained.compared_with.as_deref();
+        if compared_with != running {
+            let (compared, runs) = (name(compared_with), name(running));
+            return vec![format!("it was compared with {compared}, and {runs} runs: train it again with --against")];
+        }
+        let orders = self.adapter.is_some() || !self.trees.is_empty();
+        let parts = [(orders, "order", ORDER_MEASURE), (self.gate.is_some(), "gate", GATE_MEASURE)];
+        let unproven = |(is_learned, part, measure): (bool, &str, &str)| {
+            let gain = self.trained.gains.iter().find(|gain| gain.measure == measure);
+            match gain {
+                _ if !is_learned => None,
+                Some(gain) if gain.is_gain() => None,
+                Some(MeasuredGain { before, after, interval: [low, high], .. }) => Some(format!(
+                    "its {part} may gain nothing: {measure} {before:.4} before, {after:.4} after, 95 % of the gain between \
+                     {low:+.4} and {high:+.4}"
+                )),
+                None => Some(format!("nobody measured what its {part} gains in {measure}")),
+            }
+        };
+        parts.into_iter().filter_map(unproven).collect()
     }
 
     /// What orders the candidates of a question: the formula's sums, corrected. Log-odds.

@@ -30,7 +30,7 @@ pub enum Node {
 
 impl Tree {
     /// What it adds for these features.
-    pub(super) fn value(&self, features: &[f32]) -> f32 {
+    pub fn value(&self, features: &[f32]) -> f32 {
         let mut place = 0;
         loop {
             match self.0.get(place) {

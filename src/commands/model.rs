@@ -1,0 +1,74 @@
+//! `cuecard model`
+
+use anyhow::Context as _;
+use cuecard_actors::tenant::{ModelShelf, Profile, PromotionError, read_model};
+
+use super::knowledge;
+use super::train::print_model;
+use crate::cli::{PromoteArgs, ShelfArgs};
+use crate::exit::ExitCode;
+use crate::logging;
+use crate::settings::Settings;
+
+/// Puts a model in service.
+pub fn promote(arguments: &PromoteArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    let shelf = shelf(&arguments.shelf)?;
+    let encoder = knowledge::encoder()?.model().identity();
+    let promoted = shelf.promote(&arguments.model, &encoder, arguments.force);
+    let model = match promoted {
+        Err(error @ PromotionError::Unproven { .. }) => {
+            return Err(error).context("it stays out of service; --force puts it in, and writes that down");
+        }
+        other => other?,
+    };
+    println!("model {} is in service; a running service takes it up within seconds", model.version);
+    Ok(ExitCode::Success)
+}
+
+/// Puts back what was in service before.
+pub fn roll_back(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    let shelf = shelf(arguments)?;
+    shelf.roll_back()?;
+    print_current(&shelf)
+}
+
+/// Tells what is in service.
+pub fn show(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    print_current(&shelf(arguments)?)
+}
+
+fn print_current(shelf: &ModelShelf) -> anyhow::Result<ExitCode> {
+    let current = shelf.current();
+    if current.exists() {
+        let encoder = knowledge::encoder()?.model().identity();
+        print_model(&read_model(&current, &encoder)?);
+    } else {
+        println!("no model is in service; the formula answers");
+    }
+    Ok(ExitCode::Success)
+}
+
+/// The shelf of the profile that is meant. One whose settings name a model has none.
+fn shelf(arguments: &ShelfArgs) -> anyhow::Result<ModelShelf> {
+    let settings = Settings::of_environment(arguments.config.as_deref())?;
+    let named = |profile: &&Profile| arguments.profile.as_ref().is_none_or(|name| profile.name.to_string() == *name);
+    let mut profiles = settings.profiles.iter().filter(named);
+    let profile = match (profiles.next(), profiles.next()) {
+        (Some(profile), None) => profile,
+        (None, _) => anyhow::bail!("the settings have no such profile; they have {}", names(&settings.profiles)),
+        (Some(_), Some(_)) => anyhow::bail!("say which --profile is meant: {}", names(&settings.profiles)),
+    };
+    anyhow::ensure!(
+        profile.model.is_none(),
+        "the settings of profile `{}` name a model, which is the one in service; change it there, or take `model` out",
+        profile.name
+    );
+    Ok(ModelShelf::new(&settings.data.dir, &profile.name))
+}
+
+fn names(profiles: &[Profile]) -> String {
+    profiles.iter().map(|profile| format!("`{}`", profile.name)).collect::<Vec<_>>().join(", ")
+}
