@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use crate::failure_points::failure_point;
 use crate::inbox::{Inbox, NextStage};
-use crate::messages::{Ask, Content, Delivery, Failure, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem};
+use crate::messages::{
+    Ask, CardRejected, Content, Delivery, Failure, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem,
+};
 use crate::supervision::{Escalation, Keyed, Recovery};
 
 /// How often idle conversations are looked for.
@@ -113,7 +115,7 @@ impl StreamHandler<Rankable> for Ranker {
                 let ranking = Arc::new(self.judge(&item, order, &tenant.profile.plan));
                 ticket.note(|decision| decision.ranking = Some(Arc::clone(&ranking)));
                 match ranking.verdict {
-                    Verdict::Cards(_) => Ok(Content::Cards(ranking)),
+                    Verdict::Cards(_) => Ok(Content::Cards(Arc::clone(&ranking))),
                     Verdict::Silent(reason) => Err(Outcome::Silent(reason)),
                 }
             }
@@ -130,6 +132,18 @@ impl StreamHandler<Rankable> for Ranker {
 /// A question that reached the Ranker past the Retriever.
 fn not_retrieved() -> Failure {
     Failure::NoBackend { reason: "no backend was asked".to_owned(), is_overload: false }
+}
+
+impl Handler<CardRejected> for Ranker {
+    type Result = ();
+
+    fn handle(&mut self, CardRejected { key, article_id }: CardRejected, _context: &mut Self::Context) {
+        // Of a conversation that is forgotten nothing is remembered.
+        if self.screens.contains(&key) {
+            let now = Instant::now();
+            self.screens.with(&key, now, |screen| screen.reject(&article_id, now.into_std()));
+        }
+    }
 }
 
 impl Handler<NotShown> for Ranker {
@@ -218,6 +232,21 @@ mod tests {
         fixture.bench.assert_recovered(&fixture.address);
         assert!(fixture.remembers("seen").await, "its memory survived");
         assert!(!fixture.remembers("unseen").await, "the message in the mailbox was heard");
+    }
+
+    #[actix::test]
+    async fn a_rejected_card_does_not_come_again_in_its_call() {
+        let fixture = fixture(0);
+        fixture.ask("a", 1);
+        until("it is ranked", || fixture.waiting_cards() == 1).await;
+        for interaction in ["a", "unknown"] {
+            fixture.address.do_send(CardRejected { key: key("acme", interaction), article_id: "article".to_owned() });
+        }
+        fixture.ask("unknown", 1);
+        until("a call that was unknown gets its card", || fixture.waiting_cards() == 2).await;
+        let again = fixture.ask("a", 2);
+        until("the repetition is silenced", || fixture.recorder.outcome_of(&again).is_some()).await;
+        assert_eq!(fixture.recorder.outcome_of(&again), Some(Outcome::Silent(SilenceReason::Rejected)));
     }
 
     #[actix::test]

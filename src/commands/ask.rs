@@ -30,7 +30,7 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
     let cards = answer.ranking.cards();
     if arguments.json {
         let phrases: Vec<_> = answer.query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect();
-        let cards: Vec<_> = cards.iter().map(as_json).collect();
+        let cards: Vec<_> = cards.iter().copied().map(as_json).collect();
         println!("{}", json!({"ranker": plan.ranker, "key_phrases": phrases, "cards": cards}));
     } else if cards.is_empty() {
         println!("nothing found");

@@ -86,7 +86,7 @@ pub(super) fn ranker(wiring: &Wiring, cell: Arc<ActorCell>) {
     };
     let address = wiring.supervise(cell, |_| Ranker::new(deps));
     // There is one Ranker.
-    let _ = wiring.ranker_address.set(address.recipient());
+    let _ = wiring.ranker_address.set(address);
 }
 
 pub(super) fn injector(wiring: &Wiring, cell: Arc<ActorCell>) {
@@ -96,7 +96,7 @@ pub(super) fn injector(wiring: &Wiring, cell: Arc<ActorCell>) {
     let deps = InjectorDeps {
         inbox,
         records: DeliveryRecords::new(wiring.ledger.deliveries(), wiring.metrics.clone()),
-        ranker,
+        ranker: ranker.recipient(),
         width: wiring.lane_width,
         conversations: wiring.buffer_settings.conversations,
         forget_after: wiring.buffer_settings.forget_after,
@@ -108,8 +108,11 @@ pub(super) fn injector(wiring: &Wiring, cell: Arc<ActorCell>) {
 
 pub(super) fn feedback_logger(wiring: &Wiring, cell: Arc<ActorCell>) {
     let Some(inbox) = wiring.feedback.take_inbox(&cell) else { return };
+    // The list starts the Ranker before.
+    let Some(ranker) = wiring.ranker_address.get().cloned() else { return };
     let deps = FeedbackLoggerDeps {
         inbox,
+        ranker: ranker.recipient(),
         queue: wiring.ledger.feedback(),
         tenants: wiring.tenants.clone(),
         metrics: wiring.metrics.clone(),

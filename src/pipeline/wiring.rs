@@ -14,7 +14,8 @@ use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
 use cuecard_actors::injector::LaneWidth;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::{Ledger, LedgerError};
-use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, NotShown, ProfileName, Rankable};
+use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, ProfileName, Rankable};
+use cuecard_actors::ranker::Ranker;
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{Tenants, Upkeep};
@@ -57,7 +58,7 @@ pub(super) struct Wiring {
     pub(super) ranker: Channel<NextStage<Rankable>, Rankable>,
     pub(super) injector: Channel<NextStage<Delivery>, Delivery>,
     pub(super) feedback: Channel<Sender<HeardFeedback>, HeardFeedback>,
-    pub(super) ranker_address: OnceCell<Recipient<NotShown>>,
+    pub(super) ranker_address: OnceCell<Addr<Ranker>>,
     pub(super) tenants: Tenants,
     pub(super) decisions: Decisions,
     pub(super) recent: RecentDecisions,

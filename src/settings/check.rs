@@ -169,6 +169,7 @@ impl ProfileSettings {
             excerpt: self.snippet.0.unwrap_or_else(|| excerpt_of(ranker)),
             silence: is_silent.then_some(self.min_cosine.0.map_or(by_precision, SilenceRule::MinCosine)),
             screen_time: self.screen_time,
+            rejection_cooldown: self.rejection_cooldown,
             deadline: self.deadline.0.map_or(deadline, |deadline| deadline.0),
         }
     }

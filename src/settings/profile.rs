@@ -69,6 +69,8 @@ pub struct ProfileSettings {
     pub min_cosine: Auto<f64>,
     #[serde(deserialize_with = "duration")]
     pub screen_time: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub rejection_cooldown: Duration,
     pub repeat_after: Auto<u64>,
     pub deadline: Auto<Span>,
     pub retry_ambiguous: bool,

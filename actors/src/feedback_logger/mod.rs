@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, StreamHandler, Supervised};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, StreamHandler, Supervised};
 use cuecard_cxone::feedback::FeedbackCall;
 use cuecard_ledger::{FeedbackQueue, LedgerError, NewFeedback, PendingFeedback};
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use crate::cxone_calls::ForwardEnd;
 use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
-use crate::messages::{HeardFeedback, ProfileName};
+use crate::messages::{CardRejected, HeardFeedback, InteractionKey, ProfileName};
 use crate::supervision::ActorCell;
 use crate::telemetry::{ActorDropped, DropReason, FeedbackReached, FeedbackStage, Metrics};
 use crate::tenant::{Tenant, Tenants};
@@ -40,6 +40,8 @@ const WRITE_PAUSE: Duration = Duration::from_secs(1);
 pub struct FeedbackLoggerDeps {
     /// Where accepts and rejects come from.
     pub inbox: Inbox<HeardFeedback>,
+    /// Hears what agents did not want to see.
+    pub ranker: Recipient<CardRejected>,
     /// The durable queue.
     pub queue: FeedbackQueue,
     /// Whose events are handed on.
@@ -297,6 +299,10 @@ impl Supervised for FeedbackLogger {
 
 impl StreamHandler<HeardFeedback> for FeedbackLogger {
     fn handle(&mut self, heard: HeardFeedback, context: &mut Self::Context) {
+        if !heard.accepted {
+            let key = InteractionKey { profile: heard.profile.clone(), interaction: heard.interaction.clone() };
+            self.deps.ranker.do_send(CardRejected { key, article_id: heard.insight.clone() });
+        }
         let (in_flight, metrics) = (self.deps.cell.in_flight(), self.deps.metrics.clone());
         let (queue, storing) = (self.deps.queue.clone(), Arc::clone(&self.storing));
         let (room, full) = (Arc::clone(&self.room), Arc::clone(&self.room));

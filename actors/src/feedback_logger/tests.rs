@@ -20,7 +20,34 @@ struct Fixture {
     ledger: Ledger,
     cxone: Arc<Cxone>,
     logger: Addr<FeedbackLogger>,
+    rejections: Rejections,
     directory: TempDir,
+}
+
+/// Stands for the Ranker.
+#[derive(Clone, Default)]
+struct Rejections(Arc<std::sync::Mutex<Vec<String>>>);
+
+impl Actor for Rejections {
+    type Context = Context<Self>;
+}
+
+impl Handler<CardRejected> for Rejections {
+    type Result = ();
+
+    fn handle(&mut self, CardRejected { key, article_id }: CardRejected, _: &mut Self::Context) {
+        self.0.lock().unwrap().push(format!("{}/{} {article_id}", key.profile, key.interaction));
+    }
+}
+
+#[actix::test]
+async fn the_ranker_hears_of_rejections_alone() {
+    let fixture = fixture(0).await;
+    fixture.hear("a", "liked").await;
+    let unliked = HeardFeedback { accepted: false, ..heard("a", "unliked") };
+    fixture.events.send(unliked).await.unwrap();
+    until("both are forwarded", || fixture.forwarded().len() == 2).await;
+    assert_eq!(*fixture.rejections.0.lock().unwrap(), ["acme/a unliked"]);
 }
 
 fn heard(interaction: &str, insight: &str) -> HeardFeedback {
@@ -61,15 +88,17 @@ fn with_tokens_after(failures: u32, expected_panics: u64, directory: TempDir, le
     let tenants: Tenants = [tenant].into_iter().collect();
     give_tokens_after(failures, &tenants);
     let queue = ledger.feedback();
+    let rejections = Rejections::default();
     let deps = FeedbackLoggerDeps {
         inbox,
+        ranker: rejections.clone().start().recipient(),
         queue: queue.clone(),
         tenants,
         metrics: bench.metrics.clone(),
         cell: Arc::clone(&bench.cell),
     };
     let logger = bench.supervise(FeedbackLogger::new(deps));
-    Fixture { bench, events, queue, ledger, cxone, logger, directory }
+    Fixture { bench, events, queue, ledger, cxone, logger, rejections, directory }
 }
 
 fn insight(call: &Call) -> String {

@@ -9,7 +9,7 @@ use crate::messages::Content;
 /// What is pushed, in CXone's terms.
 pub(super) fn push_content(content: &Content) -> PushContent {
     match content {
-        Content::Cards(ranking) => PushContent::Cards(ranking.cards().iter().map(card).collect()),
+        Content::Cards(ranking) => PushContent::Cards(ranking.cards().into_iter().map(card).collect()),
         Content::Order(order) => PushContent::Ranking(order.clone()),
     }
 }

@@ -65,7 +65,7 @@ fn record(delivery: &Delivery, ranking: &Ranking, receipt: &Receipt) -> Delivery
         profile: item.key.profile.to_string(),
         interaction: item.key.interaction.to_string(),
         utterance: item.utterance_number,
-        cards: ranking.cards().iter().enumerate().map(card).collect(),
+        cards: ranking.cards().into_iter().enumerate().map(card).collect(),
         delivered_at: Timestamp::now(),
         cxone_id: receipt.cxone_id.clone(),
         latency_ms: u64::try_from(item.heard.elapsed().as_millis()).unwrap_or(u64::MAX),

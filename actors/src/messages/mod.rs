@@ -10,7 +10,7 @@ mod work;
 
 pub use decision::{Asked, Decision, StageTime, Versions};
 pub use outcome::{Failure, Outcome, Receipt, Refusal, RefusalCause};
-pub use stages::{AdmittedItem, Content, Delivery, Extracted, NotShown, Rankable};
+pub use stages::{AdmittedItem, CardRejected, Content, Delivery, Extracted, NotShown, Rankable};
 pub use streams::{Heard, HeardFeedback, StreamWord};
 pub use ticket::{Stage, Ticket};
 pub use tokens::{GetToken, Invalidate, TokenError};

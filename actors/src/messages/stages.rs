@@ -56,6 +56,16 @@ pub enum Content {
     Order(RankingSubmission),
 }
 
+/// `FeedbackLogger` to Ranker: an agent did not want to see this card.
+#[derive(Debug, Clone, actix::Message)]
+#[rtype(result = "()")]
+pub struct CardRejected {
+    /// Whose agent.
+    pub key: InteractionKey,
+    /// The card's article.
+    pub article_id: String,
+}
+
 /// Injector to Ranker: these cards never reached the screen, the first one may be shown again.
 #[derive(Debug, Clone, actix::Message)]
 #[rtype(result = "()")]

@@ -243,6 +243,7 @@ pub fn plan(backends: &[BackendName]) -> Plan {
         silence: None,
         excerpt: Excerpt::Start,
         screen_time: Duration::from_mins(1),
+        rejection_cooldown: Duration::from_mins(10),
         deadline: Duration::from_secs(4),
     }
 }
@@ -404,7 +405,7 @@ pub fn order_of(ranked: Vec<Ranked>) -> Order {
 
 /// A ranking that shows all of these.
 pub fn ranking_of(ranked: Vec<Ranked>) -> Ranking {
-    let verdict = Verdict::Cards(ranked.len());
+    let verdict = Verdict::Cards((0..ranked.len()).collect());
     Ranking { order: order_of(ranked), verdict }
 }
 

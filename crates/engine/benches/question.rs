@@ -30,6 +30,7 @@ fn plan() -> Plan {
         excerpt: Excerpt::Answer,
         silence: Some(SilenceRule::Selectivity(Selectivity::Medium)),
         screen_time: Duration::ZERO,
+        rejection_cooldown: Duration::ZERO,
         deadline: Duration::from_mins(1),
     }
 }

@@ -34,6 +34,8 @@ pub struct Plan {
     pub silence: Option<SilenceRule>,
     /// How long a card is taken to stand on the screen, where it is not pushed again; 0 pushes it every time.
     pub screen_time: Duration,
+    /// How long an article that the agent rejected is not shown again in the same call.
+    pub rejection_cooldown: Duration,
     /// How long after its flush a card is still worth showing.
     pub deadline: Duration,
 }
@@ -67,6 +69,7 @@ impl Plan {
     pub fn answering(mut self) -> Self {
         self.silence = None;
         self.screen_time = Duration::ZERO;
+        self.rejection_cooldown = Duration::ZERO;
         self
     }
 }

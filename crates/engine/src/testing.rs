@@ -27,6 +27,7 @@ pub(crate) fn plan(backends: &[BackendName]) -> Arc<Plan> {
         excerpt: Excerpt::Start,
         silence: None,
         screen_time: Duration::from_mins(1),
+        rejection_cooldown: Duration::from_mins(10),
         deadline: Duration::from_secs(4),
     })
 }

@@ -11,6 +11,9 @@ use crate::plan::Plan;
 /// A card replaces the one on the screen only where it is so many times as likely to answer.
 const REPLACES_AT: f64 = 1.5;
 
+/// How much nearer to the newest turn another article must lie than the one on the screen to come beside it: a cosine.
+const FITS_BETTER: f32 = 0.12;
+
 /// All candidates in order and what the agent gets to see of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
@@ -22,21 +25,21 @@ pub struct Ranking {
 }
 
 /// What an utterance comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Show so many, from the best on; never 0.
-    Cards(usize),
+    /// Show those at these places of the order, the first on top; never none.
+    Cards(Vec<usize>),
     /// Show nothing.
     Silent(SilenceReason),
 }
 
 impl Verdict {
     /// Why nothing is shown, where nothing is.
-    pub fn silence(self) -> Option<SilenceReason> {
+    pub fn silence(&self) -> Option<SilenceReason> {
         match self {
             Self::Cards(_) => None,
-            Self::Silent(reason) => Some(reason),
+            Self::Silent(reason) => Some(*reason),
         }
     }
 }
@@ -44,46 +47,100 @@ impl Verdict {
 impl Ranking {
     /// Judges what of an order is worth showing now, beside what is on the screen.
     pub fn judged(order: Order, screen: &Screen, now: Instant, plan: &Plan) -> Self {
-        let verdict = judge(&order, screen, now, plan);
+        let verdict = Judge { order: &order, screen, now, plan }.verdict();
         Self { order, verdict }
     }
 
-    /// What the agent gets to see, best first; nothing where it is silent.
-    pub fn cards(&self) -> &[Ranked] {
-        match self.verdict {
-            Verdict::Cards(count) => &self.order.ranked[..count.min(self.order.ranked.len())],
-            Verdict::Silent(_) => &[],
+    /// What the agent gets to see, the card on top first; nothing where it is silent.
+    pub fn cards(&self) -> Vec<&Ranked> {
+        match &self.verdict {
+            Verdict::Cards(places) => places.iter().filter_map(|place| self.order.ranked.get(*place)).collect(),
+            Verdict::Silent(_) => Vec::new(),
         }
     }
 }
 
-fn judge(order: &Order, screen: &Screen, now: Instant, plan: &Plan) -> Verdict {
-    let Some(best) = order.ranked.first() else { return Verdict::Silent(SilenceReason::NothingFound) };
-    if let Some(odds) = order.odds {
-        if odds.probability < odds.least {
-            let is_asked = order.wanted.as_ref().and_then(|wanted| wanted.log_odds).is_none_or(|odds| odds > 0.0);
-            return Verdict::Silent(if is_asked { SilenceReason::Unsure } else { SilenceReason::NotAsked });
-        }
-    } else if let Some(rule) = plan.silence {
-        if let Some(reason) = rule.judge(order.wanted.as_ref(), order.nearness.passage) {
-            return Verdict::Silent(reason);
-        }
-        if order.ranker.gives_probabilities() && rule.is_unsure(best.score) {
-            return Verdict::Silent(SilenceReason::Unsure);
-        }
-    }
-    match screen.standing(now, plan.screen_time) {
-        Some(standing) if stays(standing, best, order) => Verdict::Silent(SilenceReason::AlreadyShown),
-        _ => Verdict::Cards(plan.cards.min(order.ranked.len())),
-    }
+/// Judges an order.
+struct Judge<'a> {
+    order: &'a Order,
+    screen: &'a Screen,
+    now: Instant,
+    plan: &'a Plan,
 }
 
-/// Whether what stands on the screen is left there: it is the best, or hardly worse. Without the best its runners-up would
-/// come as if they were the answer, and a card that changes for nothing is read twice.
-fn stays(standing: &str, best: &Ranked, order: &Order) -> bool {
-    let is_standing = |ranked: &&Ranked| ranked.article().id == standing;
-    let still_fits = |ranked: &Ranked| order.ranker.gives_probabilities() && best.score < REPLACES_AT * ranked.score;
-    order.ranked.iter().find(is_standing).is_some_and(|ranked| std::ptr::eq(ranked, best) || still_fits(ranked))
+impl Judge<'_> {
+    fn verdict(&self) -> Verdict {
+        if self.order.ranked.is_empty() {
+            return Verdict::Silent(SilenceReason::NothingFound);
+        }
+        let open = self.not_rejected();
+        let Some(best) = open.first().copied() else { return Verdict::Silent(SilenceReason::Rejected) };
+        match self.silence(best) {
+            Some(SilenceReason::Unsure) if best > 0 => return Verdict::Silent(SilenceReason::Rejected),
+            Some(reason) => return Verdict::Silent(reason),
+            None => {}
+        }
+        match self.standing().filter(|standing| self.stays(*standing, best)) {
+            Some(standing) => match self.asked_beside(standing, &open) {
+                Some(other) => Verdict::Cards(vec![other]),
+                None => Verdict::Silent(SilenceReason::AlreadyShown),
+            },
+            None => Verdict::Cards(open.into_iter().take(self.plan.cards).collect()),
+        }
+    }
+
+    /// The places of those that the agent did not reject a short while ago.
+    fn not_rejected(&self) -> Vec<usize> {
+        let is_open = |place: &usize| {
+            let id = &self.order.ranked[*place].article().id;
+            !self.screen.is_rejected(id, self.now, self.plan.rejection_cooldown)
+        };
+        (0..self.order.ranked.len()).filter(is_open).collect()
+    }
+
+    /// Why the best of those that may come is not worth showing, if it is not.
+    fn silence(&self, best: usize) -> Option<SilenceReason> {
+        let rule = self.plan.silence?;
+        let wanted = self.order.wanted.as_ref();
+        // What was learned is about the first of the order.
+        if let Some(odds) = self.order.odds.filter(|_| best == 0) {
+            let is_asked = wanted.and_then(|wanted| wanted.log_odds).is_none_or(|log_odds| log_odds > 0.0);
+            let reason = if is_asked { SilenceReason::Unsure } else { SilenceReason::NotAsked };
+            return (odds.probability < odds.least).then_some(reason);
+        }
+        let unsure = || self.is_unsure(self.order.ranked[best].score).then_some(SilenceReason::Unsure);
+        rule.judge(wanted, self.order.nearness.passage).or_else(unsure)
+    }
+
+    fn is_unsure(&self, probability: f64) -> bool {
+        let rule = self.plan.silence.filter(|_| self.order.ranker.gives_probabilities());
+        rule.is_some_and(|rule| rule.is_unsure(probability))
+    }
+
+    /// The place of what stands on the screen.
+    fn standing(&self) -> Option<usize> {
+        let standing = self.screen.standing(self.now, self.plan.screen_time)?;
+        self.order.ranked.iter().position(|ranked| ranked.article().id == standing)
+    }
+
+    /// Whether what stands on the screen is left there: it is the best, or hardly worse. Without the best its runners-up would
+    /// come as if they were the answer, and a card that changes for nothing is read twice.
+    fn stays(&self, standing: usize, best: usize) -> bool {
+        let score = |place: usize| self.order.ranked[place].score;
+        standing == best || self.order.ranker.gives_probabilities() && score(best) < REPLACES_AT * score(standing)
+    }
+
+    /// What fits the newest turn better than what stands on the screen, which fits the call: who has a card before their eyes
+    /// and is asked on is asked something else. Its probability is that among all but what stands there.
+    fn asked_beside(&self, standing: usize, open: &[usize]) -> Option<usize> {
+        let fits = |place: usize| self.order.ranked[place].candidate.evidence.map(|evidence| evidence.newest_cosine);
+        let fits_standing = fits(standing)?;
+        let others = open.iter().copied().filter(|place| *place != standing);
+        let best = others.max_by(|a, b| fits(*a).unwrap_or(-1.0).total_cmp(&fits(*b).unwrap_or(-1.0)))?;
+        let rest = (1.0 - self.order.ranked[standing].score).max(f64::EPSILON);
+        let is_sure = !self.is_unsure(self.order.ranked[best].score / rest);
+        (fits(best)? > fits_standing + FITS_BETTER && is_sure).then_some(best)
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +150,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use cuecard_ranking::conversation::Evidence;
     use cuecard_ranking::{Formula, Selectivity, SilenceRule};
 
     use super::*;
@@ -169,6 +227,49 @@ mod tests {
         assert_eq!(silence(&[("other", 0.2), ("third", 0.1)]), None, "what stands there does not fit at all");
     }
 
+    fn fitting(articles: &[(&str, f64, f32)]) -> Order {
+        let probabilities: Vec<_> = articles.iter().map(|(id, probability, _)| (*id, *probability)).collect();
+        let mut order = probable(&probabilities);
+        for (ranked, (.., newest_cosine)) in order.ranked.iter_mut().zip(articles) {
+            ranked.candidate.evidence = Some(Evidence { newest_cosine: *newest_cosine, ..Evidence::default() });
+        }
+        order
+    }
+
+    #[test]
+    fn who_is_asked_on_with_the_best_before_their_eyes_gets_what_fits_the_newest_turn() {
+        let selectivity = Some(SilenceRule::Selectivity(Selectivity::Medium));
+        let plan = Plan { silence: selectivity, ..Plan::clone(&plan(&[BackendName::Index])) };
+        let (now, mut screen) = (Instant::now(), Screen::default());
+        screen.note("standing", 1, now);
+        let shown = |articles: &[(&str, f64, f32)]| -> Vec<String> {
+            let ranking = Ranking::judged(fitting(articles), &screen, now, &plan);
+            ranking.cards().iter().map(|card| card.article().id.clone()).collect()
+        };
+        assert_eq!(shown(&[("standing", 0.6, 0.4), ("near", 0.25, 0.5), ("nearer", 0.24, 0.6)]), ["nearer"]);
+        assert!(shown(&[("standing", 0.6, 0.6), ("other", 0.3, 0.6)]).is_empty(), "it does not fit better");
+        assert!(shown(&[("standing", 0.6, 0.4), ("other", 0.05, 0.6)]).is_empty(), "it hardly answers");
+    }
+
+    #[test]
+    fn what_the_agent_rejected_makes_room_for_the_next_for_a_while() {
+        let selectivity = Some(SilenceRule::Selectivity(Selectivity::Medium));
+        let plan = Plan { silence: selectivity, ..Plan::clone(&plan(&[BackendName::Index])) };
+        let (start, mut screen) = (Instant::now(), Screen::default());
+        screen.note("rejected", 1, start);
+        screen.reject("rejected", start);
+        let after = |seconds, articles: &[(&str, f64)]| {
+            let now = start + Duration::from_secs(seconds);
+            let ranking = Ranking::judged(probable(articles), &screen, now, &plan);
+            ranking.cards().first().map(|card| card.article().id.clone()).ok_or(ranking.verdict.silence())
+        };
+        let rejected = Err(Some(SilenceReason::Rejected));
+        assert_eq!(after(1, &[("rejected", 0.52), ("next", 0.51)]), Ok("next".to_owned()));
+        assert_eq!(after(1, &[("rejected", 0.8), ("next", 0.1)]), rejected);
+        assert_eq!(after(1, &[("rejected", 0.8)]), rejected);
+        assert_eq!(after(plan.rejection_cooldown.as_secs(), &[("rejected", 0.8)]), Ok("rejected".to_owned()));
+    }
+
     #[test]
     fn an_article_that_seldom_answers_is_not_shown() {
         let silence = |probability, selectivity| {
@@ -177,8 +278,8 @@ mod tests {
             let order = probable(&[("best", probability)]);
             Ranking::judged(order, &Screen::default(), Instant::now(), &plan).verdict.silence()
         };
-        assert_eq!(silence(0.5, Selectivity::Medium), None);
-        assert_eq!(silence(0.5, Selectivity::High), Some(SilenceReason::Unsure));
+        assert_eq!(silence(0.55, Selectivity::Medium), None);
+        assert_eq!(silence(0.55, Selectivity::High), Some(SilenceReason::Unsure));
         assert_eq!(silence(0.05, Selectivity::Low), Some(SilenceReason::Unsure));
     }
 
@@ -191,7 +292,8 @@ mod tests {
         assert_eq!(judged(&[], &two).verdict, Verdict::Silent(SilenceReason::NothingFound));
         let strict = Plan { silence: Some(SilenceRule::MinCosine(0.6)), ..two };
         let silent = judged(&["a"], &strict);
-        assert_eq!((silent.verdict, silent.cards().len()), (Verdict::Silent(SilenceReason::Unsure), 0));
+        assert_eq!(silent.cards().len(), 0);
+        assert_eq!(silent.verdict, Verdict::Silent(SilenceReason::Unsure));
     }
 
     #[test]
@@ -199,7 +301,7 @@ mod tests {
         let ranking =
             Ranking::judged(order(&["a", "b"]), &Screen::default(), Instant::now(), &plan(&[BackendName::Index]));
         let written = serde_json::to_value(&ranking).unwrap();
-        assert_eq!((&written["verdict"]["cards"], &written["ranker"]), (&2.into(), &"cosine".into()));
+        assert_eq!((&written["verdict"]["cards"], &written["ranker"]), (&serde_json::json!([0, 1]), &"cosine".into()));
         assert_eq!(serde_json::from_value::<Ranking>(written).unwrap(), ranking);
     }
 }

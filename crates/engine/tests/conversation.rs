@@ -97,6 +97,7 @@ fn fixture(articles: Vec<Article>) -> Fixture {
         excerpt: Excerpt::Answer,
         silence: None,
         screen_time: Duration::ZERO,
+        rejection_cooldown: Duration::ZERO,
         deadline: Duration::from_mins(1),
     };
     Fixture { engine, plan: Arc::new(plan), _directory: directory }

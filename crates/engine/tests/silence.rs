@@ -24,6 +24,7 @@ fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Pla
         silence,
         excerpt: Excerpt::Start,
         screen_time: Duration::ZERO,
+        rejection_cooldown: Duration::ZERO,
         deadline: Duration::from_secs(4),
     })
 }

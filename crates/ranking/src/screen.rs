@@ -11,6 +11,8 @@ const REMEMBERED: usize = 8;
 pub struct Screen {
     /// First cards in the order of their pushes.
     pushed: Vec<Pushed>,
+    /// Articles that the agent did not want to see, and when that was said.
+    rejected: Vec<(String, Instant)>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,6 +35,24 @@ impl Screen {
             self.pushed.remove(0);
         }
         self.pushed.push(Pushed { article_id: article_id.to_owned(), utterance, at: now });
+    }
+
+    /// The agent does not want to see this article: it goes from the screen, and nothing stands there.
+    pub fn reject(&mut self, article_id: &str, now: Instant) {
+        if self.pushed.last().is_some_and(|newest| newest.article_id == article_id) {
+            self.pushed.clear();
+        }
+        self.rejected.retain(|(rejected, _)| rejected != article_id);
+        if self.rejected.len() == REMEMBERED {
+            self.rejected.remove(0);
+        }
+        self.rejected.push((article_id.to_owned(), now));
+    }
+
+    /// Whether the agent rejected the article less than this time ago.
+    pub fn is_rejected(&self, article_id: &str, now: Instant, cooldown: Duration) -> bool {
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < cooldown;
+        self.rejected.iter().any(|(rejected, at)| rejected == article_id && is_fresh(*at))
     }
 
     /// Takes back what this utterance brought and never reached the screen: what was there before it stands on.
