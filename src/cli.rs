@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Index(IndexArgs),
     /// Ask one question and see the cards.
     Ask(AskArgs),
+    /// Say why an agent saw what they saw.
+    Why(WhyArgs),
     /// Measure ranking and silence on labelled conversations.
     Eval(EvalArgs),
     /// Learn a model from labelled conversations.
@@ -126,9 +128,27 @@ pub struct AskArgs {
     /// Cards to show.
     #[arg(short, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub k: u16,
+    /// Say why, and what silence would have done had the customer said it.
+    #[arg(long)]
+    pub explain: bool,
     /// Print the cards as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `cuecard why`
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true)))]
+pub struct WhyArgs {
+    /// A decision's id; `/deliveries` lists the newest.
+    #[arg(value_name = "DECISION", group = "which")]
+    pub decision: Option<uuid::Uuid>,
+    /// An interaction, whose newest decisions are explained.
+    #[arg(long, value_name = "ID", group = "which")]
+    pub interaction: Option<String>,
+    /// The running service's admin port; without it `CUECARD_ADMIN_ADDR` or the default.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<std::net::SocketAddr>,
 }
 
 /// `cuecard eval`

@@ -3,6 +3,7 @@
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, get, post, web};
 use cuecard_actors::decisions::DecisionFilter;
+use cuecard_actors::engine::{Ranking, why};
 use cuecard_actors::messages::Outcome;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -133,7 +134,17 @@ async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> H
         );
     };
     let gone = || not_found("this decision is not among the newest; /deliveries lists those that are");
-    recent.find(id).map_or_else(gone, json_text)
+    recent.find(id).map_or_else(gone, |decision| json_text(with_reasons(decision)))
+}
+
+/// The decision with its reasons in sentences, where it came to a ranking.
+fn with_reasons(decision: String) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(&decision) else { return decision };
+    let ranking = fields.get("ranking").cloned().unwrap_or_default();
+    if let Ok(ranking) = serde_json::from_value::<Ranking>(ranking) {
+        fields.insert("why".to_owned(), why(&ranking).into());
+    }
+    Value::Object(fields).to_string()
 }
 
 fn json_text(json: String) -> HttpResponse {

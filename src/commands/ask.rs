@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cuecard_actors::engine::Ranked;
 use cuecard_actors::engine::conversation::Utterance;
+use cuecard_actors::engine::{Ranked, why};
 use serde_json::json;
 
 use super::knowledge;
@@ -28,15 +28,27 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
     let utterance = Utterance::question(arguments.text.as_str());
     let answer = knowledge::block_on(open.engine.answer(&utterance, &Arc::new(plan.clone())))??;
     let cards = answer.ranking.cards();
+    let silent_plan = Arc::new(ToolSettings::of_environment()?.profile.index_plan());
+    let why = if arguments.explain {
+        why(&knowledge::block_on(open.engine.answer(&utterance, &silent_plan))??.ranking)
+    } else {
+        Vec::new()
+    };
     if arguments.json {
         let phrases: Vec<_> = answer.query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect();
         let cards: Vec<_> = cards.iter().copied().map(as_json).collect();
-        println!("{}", json!({"ranker": plan.ranker, "key_phrases": phrases, "cards": cards}));
+        println!("{}", json!({"ranker": plan.ranker, "key_phrases": phrases, "cards": cards, "why": why}));
     } else if cards.is_empty() {
         println!("nothing found");
     } else {
         for (number, card) in cards.iter().enumerate() {
             print_card(number + 1, card);
+        }
+    }
+    if !arguments.json && !why.is_empty() {
+        println!("had the customer said it in a call:");
+        for sentence in &why {
+            println!("  {sentence}");
         }
     }
     Ok(ExitCode::Success)

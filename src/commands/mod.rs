@@ -10,6 +10,7 @@ mod knowledge;
 mod model;
 mod serve;
 mod train;
+mod why;
 
 use crate::cli::{Cli, Command, GraphCommand, ModelCommand};
 use crate::exit::ExitCode;
@@ -27,6 +28,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Index(arguments) => index::run(&arguments),
         Command::Ask(arguments) => ask::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Why(arguments) => why::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Model(ModelCommand::Promote(arguments)) => model::promote(&arguments),
         Command::Model(ModelCommand::Rollback(arguments)) => model::roll_back(&arguments),

@@ -358,6 +358,7 @@ fn check_polls(profiles: &[Profile]) -> Result<(), SettingsError> {
 /// What the tools need, which serve no tenant: two sections as defaults and environment leave them.
 #[derive(Debug)]
 pub struct ToolSettings {
+    pub admin: AdminSettings,
     pub encoder: EncoderSection,
     pub buffer: BufferSection,
     pub profile: ProfileSettings,
@@ -365,7 +366,7 @@ pub struct ToolSettings {
 
 impl ToolSettings {
     pub fn of_environment() -> Result<Self, SettingsError> {
-        let Written { encoder, buffer, profile, .. } = Layers::read(None, variables()?)?.written()?;
-        Ok(Self { encoder, buffer, profile })
+        let Written { admin, encoder, buffer, profile, .. } = Layers::read(None, variables()?)?.written()?;
+        Ok(Self { admin, encoder, buffer, profile })
     }
 }

@@ -191,7 +191,20 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
     assert_eq!((&listed["interaction"], &listed["profile"]), (&"call-1".into(), &"insights".into()));
     assert_eq!(listed["outcome"]["kind"], "delivered");
     let explained = service.admin.get(&format!("/explain/{}", listed["id"].as_str().unwrap())).await;
-    assert_eq!(explained.json(), listed);
+    let mut record = explained.json();
+    let why = record.as_object_mut().unwrap().remove("why").unwrap().to_string();
+    assert_eq!(record, listed);
+    assert!(why.contains("Shown: ") && why.contains("(pets)") && why.contains("looks like a question"), "{why}");
+    let asked = ["why", "--interaction", "call-1", "--admin", &service.admin.addr().to_string()];
+    let told = run(&asked, &[]);
+    assert!(
+        told.stdout.contains("interaction call-1") && told.stdout.contains("Shown: "),
+        "{} {}",
+        told.stdout,
+        told.stderr
+    );
+    let unknown = run(&["why", "--interaction", "call-9", "--admin", &service.admin.addr().to_string()], &[]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("`call-9`"), "{}", unknown.stderr);
     let ranked = explained.json()["ranking"].to_string();
     assert!(ranked.contains("pets") && ranked.contains("cosine"), "{ranked}");
     assert!(!page.text.contains("my dog on board"), "{}", page.text);

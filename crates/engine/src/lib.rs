@@ -21,6 +21,7 @@ mod testing;
 mod turns;
 mod usual;
 mod verdict;
+mod why;
 
 pub use cuecard_encoder as encoder;
 pub use cuecard_knowledge as knowledge;
@@ -39,3 +40,4 @@ pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
 pub use turns::HeardTurn;
 pub use usual::UsualTurns;
 pub use verdict::{Ranking, Verdict};
+pub use why::why;

@@ -42,26 +42,78 @@ pub struct Evidence {
 /// One part of the sum.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
+    /// In words.
+    says: &'static str,
     weight: f32,
     pub(crate) of: fn(&Evidence) -> f32,
 }
 
 /// Weights in log-odds, fitted together on labelled conversations of three knowledge bases.
 pub(crate) const PARTS: [Part; 13] = [
-    Part { name: "newest_cosine", weight: 17.0, of: |evidence| evidence.newest_cosine },
-    Part { name: "call_cosine", weight: -1.0, of: |evidence| evidence.call_cosine },
-    Part { name: "sentence_cosine", weight: 4.0, of: |evidence| evidence.sentence_cosine },
-    Part { name: "newest_words", weight: 2.0, of: |evidence| evidence.newest_words },
-    Part { name: "call_words", weight: 12.0, of: |evidence| evidence.call_words },
-    Part { name: "heading_words", weight: 12.0, of: |evidence| evidence.heading_words },
-    Part { name: "named", weight: 2.0, of: |evidence| evidence.named },
-    Part { name: "contradicted", weight: -14.0, of: |evidence| evidence.contradicted },
-    Part { name: "domain", weight: 1.0, of: |evidence| evidence.domain },
-    Part { name: "group_call", weight: 12.0, of: |evidence| evidence.group_call },
-    Part { name: "group_newest", weight: -11.0, of: |evidence| evidence.group_newest },
-    Part { name: "group_agent", weight: 2.5, of: |evidence| evidence.group_agent },
-    Part { name: "centrality", weight: -6.0, of: |evidence| evidence.centrality },
+    Part {
+        name: "newest_cosine",
+        says: "the newest turn means something like its nearest passage",
+        weight: 17.0,
+        of: |evidence| evidence.newest_cosine,
+    },
+    Part {
+        name: "call_cosine",
+        says: "the whole call is like its nearest passage",
+        weight: -1.0,
+        of: |evidence| evidence.call_cosine,
+    },
+    Part {
+        name: "sentence_cosine",
+        says: "what the turn asks means something like one of its sentences",
+        weight: 4.0,
+        of: |evidence| evidence.sentence_cosine,
+    },
+    Part {
+        name: "newest_words",
+        says: "it has rare words of the newest turn",
+        weight: 2.0,
+        of: |evidence| evidence.newest_words,
+    },
+    Part {
+        name: "call_words",
+        says: "it has rare words of the call",
+        weight: 12.0,
+        of: |evidence| evidence.call_words,
+    },
+    Part {
+        name: "heading_words",
+        says: "its heading, tags or phrases have the customer's words",
+        weight: 12.0,
+        of: |evidence| evidence.heading_words,
+    },
+    Part { name: "named", says: "its entity was named", weight: 2.0, of: |evidence| evidence.named },
+    Part {
+        name: "contradicted",
+        says: "another entity was named that has an article on the same question",
+        weight: -14.0,
+        of: |evidence| evidence.contradicted,
+    },
+    Part { name: "domain", says: "the word of its domain was said", weight: 1.0, of: |evidence| evidence.domain },
+    Part { name: "group_call", says: "its group fits the call", weight: 12.0, of: |evidence| evidence.group_call },
+    Part {
+        name: "group_newest",
+        says: "the newest turn fits its whole group",
+        weight: -11.0,
+        of: |evidence| evidence.group_newest,
+    },
+    Part {
+        name: "group_agent",
+        says: "its group fits what the agent said last",
+        weight: 2.5,
+        of: |evidence| evidence.group_agent,
+    },
+    Part { name: "centrality", says: "it is near to everything", weight: -6.0, of: |evidence| evidence.centrality },
 ];
+
+/// The weight of a part by its name, and what it says in words.
+pub fn part(name: &str) -> Option<(f32, &'static str)> {
+    PARTS.iter().find(|part| part.name == name).map(|part| (part.weight, part.says))
+}
 
 /// Weight of the words within what an article offers its group.
 const OFFERED_WORDS: f32 = 1.2;

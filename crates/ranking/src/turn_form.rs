@@ -100,6 +100,21 @@ const TASK: &str = r"(?x)
     )\b";
 
 impl Form {
+    /// What it is called in explanations.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Question => "a question",
+            Self::HowTo => "one that an article may answer",
+            Self::Inquiry => "an inquiry",
+            Self::Trouble => "trouble or a wish",
+            Self::Phatic => "a greeting or thanks",
+            Self::Answer => "an answer",
+            Self::Number => "numbers told",
+            Self::Task => "an order",
+            Self::Opening => "an opening that asks nothing",
+        }
+    }
+
     /// What its words look like; `None` for a form that is more than words.
     fn pattern(self) -> Option<&'static str> {
         match self {

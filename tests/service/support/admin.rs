@@ -60,6 +60,11 @@ impl Admin {
         Self { client: Client::builder().timeout(PATIENCE).finish(), addr }
     }
 
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Asks for a page.
     pub async fn get(&self, path: &str) -> Page {
         // A connection kept alive would hold the server's stop up.

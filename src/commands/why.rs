@@ -1,0 +1,76 @@
+//! `cuecard why`
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cuecard_actors::cxone::http::client_config;
+use serde_json::Value;
+
+use crate::cli::WhyArgs;
+use crate::exit::ExitCode;
+use crate::logging;
+use crate::settings::ToolSettings;
+
+/// A service that runs answers at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks the running service why an agent saw what they saw, and prints it.
+pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    let admin = match arguments.admin {
+        Some(admin) => admin,
+        None => ToolSettings::of_environment()?.admin.addr,
+    };
+    let base = format!("http://{admin}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let ids = match (&arguments.decision, &arguments.interaction) {
+            (Some(decision), _) => vec![decision.to_string()],
+            (None, Some(interaction)) => decisions_of(&base, interaction).await?,
+            (None, None) => Vec::new(),
+        };
+        for id in ids {
+            print(&asked(&format!("{base}/explain/{id}")).await?);
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(ExitCode::Success)
+}
+
+/// Newest first, as the service lists them.
+async fn decisions_of(base: &str, interaction: &str) -> anyhow::Result<Vec<String>> {
+    let listed = asked(&format!("{base}/deliveries?limit=1000")).await?;
+    let of_interaction = |decision: &&Value| decision["interaction"] == interaction;
+    let all = listed["deliveries"].as_array().into_iter().flatten();
+    let ids: Vec<String> =
+        all.filter(of_interaction).filter_map(|decision| decision["id"].as_str()).map(str::to_owned).collect();
+    anyhow::ensure!(
+        !ids.is_empty(),
+        "no decision about interaction `{interaction}` is among the newest that the service keeps"
+    );
+    Ok(ids)
+}
+
+/// What the admin port says; its refusals are told as they came.
+async fn asked(url: &str) -> anyhow::Result<Value> {
+    let tls = client_config()?;
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone());
+    let client = client.no_proxy().timeout(PATIENCE).build()?;
+    let answer = client.get(url).send().await.with_context(|| {
+        format!("no service answers at {url}; say where its admin port is with --admin or CUECARD_ADMIN_ADDR")
+    })?;
+    let status = answer.status();
+    let body: Value = answer.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
+    anyhow::ensure!(status.is_success(), "{}", body["detail"].as_str().unwrap_or("the service refused"));
+    Ok(body)
+}
+
+fn print(decision: &Value) {
+    let text = |name: &str| decision[name].as_str().unwrap_or("-").to_owned();
+    println!("decision {}, interaction {}, profile {}", text("id"), text("interaction"), text("profile"));
+    println!("  came to: {}", decision["outcome"]["kind"].as_str().unwrap_or("nothing yet"));
+    for sentence in decision["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        println!("  {sentence}");
+    }
+    println!();
+}
