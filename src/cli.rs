@@ -171,7 +171,8 @@ pub struct EvalArgs {
     /// A model that `cuecard train` wrote.
     #[arg(long, value_name = "MODEL", conflicts_with = "folds")]
     pub model: Option<PathBuf>,
-    /// Learn a model from all conversations but one part in so many and judge that part by it, each part in turn.
+    /// Learn a model from all conversations but one part in so many and judge that part by it, each part in turn. Times are
+    /// those of the formula.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=100))]
     pub folds: Option<u16>,
     /// Turns that a question reads: a number, or `all`; without it `CUECARD__PROFILE__WINDOW` or the default.

@@ -85,6 +85,8 @@ fn write(model: &Model, path: &Path) -> anyhow::Result<()> {
 /// Conversations with what the engine knows of their labelled turns.
 struct LessonBook<'a> {
     conversations: Vec<Labelled<'a>>,
+    /// Milliseconds that the last question of each took, before anything was learned.
+    times: Vec<f64>,
     /// Of each conversation.
     examples: Vec<Vec<Example>>,
     /// For each conversation the place of the one that it goes on from.
@@ -110,11 +112,11 @@ impl<'a> LessonBook<'a> {
             dialogue: &all[beginnings[place]].id,
         };
         let conversations: Vec<_> = all.iter().enumerate().map(labelled).collect();
-        evaluation.listen(all.iter().copied()).await?;
+        let times = evaluation.listen(all.iter().copied()).await?;
         let examples = collect(evaluation.engine, plan, evaluation.limits, &conversations, progress).await?;
         let model = evaluation.engine.encoder().model();
         let (encoder, dimensions) = (model.identity(), model.dimensions);
-        Ok(Self { conversations, examples, beginnings, encoder, dimensions })
+        Ok(Self { conversations, times, examples, beginnings, encoder, dimensions })
     }
 
     /// A gate can't be learned from turns that all want a card.
@@ -169,8 +171,9 @@ impl<'a> LessonBook<'a> {
     ) -> anyhow::Result<Vec<Judged>> {
         evaluation.engine.use_model(model);
         let mut judged = Vec::new();
-        for (_, labelled) in self.conversations.iter().enumerate().filter(|(place, _)| places.contains(place)) {
-            judged.push(evaluation.judge(labelled.conversation, labelled.is_quiet).await?);
+        for (place, labelled) in self.conversations.iter().enumerate().filter(|(place, _)| places.contains(place)) {
+            let of_conversation = evaluation.judge(labelled.conversation, labelled.is_quiet).await?;
+            judged.push(Judged { took_ms: self.times[place], ..of_conversation });
         }
         evaluation.engine.use_model(None);
         Ok(judged)

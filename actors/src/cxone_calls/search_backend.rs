@@ -41,13 +41,6 @@ fn candidate(hit: SearchHit) -> Candidate {
     let url = Some(hit.url).filter(|url| !url.is_empty());
     let article = Article { id: hit.id, title: hit.title, body: hit.body, url, ..Article::default() };
     let article = labelled(article, hit.labels).without_markup();
-    Candidate {
-        passage: article.body.clone(),
-        article: Arc::new(article),
-        backend: BackendName::Search,
-        matched_by: None,
-        evidence: None,
-        place: None,
-        scores: Scores { search: Some(hit.score), ..Scores::default() },
-    }
+    let (body, scores) = (article.body.clone(), Scores { search: Some(hit.score), ..Scores::default() });
+    Candidate { scores, ..Candidate::new(Arc::new(article), body, BackendName::Search) }
 }

@@ -196,7 +196,7 @@ async fn a_postponed_event_comes_again_before_the_next_of_its_interaction() {
 async fn an_event_that_was_not_sent_comes_again_and_that_was_no_attempt() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = open(&directory).await;
-    let fixture = with_tokens_after(2, 0, directory, ledger);
+    let fixture = with_tokens_after(20, 0, directory, ledger);
     // However many wait: of all these one finds out whether there is a token, and the others are left alone meanwhile.
     for number in 0..50 {
         fixture.hear(&format!("a-{number}"), "unsent").await;

@@ -12,6 +12,7 @@ use cuecard_engine::encoder::{Encoder, EncoderError};
 use cuecard_engine::knowledge::chroma::{ChromaError, ChromaSettings};
 use cuecard_engine::knowledge::graph::{EmbeddedGraph, GraphError, GraphSettings, Neo4jGraph, Neo4jSettings};
 use cuecard_engine::knowledge::{Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build};
+use cuecard_engine::ranking::Model;
 use cuecard_engine::{
     Backend, BackendName, BulkEncoder, ChromaBackend, Engine, GraphBackend, GraphStore, IndexBackend, SearchPool,
     UsualTurns,
@@ -191,40 +192,25 @@ impl Loader {
         let backends = profile.plan.backends.iter().filter_map(|name| backend(*name, &knowledge, &calls, &pool));
         let usual = UsualTurns::kept_in(self.loading.data_dir.join(format!("usual-{}.json", profile.name)));
         let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual);
-        let model = self.model(profile, &engine)?;
+        let promoted_model = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
+        take_model(profile, &promoted_model, &engine)?;
         let versions = Versions {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             plan: profile.plan.version(),
             model: engine.encoder().model().identity(),
             ranker: profile.plan.ranker.name().to_owned(),
         };
-        let tenant =
-            Tenant { profile: profile.clone(), engine, knowledge, calls, health, model, versions: Arc::new(versions) };
+        let tenant = Tenant {
+            profile: profile.clone(),
+            engine,
+            knowledge,
+            calls,
+            health,
+            promoted_model,
+            versions: Arc::new(versions),
+        };
         tenant.tell_index();
         Ok(tenant)
-    }
-
-    /// Takes the learned model into service: the one that the settings name, or the one that was promoted. Gives its place.
-    fn model(&self, profile: &Profile, engine: &Engine) -> Result<PathBuf, LoadError> {
-        let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
-        let promoted = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
-        let Some(path) = &profile.model else {
-            if file_state(&promoted).is_some() {
-                let model = read_model(&promoted, &engine.encoder().model().identity()).map_err(failed)?;
-                engine.use_model(Some(Arc::new(model)));
-            }
-            return Ok(promoted);
-        };
-        let model = read_model(path, &engine.encoder().model().identity()).map_err(failed)?;
-        let reasons = model.unproven_against(model.trained.compared_with.as_deref());
-        if !reasons.is_empty() && !profile.unproven_model {
-            return Err(failed(PromotionError::Unproven { reasons }));
-        }
-        if !reasons.is_empty() {
-            tracing::warn!(profile = %profile.name, model = model.version, reasons = reasons.join("; "), "an unproven model");
-        }
-        engine.use_model(Some(Arc::new(model)));
-        Ok(path.clone())
     }
 
     fn encoder(&mut self, profile: &Profile) -> Result<Encoder, LoadError> {
@@ -281,6 +267,32 @@ impl Loader {
         };
         self.collections.get(key, made).ok()
     }
+}
+
+/// Takes the learned model into service: the one that the settings name, or the one that was promoted.
+fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(), LoadError> {
+    let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
+    let encoder = engine.encoder().model().identity();
+    let model = match &profile.model {
+        Some(named) => proven(profile, read_model(named, &encoder).map_err(failed)?).map_err(failed)?,
+        None if file_state(promoted).is_some() => read_model(promoted, &encoder).map_err(failed)?,
+        None => return Ok(()),
+    };
+    engine.use_model(Some(Arc::new(model)));
+    Ok(())
+}
+
+/// A model that the settings name, if it is better than what it was compared with, or they take it all the same.
+fn proven(profile: &Profile, model: Model) -> Result<Model, PromotionError> {
+    let reasons = model.unproven_against(model.trained.compared_with.as_deref());
+    if reasons.is_empty() {
+        return Ok(model);
+    }
+    if !profile.unproven_model {
+        return Err(PromotionError::Unproven { reasons });
+    }
+    tracing::warn!(profile = %profile.name, model = model.version, reasons = reasons.join("; "), "an unproven model");
+    Ok(model)
 }
 
 /// No handshake would ever come through: better said at the start than each two seconds.

@@ -44,8 +44,8 @@ pub struct Tenant {
     pub calls: Arc<CxoneCalls>,
     /// What it can do at the moment.
     pub health: Arc<ProfileHealth>,
-    /// Where the learned model is that answers with the formula, if one is there.
-    pub model: PathBuf,
+    /// Where a learned model is put that was promoted for it; looked at where the settings name none.
+    pub promoted_model: PathBuf,
     /// What its decisions are made by.
     pub versions: Arc<Versions>,
 }

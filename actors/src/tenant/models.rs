@@ -144,7 +144,7 @@ impl ModelShelf {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use cuecard_engine::ranking::model::{Adapter, FORMAT, MeasuredGain, Trained, features};
+    use cuecard_engine::ranking::model::{Adapter, MeasuredGain, Trained};
 
     use super::*;
 
@@ -156,22 +156,12 @@ mod tests {
             interval: [gain - 0.01, gain + 0.01],
             less_is_better: false,
         };
+        let compared_with = compared_with.map(str::to_owned);
+        let trained = Trained { compared_with, gains: vec![gain], ..Trained::default() };
         Model {
-            format: FORMAT,
             version: version.into(),
-            encoder: "encoder".into(),
-            dimensions: 1,
-            trained: Trained {
-                compared_with: compared_with.map(str::to_owned),
-                gains: vec![gain],
-                ..Trained::default()
-            },
-            candidate_features: features::candidate_features(),
-            turn_features: features::turn_features(),
-            calibration: None,
-            gate: None,
-            trees: Vec::new(),
             adapter: Some(Adapter { rows: vec![vec![1.0]] }),
+            ..Model::untrained("encoder", 1, trained)
         }
     }
 

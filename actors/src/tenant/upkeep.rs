@@ -46,7 +46,8 @@ impl Upkeep {
         for (_, index, users) in self.shared(index, Arc::ptr_eq) {
             self.spawn(keep_current(index, users, self.metrics.clone()));
         }
-        for tenant in self.tenants.iter() {
+        // A model that the settings name was proven at the start, and its file may be another by now.
+        for tenant in self.tenants.iter().filter(|tenant| tenant.profile.model.is_none()) {
             self.spawn(keep_model(Arc::clone(tenant)));
         }
         let graph = |tenant: &Tenant| tenant.knowledge.graph.clone();
@@ -135,28 +136,28 @@ async fn keep_current(index: Arc<IndexHandle>, users: Users, metrics: Metrics) {
 /// be read leaves the one in service, and is complained of once.
 async fn keep_model(tenant: Arc<Tenant>) {
     let mut tick = interval(LOOK_INTERVAL);
-    let mut known = file_state(&tenant.model);
+    let mut known = file_state(&tenant.promoted_model);
     loop {
         tick.tick().await;
-        let now = file_state(&tenant.model);
+        let now = file_state(&tenant.promoted_model);
         if now == known {
             continue;
         }
         known = now;
-        let (path, encoder) = (tenant.model.clone(), tenant.engine.encoder().model().identity());
-        let reading = tokio::task::spawn_blocking(move || read_model(&path, &encoder));
-        let (profile, model) = (tenant.name(), tenant.model.display());
-        match (now, reading.await) {
-            (None, _) => {
-                tenant.engine.use_model(None);
-                tracing::info!(%profile, "the formula answers again, without a model");
-            }
-            (Some(_), Ok(Ok(read))) => {
+        let (profile, model) = (tenant.name(), tenant.promoted_model.display());
+        if now.is_none() {
+            tenant.engine.use_model(None);
+            tracing::info!(%profile, "the formula answers again, without a model");
+            continue;
+        }
+        let (path, encoder) = (tenant.promoted_model.clone(), tenant.engine.encoder().model().identity());
+        match tokio::task::spawn_blocking(move || read_model(&path, &encoder)).await {
+            Ok(Ok(read)) => {
                 tracing::info!(%profile, version = read.version, "a model in service");
                 tenant.engine.use_model(Some(Arc::new(read)));
             }
-            (Some(_), Ok(Err(error))) => tracing::error!(%profile, %model, %error, "the new model can't be used"),
-            (Some(_), Err(_)) => tracing::error!(%profile, %model, "reading the new model panicked"),
+            Ok(Err(error)) => tracing::error!(%profile, %model, %error, "the new model can't be used"),
+            Err(_) => tracing::error!(%profile, %model, "reading the new model panicked"),
         }
     }
 }
@@ -202,6 +203,7 @@ async fn renew_catalog(
     users: &Users,
     known: &mut Option<Vec<String>>,
 ) -> Result<(), String> {
+    graph.backend.prepare().await.map_err(|error| error.to_string())?;
     let mut keywords = graph.backend.keywords().await.map_err(|error| error.to_string())?;
     keywords.sort_unstable();
     if known.as_ref() != Some(&keywords) {

@@ -20,8 +20,8 @@ use cuecard_engine::encoder::{Encoder, EncoderSettings, Encoding};
 use cuecard_engine::knowledge::{Article, ArticleFilter};
 use cuecard_engine::ranking::Formula;
 use cuecard_engine::{
-    Backend, BackendName, Candidate, Engine, Excerpt, Nearness, Order, Plan, Query, Ranked, Ranking, Scores,
-    SearchPool, Verdict,
+    Backend, BackendName, Candidate, Engine, Excerpt, Nearness, Order, Plan, Query, Ranked, Ranking, SearchPool,
+    Verdict,
 };
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -216,7 +216,7 @@ impl TenantParts {
             knowledge: Knowledge::default(),
             calls,
             health,
-            model: std::path::PathBuf::new(),
+            promoted_model: std::path::PathBuf::new(),
             versions: Arc::default(),
         })
     }
@@ -383,8 +383,7 @@ pub fn extracted(item: &WorkItem, recorder: &Recorder) -> Extracted {
 /// A candidate whose article has this id.
 pub fn candidate(article_id: &str, backend: BackendName) -> Candidate {
     let article = Article { id: article_id.to_owned(), title: "Orders".to_owned(), ..Article::default() };
-    let (article, scores) = (Arc::new(article), Scores::default());
-    Candidate { article, passage: String::new(), backend, matched_by: None, scores, evidence: None, place: None }
+    Candidate::new(Arc::new(article), "", backend)
 }
 
 pub fn card(article_id: &str) -> Ranked {

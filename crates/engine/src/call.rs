@@ -107,24 +107,29 @@ impl Call {
             domains: newest_turn.map_or_else(Vec::new, |turn| index.relations().domains_named(turn.text.verbatim())),
             index,
         };
+        let mut clearest: Option<Heard> = None;
         for (turns_back, (position, turn)) in turns.iter().enumerate().rev().enumerate() {
-            call.hear(turn, turns_back, position == newest);
+            let heard = call.hear(turn, turns_back, position == newest);
+            if position == newest {
+                clearest = heard;
+            }
         }
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
         call.rivals = call.index.relations().rivals(named);
-        call.asked = newest_turn.and_then(|turn| call.without_name(turn));
+        call.asked = call.newest.embedding.as_ref().map(|newest| call.without_name(newest, clearest));
         call
     }
 
-    fn without_name(&self, turn: &HeardTurn) -> Option<Vec<f32>> {
-        let (relations, embedding) = (self.index.relations(), &turn.encoding.as_ref()?.embedding);
-        let heard = relations.names_heard(turn.text.verbatim(), |word| self.index.has_word(word));
-        let clearest = heard.into_iter().max_by(|a, b| a.share.total_cmp(&b.share)).filter(|name| name.share > SAID);
-        Some(clearest.map_or_else(|| embedding.clone(), |name| relations.without_name(embedding, name.name)))
+    fn without_name(&self, embedding: &[f32], clearest: Option<Heard>) -> Vec<f32> {
+        match clearest.filter(|name| name.share > SAID) {
+            Some(name) => self.index.relations().without_name(embedding, name.name),
+            None => embedding.to_vec(),
+        }
     }
 
-    /// Turns are heard from the newest back, so that the first mention of a word is its newest.
-    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) {
+    /// Turns are heard from the newest back, so that the first mention of a word is its newest. Gives the name that is said
+    /// most clearly.
+    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) -> Option<Heard> {
         let text = turn.text.verbatim();
         for word in self.index.words(text) {
             if turn.speaker == Speaker::Customer {
@@ -137,10 +142,12 @@ impl Call {
             Speaker::Customer if is_newest => NamedBy::NewestTurn,
             Speaker::Customer => NamedBy::Customer,
         };
-        for Heard { name, share } in self.index.relations().names_heard(text, |word| self.index.has_word(word)) {
-            let clearest = &mut self.named[name as usize];
-            *clearest = clearest.max(named(share, turns_back, by));
+        let heard = self.index.relations().names_heard(text, |word| self.index.has_word(word));
+        for Heard { name, share } in &heard {
+            let clearest = &mut self.named[*name as usize];
+            *clearest = clearest.max(named(*share, turns_back, by));
         }
+        heard.into_iter().max_by(|a, b| a.share.total_cmp(&b.share))
     }
 
     /// What the call says for a text that is no article of the index: what can be told from its words and its embedding.
@@ -323,16 +330,43 @@ struct Ranked {
     evidence: Evidence,
     sum: f32,
     chunk: Option<usize>,
-    is_exact: bool,
+    known: Known,
+}
+
+/// How much of an article's evidence is known; what costs more is asked later, of fewer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// What a look at all articles tells; the rest is taken to be as good as it can be.
+    Look,
+    /// Its nearest sentence too, and what speaks against it.
+    Sentence,
+    /// Everything, its cosines exactly.
+    All,
 }
 
 impl Ranked {
     fn at_most(article: usize, looks: &Looks, call: &Call) -> Self {
         let evidence = Evidence { sentence_cosine: NEAREST_SENTENCE, ..looks.evidence(article, call) };
-        Self { article, sum: evidence.sum(), evidence, chunk: None, is_exact: false }
+        Self { article, sum: evidence.sum(), evidence, chunk: None, known: Known::Look }
     }
 
-    fn exact(mut self, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
+    /// The same, a step better known.
+    fn better_known(self, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
+        match self.known {
+            Known::Look => self.with_sentence(call, asked),
+            Known::Sentence | Known::All => self.exact(call),
+        }
+    }
+
+    fn with_sentence(mut self, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
+        let (index, evidence) = (&call.index, &mut self.evidence);
+        evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(self.article, asked));
+        evidence.contradicted = index.relations().contradiction(self.article, evidence.named, &call.rivals);
+        (self.sum, self.known) = (evidence.sum(), Known::Sentence);
+        self
+    }
+
+    fn exact(mut self, call: &Call) -> Self {
         let (index, evidence) = (&call.index, &mut self.evidence);
         let nearest = |said: &Said| index.best_chunk(self.article, said.embedding.as_ref()?);
         if let Some(hit) = nearest(&call.newest) {
@@ -341,10 +375,7 @@ impl Ranked {
         if let Some(hit) = nearest(&call.whole) {
             evidence.call_cosine = hit.cosine;
         }
-        evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(self.article, asked));
-        evidence.contradicted = index.relations().contradiction(self.article, evidence.named, &call.rivals);
-        self.sum = evidence.sum();
-        self.is_exact = true;
+        (self.sum, self.known) = (evidence.sum(), Known::All);
         self
     }
 
@@ -355,18 +386,11 @@ impl Ranked {
         if let Some((adapted, embedding)) = adapted.zip(embedding) {
             self.evidence.adapted = dot(adapted, embedding);
         }
-        let article = Arc::clone(index.article(self.article));
+        let article = index.article(self.article);
         let passage = self.chunk.and_then(|chunk| index.chunk_text(self.article, chunk)).unwrap_or(&article.body);
         let cosine = call.newest.embedding.is_some().then_some(self.evidence.newest_cosine);
-        Candidate {
-            passage: passage.to_owned(),
-            article,
-            backend: BackendName::Index,
-            matched_by: None,
-            scores: Scores { cosine, ..Scores::default() },
-            evidence: Some(self.evidence),
-            place,
-        }
+        let (scores, evidence) = (Scores { cosine, ..Scores::default() }, Some(self.evidence));
+        Candidate { scores, evidence, place, ..Candidate::new(Arc::clone(article), passage, BackendName::Index) }
     }
 }
 
@@ -391,7 +415,7 @@ impl Ord for Ranked {
 }
 
 /// The best so many of these articles, best first; of those that say the same, the best. What comes to the top without its
-/// exact sum gets that and goes back to its place; what comes to the top with it is the next best.
+/// exact sum becomes better known and goes back to its place; what comes to the top with it is the next best.
 fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<Ranked> {
     let all: Vec<_> = articles.map(|article| Ranked::at_most(article, looks, call)).collect();
     let mut waiting = BinaryHeap::from(all);
@@ -400,8 +424,8 @@ fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call
     while best.len() < count
         && let Some(next) = waiting.pop()
     {
-        if !next.is_exact {
-            waiting.push(next.exact(call, asked.as_ref()));
+        if next.known != Known::All {
+            waiting.push(next.better_known(call, asked.as_ref()));
         } else if !best.iter().any(|better| call.say_the_same(better, &next)) {
             best.push(next);
         }

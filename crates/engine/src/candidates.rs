@@ -116,6 +116,19 @@ pub struct Scores {
 }
 
 impl Candidate {
+    /// A passage of an article that this backend found; what else is known of it comes beside.
+    pub fn new(article: Arc<Article>, passage: impl Into<String>, backend: BackendName) -> Self {
+        Self {
+            article,
+            passage: passage.into(),
+            backend,
+            matched_by: None,
+            scores: Scores::default(),
+            evidence: None,
+            place: None,
+        }
+    }
+
     /// What is embedded: the article's heading and the passage.
     pub fn text(&self) -> String {
         self.article.text_of(&self.passage)
@@ -199,16 +212,7 @@ mod tests {
 
     fn candidate(id: &str, body: &str, backend: BackendName) -> Candidate {
         let article = Article { id: id.into(), body: body.into(), ..Article::default() };
-        let article = Arc::new(article);
-        Candidate {
-            article,
-            passage: body.into(),
-            backend,
-            matched_by: None,
-            scores: Scores::default(),
-            evidence: None,
-            place: None,
-        }
+        Candidate::new(Arc::new(article), body, backend)
     }
 
     #[test]

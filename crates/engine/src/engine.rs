@@ -203,7 +203,7 @@ mod tests {
 
     use super::*;
     use crate::backends::{BackendError, BackendName};
-    use crate::candidates::{Candidate, Found, Scores};
+    use crate::candidates::{Candidate, Found};
     use crate::testing::{plan, query};
 
     /// Finds nothing, after this time.
@@ -231,14 +231,9 @@ mod tests {
         }
 
         async fn find(&self, _: &Arc<Query>, _: &Arc<Plan>, _: Instant) -> Result<Found, BackendError> {
-            Ok(Found::of(self.0.map(|body| Candidate {
-                article: Arc::new(Article { id: body.into(), body: body.into(), ..Article::default() }),
-                passage: body.into(),
-                backend: BackendName::Search,
-                matched_by: None,
-                scores: Scores::default(),
-                evidence: None,
-                place: None,
+            Ok(Found::of(self.0.map(|body| {
+                let article = Article { id: body.into(), body: body.into(), ..Article::default() };
+                Candidate::new(Arc::new(article), body, BackendName::Search)
             })))
         }
     }

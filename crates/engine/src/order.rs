@@ -237,15 +237,8 @@ impl From<WrittenOrder<'_>> for Order {
 impl From<WrittenCandidate<'_>> for Ranked {
     fn from(written: WrittenCandidate<'_>) -> Self {
         let article = Article { id: written.id.into_owned(), title: written.title.into_owned(), ..Article::default() };
-        let candidate = Candidate {
-            article: Arc::new(article),
-            passage: String::new(),
-            backend: written.backend,
-            matched_by: written.matched_by,
-            scores: written.scores,
-            evidence: None,
-            place: None,
-        };
+        let (matched_by, scores) = (written.matched_by, written.scores);
+        let candidate = Candidate { matched_by, scores, ..Candidate::new(Arc::new(article), "", written.backend) };
         let (score, features) = (written.score.unwrap_or(f64::NEG_INFINITY), written.features.into_owned());
         Self { candidate, score, features, answer: None }
     }
@@ -263,16 +256,7 @@ mod tests {
     fn candidate(title: &str, search: Option<f64>, priority: Option<f64>) -> Candidate {
         let article = Article { id: title.into(), title: title.into(), priority, ..Article::default() };
         let scores = Scores { search, ..Scores::default() };
-        let (article, passage) = (Arc::new(article), "words that were found".to_owned());
-        Candidate {
-            article,
-            passage,
-            backend: BackendName::Search,
-            matched_by: None,
-            scores,
-            evidence: None,
-            place: None,
-        }
+        Candidate { scores, ..Candidate::new(Arc::new(article), "words that were found", BackendName::Search) }
     }
 
     fn found(candidates: impl IntoIterator<Item = Candidate>) -> Candidates {

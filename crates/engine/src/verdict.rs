@@ -155,23 +155,14 @@ mod tests {
 
     use super::*;
     use crate::backends::BackendName;
-    use crate::candidates::{Candidate, Nearness, Scores};
+    use crate::candidates::{Candidate, Nearness};
     use crate::knowledge::Article;
     use crate::testing::plan;
 
     fn order(articles: &[&str]) -> Order {
         let ranked = articles.iter().map(|id| {
             let article = Arc::new(Article { id: (*id).to_owned(), ..Article::default() });
-            let (passage, scores) = (String::new(), Scores::default());
-            let candidate = Candidate {
-                article,
-                passage,
-                backend: BackendName::Index,
-                matched_by: None,
-                scores,
-                evidence: None,
-                place: None,
-            };
+            let candidate = Candidate::new(article, "", BackendName::Index);
             Ranked { candidate, score: 0.5, features: Vec::new(), answer: None }
         });
         Order {

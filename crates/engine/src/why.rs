@@ -138,22 +138,14 @@ mod tests {
 
     use super::*;
     use crate::backends::BackendName;
-    use crate::candidates::{Candidate, Nearness, Scores};
+    use crate::candidates::{Candidate, Nearness};
     use crate::knowledge::Article;
     use crate::plan::Plan;
     use crate::testing::plan;
 
     fn ranked(id: &str, score: f64, evidence: Evidence) -> Ranked {
         let article = Article { id: id.into(), title: format!("All about {id}"), ..Article::default() };
-        let candidate = Candidate {
-            article: Arc::new(article),
-            passage: String::new(),
-            backend: BackendName::Index,
-            matched_by: None,
-            scores: Scores::default(),
-            evidence: Some(evidence),
-            place: None,
-        };
+        let candidate = Candidate::new(Arc::new(article), "", BackendName::Index);
         Ranked { candidate, score, features: evidence.features(), answer: None }
     }
 

@@ -61,15 +61,9 @@ impl Backend for Elsewhere {
 
     async fn find(&self, _: &Arc<Query>, _: &Arc<Plan>, _: Instant) -> Result<Found, BackendError> {
         let article = article("sauna", "", "Where is the sauna?", "The sauna is on the roof and opens at noon.");
-        Ok(Found::of([Candidate {
-            passage: article.body.clone(),
-            article: Arc::new(article),
-            backend: BackendName::Search,
-            matched_by: None,
-            scores: Scores { search: Some(1.0), ..Scores::default() },
-            evidence: None,
-            place: None,
-        }]))
+        let (body, scores) = (article.body.clone(), Scores { search: Some(1.0), ..Scores::default() });
+        let candidate = Candidate { scores, ..Candidate::new(Arc::new(article), body, BackendName::Search) };
+        Ok(Found::of([candidate]))
     }
 }
 

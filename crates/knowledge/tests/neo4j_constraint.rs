@@ -53,4 +53,10 @@ async fn it_is_made_on_first_use_and_lookups_go_on_where_it_cannot_be() {
     ask(&again).await;
     ask(&again).await;
     assert_eq!(again.constraint_failures(), 0);
+
+    run("DROP CONSTRAINT query_keyword_unique").await;
+    let prepared = Neo4jGraph::connect(&settings).unwrap();
+    prepared.prepare().await.unwrap();
+    assert!(constraint(&database).await.is_some(), "it is there before a profile is ready");
+    ask(&prepared).await;
 }

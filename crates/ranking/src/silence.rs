@@ -95,6 +95,11 @@ impl Wanted {
         let score = forms.iter().copied().map(weight).sum::<f64>() + of_measures + of_length;
         Self { forms, above_usual, baseline: baseline.version, score, log_odds: None }
     }
+
+    /// What was learned, or else the score by hand: the higher the likelier, and of no common scale.
+    pub fn best_known(&self) -> f64 {
+        self.log_odds.unwrap_or(self.score)
+    }
 }
 
 /// How readily a card is shown, where nothing was learned from labels.
@@ -200,7 +205,7 @@ impl SilenceRule {
     /// The number that [`judge`](Self::judge) compares.
     pub fn score(&self, wanted: Option<&Wanted>, closeness: Option<f32>) -> Option<f64> {
         match self {
-            Self::Selectivity(_) | Self::Precision(_) => wanted.map(|wanted| wanted.log_odds.unwrap_or(wanted.score)),
+            Self::Selectivity(_) | Self::Precision(_) => wanted.map(Wanted::best_known),
             Self::MinCosine(_) => closeness.map(f64::from),
         }
     }

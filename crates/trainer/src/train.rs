@@ -1,9 +1,9 @@
 //! From labelled turns to a model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cuecard_engine::ranking::conversation::{Evidence, probabilities};
-use cuecard_engine::ranking::model::{Adapter, FORMAT, Model, Source, Trained, card_features, features};
+use cuecard_engine::ranking::model::{Adapter, Model, Source, Trained, card_features};
 use jiff::Timestamp;
 
 use crate::examples::Example;
@@ -115,30 +115,19 @@ impl Lessons<'_> {
     }
 
     fn empty(&self) -> Model {
-        let conversations: std::collections::HashSet<&str> =
+        let conversations: HashSet<&str> =
             self.examples.iter().filter(|example| example.is_wanted).map(|example| example.dialogue.as_str()).collect();
         let wanted_turns = self.examples.iter().filter(|example| example.is_wanted).count();
-        Model {
-            format: FORMAT,
-            version: String::new(),
-            encoder: self.encoder.clone(),
-            dimensions: self.dimensions,
-            trained: Trained {
-                at: Timestamp::now().to_string(),
-                data: self.data.clone(),
-                source: self.source,
-                conversations: conversations.len(),
-                wanted_turns,
-                quiet_turns: self.examples.len() - wanted_turns,
-                ..Trained::default()
-            },
-            candidate_features: features::candidate_features(),
-            turn_features: features::turn_features(),
-            calibration: None,
-            gate: None,
-            trees: Vec::new(),
-            adapter: None,
-        }
+        let trained = Trained {
+            at: Timestamp::now().to_string(),
+            data: self.data.clone(),
+            source: self.source,
+            conversations: conversations.len(),
+            wanted_turns,
+            quiet_turns: self.examples.len() - wanted_turns,
+            ..Trained::default()
+        };
+        Model::untrained(&self.encoder, self.dimensions, trained)
     }
 }
 

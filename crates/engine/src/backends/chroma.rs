@@ -56,15 +56,8 @@ fn vectors(query: &Query) -> Result<Vec<&[f32]>, BackendError> {
 
 fn candidate(hit: ChromaHit) -> Candidate {
     let (passage, relevance) = (hit.passage().to_owned(), hit.relevance as f32);
-    Candidate {
-        article: Arc::new(hit.article),
-        passage,
-        backend: BackendName::Chroma,
-        matched_by: None,
-        evidence: None,
-        place: None,
-        scores: Scores { cosine: Some(relevance), ..Scores::default() },
-    }
+    let scores = Scores { cosine: Some(relevance), ..Scores::default() };
+    Candidate { scores, ..Candidate::new(Arc::new(hit.article), passage, BackendName::Chroma) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use cuecard_knowledge::{Article, MatchedBy};
 use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendName};
-use crate::candidates::{Candidate, Found, Scores};
+use crate::candidates::{Candidate, Found};
 use crate::extract::Query;
 use crate::plan::Plan;
 use crate::search_pool::SearchPool;
@@ -42,6 +42,14 @@ impl GraphBackend {
         match &self.store {
             GraphStore::Embedded(graph) => Ok(graph.keywords().map(str::to_owned).collect()),
             GraphStore::Neo4j(graph) => graph.keywords().await.map_err(failed),
+        }
+    }
+
+    /// Lets a database get ready for lookups, however long its first one takes.
+    pub async fn prepare(&self) -> Result<(), BackendError> {
+        match &self.store {
+            GraphStore::Embedded(_) => Ok(()),
+            GraphStore::Neo4j(graph) => graph.prepare().await.map_err(failed),
         }
     }
 
@@ -141,13 +149,5 @@ fn candidate(node: GraphArticle, matched_by: MatchedBy) -> Candidate {
         language: node.language,
         ..Article::default()
     };
-    Candidate {
-        article: Arc::new(article),
-        passage: body,
-        backend: BackendName::Graph,
-        matched_by: Some(matched_by),
-        scores: Scores::default(),
-        evidence: None,
-        place: None,
-    }
+    Candidate { matched_by: Some(matched_by), ..Candidate::new(Arc::new(article), body, BackendName::Graph) }
 }

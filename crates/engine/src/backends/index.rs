@@ -80,38 +80,22 @@ fn nearest(index: &Index, query: &Query, plan: &Plan) -> Vec<Candidate> {
     let embedding = query.embedding.as_deref().unwrap_or_default();
     let candidate = |hit: VectorHit| {
         let article = index.article(hit.article);
-        let passage = index.chunk_text(hit.article, hit.chunk).unwrap_or(&article.body).to_owned();
+        let passage = index.chunk_text(hit.article, hit.chunk).unwrap_or(&article.body);
         let scores = Scores { cosine: Some(hit.cosine), ..Scores::default() };
-        Candidate {
-            article: Arc::clone(article),
-            passage,
-            backend: BackendName::Index,
-            matched_by: None,
-            scores,
-            evidence: None,
-            place: None,
-        }
+        Candidate { scores, ..Candidate::new(Arc::clone(article), passage, BackendName::Index) }
     };
     index.nearest(embedding, plan.candidates, &plan.filter).into_iter().map(candidate).collect()
 }
 
 fn lexical(index: &Index, query: &Query, plan: &Plan) -> Vec<Candidate> {
     let candidate = |hit: LexicalHit| {
-        let article = Arc::clone(index.article(hit.article));
+        let article = index.article(hit.article);
         // Known for every candidate of an embedded query, so that silence can be judged whatever the ranker.
         let nearest = query.embedding.as_ref().and_then(|embedding| index.best_chunk(hit.article, embedding));
         let passage = nearest.as_ref().and_then(|nearest| index.chunk_text(nearest.article, nearest.chunk));
-        let passage = passage.unwrap_or(&article.body).to_owned();
+        let passage = passage.unwrap_or(&article.body);
         let scores = Scores { cosine: nearest.map(|nearest| nearest.cosine), bm25: Some(hit.bm25), search: None };
-        Candidate {
-            article,
-            passage,
-            backend: BackendName::Index,
-            matched_by: None,
-            scores,
-            evidence: None,
-            place: None,
-        }
+        Candidate { scores, ..Candidate::new(Arc::clone(article), passage, BackendName::Index) }
     };
     index.lexical(query.text.verbatim(), plan.candidates, &plan.filter).into_iter().map(candidate).collect()
 }

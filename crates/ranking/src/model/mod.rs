@@ -184,6 +184,23 @@ struct Versioned {
 }
 
 impl Model {
+    /// A model that has learned nothing yet and leaves the formula as it is.
+    pub fn untrained(encoder: &str, dimensions: usize, trained: Trained) -> Self {
+        Self {
+            format: FORMAT,
+            version: String::new(),
+            encoder: encoder.to_owned(),
+            dimensions,
+            trained,
+            candidate_features: features::candidate_features(),
+            turn_features: features::turn_features(),
+            calibration: None,
+            gate: None,
+            trees: Vec::new(),
+            adapter: None,
+        }
+    }
+
     /// Reads a model for this encoder.
     pub fn read(text: &[u8], encoder: &str) -> Result<Self, ModelError> {
         let Versioned { format } = serde_json::from_slice(text)?;
@@ -259,7 +276,7 @@ impl Model {
 
 /// What the calibration reads.
 pub fn card_features(probability: f64, wanted: &Wanted) -> [f64; 2] {
-    [log_odds(probability), wanted.log_odds.unwrap_or(wanted.score)]
+    [log_odds(probability), wanted.best_known()]
 }
 
 fn same(found: &[String], expected: &[String]) -> Result<(), ModelError> {
@@ -281,21 +298,14 @@ mod tests {
 
     fn model() -> Model {
         Model {
-            format: FORMAT,
             version: "1234abcd".into(),
-            encoder: "encoder".into(),
-            dimensions: 2,
-            trained: Trained::default(),
-            candidate_features: features::candidate_features(),
-            turn_features: features::turn_features(),
-            calibration: None,
-            gate: None,
             trees: vec![Tree(vec![
                 Node::Split { feature: 0, below: 0.5, low: 1, high: 2 },
                 Node::Leaf { add: 0.0 },
                 Node::Leaf { add: 3.0 },
             ])],
             adapter: Some(Adapter { rows: vec![vec![1.0, 0.0], vec![0.0, 1.0]] }),
+            ..Model::untrained("encoder", 2, Trained::default())
         }
     }
 

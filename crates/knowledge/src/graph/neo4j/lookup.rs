@@ -5,7 +5,7 @@
 //! absence and the names that were checked to be identifiers. A property of another type than expected counts as absent.
 //!
 //! Every call ends within its time: a server that is gone, silent or full gives a typed error, and one that comes back is
-//! used again. After the first answer the uniqueness constraint on keywords is made if it isn't there; when it can't be,
+//! used again. When it is prepared, or after its first answer, the uniqueness constraint on keywords is made if it isn't there; when it can't be,
 //! that is logged and counted, and queries go on.
 
 use std::sync::Arc;
@@ -56,6 +56,16 @@ impl Neo4jGraph {
         self.connection.run(neo4rs::query("RETURN 1"), self.timeout).await
     }
 
+    /// Makes the constraint if nobody did, and lets the server plan the lookup, with as much time as that takes: a server
+    /// that just started needs longer for its first plan than a question can wait.
+    pub async fn prepare(&self) -> Result<(), GraphError> {
+        if self.constraint.begin() {
+            self.constraint.make(&self.connection).await;
+        }
+        let query = lookup("", &GraphSettings::default())?;
+        self.connection.rows::<ArticleRow>(query, LONG).await.map(drop)
+    }
+
     /// As [`EmbeddedGraph::related`](crate::graph::EmbeddedGraph::related).
     pub async fn related(&self, keyword: &str, settings: &GraphSettings) -> Result<Vec<GraphArticle>, GraphError> {
         let query = lookup(keyword, settings)?;
@@ -78,7 +88,6 @@ impl Neo4jGraph {
                 "the graph has more keywords than are held, the rest match only exactly"
             );
         }
-        self.constraint.make_once(&self.connection);
         Ok(rows.into_iter().take(MOST_KEYWORDS as usize).map(|row| row.keyword).collect())
     }
 
@@ -139,8 +148,8 @@ fn filled(text: Option<String>) -> Option<String> {
 
 /// The uniqueness of keywords, which gives lookups their index.
 ///
-/// It is made in the background after the first answer of the server, so that no lookup waits for it and a server that
-/// is gone is not asked twice.
+/// Where nobody prepared the graph it is made in the background after the server's first answer, so that no lookup waits
+/// for it and a server that is gone is not asked twice.
 #[derive(Default)]
 pub struct Constraint {
     state: AtomicU8,
