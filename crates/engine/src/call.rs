@@ -1,11 +1,11 @@
 //! What the whole call says for each article of an index: the evidence of the ranker `conversation`.
 //!
 //! Every article is looked at by what is cheap: its closeness to the newest turn and to the call, the words that it shares
-//! with them, the names that were said. What costs more, exact cosines and what speaks against an article, is computed
-//! from the top down until the order of the best can't change any more.
+//! with them, the names that were said. The best of these are looked into: their exact cosines, their nearest sentence, and
+//! what speaks against them.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ const SAID: f32 = 0.4;
 /// The nearest sentence is looked for in so many articles, those with the nearest passages.
 const NEAR_ARTICLES: usize = 60;
 
-/// No sentence is nearer to a turn than this that is not the turn itself; what an article can reach at most.
-const NEAREST_SENTENCE: f32 = 0.9;
+/// So many articles, the best at a look, are looked into.
+const LOOKED_INTO: usize = 300;
 
 /// The best articles of an index for the call, with their evidence.
 pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
@@ -228,11 +228,7 @@ struct Look {
 }
 
 impl Look {
-    fn of(said: &Said, index: &Index) -> Self {
-        let cosines = match &said.embedding {
-            Some(embedding) => index.closeness(embedding),
-            None => vec![0.0; index.len()],
-        };
+    fn of(said: &Said, cosines: Vec<f32>, index: &Index) -> Self {
         Self { cosines, words: index.shares(WordsOf::Text, weights(&said.words)) }
     }
 
@@ -243,10 +239,13 @@ impl Look {
 
 impl Looks {
     fn of(call: &Call) -> Self {
-        let index = &call.index;
-        let (newest, whole) = (Look::of(&call.newest, index), Look::of(&call.whole, index));
-        let group_agent = match &call.agent {
-            Some(said) => best_of_groups(index, Look::of(said, index).offers()),
+        let (index, agent) = (&call.index, call.agent.as_ref());
+        let embeddings = [&call.newest, &call.whole].map(|said| said.embedding.as_deref());
+        let agent_embedding = agent.and_then(|said| said.embedding.as_deref());
+        let [to_newest, to_whole, to_agent] = index.closeness([embeddings[0], embeddings[1], agent_embedding]);
+        let (newest, whole) = (Look::of(&call.newest, to_newest, index), Look::of(&call.whole, to_whole, index));
+        let group_agent = match agent {
+            Some(said) => best_of_groups(index, Look::of(said, to_agent, index).offers()),
             None => vec![0.0; index.relations().num_groups()],
         };
         Self {
@@ -324,59 +323,25 @@ fn best_of_groups(index: &Index, offers: impl Iterator<Item = f32>) -> Vec<f32> 
     best
 }
 
-/// An article and its sum: what it can reach at most, then what it is.
+/// An article with its sum.
 struct Ranked {
     article: usize,
     evidence: Evidence,
     sum: f32,
     chunk: Option<usize>,
-    known: Known,
-}
-
-/// How much of an article's evidence is known; what costs more is asked later, of fewer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    /// What a look at all articles tells; the rest is taken to be as good as it can be.
-    Look,
-    /// Its nearest sentence too, and what speaks against it.
-    Sentence,
-    /// Everything, its cosines exactly.
-    All,
 }
 
 impl Ranked {
-    fn at_most(article: usize, looks: &Looks, call: &Call) -> Self {
-        let evidence = Evidence { sentence_cosine: NEAREST_SENTENCE, ..looks.evidence(article, call) };
-        Self { article, sum: evidence.sum(), evidence, chunk: None, known: Known::Look }
-    }
-
-    /// The same, a step better known.
-    fn better_known(self, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
-        match self.known {
-            Known::Look => self.with_sentence(call, asked),
-            Known::Sentence | Known::All => self.exact(call),
-        }
-    }
-
-    fn with_sentence(mut self, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
-        let (index, evidence) = (&call.index, &mut self.evidence);
-        evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(self.article, asked));
-        evidence.contradicted = index.relations().contradiction(self.article, evidence.named, &call.rivals);
-        (self.sum, self.known) = (evidence.sum(), Known::Sentence);
-        self
-    }
-
-    fn exact(mut self, call: &Call) -> Self {
-        let (index, evidence) = (&call.index, &mut self.evidence);
-        let nearest = |said: &Said| index.best_chunk(self.article, said.embedding.as_ref()?);
-        if let Some(hit) = nearest(&call.newest) {
-            (evidence.newest_cosine, self.chunk) = (hit.cosine, Some(hit.chunk));
-        }
-        if let Some(hit) = nearest(&call.whole) {
-            evidence.call_cosine = hit.cosine;
-        }
-        (self.sum, self.known) = (evidence.sum(), Known::All);
-        self
+    /// With its exact cosines, its nearest sentence and what speaks against it.
+    fn of(article: usize, looks: &Looks, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
+        let (index, mut evidence) = (&call.index, looks.evidence(article, call));
+        let nearest = |said: &Said| index.best_chunk(article, said.embedding.as_ref()?);
+        let newest = nearest(&call.newest);
+        evidence.newest_cosine = newest.map_or(evidence.newest_cosine, |hit| hit.cosine);
+        evidence.call_cosine = nearest(&call.whole).map_or(evidence.call_cosine, |hit| hit.cosine);
+        evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(article, asked));
+        evidence.contradicted = index.relations().contradiction(article, evidence.named, &call.rivals);
+        Self { article, sum: evidence.sum(), evidence, chunk: newest.map(|hit| hit.chunk) }
     }
 
     fn candidate(mut self, call: &Call, adapted: Option<&[f32]>) -> Candidate {
@@ -394,41 +359,32 @@ impl Ranked {
     }
 }
 
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Ranked {}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.sum.total_cmp(&other.sum).then_with(|| other.article.cmp(&self.article))
-    }
-}
-
-/// The best so many of these articles, best first; of those that say the same, the best. What comes to the top without its
-/// exact sum becomes better known and goes back to its place; what comes to the top with it is the next best.
+/// The best so many of these articles, best first; of those that say the same, the best.
 fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<Ranked> {
-    let all: Vec<_> = articles.map(|article| Ranked::at_most(article, looks, call)).collect();
-    let mut waiting = BinaryHeap::from(all);
     let asked = call.coded_question();
+    let promising = promising(articles, LOOKED_INTO.max(count), looks, call).into_iter();
+    let mut ranked: Vec<_> = promising.map(|article| Ranked::of(article, looks, call, asked.as_ref())).collect();
+    ranked.sort_unstable_by(|one, other| best_first(&(one.sum, one.article), &(other.sum, other.article)));
     let mut best = Vec::with_capacity(count);
-    while best.len() < count
-        && let Some(next) = waiting.pop()
-    {
-        if next.known != Known::All {
-            waiting.push(next.better_known(call, asked.as_ref()));
-        } else if !best.iter().any(|better| call.say_the_same(better, &next)) {
+    for next in ranked {
+        if best.len() < count && !best.iter().any(|better| call.say_the_same(better, &next)) {
             best.push(next);
         }
     }
     best
+}
+
+/// The best so many at a look, in no order.
+fn promising(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<usize> {
+    let mut sums: Vec<_> = articles.map(|article| (looks.evidence(article, call).sum(), article)).collect();
+    if sums.len() > count {
+        sums.select_nth_unstable_by(count, best_first);
+        sums.truncate(count);
+    }
+    sums.into_iter().map(|(_, article)| article).collect()
+}
+
+/// Orders sums with their articles; equal ones come in the order of the articles.
+fn best_first(one: &(f32, usize), other: &(f32, usize)) -> Ordering {
+    other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1))
 }

@@ -150,10 +150,11 @@ impl Index {
         self.lexical.words(text).iter().any(|word| self.lexical.has_word(word))
     }
 
-    /// For each article the cosine of its best passage with an embedding, to the second place. With a nearest-neighbour
-    /// graph only the nearest articles have theirs, all others the least of these.
-    pub fn closeness(&self, embedding: &[f32]) -> Vec<f32> {
-        self.vectors.closeness(embedding)
+    /// For each embedding and each article the cosine of its best passage with the embedding, to the second place; 0 where
+    /// there is no embedding. With a nearest-neighbour graph only the nearest articles have theirs, all others the least
+    /// of these.
+    pub fn closeness<const N: usize>(&self, embeddings: [Option<&[f32]>; N]) -> [Vec<f32>; N] {
+        self.vectors.closeness(embeddings)
     }
 
     /// The cosine of an article's nearest sentence with an embedding, to the second place; 0 for an article without any.

@@ -52,6 +52,29 @@ pub struct VectorHit {
     pub cosine: f32,
 }
 
+/// 32 rows of codes lie in the first cache beside the queries.
+const ROWS_AT_ONCE: usize = 32;
+
+/// A look at all articles: for each the best cosine that was seen.
+struct Look {
+    query: Option<QuantisedQuery>,
+    best: Vec<f32>,
+}
+
+impl Look {
+    fn new(query: Option<QuantisedQuery>, num_articles: usize) -> Self {
+        let unseen = if query.is_some() { f32::NEG_INFINITY } else { 0.0 };
+        Self { query, best: vec![unseen; num_articles] }
+    }
+
+    fn raise(&mut self, owner: Owner, cosine: impl FnOnce(&QuantisedQuery) -> f32) {
+        if let Some(query) = &self.query {
+            let best = &mut self.best[owner.article as usize];
+            *best = best.max(cosine(query));
+        }
+    }
+}
+
 /// What is looked for.
 struct Query<'a> {
     vector: &'a [f32],
@@ -97,37 +120,49 @@ impl VectorTable {
         self.best(&query, base, k)
     }
 
-    /// For each article the cosine of its best passage, to the second place. A large base is looked at through its graph,
-    /// which names only the nearest; all others in it have the least of those, which they hardly exceed. All have 0 for a
-    /// query of another length.
-    pub fn closeness(&self, query: &[f32]) -> Vec<f32> {
-        if query.len() != self.base.matrix.dimensions() {
-            return vec![0.0; self.num_articles];
-        }
-        let query = QuantisedQuery::of(query);
+    /// For each query and each article the cosine of its best passage, to the second place, in one pass over the codes. A
+    /// large base is looked at through its graph, which names only the nearest; all others in it have the least of those,
+    /// which they hardly exceed. All have 0 where there is no query, or one of another length.
+    pub fn closeness<const N: usize>(&self, queries: [Option<&[f32]>; N]) -> [Vec<f32>; N] {
+        let dimensions = self.base.matrix.dimensions();
+        let queries = queries.map(|query| Some(QuantisedQuery::of(query.filter(|query| query.len() == dimensions)?)));
+        let mut looks = queries.map(|query| Look::new(query, self.num_articles));
         let base_rows = self.base.matrix.num_rows();
-        let in_base: Vec<usize> = match &self.base.neighbours {
-            Some(neighbours) => neighbours.nearest(&query).into_iter().map(|row| row as usize).collect(),
-            None => (0..base_rows).collect(),
-        };
-        let seen = in_base.into_iter().map(|row| (row, self.base.quantised.near_cosine(row, &query)));
-        let seen: Vec<(usize, f32)> = seen.collect();
+        match &self.base.neighbours {
+            Some(neighbours) => looks.iter_mut().for_each(|look| self.look_through(neighbours, look)),
+            None => self.look_at(&self.base.quantised, 0, &mut looks),
+        }
+        self.look_at(&self.delta.quantised, base_rows, &mut looks);
+        looks.map(|look| look.best)
+    }
+
+    /// Block by block, so that the codes of a row are read from memory once.
+    fn look_at(&self, codes: &Quantised, first_row: usize, looks: &mut [Look]) {
+        let rows = codes.num_rows();
+        for block in (0..rows).step_by(ROWS_AT_ONCE) {
+            for look in looks.iter_mut() {
+                for row in block..rows.min(block + ROWS_AT_ONCE) {
+                    if let Some(owner) = self.owners[first_row + row] {
+                        look.raise(owner, |query| codes.near_cosine(row, query));
+                    }
+                }
+            }
+        }
+    }
+
+    fn look_through(&self, neighbours: &NeighbourGraph, look: &mut Look) {
+        let Some(query) = &look.query else { return };
+        let near = |row: u32| (row as usize, self.base.quantised.near_cosine(row as usize, query));
+        let seen: Vec<(usize, f32)> = neighbours.nearest(query).into_iter().map(near).collect();
         let least = seen.iter().map(|(_, cosine)| *cosine).fold(f32::INFINITY, f32::min);
-        let mut best = vec![f32::NEG_INFINITY; self.num_articles];
-        if self.base.neighbours.is_some() {
-            for owner in self.owners[..base_rows].iter().flatten() {
-                best[owner.article as usize] = least;
-            }
+        for owner in self.owners[..self.base.matrix.num_rows()].iter().flatten() {
+            look.best[owner.article as usize] = least;
         }
-        let in_delta = (0..self.delta.matrix.num_rows())
-            .map(|row| (base_rows + row, self.delta.quantised.near_cosine(row, &query)));
-        for (row, cosine) in seen.into_iter().chain(in_delta) {
+        for (row, cosine) in seen {
             if let Some(owner) = self.owners[row] {
-                let best = &mut best[owner.article as usize];
-                *best = best.max(cosine);
+                look.raise(owner, |_| cosine);
             }
         }
-        best
     }
 
     /// For each article the cosine of its best passage with the mean of all passages that have an owner.
@@ -350,7 +385,10 @@ mod tests {
                     .into_iter()
                     .map(|hit| (hit.article, hit.cosine))
                     .collect();
-            let looked = table.closeness(&query);
+            let other = themed(&centres(), &mut StdRng::seed_from_u64(6));
+            let [looked, alone, none] = table.closeness([Some(&query[..]), Some(&other), None]);
+            assert_eq!([alone], table.closeness([Some(&other[..])]), "what else is looked for changes nothing");
+            assert_eq!(none, vec![0.0; table.num_articles]);
             let off = |(article, exact): (&usize, &f32)| exact - looked[*article];
             let too_low = exact.iter().map(off).filter(|off| *off > 0.01).count();
             assert!(too_low * 50 < exact.len(), "{too_low} of {} reach more than they are given", exact.len());
@@ -361,7 +399,7 @@ mod tests {
             }
         }
         let table = table(1, 100, 1, 10, false);
-        assert_eq!(table.closeness(&[1.0]), vec![0.0; table.num_articles]);
+        assert_eq!(table.closeness([Some(&[1.0])]), [vec![0.0; table.num_articles]]);
     }
 
     #[test]

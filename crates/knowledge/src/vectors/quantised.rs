@@ -52,6 +52,10 @@ impl Quantised {
         Self { codes, errors }
     }
 
+    pub fn num_rows(&self) -> usize {
+        self.codes.num_rows()
+    }
+
     pub fn codes(&self, row: usize) -> &[i8] {
         self.codes.row(row)
     }
