@@ -110,7 +110,7 @@ async fn serve(
         started = start(settings, metrics, escalation) => started?,
     };
     let Started { pipeline, api, tenants } = started;
-    state.loaded(tenants, pipeline.refreshers(), pipeline.recent().clone());
+    state.loaded(tenants, pipeline.refreshers(), pipeline.recent().clone(), Arc::clone(pipeline.marks()));
     if let Some(RunningApi { addr, .. }) = &api {
         tracing::info!(%addr, "the API is open");
         listening(Listening::Api(*addr));

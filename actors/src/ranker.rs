@@ -115,6 +115,7 @@ impl StreamHandler<Rankable> for Ranker {
                 let ranking = Arc::new(self.judge(&item, order, &tenant.profile.plan));
                 ticket.note(|decision| decision.ranking = Some(Arc::clone(&ranking)));
                 match ranking.verdict {
+                    Verdict::Cards(_) if !tenant.profile.pushes => Err(Outcome::Withheld),
                     Verdict::Cards(_) => Ok(Content::Cards(Arc::clone(&ranking))),
                     Verdict::Silent(reason) => Err(Outcome::Silent(reason)),
                 }
@@ -162,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::inbox::stage;
-    use crate::testing::{Bench, Recorder, inject_panics, item, key, rankable, ranking_item, take, until};
+    use crate::testing::{Bench, Recorder, TenantParts, inject_panics, item, key, rankable, ranking_item, take, until};
     use cuecard_engine::ranking::SilenceReason;
 
     struct Fixture {
@@ -247,6 +248,23 @@ mod tests {
         let again = fixture.ask("a", 2);
         until("the repetition is silenced", || fixture.recorder.outcome_of(&again).is_some()).await;
         assert_eq!(fixture.recorder.outcome_of(&again), Some(Outcome::Silent(SilenceReason::Rejected)));
+    }
+
+    #[actix::test]
+    async fn a_profile_that_pushes_nothing_withholds_its_cards_and_counts_them_as_shown() {
+        let fixture = fixture(0);
+        let tenant = TenantParts { pushes: false, ..TenantParts::new("acme") }.build();
+        let recorder = Recorder::of(std::iter::once(tenant).collect());
+        for (utterance, expected) in [(1, Outcome::Withheld), (2, Outcome::Silent(SilenceReason::AlreadyShown))] {
+            let question = item("acme", "a", utterance);
+            fixture.candidates.hand_on(rankable(&question, &recorder), Stage::Retrieve);
+            until("it ends", || recorder.outcome_of(&question).is_some()).await;
+            assert_eq!(recorder.outcome_of(&question), Some(expected));
+        }
+        assert_eq!(
+            (fixture.waiting_cards(), recorder.metric(r#"cuecard_cards_total{outcome="withheld",profile="acme"}"#)),
+            (0, 1)
+        );
     }
 
     #[actix::test]

@@ -1,5 +1,6 @@
 //! The admin port: metrics, probes, and the table of actors. It reads cells and health and asks no actor.
 
+mod marks;
 mod routes;
 
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, ActorState};
 use cuecard_actors::telemetry::{Metrics, ProfileState};
-use cuecard_actors::tenant::Tenants;
+use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
 /// A handler that runs longer than this blocks its thread; the container runtime should then start over.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -28,6 +29,7 @@ pub struct AdminState {
     tenants: OnceLock<Tenants>,
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
+    marks: OnceLock<Arc<ArticleMarks>>,
     stopping: AtomicBool,
 }
 
@@ -48,22 +50,25 @@ impl AdminState {
             tenants: OnceLock::new(),
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
+            marks: OnceLock::new(),
             stopping: AtomicBool::new(false),
         })
     }
 
-    /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, and where the
-    /// newest decisions are.
+    /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, where the newest
+    /// decisions are, and who hears what operators decide about articles.
     pub fn loaded(
         &self,
         tenants: Tenants,
         refreshers: HashMap<ProfileName, Recipient<Refresh>>,
         recent: RecentDecisions,
+        marks: Arc<ArticleMarks>,
     ) {
         // Loading happens once.
         let _ = self.tenants.set(tenants);
         let _ = self.refreshers.set(refreshers);
         let _ = self.recent.set(recent);
+        let _ = self.marks.set(marks);
     }
 
     /// Asks for a poll of a profile's articles; `false` where it does not poll any.

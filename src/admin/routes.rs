@@ -8,7 +8,7 @@ use cuecard_actors::messages::Outcome;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::AdminState;
+use super::{AdminState, marks};
 
 /// Adds every route.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
@@ -20,6 +20,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .service(refresh)
         .service(deliveries)
         .service(explain)
+        .configure(marks::configure)
         .default_service(web::to(async || not_found("there is no such page")));
 }
 
@@ -137,12 +138,14 @@ async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> H
     recent.find(id).map_or_else(gone, |decision| json_text(with_reasons(decision)))
 }
 
-/// The decision with its reasons in sentences, where it came to a ranking.
+/// The decision with its reasons in sentences, where it came to a ranking; and those of a second ranker.
 fn with_reasons(decision: String) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(&decision) else { return decision };
-    let ranking = fields.get("ranking").cloned().unwrap_or_default();
-    if let Ok(ranking) = serde_json::from_value::<Ranking>(ranking) {
-        fields.insert("why".to_owned(), why(&ranking).into());
+    for (of, reasons) in [("ranking", "why"), ("shadow", "shadow_why")] {
+        let ranking = fields.get(of).cloned().unwrap_or_default();
+        if let Ok(ranking) = serde_json::from_value::<Ranking>(ranking) {
+            fields.insert(reasons.to_owned(), why(&ranking).into());
+        }
     }
     Value::Object(fields).to_string()
 }
@@ -151,15 +154,15 @@ fn json_text(json: String) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(json)
 }
 
-fn loading() -> HttpResponse {
+pub(super) fn loading() -> HttpResponse {
     HttpResponse::ServiceUnavailable()
         .json(json!({ "detail": "the service is still loading; /readyz says when it is not" }))
 }
 
-fn unprocessable(detail: &str) -> HttpResponse {
+pub(super) fn unprocessable(detail: &str) -> HttpResponse {
     HttpResponse::UnprocessableEntity().json(json!({ "detail": detail }))
 }
 
-fn not_found(detail: &str) -> HttpResponse {
+pub(super) fn not_found(detail: &str) -> HttpResponse {
     HttpResponse::NotFound().json(json!({ "detail": detail }))
 }

@@ -36,7 +36,7 @@ pub(super) async fn outcome(asked: oneshot::Receiver<Outcome>, give_up: tokio::t
 pub(super) fn delivered(outcome: Option<Outcome>, wording: Wording) -> Result<Option<Receipt>, Problem> {
     match outcome {
         Some(Outcome::Delivered(receipt)) => Ok(Some(receipt)),
-        Some(Outcome::Silent(_)) => Ok(None),
+        Some(Outcome::Silent(_) | Outcome::Withheld) => Ok(None),
         Some(Outcome::Refused(refusal) | Outcome::HeldOff(refusal)) => Err(refused(&refusal, wording)),
         Some(Outcome::Failed(failure)) => Err(failed(failure, wording)),
         Some(Outcome::Shed) => Err(Problem::busy("too many questions are waiting", COME_BACK)),

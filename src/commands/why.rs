@@ -72,5 +72,8 @@ fn print(decision: &Value) {
     for sentence in decision["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         println!("  {sentence}");
     }
+    for sentence in decision["shadow_why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        println!("  in shadow: {sentence}");
+    }
     println!();
 }

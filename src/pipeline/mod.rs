@@ -17,7 +17,7 @@ use cuecard_actors::ledger::{Ledger, LedgerError};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
 use cuecard_actors::telemetry::Metrics;
-use cuecard_actors::tenant::{Profile, Tenants};
+use cuecard_actors::tenant::{ArticleMarks, Profile, Tenants};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use stages::{STAGES, Scope, StageSpec};
@@ -83,6 +83,11 @@ impl Pipeline {
     /// Where questions are let in.
     pub fn admission(&self) -> &Admission {
         &self.wiring.admission
+    }
+
+    /// What operators decide about articles.
+    pub fn marks(&self) -> &Arc<ArticleMarks> {
+        &self.wiring.marks
     }
 
     /// What outlives the process.

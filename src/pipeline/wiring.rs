@@ -8,7 +8,7 @@ use actix::{Addr, Recipient};
 use async_channel::Sender;
 use cuecard_actors::admission::{Admission, AdmissionSettings, LoadShedding};
 use cuecard_actors::buffer::BufferSettings;
-use cuecard_actors::decisions::{Decisions, RecentDecisions};
+use cuecard_actors::decisions::{Decisions, RecentDecisions, Shadows};
 use cuecard_actors::engine::conversation::Pauses;
 use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
 use cuecard_actors::injector::LaneWidth;
@@ -18,7 +18,7 @@ use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, Profil
 use cuecard_actors::ranker::Ranker;
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
 use cuecard_actors::telemetry::Metrics;
-use cuecard_actors::tenant::{Tenants, Upkeep};
+use cuecard_actors::tenant::{ArticleMarks, Tenants, Upkeep};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,6 +65,7 @@ pub(super) struct Wiring {
     /// Reads the decisions' tap.
     pub(super) keeping: JoinHandle<()>,
     pub(super) ledger: Ledger,
+    pub(super) marks: Arc<ArticleMarks>,
     pub(super) metrics: Metrics,
     pub(super) escalation: Escalation,
     pub(super) stop: CancellationToken,
@@ -88,9 +89,12 @@ impl Wiring {
     ) -> Result<Self, LedgerError> {
         let permits = settings.pipeline.in_flight;
         let ledger = Ledger::open(&settings.data.ledger_url()).await?;
+        let marks = ArticleMarks::restored(tenants.clone(), ledger.operator_actions()).await?;
         let (decisions, tap) = Decisions::new(metrics.clone());
         let recent = RecentDecisions::default();
-        let keeping = tokio::spawn(recent.clone().keep(tap));
+        let watched = buffer(settings);
+        let shadows = Shadows::new(tenants.clone(), metrics.clone(), watched.conversations, watched.forget_after);
+        let keeping = tokio::spawn(recent.clone().keep(tap, shadows));
         Ok(Self {
             admission: Admission::new(admission(settings), tenants.clone(), decisions.clone()),
             buffer: Channel::new(bounded(STREAM_INBOX)),
@@ -104,6 +108,7 @@ impl Wiring {
             recent,
             keeping,
             ledger,
+            marks: Arc::new(marks),
             metrics,
             escalation,
             stop: CancellationToken::new(),

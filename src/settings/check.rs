@@ -11,9 +11,11 @@ use cuecard_actors::cxone::{
 };
 use cuecard_actors::engine::knowledge::ArticleFilter;
 use cuecard_actors::engine::ranking::{Formula, SilenceRule};
-use cuecard_actors::engine::{BackendName, Excerpt, Plan};
+use cuecard_actors::engine::{BackendName, Boosts, Excerpt, Plan};
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::tenant::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, SyncSettings};
+use cuecard_actors::tenant::{
+    CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, NamedModel, Profile, SyncSettings,
+};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -60,7 +62,15 @@ impl ProfileSettings {
             return Err(wrong(name, "agent_id", "the dialect rag shows cards to an agent, and no agent is named"));
         }
         let backends = settings.backends_of(contract).map_err(|error| wrong(name, "backends", &error))?;
+        if !settings.push.is_on() && stream.is_none() {
+            return Err(wrong(
+                name,
+                "push",
+                "only a profile that listens to a stream can do without pushes: callers wait for theirs",
+            ));
+        }
         let plan = settings.plan(contract, backends);
+        let shadow = settings.shadow_of(&plan).map_err(|error| wrong(name, "shadow_ranker", error))?;
         let knowledge = settings.knowledge(name, contract, &plan, encoder, default_index)?;
         let reads_knowledge = knowledge.sync.is_some() || plan.asks(BackendName::Search);
         let connection = settings.connection(name, contract, stream, dialect, reads_knowledge, limits)?;
@@ -73,9 +83,11 @@ impl ProfileSettings {
             dialect,
             agent_id: settings.agent_id.clone(),
             required_scopes: required_scopes_for(contract, stream, dialect, reads_knowledge),
+            pushes: settings.push.is_on(),
+            shadow: shadow.map(Arc::new),
             plan: Arc::new(if defaults.stream.is_some() { plan } else { plan.answering() }),
-            model: filled_path(&settings.model),
-            unproven_model: settings.unproven_model.is_on(),
+            model: filled_path(&settings.model)
+                .map(|file| NamedModel { file, may_be_unproven: settings.unproven_model.is_on() }),
             knowledge,
             retry_ambiguous: settings.retry_ambiguous,
             rate_limit: rate_limit(settings.rate_limit, settings.rate_burst),
@@ -97,6 +109,9 @@ fn check_numbers(name: &str, settings: &ProfileSettings) -> Result<(), String> {
         ),
         ("min_cosine", settings.min_cosine.0.is_some_and(|cosine| !in_range(cosine)), "min_cosine must be -1 to 1"),
         ("min_keyword_cosine", !in_range(f64::from(settings.min_keyword_cosine)), "min_keyword_cosine must be -1 to 1"),
+        ("boost_priority", !settings.boost_priority.is_finite(), "boost_priority must be a number"),
+        ("boost_recency", !settings.boost_recency.is_finite(), "boost_recency must be a number"),
+        ("recency_half_life", settings.recency_half_life.is_zero(), "recency_half_life must be more than 0"),
         ("poll_interval", settings.poll_interval < Duration::from_secs(1), "poll_interval must be 1s or more"),
         (
             "deadline",
@@ -170,7 +185,30 @@ impl ProfileSettings {
             silence: is_silent.then_some(self.min_cosine.0.map_or(by_precision, SilenceRule::MinCosine)),
             screen_time: self.screen_time,
             rejection_cooldown: self.rejection_cooldown,
+            boosts: self.boosts(),
             deadline: self.deadline.0.map_or(deadline, |deadline| deadline.0),
+        }
+    }
+
+    /// What a second ranker is watched by.
+    fn shadow_of(&self, plan: &Plan) -> Result<Option<Plan>, &'static str> {
+        let Some(ranker) = self.shadow_ranker else { return Ok(None) };
+        if plan.asks(BackendName::Search) {
+            return Err("a second ranker would ask the tenant's search again for each question");
+        }
+        if plan.silence.is_none() && self.only_contract().is_ok_and(|contract| contract.defaults().stream.is_none()) {
+            return Err("a second ranker is watched beside a stream");
+        }
+        Ok(Some(Plan { ranker, excerpt: excerpt_of(ranker), ..plan.clone() }))
+    }
+
+    fn boosts(&self) -> Boosts {
+        Boosts {
+            tags: self.boost_tags.0.clone(),
+            articles: self.boost_articles.0.clone(),
+            priority: self.boost_priority,
+            recency: self.boost_recency,
+            half_life: self.recency_half_life,
         }
     }
 

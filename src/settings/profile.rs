@@ -14,7 +14,7 @@ use cuecard_actors::engine::{BackendName, Excerpt, Plan};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{Auto, Span, Switch, Words, duration, parsed, unless_empty};
+use super::values::{Auto, Boosted, Span, Switch, Words, duration, parsed, unless_empty};
 
 /// `[profile]` and `[profiles.NAME]` as they are written.
 #[derive(Debug, Clone, Deserialize)]
@@ -71,7 +71,16 @@ pub struct ProfileSettings {
     pub screen_time: Duration,
     #[serde(deserialize_with = "duration")]
     pub rejection_cooldown: Duration,
+    pub push: Switch,
+    #[serde(deserialize_with = "unless_empty")]
+    pub shadow_ranker: Option<Formula>,
     pub repeat_after: Auto<u64>,
+    pub boost_tags: Boosted,
+    pub boost_articles: Boosted,
+    pub boost_priority: f64,
+    pub boost_recency: f64,
+    #[serde(deserialize_with = "duration")]
+    pub recency_half_life: Duration,
     pub deadline: Auto<Span>,
     pub retry_ambiguous: bool,
     pub rate_limit: u32,

@@ -1,5 +1,6 @@
 //! How values are written that are more than a number or a text.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -93,6 +94,42 @@ impl Words {
     pub fn parse<T: FromStr<Err: Display>>(&self) -> Result<Vec<T>, String> {
         self.0.iter().map(|word| word.parse().map_err(|error: T::Err| error.to_string())).collect()
     }
+}
+
+/// Names, each with a number to add to a score: a list of `NAME=NUMBER` in the file, one text with commas between them in
+/// the environment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Boosted(pub BTreeMap<String, f64>);
+
+impl<'de> Deserialize<'de> for Boosted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            List(Vec<String>),
+            Text(String),
+        }
+        let pairs = match Written::deserialize(deserializer)? {
+            Written::List(pairs) => pairs,
+            Written::Text(text) => text.split(',').map(str::to_owned).collect(),
+        };
+        let pairs = pairs.iter().filter_map(|pair| filled(pair));
+        pairs
+            .map(|pair| boost(pair).ok_or_else(|| D::Error::custom(no_boost(pair))))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+/// A name may hold the sign itself.
+fn boost(pair: &str) -> Option<(String, f64)> {
+    let (name, number) = pair.rsplit_once('=')?;
+    let number = number.trim().parse().ok().filter(|number: &f64| number.is_finite())?;
+    Some((filled(name)?.to_owned(), number))
+}
+
+fn no_boost(pair: &str) -> String {
+    format!("`{pair}` is no name with a number, as \"billing=0.5\"")
 }
 
 /// Reads a value through its `FromStr`, so that the error is the type's own and lists what there is.

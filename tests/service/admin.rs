@@ -16,7 +16,11 @@ const OWN_LOOPBACK: &str = "127.0.0.77:0";
 const FROM_THE_START: [(&str, &str, &[&str]); 17] = [
     ("cuecard_card_latency_seconds_count", "", &[]),
     ("cuecard_stage_seconds_count", "stage", &["admission", "extract", "retrieve", "rank", "inject"]),
-    ("cuecard_cards_total", "outcome", &["delivered", "silent", "expired", "replaced", "shed", "refused", "failed"]),
+    (
+        "cuecard_cards_total",
+        "outcome",
+        &["delivered", "silent", "withheld", "expired", "replaced", "shed", "refused", "failed"],
+    ),
     ("cuecard_utterances_total", "", &[]),
     ("cuecard_silences_total", "reason", &["nothing_found", "unsure", "already_shown"]),
     ("cuecard_feedback_total", "action", &["accepted", "rejected"]),

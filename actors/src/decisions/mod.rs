@@ -1,9 +1,11 @@
-//! Where decisions go when they end: the metrics, and a bounded tap behind which each is logged and the newest are kept.
+//! Where decisions go when they end: the metrics, and a bounded tap behind which a second ranker is watched, each decision is
+//! logged, and the newest are kept.
 //!
 //! Takes a [`Decision`] from each ticket that ends. What reads decisions behind the tap never holds a question up: where it
 //! falls behind, decisions are dropped and counted.
 
 mod recent;
+mod shadow;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +13,7 @@ use std::fmt;
 use async_channel::{Receiver, Sender};
 
 pub use recent::{DecisionFilter, RecentDecisions};
+pub use shadow::{Shadow, Shadows};
 
 use crate::messages::{Decision, InteractionKey, Outcome, ProfileName};
 use crate::telemetry::{ActorDropped, DropReason, Metrics, milliseconds};
@@ -74,7 +77,7 @@ fn log(decision: &Decision) {
         Outcome::Silent(_) | Outcome::Expired(_) | Outcome::HeldOff(_) => {
             tracing::info!(%id, %profile, %interaction, utterance, latency_ms, %why, "{label}");
         }
-        Outcome::Delivered(_) | Outcome::Replaced | Outcome::Shed => {
+        Outcome::Delivered(_) | Outcome::Withheld | Outcome::Replaced | Outcome::Shed => {
             tracing::info!(%id, %profile, %interaction, utterance, latency_ms, "{label}");
         }
     }
@@ -90,7 +93,7 @@ impl fmt::Display for Why<'_> {
             Outcome::Refused(refusal) | Outcome::HeldOff(refusal) => formatter.write_str(&beginning(&refusal.reason)),
             Outcome::Silent(reason) => formatter.write_str(reason.name()),
             Outcome::Expired(stage) => formatter.write_str(stage.name()),
-            Outcome::Delivered(_) | Outcome::Replaced | Outcome::Shed => Ok(()),
+            Outcome::Delivered(_) | Outcome::Withheld | Outcome::Replaced | Outcome::Shed => Ok(()),
         }
     }
 }

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_channel::Receiver;
 use uuid::Uuid;
 
+use super::Shadows;
 use crate::messages::{Decision, ProfileName};
 
 /// What the newest decisions may take: some ten thousand of them.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Decisions that wait in the tap when there is no time for second rankers.
+const BEHIND: usize = 256;
 /// What one takes beside its text, in the queue and in the table of ids.
 const OVERHEAD_BYTES: usize = 128;
 
@@ -58,9 +61,13 @@ impl RecentDecisions {
         Self { kept: Arc::new(Mutex::new(Kept { max_bytes, num_bytes: 0, decisions, by_id, oldest: 0 })) }
     }
 
-    /// Logs and keeps what comes through the tap, until it is closed and empty.
-    pub async fn keep(self, tap: Receiver<Box<Decision>>) {
-        while let Ok(decision) = tap.recv().await {
+    /// Logs and keeps what comes through the tap, until it is closed and empty; with what a second ranker would have shown,
+    /// as long as that does not hold up what waits behind it.
+    pub async fn keep(self, tap: Receiver<Box<Decision>>, mut shadows: Shadows) {
+        while let Ok(mut decision) = tap.recv().await {
+            if tap.len() < BEHIND && !tap.is_closed() {
+                shadows.add_to(&mut decision).await;
+            }
             super::log(&decision);
             self.add(&decision);
         }

@@ -299,6 +299,10 @@ impl Supervised for FeedbackLogger {
 
 impl StreamHandler<HeardFeedback> for FeedbackLogger {
     fn handle(&mut self, heard: HeardFeedback, context: &mut Self::Context) {
+        // Whoever shows nothing hears of cards that others show, and these hand their feedback on.
+        if self.deps.tenants.get(&heard.profile).is_some_and(|tenant| !tenant.profile.pushes) {
+            return;
+        }
         if !heard.accepted {
             let key = InteractionKey { profile: heard.profile.clone(), interaction: heard.interaction.clone() };
             self.deps.ranker.do_send(CardRejected { key, article_id: heard.insight.clone() });

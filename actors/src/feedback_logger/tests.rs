@@ -50,6 +50,17 @@ async fn the_ranker_hears_of_rejections_alone() {
     assert_eq!(*fixture.rejections.0.lock().unwrap(), ["acme/a unliked"]);
 }
 
+#[actix::test]
+async fn feedback_on_cards_that_others_show_is_left_to_them() {
+    let fixture = fixture(0).await;
+    let foreign = HeardFeedback { profile: ProfileName::new("silent"), accepted: false, ..heard("a", "foreign") };
+    fixture.events.send(foreign).await.unwrap();
+    fixture.hear("a", "own").await;
+    until("the own one is forwarded", || fixture.forwarded() == ["own"]).await;
+    assert!(fixture.rejections.0.lock().unwrap().is_empty());
+    assert!(fixture.queue.pending_profiles().iter().all(|(profile, _)| profile != "silent"), "nothing of it is stored");
+}
+
 fn heard(interaction: &str, insight: &str) -> HeardFeedback {
     HeardFeedback {
         profile: ProfileName::new("acme"),
@@ -85,7 +96,8 @@ fn with_tokens_after(failures: u32, expected_panics: u64, directory: TempDir, le
     let late = AtomicUsize::new(0);
     cxone.answer_with(move |call| answer_to(&insight(call), &late));
     let tenant = TenantParts { cxone: Arc::clone(&cxone), ..TenantParts::new("acme") }.build();
-    let tenants: Tenants = [tenant].into_iter().collect();
+    let silent = TenantParts { pushes: false, ..TenantParts::new("silent") }.build();
+    let tenants: Tenants = [tenant, silent].into_iter().collect();
     give_tokens_after(failures, &tenants);
     let queue = ledger.feedback();
     let rejections = Rejections::default();

@@ -43,6 +43,9 @@ pub struct Decision {
     /// What was found, in what order and by which scores, and what of it was to be shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranking: Option<Arc<Ranking>>,
+    /// What a second ranker would have made of it, where one is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<Ranking>>,
     /// How it ended, with what CXone answered.
     pub outcome: Outcome,
     /// From the frame with the last word to the end, in milliseconds.
@@ -105,6 +108,7 @@ impl Decision {
             query: None,
             failures: Vec::new(),
             ranking: None,
+            shadow: None,
             outcome: Outcome::Failed(Failure::Stopping),
             latency: Duration::ZERO,
             stages: Vec::with_capacity(Stage::COUNT),

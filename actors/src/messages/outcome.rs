@@ -22,6 +22,8 @@ pub enum Outcome {
     Delivered(Receipt),
     /// Nothing was worth showing.
     Silent(SilenceReason),
+    /// There were cards, and the profile's settings don't push any.
+    Withheld,
     /// A card would have come too late.
     Expired(Stage),
     /// CXone asked to wait for longer than the card is worth showing.
@@ -147,6 +149,7 @@ pub enum Failure {
 enum OutcomeLabel {
     Delivered,
     Silent,
+    Withheld,
     Expired,
     Replaced,
     Shed,
@@ -163,6 +166,7 @@ impl Outcome {
         let label = match self {
             Self::Delivered(_) => OutcomeLabel::Delivered,
             Self::Silent(_) => OutcomeLabel::Silent,
+            Self::Withheld => OutcomeLabel::Withheld,
             Self::Expired(_) | Self::HeldOff(_) => OutcomeLabel::Expired,
             Self::Replaced => OutcomeLabel::Replaced,
             Self::Shed => OutcomeLabel::Shed,
@@ -202,6 +206,7 @@ mod tests {
         let outcomes = [
             Outcome::Delivered(Receipt::default()),
             Outcome::Silent(SilenceReason::Unsure),
+            Outcome::Withheld,
             Outcome::Expired(Stage::Rank),
             Outcome::Replaced,
             Outcome::Shed,

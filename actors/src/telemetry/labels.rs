@@ -27,6 +27,29 @@ impl FrameFate {
     }
 }
 
+/// What a second ranker would have changed for the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum ShadowResult {
+    /// The same first card.
+    Same,
+    /// Another first card.
+    Different,
+    /// A card came that it would not have shown.
+    OnlyLive,
+    /// It would have shown a card where none came.
+    OnlyShadow,
+    /// Neither shows anything.
+    BothSilent,
+}
+
+impl ShadowResult {
+    /// The result's name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// Whose JSON had to be repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]

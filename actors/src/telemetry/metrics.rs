@@ -11,7 +11,7 @@ use prometheus::{
 };
 use tokio::time::Instant;
 
-use super::labels::{ApiRoute, ApiStatus, DropReason, Endpoint};
+use super::labels::{ApiRoute, ApiStatus, DropReason, Endpoint, ShadowResult};
 use super::registrar::Registrar;
 use crate::messages::{Decision, Outcome, ProfileName, StageTime};
 use crate::supervision::{ActorCell, ActorState};
@@ -26,6 +26,7 @@ pub struct Metrics {
     pub(super) utterances: IntCounterVec,
     pub(super) cards: IntCounterVec,
     pub(super) silences: IntCounterVec,
+    pub(super) shadows: IntCounterVec,
     pub(super) card_latency: HistogramVec,
     pub(super) stage: HistogramVec,
     pub(super) frames: IntCounterVec,
@@ -77,6 +78,11 @@ impl Metrics {
                 "silences_total",
                 "Questions for which nothing was shown, by reason",
                 &["profile", "reason"],
+            )?,
+            shadows: register.counters(
+                "shadow_total",
+                "What a second ranker would have changed for the agent",
+                &["profile", "result"],
             )?,
             card_latency: register.histograms(
                 "card_latency_seconds",
@@ -250,6 +256,11 @@ impl Metrics {
             }
             _ => {}
         }
+    }
+
+    /// Counts what a profile's second ranker would have changed.
+    pub fn count_shadow(&self, profile: &ProfileName, result: ShadowResult) {
+        self.shadows.with_label_values(&[profile.as_str(), result.name()]).inc();
     }
 
     /// Counts a decision that came faster than the newest are written down. Nothing is logged: there are many.

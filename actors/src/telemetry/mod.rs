@@ -16,6 +16,7 @@ pub use events::{
 };
 pub use labels::{
     ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
+    ShadowResult,
 };
 pub use metrics::Metrics;
 pub(crate) use throttle::{LogThrottle, LogThrottles};

@@ -8,7 +8,7 @@ use strum::{VariantArray, VariantNames};
 
 use super::labels::{
     ApiRoute, ApiStatus, CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource,
-    PollResult, ProfileState,
+    PollResult, ProfileState, ShadowResult,
 };
 use super::metrics::Metrics;
 use crate::messages::{Outcome, ProfileName, Stage};
@@ -32,6 +32,9 @@ impl Metrics {
             }
             for reason in SilenceReason::ALL {
                 self.silences.with_label_values(&[profile, reason.name()]);
+            }
+            for result in ShadowResult::VARIANTS {
+                self.shadows.with_label_values(&[profile, result.name()]);
             }
             for endpoint in Endpoint::VARIANTS {
                 self.holds.with_label_values(&[profile, endpoint.name()]);

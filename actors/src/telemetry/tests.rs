@@ -58,6 +58,8 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
         expected.extend(of_profile("cards_total", "outcome", Outcome::LABELS.to_vec()));
         let reasons = names(SilenceReason::ALL, SilenceReason::name);
         expected.extend(of_profile("silences_total", "reason", reasons));
+        let results = vec!["same", "different", "only_live", "only_shadow", "both_silent"];
+        expected.extend(of_profile("shadow_total", "result", results));
         let reasons = vec!["overload", "queue_full", "encoder_failed"];
         expected.extend(of_profile("queries_without_vectors_total", "reason", reasons));
         expected.extend(of_profile("cxone_hold_seconds", "endpoint", names(Endpoint::VARIANTS, Endpoint::name)));
@@ -135,7 +137,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     };
     let (with_type, with_help) = (names("# TYPE "), names("# HELP "));
     assert_eq!(with_type, with_help);
-    assert_eq!(with_type.len(), 34, "one line for each metric: {with_type:?}");
+    assert_eq!(with_type.len(), 35, "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());
@@ -159,6 +161,7 @@ fn the_ends_of_all_questions_add_up_to_what_was_heard() {
     let outcomes = [
         Outcome::Delivered(Receipt::default()),
         Outcome::Silent(SilenceReason::Unsure),
+        Outcome::Withheld,
         Outcome::Expired(Stage::Rank),
         Outcome::Replaced,
         Outcome::Shed,
@@ -170,12 +173,12 @@ fn the_ends_of_all_questions_add_up_to_what_was_heard() {
     }
     drop(recorder.ticket(&item("acme", "a", 1)));
     let series = series(&recorder.metrics());
-    assert_eq!(series[r#"cuecard_utterances_total{profile="acme"}"#], "8");
+    assert_eq!(series[r#"cuecard_utterances_total{profile="acme"}"#], "9");
     let end = |label: &&str| {
         series[&format!(r#"cuecard_cards_total{{outcome="{label}",profile="acme"}}"#)].parse::<u64>().unwrap()
     };
     let ends: Vec<_> = Outcome::LABELS.iter().map(end).collect();
-    assert_eq!(ends, [1, 1, 1, 1, 1, 1, 2]);
+    assert_eq!(ends, [1, 1, 1, 1, 1, 1, 1, 2]);
     assert_eq!(series[r#"cuecard_silences_total{profile="acme",reason="unsure"}"#], "1");
     assert_eq!(series[r#"cuecard_card_latency_seconds_count{profile="acme"}"#], "1", "only cards have one");
 }

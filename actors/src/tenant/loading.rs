@@ -21,8 +21,9 @@ use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 
 use super::models::{ModelShelf, PromotionError, file_state, read_model};
-use super::{ChromaPlace, Collection, Graph, GraphPlace, Knowledge, Profile, Tenant, Tenants};
+use super::{ChromaPlace, Collection, Graph, GraphPlace, Knowledge, NamedModel, Profile, Tenant, Tenants};
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, SearchBackend};
+use crate::decisions::Shadow;
 use crate::health::{Part, ProfileHealth};
 use crate::knowledge_sync::source_of;
 use crate::messages::Versions;
@@ -190,8 +191,12 @@ impl Loader {
             metrics,
         }));
         let backends = profile.plan.backends.iter().filter_map(|name| backend(*name, &knowledge, &calls, &pool));
-        let usual = UsualTurns::kept_in(self.loading.data_dir.join(format!("usual-{}.json", profile.name)));
-        let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual);
+        let usual = |of: String| UsualTurns::kept_in(self.loading.data_dir.join(format!("usual-{of}.json")));
+        let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual(profile.name.to_string()));
+        let shadow = profile.shadow.as_ref().map(|plan| {
+            let usual = usual(format!("{}-{}", profile.name, plan.ranker));
+            Shadow { engine: engine.clone().with_usual(usual), plan: Arc::clone(plan) }
+        });
         let promoted_model = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
         take_model(profile, &promoted_model, &engine)?;
         let versions = Versions {
@@ -203,6 +208,7 @@ impl Loader {
         let tenant = Tenant {
             profile: profile.clone(),
             engine,
+            shadow,
             knowledge,
             calls,
             health,
@@ -274,7 +280,10 @@ fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(),
     let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
     let encoder = engine.encoder().model().identity();
     let model = match &profile.model {
-        Some(named) => proven(profile, read_model(named, &encoder).map_err(failed)?).map_err(failed)?,
+        Some(named) => {
+            let model = read_model(&named.file, &encoder).map_err(failed)?;
+            proven(profile, named, model).map_err(failed)?
+        }
         None if file_state(promoted).is_some() => read_model(promoted, &encoder).map_err(failed)?,
         None => return Ok(()),
     };
@@ -283,12 +292,12 @@ fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(),
 }
 
 /// A model that the settings name, if it is better than what it was compared with, or they take it all the same.
-fn proven(profile: &Profile, model: Model) -> Result<Model, PromotionError> {
+fn proven(profile: &Profile, named: &NamedModel, model: Model) -> Result<Model, PromotionError> {
     let reasons = model.unproven_against(model.trained.compared_with.as_deref());
     if reasons.is_empty() {
         return Ok(model);
     }
-    if !profile.unproven_model {
+    if !named.may_be_unproven {
         return Err(PromotionError::Unproven { reasons });
     }
     tracing::warn!(profile = %profile.name, model = model.version, reasons = reasons.join("; "), "an unproven model");

@@ -4,6 +4,7 @@
 //! What two profiles name alike (a model, an index, a graph, a collection) is loaded once and shared.
 
 mod loading;
+mod marks;
 mod models;
 mod profile;
 mod upkeep;
@@ -24,11 +25,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use loading::{LoadError, Loading};
+pub use marks::{ArticleMarks, MarkError};
 pub use models::{ModelShelf, PromotionError, read_model};
-pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Profile, SyncSettings};
+pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, NamedModel, Profile, SyncSettings};
 pub use upkeep::Upkeep;
 
 use crate::cxone_calls::CxoneCalls;
+use crate::decisions::Shadow;
 use crate::health::ProfileHealth;
 use crate::messages::{Ask, InteractionKey, ProfileName, Versions, WorkItem};
 
@@ -38,6 +41,8 @@ pub struct Tenant {
     pub profile: Profile,
     /// What answers them.
     pub engine: Engine,
+    /// A second ranker beside it, where the settings name one.
+    pub shadow: Option<Shadow>,
     /// What the engine answers from, for whoever keeps it up to date.
     pub knowledge: Knowledge,
     /// How CXone is called.

@@ -36,10 +36,12 @@ pub struct Profile {
     pub required_scopes: Vec<String>,
     /// How its questions are answered.
     pub plan: Arc<Plan>,
+    /// Whether cards are pushed; else only their decisions are kept, so that a new ranker or tenant is watched first.
+    pub pushes: bool,
+    /// How a second ranker beside the first would answer them; its cards are only kept with the decision.
+    pub shadow: Option<Arc<Plan>>,
     /// The learned model that the settings name.
-    pub model: Option<PathBuf>,
-    /// Whether that goes live though it is not proven to be better than the formula.
-    pub unproven_model: bool,
+    pub model: Option<NamedModel>,
     /// What they are answered from.
     pub knowledge: KnowledgePlaces,
     /// Whether a push that may have arrived is repeated.
@@ -65,6 +67,15 @@ pub struct KnowledgePlaces {
     pub chroma: Option<ChromaPlace>,
     /// How the tenant's articles are brought into the index.
     pub sync: Option<SyncSettings>,
+}
+
+/// A model that the settings name.
+#[derive(Debug, Clone)]
+pub struct NamedModel {
+    /// Its file.
+    pub file: PathBuf,
+    /// Whether it goes live though it is not proven to be better than the formula.
+    pub may_be_unproven: bool,
 }
 
 /// A knowledge graph.

@@ -20,8 +20,8 @@ use cuecard_engine::encoder::{Encoder, EncoderSettings, Encoding};
 use cuecard_engine::knowledge::{Article, ArticleFilter};
 use cuecard_engine::ranking::Formula;
 use cuecard_engine::{
-    Backend, BackendName, Candidate, Engine, Excerpt, Nearness, Order, Plan, Query, Ranked, Ranking, SearchPool,
-    Verdict,
+    Backend, BackendName, Boosts, Candidate, Engine, Excerpt, Order, Plan, Query, Ranked, Ranking, SearchPool,
+    UsualTurns, Verdict,
 };
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -34,7 +34,7 @@ pub use log::Logged;
 
 use crate::admission::LoadShedding;
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, TokenActorAddress};
-use crate::decisions::Decisions;
+use crate::decisions::{Decisions, Shadow};
 use crate::health::{Part, ProfileHealth};
 use crate::inbox::Inbox;
 use crate::messages::{
@@ -151,6 +151,9 @@ pub struct TenantParts {
     pub backends: Vec<Arc<dyn Backend>>,
     pub cxone: Arc<Cxone>,
     pub plan: Plan,
+    pub pushes: bool,
+    /// A second ranker beside the first.
+    pub shadow: Option<Plan>,
     /// What the tenant can't work without.
     pub needed: &'static [Part],
     /// Where its calls are counted.
@@ -165,6 +168,8 @@ impl TenantParts {
             backends: Vec::new(),
             cxone: Cxone::new(),
             plan: plan(&[]),
+            pushes: true,
+            shadow: None,
             needed: &[],
             metrics: Metrics::new(&[ProfileName::new(name)], Vec::new()).unwrap(),
         }
@@ -196,8 +201,9 @@ impl TenantParts {
             agent_id: String::new(),
             required_scopes: Vec::new(),
             plan: Arc::new(self.plan),
+            pushes: self.pushes,
+            shadow: self.shadow.clone().map(Arc::new),
             model: None,
-            unproven_model: false,
             knowledge: KnowledgePlaces {
                 encoder: EncoderSettings::default(),
                 index: None,
@@ -210,9 +216,12 @@ impl TenantParts {
             normalise: false,
             callback: CallbackRules { default_url: None, hosts: Vec::new(), allow_private: false },
         };
+        let engine = Engine::new(self.encoder, SEARCH_POOL.clone(), self.backends);
+        let shadow = |plan| Shadow { engine: engine.clone().with_usual(UsualTurns::default()), plan: Arc::new(plan) };
         Arc::new(Tenant {
             profile,
-            engine: Engine::new(self.encoder, SEARCH_POOL.clone(), self.backends),
+            shadow: self.shadow.map(shadow),
+            engine,
             knowledge: Knowledge::default(),
             calls,
             health,
@@ -244,6 +253,7 @@ pub fn plan(backends: &[BackendName]) -> Plan {
         excerpt: Excerpt::Start,
         screen_time: Duration::from_mins(1),
         rejection_cooldown: Duration::from_mins(10),
+        boosts: Boosts::default(),
         deadline: Duration::from_secs(4),
     }
 }
@@ -332,7 +342,7 @@ impl Bench {
     }
 }
 
-fn read_metric(metrics: &Metrics, series: &str) -> u64 {
+pub fn read_metric(metrics: &Metrics, series: &str) -> u64 {
     let text = metrics.render(0.0).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no series {series} in {text}")).parse().unwrap()
@@ -387,19 +397,11 @@ pub fn candidate(article_id: &str, backend: BackendName) -> Candidate {
 }
 
 pub fn card(article_id: &str) -> Ranked {
-    Ranked { candidate: candidate(article_id, BackendName::Index), score: 0.5, features: Vec::new(), answer: None }
+    Ranked::new(candidate(article_id, BackendName::Index), 0.5, Vec::new())
 }
 
 pub fn order_of(ranked: Vec<Ranked>) -> Order {
-    Order {
-        ranker: Formula::Cosine,
-        ranked,
-        model: None,
-        odds: None,
-        wanted: None,
-        nearness: Nearness::default(),
-        generation: Some(1),
-    }
+    Order { generation: Some(1), ..Order::new(Formula::Cosine, ranked) }
 }
 
 /// A ranking that shows all of these.

@@ -16,7 +16,7 @@ use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::evaluation::{percentile, read_conversations};
 use cuecard_engine::knowledge::{ArticleFilter, IndexHandle};
 use cuecard_engine::ranking::{Formula, Selectivity, SilenceRule};
-use cuecard_engine::{BackendName, Engine, Excerpt, Plan, SearchPool};
+use cuecard_engine::{BackendName, Boosts, Engine, Excerpt, Plan, SearchPool};
 
 fn plan() -> Plan {
     Plan {
@@ -31,6 +31,7 @@ fn plan() -> Plan {
         silence: Some(SilenceRule::Selectivity(Selectivity::Medium)),
         screen_time: Duration::ZERO,
         rejection_cooldown: Duration::ZERO,
+        boosts: Boosts::default(),
         deadline: Duration::from_mins(1),
     }
 }

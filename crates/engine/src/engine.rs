@@ -5,11 +5,12 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use cuecard_encoder::Encoder;
 use cuecard_knowledge::{IndexHandle, TextEncoder};
 use cuecard_ranking::{Model, Screen};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::backends::{Backend, IndexBackend, find_within};
@@ -19,6 +20,7 @@ use crate::conversation::Utterance;
 use crate::extract::{Query, extract};
 use crate::order::{Order, order};
 use crate::plan::{Effort, Plan};
+use crate::rules::Marks;
 use crate::search_pool::{JobPanicked, SearchPool};
 use crate::turns::TurnEncodings;
 use crate::usual::UsualTurns;
@@ -40,6 +42,7 @@ pub struct Engine {
     turns: Arc<TurnEncodings>,
     usual: Arc<UsualTurns>,
     model: Arc<ArcSwapOption<Model>>,
+    marks: Arc<ArcSwap<Marks>>,
 }
 
 impl Engine {
@@ -53,6 +56,7 @@ impl Engine {
             turns: Arc::default(),
             usual: Arc::default(),
             model: Arc::default(),
+            marks: Arc::default(),
         }
     }
 
@@ -98,10 +102,10 @@ impl Engine {
 
     /// Orders what was found, on the search pool. Where silence is judged, the turn goes into what is usual.
     pub async fn order(&self, found: Candidates, plan: &Arc<Plan>) -> Result<Order, JobPanicked> {
-        let (plan, usual) = (Arc::clone(plan), Arc::clone(&self.usual));
+        let (plan, usual, marks) = (Arc::clone(plan), Arc::clone(&self.usual), self.marks.load_full());
         let ordered = move || {
             let baseline = usual.baseline();
-            let order = order(found, &plan, &baseline);
+            let order = order(found, &plan, &baseline, &marks, Timestamp::now());
             if plan.silence.is_some() {
                 usual.hear(order.measured());
             }
@@ -113,6 +117,11 @@ impl Engine {
     /// Takes what was learned into service, for questions from now on; nothing takes it out.
     pub fn use_model(&self, model: Option<Arc<Model>>) {
         self.model.store(model);
+    }
+
+    /// Takes the marks of operators into service, for questions from now on.
+    pub fn use_marks(&self, marks: Marks) {
+        self.marks.store(Arc::new(marks));
     }
 
     /// What was learned and is in service.

@@ -15,6 +15,7 @@ pub mod evaluation;
 mod extract;
 mod order;
 mod plan;
+mod rules;
 mod search_pool;
 #[cfg(test)]
 mod testing;
@@ -36,6 +37,7 @@ pub use engine::{Answer, BulkEncoder, Engine};
 pub use extract::{Query, WithoutVectors};
 pub use order::{CardOdds, Order, Ranked, order};
 pub use plan::{Effort, Excerpt, Plan, UnknownExcerpt};
+pub use rules::{Boosts, Mark, Marks};
 pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
 pub use turns::HeardTurn;
 pub use usual::UsualTurns;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cuecard_ranking::{
     Baseline, Feature, Formula, MeasuredTurn, Model, Passage, Question, Score, TurnSigns, Wanted, answering,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::BackendName;
@@ -14,6 +15,7 @@ use crate::candidates::{Candidate, Candidates, Nearness, Scores};
 use crate::extract::Query;
 use crate::knowledge::{Article, MatchedBy};
 use crate::plan::{Excerpt, Plan};
+use crate::rules::{Mark, Marks};
 
 /// Candidates that are kept where an order is written down.
 const WRITTEN: usize = 20;
@@ -36,6 +38,8 @@ pub struct Order {
     pub nearness: Nearness,
     /// The generation of the index that was searched.
     pub generation: Option<u64>,
+    /// Articles that were found and that an operator does not want shown, by their ids.
+    pub muted: Vec<String>,
 }
 
 /// How often the first card is right, and how often it must be.
@@ -66,21 +70,37 @@ pub struct Ranked {
     pub features: Vec<Feature>,
     /// The part of the passage that answers, where a card shows that.
     pub answer: Option<String>,
+    /// Whether an operator wants it first.
+    pub is_pinned: bool,
 }
 
 impl Ranked {
+    /// A candidate with its score, and what went into that.
+    pub fn new(candidate: Candidate, score: f64, features: Vec<Feature>) -> Self {
+        Self { candidate, score, features, answer: None, is_pinned: false }
+    }
+
     /// The article.
     pub fn article(&self) -> &Article {
         &self.candidate.article
     }
 }
 
-/// Orders the candidates by the plan's ranker; tells whether the newest turn wants a card by what is usual.
-pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
-    let scores = scores(&found, plan.ranker);
-    let with_scores = found.candidates.into_iter().zip(scores);
+/// Orders the candidates by the plan's ranker and by what people decided; tells whether the newest turn wants a card by
+/// what is usual.
+pub fn order(mut found: Candidates, plan: &Plan, baseline: &Baseline, marks: &Marks, now: Timestamp) -> Order {
+    let mark = |candidate: &Candidate| marks.of(&candidate.article.id, now);
+    let muted = found.candidates.extract_if(.., |candidate| mark(candidate) == Some(Mark::Muted));
+    let muted: Vec<String> = muted.map(|candidate| candidate.article.id.clone()).collect();
+    let boosts: Vec<_> = found.candidates.iter().map(|candidate| plan.boosts.of(&candidate.article, now)).collect();
+    let scores = scores(&found, plan.ranker, &boosts);
+    let with_scores = found.candidates.into_iter().zip(scores).zip(boosts);
     let mut ranked: Vec<_> = with_scores
-        .map(|(candidate, Score { total, features })| Ranked { candidate, score: total, features, answer: None })
+        .map(|((candidate, Score { total, mut features }), boosts)| {
+            features.extend(boosts);
+            let is_pinned = mark(&candidate) == Some(Mark::Pinned);
+            Ranked { is_pinned, ..Ranked::new(candidate, total, features) }
+        })
         .collect();
     ranked.sort_by(best_first);
     if plan.excerpt == Excerpt::Answer {
@@ -90,7 +110,7 @@ pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
     }
     let Candidates { query, nearness, generation, .. } = found;
     let model = query.model.as_ref().map(|model| model.version.clone());
-    let mut order = Order { ranker: plan.ranker, model, ranked, wanted: None, odds: None, nearness, generation };
+    let mut order = Order { model, nearness, generation, muted, ..Order::new(plan.ranker, ranked) };
     if plan.silence.is_some() {
         order.judge_turn(&query, plan, baseline);
     }
@@ -98,6 +118,20 @@ pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
 }
 
 impl Order {
+    /// An order of which nothing more is known.
+    pub fn new(ranker: Formula, best_first: Vec<Ranked>) -> Self {
+        Self {
+            ranker,
+            model: None,
+            ranked: best_first,
+            wanted: None,
+            odds: None,
+            nearness: Nearness::default(),
+            generation: None,
+            muted: Vec::new(),
+        }
+    }
+
     fn judge_turn(&mut self, query: &Query, plan: &Plan, baseline: &Baseline) {
         let signs = TurnSigns { is_first: query.is_first, measured: self.measured() };
         let mut wanted = Wanted::of(query.newest.verbatim(), signs, baseline);
@@ -115,7 +149,7 @@ impl Order {
     }
 }
 
-fn scores(found: &Candidates, ranker: Formula) -> Vec<Score> {
+fn scores(found: &Candidates, ranker: Formula, boosts: &[Vec<Feature>]) -> Vec<Score> {
     let query = &found.query;
     let question = Question {
         text: query.text.verbatim(),
@@ -124,11 +158,12 @@ fn scores(found: &Candidates, ranker: Formula) -> Vec<Score> {
         signs: query.signs(),
     };
     let reads_words = ranker.reads_words();
-    let passages: Vec<_> = found.candidates.iter().map(|candidate| passage(candidate, reads_words)).collect();
+    let with_boosts = found.candidates.iter().zip(boosts);
+    let passages: Vec<_> = with_boosts.map(|(candidate, boosts)| passage(candidate, reads_words, boosts)).collect();
     ranker.scores(&question, &passages)
 }
 
-fn passage(candidate: &Candidate, reads_words: bool) -> Passage<'_> {
+fn passage<'a>(candidate: &'a Candidate, reads_words: bool, boosts: &[Feature]) -> Passage<'a> {
     Passage {
         text: if reads_words { Cow::Owned(candidate.text()) } else { Cow::Borrowed("") },
         cosine: candidate.scores.cosine.map(f64::from),
@@ -136,16 +171,18 @@ fn passage(candidate: &Candidate, reads_words: bool) -> Passage<'_> {
         priority: candidate.article.priority,
         search: candidate.scores.search,
         evidence: candidate.evidence,
+        boost: boosts.iter().map(|boost| boost.value).sum(),
     }
 }
 
-/// What the ranker can't tell apart comes in the order of the tenant's search and of the graph's editors; title and id
+/// What is pinned comes first. What the ranker can't tell apart comes in the order of the tenant's search and of the graph's editors; title and id
 /// decide last, so that two replicas show the same card.
 fn best_first(a: &Ranked, b: &Ranked) -> Ordering {
     let search = |ranked: &Ranked| ranked.candidate.scores.search.unwrap_or(f64::NEG_INFINITY);
     let priority = |ranked: &Ranked| ranked.article().priority.unwrap_or(f64::NEG_INFINITY);
-    b.score
-        .total_cmp(&a.score)
+    b.is_pinned
+        .cmp(&a.is_pinned)
+        .then_with(|| b.score.total_cmp(&a.score))
         .then_with(|| search(b).total_cmp(&search(a)))
         .then_with(|| priority(b).total_cmp(&priority(a)))
         .then_with(|| a.article().title.cmp(&b.article().title))
@@ -168,6 +205,8 @@ struct WrittenOrder<'a> {
     nearness: Nearness,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    muted: Cow<'a, [String]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -182,6 +221,8 @@ struct WrittenCandidate<'a> {
     scores: Scores,
     #[serde(default, skip_serializing_if = "<[Feature]>::is_empty")]
     features: Cow<'a, [Feature]>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_pinned: bool,
 }
 
 impl Serialize for Order {
@@ -201,13 +242,14 @@ impl<'a> From<&'a Order> for WrittenOrder<'a> {
             wanted: order.wanted.clone(),
             nearness: order.nearness,
             generation: order.generation,
+            muted: Cow::Borrowed(&order.muted),
         }
     }
 }
 
 impl<'a> From<&'a Ranked> for WrittenCandidate<'a> {
     fn from(ranked: &'a Ranked) -> Self {
-        let Ranked { candidate, score, features, .. } = ranked;
+        let Ranked { candidate, score, features, is_pinned, .. } = ranked;
         Self {
             id: candidate.article.id.as_str().into(),
             title: candidate.article.title.as_str().into(),
@@ -216,6 +258,7 @@ impl<'a> From<&'a Ranked> for WrittenCandidate<'a> {
             score: Some(*score).filter(|score| score.is_finite()),
             scores: candidate.scores,
             features: features.into(),
+            is_pinned: *is_pinned,
         }
     }
 }
@@ -230,6 +273,7 @@ impl From<WrittenOrder<'_>> for Order {
             wanted: written.wanted,
             nearness: written.nearness,
             generation: written.generation,
+            muted: written.muted.into_owned(),
         }
     }
 }
@@ -240,13 +284,17 @@ impl From<WrittenCandidate<'_>> for Ranked {
         let (matched_by, scores) = (written.matched_by, written.scores);
         let candidate = Candidate { matched_by, scores, ..Candidate::new(Arc::new(article), "", written.backend) };
         let (score, features) = (written.score.unwrap_or(f64::NEG_INFINITY), written.features.into_owned());
-        Self { candidate, score, features, answer: None }
+        Self { is_pinned: written.is_pinned, ..Self::new(candidate, score, features) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use cuecard_ranking::conversation::Evidence;
 
     use super::*;
     use crate::candidates::Found;
@@ -265,6 +313,38 @@ mod tests {
         found
     }
 
+    fn ordered(found: Candidates, plan: &Plan, marks: &Marks) -> Order {
+        order(found, plan, &Baseline::default(), marks, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_people_decided_comes_on_top_of_every_ranker() {
+        let ids = |order: &Order| order.ranked.iter().map(|ranked| ranked.article().id.clone()).collect::<Vec<_>>();
+        let scored = |title: &str, score: f64| {
+            let evidence = Some(Evidence { newest_words: score as f32, ..Evidence::default() });
+            Candidate { evidence, ..candidate(title, Some(score), None) }
+        };
+        let candidates = || [scored("best", 6.0), scored("next", 5.5), scored("third", 5.0)];
+        for ranker in [Formula::Search, Formula::Conversation] {
+            let mut plan = plan_of(ranker);
+            assert_eq!(ids(&ordered(found(candidates()), &plan, &Marks::default())), ["best", "next", "third"]);
+            plan.boosts.articles = BTreeMap::from([("third".to_owned(), 3.0)]);
+            let boosted = ordered(found(candidates()), &plan, &Marks::default());
+            assert_eq!(ids(&boosted), ["third", "best", "next"], "{ranker}");
+            let said: Vec<_> = boosted.ranked[0].features.iter().map(|feature| feature.name.as_ref()).collect();
+            assert!(said.contains(&"boost: this article"), "{said:?}");
+            let marks = [("next", Mark::Pinned), ("best", Mark::Muted)];
+            let marks = marks.map(|(id, mark)| (id.to_owned(), mark, None)).into_iter().collect();
+            let marked = ordered(found(candidates()), &plan, &marks);
+            assert_eq!(
+                (ids(&marked), &marked.muted[..]),
+                (vec!["next".to_owned(), "third".to_owned()], &["best".to_owned()][..])
+            );
+            let read: Order = serde_json::from_value(serde_json::to_value(&marked).unwrap()).unwrap();
+            assert!(read.ranked[0].is_pinned && read.muted == marked.muted);
+        }
+    }
+
     fn plan_of(ranker: Formula) -> Plan {
         Plan { ranker, ..Plan::clone(&plan(&[BackendName::Search])) }
     }
@@ -280,7 +360,7 @@ mod tests {
             candidate("f", Some(0.9), None),
         ];
         for ranker in [Formula::Snippets, Formula::Cosine, Formula::Bm25] {
-            let order = order(found(candidates.clone()), &plan_of(ranker), &Baseline::default());
+            let order = ordered(found(candidates.clone()), &plan_of(ranker), &Marks::default());
             let titles: Vec<_> = order.ranked.iter().map(|ranked| ranked.article().title.as_str()).collect();
             assert_eq!(titles, ["f", "e", "d", "b", "c", "a"], "{ranker}");
         }
@@ -290,7 +370,7 @@ mod tests {
     fn an_order_is_written_down_by_its_best_candidates_and_read_back() {
         let many = (0..30).map(|number| candidate(&format!("{number:02}"), Some(f64::from(number)), None));
         let unscored = candidate("unscored", None, None);
-        let order = order(found(many.chain([unscored])), &plan_of(Formula::Search), &Baseline::default());
+        let order = ordered(found(many.chain([unscored])), &plan_of(Formula::Search), &Marks::default());
         let written = serde_json::to_value(&order).unwrap();
         assert_eq!((&written["num_candidates"], &written["generation"]), (&31.into(), &3.into()));
         assert!(!written.to_string().contains("words that were found"), "{written}");

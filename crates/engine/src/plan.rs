@@ -10,6 +10,7 @@ use strum::VariantNames;
 
 use crate::backends::BackendName;
 use crate::conversation::TurnWindow;
+use crate::rules::Boosts;
 
 /// The plan of one profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Plan {
     pub screen_time: Duration,
     /// How long an article that the agent rejected is not shown again in the same call.
     pub rejection_cooldown: Duration,
+    /// What is added to the scores of articles.
+    pub boosts: Boosts,
     /// How long after its flush a card is still worth showing.
     pub deadline: Duration,
 }

@@ -7,7 +7,7 @@ use cuecard_knowledge::ArticleFilter;
 use cuecard_ranking::Formula;
 
 use crate::conversation::TurnWindow;
-use crate::{BackendName, Excerpt, Plan, Query};
+use crate::{BackendName, Boosts, Excerpt, Plan, Query};
 
 /// A query that goes on without vectors.
 pub(crate) fn query(text: &str) -> Query {
@@ -28,6 +28,7 @@ pub(crate) fn plan(backends: &[BackendName]) -> Arc<Plan> {
         silence: None,
         screen_time: Duration::from_mins(1),
         rejection_cooldown: Duration::from_mins(10),
+        boosts: Boosts::default(),
         deadline: Duration::from_secs(4),
     })
 }

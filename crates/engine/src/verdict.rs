@@ -102,13 +102,15 @@ impl Judge<'_> {
     fn silence(&self, best: usize) -> Option<SilenceReason> {
         let rule = self.plan.silence?;
         let wanted = self.order.wanted.as_ref();
-        // What was learned is about the first of the order.
-        if let Some(odds) = self.order.odds.filter(|_| best == 0) {
+        let is_pinned = self.order.ranked[best].is_pinned;
+        // What was learned is about the first of the order, where that is first by what was learned.
+        if let Some(odds) = self.order.odds.filter(|_| best == 0 && !is_pinned) {
             let is_asked = wanted.and_then(|wanted| wanted.log_odds).is_none_or(|log_odds| log_odds > 0.0);
             let reason = if is_asked { SilenceReason::Unsure } else { SilenceReason::NotAsked };
             return (odds.probability < odds.least).then_some(reason);
         }
-        let unsure = || self.is_unsure(self.order.ranked[best].score).then_some(SilenceReason::Unsure);
+        let is_unsure = || !is_pinned && self.is_unsure(self.order.ranked[best].score);
+        let unsure = || is_unsure().then_some(SilenceReason::Unsure);
         rule.judge(wanted, self.order.nearness.passage).or_else(unsure)
     }
 
@@ -127,7 +129,8 @@ impl Judge<'_> {
     /// come as if they were the answer, and a card that changes for nothing is read twice.
     fn stays(&self, standing: usize, best: usize) -> bool {
         let score = |place: usize| self.order.ranked[place].score;
-        standing == best || self.order.ranker.gives_probabilities() && score(best) < REPLACES_AT * score(standing)
+        let is_compared = self.order.ranker.gives_probabilities() && !self.order.ranked[best].is_pinned;
+        standing == best || is_compared && score(best) < REPLACES_AT * score(standing)
     }
 
     /// What fits the newest turn better than what stands on the screen, which fits the call: who has a card before their eyes
@@ -151,29 +154,22 @@ mod tests {
     use std::time::Duration;
 
     use cuecard_ranking::conversation::Evidence;
-    use cuecard_ranking::{Formula, Selectivity, SilenceRule};
+    use cuecard_ranking::{Baseline, Formula, Selectivity, SilenceRule, TurnSigns, Wanted};
 
     use super::*;
     use crate::backends::BackendName;
     use crate::candidates::{Candidate, Nearness};
     use crate::knowledge::Article;
+    use crate::order::CardOdds;
     use crate::testing::plan;
 
     fn order(articles: &[&str]) -> Order {
         let ranked = articles.iter().map(|id| {
             let article = Arc::new(Article { id: (*id).to_owned(), ..Article::default() });
             let candidate = Candidate::new(article, "", BackendName::Index);
-            Ranked { candidate, score: 0.5, features: Vec::new(), answer: None }
+            Ranked::new(candidate, 0.5, Vec::new())
         });
-        Order {
-            ranker: Formula::Cosine,
-            model: None,
-            ranked: ranked.collect(),
-            wanted: None,
-            odds: None,
-            nearness: Nearness::of_passage(Some(0.5)),
-            generation: None,
-        }
+        Order { nearness: Nearness::of_passage(Some(0.5)), ..Order::new(Formula::Cosine, ranked.collect()) }
     }
 
     #[test]
@@ -259,6 +255,25 @@ mod tests {
         assert_eq!(after(1, &[("rejected", 0.8), ("next", 0.1)]), rejected);
         assert_eq!(after(1, &[("rejected", 0.8)]), rejected);
         assert_eq!(after(plan.rejection_cooldown.as_secs(), &[("rejected", 0.8)]), Ok("rejected".to_owned()));
+    }
+
+    #[test]
+    fn what_is_pinned_comes_however_sure_it_is_but_only_where_a_card_is_wanted() {
+        let selectivity = Some(SilenceRule::Selectivity(Selectivity::Medium));
+        let plan = Plan { silence: selectivity, ..Plan::clone(&plan(&[BackendName::Index])) };
+        let (now, mut screen) = (Instant::now(), Screen::default());
+        screen.note("standing", 1, now);
+        let judged = |screen: &Screen, turn: &str| {
+            let mut order = probable(&[("pinned", 0.1), ("standing", 0.4)]);
+            order.ranked[0].is_pinned = true;
+            order.odds = Some(CardOdds { probability: 0.1, least: 0.5 });
+            order.wanted = Some(Wanted::of(turn, TurnSigns::default(), &Baseline::default()));
+            Ranking::judged(order, screen, now, &plan).verdict
+        };
+        let asks = "How do I get my money back?";
+        assert_eq!(judged(&Screen::default(), asks), Verdict::Cards(vec![0, 1]));
+        assert_eq!(judged(&screen, asks), Verdict::Cards(vec![0, 1]), "it replaces what stands there");
+        assert_eq!(judged(&screen, "Great, thanks a lot."), Verdict::Silent(SilenceReason::NotAsked));
     }
 
     #[test]

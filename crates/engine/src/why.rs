@@ -7,6 +7,7 @@ use cuecard_ranking::conversation::part;
 use cuecard_ranking::{Feature, SilenceReason, Wanted};
 
 use crate::order::{Order, Ranked};
+use crate::rules::BOOST;
 use crate::verdict::{Ranking, Verdict};
 
 /// Parts that are named for and against an article; the others say little.
@@ -22,6 +23,7 @@ pub fn why(ranking: &Ranking) -> Vec<String> {
     if let (Some(best), Some(next)) = (by_rank.next(), by_rank.next()) {
         sentences.extend(what_told(best, next, order));
     }
+    sentences.extend(rules(order));
     sentences.extend(order.wanted.as_ref().map(gate));
     if let Some(odds) = order.odds {
         let (probability, least) = (percent(odds.probability), percent(odds.least));
@@ -107,6 +109,21 @@ fn difference(feature: &Feature, other: &[Feature]) -> Option<(f64, &'static str
     Some((f64::from(weight) * (feature.value - other.value), says))
 }
 
+/// What people decided, as far as it touched this order.
+fn rules(order: &Order) -> Vec<String> {
+    let best = order.ranked.first();
+    let pinned = best
+        .filter(|best| best.is_pinned)
+        .map(|_| "An operator pinned the first article, so it comes before the others.".to_owned());
+    let features = best.map(|best| best.features.as_slice()).unwrap_or_default();
+    let boosts = features.iter().filter_map(|feature| Some((feature.name.strip_prefix(BOOST)?, feature.value)));
+    let boosts: Vec<String> = boosts.map(|(name, value)| format!("{name} ({value:+.1})")).collect();
+    let list = |says: &str, what: &[String]| (!what.is_empty()).then(|| format!("{says}: {}.", what.join(", ")));
+    let boosted = list("The settings boosted the first article", &boosts);
+    let muted = list("Found, but muted by an operator", &order.muted);
+    [pinned, boosted, muted].into_iter().flatten().collect()
+}
+
 fn gate(wanted: &Wanted) -> String {
     let forms: Vec<&str> = wanted.forms.iter().map(|form| form.in_words()).collect();
     let forms = if forms.is_empty() { "nothing in particular".to_owned() } else { forms.join(", ") };
@@ -146,7 +163,9 @@ mod tests {
     fn ranked(id: &str, score: f64, evidence: Evidence) -> Ranked {
         let article = Article { id: id.into(), title: format!("All about {id}"), ..Article::default() };
         let candidate = Candidate::new(Arc::new(article), "", BackendName::Index);
-        Ranked { candidate, score, features: evidence.features(), answer: None }
+        let mut features = evidence.features();
+        features.push(Feature { name: "boost: tag billing".into(), value: 0.5 });
+        Ranked::new(candidate, score, features)
     }
 
     fn told(turn: &str, probability: f64) -> Vec<String> {
@@ -154,13 +173,10 @@ mod tests {
         let next = Evidence { newest_cosine: 0.5, named: 1.0, ..Evidence::default() };
         let signs = TurnSigns { is_first: false, measured: MeasuredTurn::of(Some(0.66), None) };
         let order = Order {
-            ranker: Formula::Conversation,
-            model: None,
-            ranked: vec![ranked("refunds", probability, best), ranked("fees", 0.1, next)],
             wanted: Some(Wanted::of(turn, signs, &Baseline::default())),
-            odds: None,
             nearness: Nearness::of_passage(Some(0.6)),
-            generation: None,
+            muted: vec!["fines".to_owned()],
+            ..Order::new(Formula::Conversation, vec![ranked("refunds", probability, best), ranked("fees", 0.1, next)])
         };
         let silence = Some(SilenceRule::Selectivity(Selectivity::Medium));
         let plan = Plan { silence, ..Plan::clone(&plan(&[BackendName::Index])) };
@@ -174,6 +190,8 @@ mod tests {
         let sentences = told("How do I get my money back?", 0.75).join("\n");
         for part in [
             "Shown: “All about refunds” (refunds), which answers with a probability of 75 %",
+            "The settings boosted the first article: tag billing (+0.5).",
+            "Found, but muted by an operator: fines.",
             "The next one was “All about fees”",
             "means something like its nearest passage (+3.4)",
             "What spoke against it: its entity was named (-2.0)",

@@ -10,8 +10,8 @@ use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::Formula;
 use cuecard_engine::{
-    Backend, BackendError, BackendName, BulkEncoder, Candidate, Effort, Engine, Excerpt, Found, IndexBackend, Order,
-    Plan, Query, Scores, SearchPool,
+    Backend, BackendError, BackendName, Boosts, BulkEncoder, Candidate, Effort, Engine, Excerpt, Found, IndexBackend,
+    Order, Plan, Query, Scores, SearchPool,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -92,6 +92,7 @@ fn fixture(articles: Vec<Article>) -> Fixture {
         silence: None,
         screen_time: Duration::ZERO,
         rejection_cooldown: Duration::ZERO,
+        boosts: Boosts::default(),
         deadline: Duration::from_mins(1),
     };
     Fixture { engine, plan: Arc::new(plan), _directory: directory }

@@ -9,7 +9,7 @@ use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utter
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::{Formula, SilenceRule};
-use cuecard_engine::{BackendName, BulkEncoder, Candidates, Effort, Engine, Excerpt, Plan, SearchPool};
+use cuecard_engine::{BackendName, Boosts, BulkEncoder, Candidates, Effort, Engine, Excerpt, Plan, SearchPool};
 use tokio::time::Instant;
 
 fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Plan> {
@@ -25,6 +25,7 @@ fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Pla
         excerpt: Excerpt::Start,
         screen_time: Duration::ZERO,
         rejection_cooldown: Duration::ZERO,
+        boosts: Boosts::default(),
         deadline: Duration::from_secs(4),
     })
 }

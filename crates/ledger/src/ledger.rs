@@ -1,4 +1,4 @@
-//! An open ledger and the handles to its three kinds of record.
+//! An open ledger and the handles to its kinds of record.
 
 use jiff::Timestamp;
 use sqlx::SqlitePool;
@@ -8,6 +8,7 @@ use crate::deliveries::DeliveryRecord;
 use crate::feedback::{Attempted, FeedbackId, FeedbackState, FeedbackWrite, NewFeedback, PendingFeedback};
 use crate::microseconds::Microseconds;
 use crate::opening::{self, LedgerState};
+use crate::operator_actions::OperatorAction;
 use crate::rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingTotals, RankingWrite};
 use crate::totals::{Acceptance, Totals};
 use crate::writer::{Write, Writer};
@@ -49,6 +50,11 @@ impl Ledger {
     /// The record of rankings and of clicks on their snippets.
     pub fn rankings(&self) -> Rankings {
         Rankings { ledger: self.clone() }
+    }
+
+    /// What operators decided about articles.
+    pub fn operator_actions(&self) -> OperatorActions {
+        OperatorActions { ledger: self.clone() }
     }
 
     /// Waits until the writer is gone without having been told to end; pending for ever after an ordered close. Nothing
@@ -176,5 +182,31 @@ impl Rankings {
 
     async fn write(&self, write: RankingWrite) -> Result<i64, LedgerError> {
         self.ledger.writer.write(Write::Ranking(write)).await
+    }
+}
+
+/// What operators decided about articles.
+#[derive(Debug, Clone)]
+pub struct OperatorActions {
+    ledger: Ledger,
+}
+
+impl OperatorActions {
+    /// Returns once the action is on disk.
+    pub async fn record(&self, action: OperatorAction) -> Result<(), LedgerError> {
+        self.ledger.writer.write(Write::OperatorAction(action)).await.map(drop)
+    }
+
+    /// The newest action on each article of a profile, newest first, also where it ended or released the article.
+    pub async fn newest(&self, profile: &str) -> Result<Vec<OperatorAction>, LedgerError> {
+        sqlx::query_as(
+            "SELECT * FROM operator_actions
+             WHERE number IN (SELECT MAX(number) FROM operator_actions WHERE profile = ?1 GROUP BY article_id)
+             ORDER BY number DESC",
+        )
+        .bind(profile)
+        .fetch_all(&self.ledger.readers)
+        .await
+        .map_err(LedgerError::read)
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! All writes pass through the one connection of [`writer`], reads through a small pool of read-only ones.
 //! Each kind of record has a handle of its own ([`FeedbackQueue`], [`Deliveries`],
-//! [`Rankings`]).
+//! [`Rankings`], [`OperatorActions`]).
 //! On failure every call answers a [`LedgerError`]; nothing is half written. A writer that is gone is told by
 //! [`Ledger::writer_gone`].
 
@@ -17,6 +17,7 @@ mod feedback;
 mod ledger;
 mod microseconds;
 mod opening;
+mod operator_actions;
 mod rankings;
 mod totals;
 mod writer;
@@ -24,7 +25,8 @@ mod writer;
 pub use deliveries::{DeliveredCard, DeliveryRecord};
 pub use error::LedgerError;
 pub use feedback::{FeedbackId, NewFeedback, PendingFeedback};
-pub use ledger::{Deliveries, FeedbackQueue, Ledger, Rankings};
+pub use ledger::{Deliveries, FeedbackQueue, Ledger, OperatorActions, Rankings};
 pub use opening::LedgerState;
+pub use operator_actions::{ArticleAction, OperatorAction};
 pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus};
 pub use totals::Acceptance;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::LedgerError;
 use crate::deliveries::DeliveryRecord;
 use crate::feedback::FeedbackWrite;
+use crate::operator_actions::OperatorAction;
 use crate::rankings::{RankingBatch, RankingWrite};
 use crate::totals::{Change, Totals};
 
@@ -28,6 +29,7 @@ pub(crate) enum Write {
     Feedback(FeedbackWrite),
     Delivery(DeliveryRecord),
     Ranking(RankingWrite),
+    OperatorAction(OperatorAction),
 }
 
 #[derive(Debug)]
@@ -154,6 +156,7 @@ async fn apply_all(connection: &mut SqliteConnection, change: &mut Change, jobs:
             Write::Feedback(write) => rows[place] = write.apply(change, connection).await?,
             Write::Delivery(delivery) => delivery.insert(change, connection).await?,
             Write::Ranking(write) => rankings.add(place, write),
+            Write::OperatorAction(action) => action.insert(connection).await?,
         }
     }
     for (place, id) in rankings.apply(connection).await? {

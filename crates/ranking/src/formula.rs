@@ -96,6 +96,17 @@ impl Formula {
     /// passage has a cosine (the question went on without vectors) every ranker of meaning orders by BM25, scaled
     /// so that the best is 1.
     pub fn scores(self, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> {
+        if self == Self::Conversation {
+            return by_evidence(question, passages);
+        }
+        let mut scores = self.unboosted(question, passages);
+        for (score, passage) in scores.iter_mut().zip(passages) {
+            score.total += passage.boost;
+        }
+        scores
+    }
+
+    fn unboosted(self, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> {
         let by = |score: fn(&Passage<'_>) -> Option<f64>, missing: f64| {
             passages.iter().map(|passage| Score::plain(score(passage).unwrap_or(missing))).collect()
         };
@@ -103,8 +114,7 @@ impl Formula {
             Self::Bm25 => return by(|passage| passage.bm25, 0.0),
             Self::Priority => return by(|passage| passage.priority, f64::NEG_INFINITY),
             Self::Search => return by(|passage| passage.search, f64::NEG_INFINITY),
-            Self::Conversation => return by_evidence(question, passages),
-            Self::Snippets | Self::SnippetsWords | Self::Cosine => {}
+            Self::Snippets | Self::SnippetsWords | Self::Cosine | Self::Conversation => {}
         }
         if passages.iter().all(|passage| passage.cosine.is_none()) {
             let words = passages.iter().map(|passage| passage.bm25.unwrap_or(0.0)).collect();
@@ -199,9 +209,11 @@ pub struct Passage<'a> {
     pub search: Option<f64>,
     /// What the whole call says for the article.
     pub evidence: Option<Evidence>,
+    /// What people decided to add to its score.
+    pub boost: f64,
 }
 
-/// The probability of each passage, which falls and rises with its sum.
+/// The probability of each passage, which falls and rises with its sum and its boost.
 fn by_evidence(question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> {
     let evidence: Vec<Evidence> = passages.iter().map(|passage| passage.evidence.unwrap_or_default()).collect();
     let by_hand: Vec<f64> = evidence.iter().map(|evidence| f64::from(evidence.sum())).collect();
@@ -214,7 +226,8 @@ fn by_evidence(question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> 
         features
     };
     let score = |(candidate, total): (usize, f64)| Score { total, features: features(candidate) };
-    probabilities(&sums).into_iter().enumerate().map(score).collect()
+    let boosted: Vec<f64> = sums.iter().zip(passages).map(|(sum, passage)| sum + passage.boost).collect();
+    probabilities(&boosted).into_iter().enumerate().map(score).collect()
 }
 
 #[cfg(test)]
@@ -224,7 +237,7 @@ mod tests {
     use super::*;
 
     fn passage(text: &str, cosine: Option<f64>, bm25: Option<f64>) -> Passage<'_> {
-        Passage { text: text.into(), cosine, bm25, priority: None, search: None, evidence: None }
+        Passage { text: text.into(), cosine, bm25, priority: None, search: None, evidence: None, boost: 0.0 }
     }
 
     fn scores(ranker: Formula, question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<f64> {

@@ -86,6 +86,14 @@ impl Admin {
         Page { status: answer.status().as_u16(), content_type: String::new(), text: String::new() }
     }
 
+    /// Asks for something to be done that has to be said.
+    pub async fn tell(&self, path: &str, body: &Value) -> Page {
+        let request = self.client.post(format!("http://{}{path}", self.addr)).force_close();
+        let mut answer = request.send_json(body).await.unwrap();
+        let (status, body) = (answer.status().as_u16(), answer.body().await.unwrap());
+        Page { status, content_type: String::new(), text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
     /// All metrics.
     pub async fn metrics(&self) -> Scrape {
         Scrape(self.get("/metrics").await.text)

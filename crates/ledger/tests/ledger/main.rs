@@ -8,6 +8,7 @@ mod feedback_model;
 mod feedback_order;
 mod kill;
 mod opening;
+mod operator_actions;
 mod ranking_metrics;
 mod ranking_model;
 mod rankings;

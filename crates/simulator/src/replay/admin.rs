@@ -19,6 +19,7 @@ const COUNTER: &str = "cuecard_cards_total";
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Outcome {
     Silent,
+    Withheld,
     Replaced,
     Expired,
     Shed,
@@ -41,7 +42,7 @@ impl Outcomes {
 
     /// Those that the service chose to leave without a card.
     pub(super) fn chosen(&self) -> u64 {
-        [Outcome::Silent, Outcome::Replaced, Outcome::Expired, Outcome::Shed]
+        [Outcome::Silent, Outcome::Withheld, Outcome::Replaced, Outcome::Expired, Outcome::Shed]
             .map(|outcome| self.count(outcome))
             .iter()
             .sum()

@@ -109,8 +109,8 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn report(turns: u64, cards: u64, explained: [u64; 4]) -> Report {
-        let outcomes = [Outcome::Silent, Outcome::Replaced, Outcome::Expired, Outcome::Shed];
+    fn report(turns: u64, cards: u64, explained: [u64; 5]) -> Report {
+        let outcomes = [Outcome::Silent, Outcome::Replaced, Outcome::Expired, Outcome::Shed, Outcome::Withheld];
         let mut counted = Outcomes::default();
         outcomes.into_iter().zip(explained).for_each(|(outcome, number)| counted.add(outcome, number));
         counted.add(Outcome::Failed, 9);
@@ -122,12 +122,13 @@ mod tests {
     fn lost_turns_are_those_that_nothing_explains() {
         // (turns, cards, what is explained, lost)
         let table = [
-            (4, 4, [0, 0, 0, 0], 0),
-            (7, 4, [0, 0, 0, 0], 3),
-            (7, 4, [1, 1, 1, 0], 0),
-            (8, 4, [1, 1, 1, 1], 0),
-            (7, 4, [1, 0, 0, 0], 2),
-            (7, 4, [9, 0, 0, 0], 0),
+            (4, 4, [0, 0, 0, 0, 0], 0),
+            (7, 4, [0, 0, 0, 0, 0], 3),
+            (7, 4, [1, 1, 1, 0, 0], 0),
+            (8, 4, [1, 1, 1, 1, 0], 0),
+            (5, 4, [0, 0, 0, 0, 1], 0),
+            (7, 4, [1, 0, 0, 0, 0], 2),
+            (7, 4, [9, 0, 0, 0, 0], 0),
         ];
         for (turns, cards, explained, lost) in table {
             assert_eq!(report(turns, cards, explained).lost, lost, "{turns} {cards} {explained:?}");

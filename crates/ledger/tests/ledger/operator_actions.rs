@@ -1,0 +1,35 @@
+//! What operators decided about articles comes back after a restart, the newest action on each.
+
+use cuecard_ledger::{ArticleAction, Ledger, OperatorAction};
+
+use crate::{fresh, second, url};
+
+fn action(profile: &str, article_id: &str, action: ArticleAction, at: i64) -> OperatorAction {
+    OperatorAction {
+        profile: profile.into(),
+        article_id: article_id.into(),
+        action,
+        reason: "the shop is closed".into(),
+        at: second(at),
+        ends_at: (action == ArticleAction::Pin).then(|| second(at + 60)),
+    }
+}
+
+#[tokio::test]
+async fn the_newest_action_on_each_article_outlives_the_process() {
+    let (directory, ledger) = fresh().await;
+    let [pin, mute, other, release] = [
+        action("main", "a", ArticleAction::Pin, 1),
+        action("main", "b", ArticleAction::Mute, 2),
+        action("other", "a", ArticleAction::Mute, 3),
+        action("main", "b", ArticleAction::Release, 4),
+    ];
+    for action in [&pin, &mute, &other, &release] {
+        ledger.operator_actions().record(action.clone()).await.unwrap();
+    }
+    ledger.close().await;
+    let actions = Ledger::open(&url(&directory)).await.unwrap().operator_actions();
+    assert_eq!(actions.newest("main").await.unwrap(), [release, pin]);
+    assert_eq!(actions.newest("other").await.unwrap(), [other]);
+    assert!(actions.newest("nobody").await.unwrap().is_empty());
+}
