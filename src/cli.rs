@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use cuecard_actors::engine::Effort;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::ranking::Formula;
 
@@ -178,6 +179,9 @@ pub struct EvalArgs {
     /// Turns that a question reads: a number, or `all`; without it `CUECARD__PROFILE__WINDOW` or the default.
     #[arg(long, value_name = "N|all")]
     pub window: Option<TurnWindow>,
+    /// How much work each question is given: `full`, or as where the service is behind, `newest_turn` or `lexical_only`.
+    #[arg(long, value_name = "EFFORT", default_value_t = Effort::Full)]
+    pub effort: Effort,
     /// Play whole conversations too, and judge each customer turn that has a label of its own.
     #[arg(long)]
     pub every_turn: bool,

@@ -44,8 +44,9 @@ fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitC
     }
     let steps = arguments.folds.map_or(seeking.len() + quiet.len(), usize::from);
     let bar = ProgressBar::new(steps as u64);
-    let (limits, every_turn) = (buffer.window_limits(), arguments.every_turn);
-    let evaluation = Evaluation { engine: &open.engine, plan: &plan, limits, every_turn, progress: &|| bar.inc(1) };
+    let (limits, every_turn, effort) = (buffer.window_limits(), arguments.every_turn, arguments.effort);
+    let progress = &|| bar.inc(1);
+    let evaluation = Evaluation { engine: &open.engine, plan: &plan, effort, limits, every_turn, progress };
     let judged = match arguments.folds {
         Some(folds) => knowledge::block_on(train::folded(&evaluation, &plan, &seeking, &quiet, folds.into()))??,
         None => knowledge::block_on(evaluation.run(&seeking, &quiet))??,

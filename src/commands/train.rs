@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use cuecard_actors::engine::Plan;
 use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings, read_conversations};
 use cuecard_actors::engine::ranking::model::{Model, Source, Trained};
+use cuecard_actors::engine::{Effort, Plan};
 use cuecard_actors::tenant::read_model;
 use cuecard_trainer::{Example, Labelled, Lessons, collect, fold_of, gains};
 use indicatif::ProgressBar;
@@ -39,6 +39,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     let evaluation = Evaluation {
         engine: &open.engine,
         plan: &plan,
+        effort: Effort::Full,
         limits: settings.buffer.window_limits(),
         every_turn: false,
         progress: &|| {},

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cuecard_engine::conversation::Utterance;
 use cuecard_engine::ranking::Screen;
-use cuecard_engine::{Effort, Engine, Plan, Ranking, Verdict};
+use cuecard_engine::{Circumstances, Effort, Engine, Plan, Ranking, Verdict};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
@@ -66,7 +66,8 @@ impl Shadows {
         let now = Instant::now();
         self.screens.evict_idle(now, self.forget_after);
         let (before, _) = self.screens.with(key, now, |screen| screen.clone());
-        let judged = shadow.engine.answer_beside(&before, now.into_std(), utterance, &shadow.plan).await.ok()?.ranking;
+        let circumstances = Circumstances { screen: &before, now: now.into_std(), effort: Effort::Full };
+        let judged = shadow.engine.answer_in(&circumstances, utterance, &shadow.plan).await.ok()?.ranking;
         if let Some(first) = judged.cards().first() {
             self.screens.with(key, now, |screen| screen.note(&first.article().id, number, now.into_std()));
         }

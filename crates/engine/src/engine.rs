@@ -136,28 +136,39 @@ impl Engine {
 
     /// The whole way at once, for whoever has no stages: command lines, evaluation, replay. Nothing is on the screen.
     pub async fn answer(&self, utterance: &Utterance, plan: &Arc<Plan>) -> Result<Answer, JobPanicked> {
-        self.answer_beside(&Screen::default(), std::time::Instant::now(), utterance, plan).await
+        let (screen, now) = (&Screen::default(), std::time::Instant::now());
+        self.answer_in(&Circumstances { screen, now, effort: Effort::Full }, utterance, plan).await
     }
 
-    /// The same beside what is on the screen now.
-    pub async fn answer_beside(
+    /// The same in other circumstances.
+    pub async fn answer_in(
         &self,
-        screen: &Screen,
-        now: std::time::Instant,
+        circumstances: &Circumstances<'_>,
         utterance: &Utterance,
         plan: &Arc<Plan>,
     ) -> Result<Answer, JobPanicked> {
+        let Circumstances { screen, now, effort } = circumstances;
         let deadline = Instant::now() + plan.deadline;
-        let found = self.retrieve(self.extract(utterance, plan, Effort::Full).await, plan, deadline).await;
+        let found = self.retrieve(self.extract(utterance, plan, *effort).await, plan, deadline).await;
         let query = Arc::clone(&found.query);
         let order = self.order(found, plan).await?;
-        Ok(Answer { query, ranking: Ranking::judged(order, screen, now, plan) })
+        Ok(Answer { query, ranking: Ranking::judged(order, screen, *now, plan) })
     }
 
     /// The encoder, for whoever embeds articles with it or watches its queue.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
     }
+}
+
+/// What surrounds a question.
+pub struct Circumstances<'a> {
+    /// What the agent sees.
+    pub screen: &'a Screen,
+    /// When the question is judged.
+    pub now: std::time::Instant,
+    /// How much work it is given.
+    pub effort: Effort,
 }
 
 /// What a question came to, outside of any conversation.

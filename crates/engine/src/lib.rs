@@ -33,10 +33,10 @@ pub use backends::{
 };
 pub use call::Call;
 pub use candidates::{Candidate, Candidates, Found, Nearness, Place, Scores};
-pub use engine::{Answer, BulkEncoder, Engine};
+pub use engine::{Answer, BulkEncoder, Circumstances, Engine};
 pub use extract::{Query, WithoutVectors};
 pub use order::{CardOdds, Order, Ranked, order};
-pub use plan::{Effort, Excerpt, Plan, UnknownExcerpt};
+pub use plan::{Effort, Excerpt, Plan, UnknownEffort, UnknownExcerpt};
 pub use rules::{Boosts, Mark, Marks};
 pub use search_pool::{JobPanicked, SearchPool, SearchPoolError};
 pub use turns::HeardTurn;

@@ -100,8 +100,23 @@ fn unknown_excerpt(name: &str) -> UnknownExcerpt {
 }
 
 /// How much work a question is given; less when the service is behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = UnknownEffort, parse_err_fn = unknown_effort)]
 pub enum Effort {
     /// Everything the plan asks for.
     Full,
@@ -109,4 +124,15 @@ pub enum Effort {
     NewestTurn,
     /// Nothing is embedded; BM25 alone finds candidates.
     LexicalOnly,
+}
+
+/// A name that no effort has.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no effort `{name}`; there are {}", Effort::VARIANTS.join(", "))]
+pub struct UnknownEffort {
+    name: String,
+}
+
+fn unknown_effort(name: &str) -> UnknownEffort {
+    UnknownEffort { name: name.to_owned() }
 }

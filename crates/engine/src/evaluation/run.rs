@@ -9,7 +9,7 @@ use super::conversations::Conversation;
 use super::measures::{Judged, milliseconds};
 use super::turns::{Play, Played, PlayedTurn};
 use crate::conversation::{Utterance, WindowLimits};
-use crate::{Engine, JobPanicked, Plan, Ranking};
+use crate::{Circumstances, Effort, Engine, JobPanicked, Plan, Ranking};
 
 /// What to measure, and how it is told how far it is.
 pub struct Evaluation<'a> {
@@ -17,6 +17,8 @@ pub struct Evaluation<'a> {
     pub engine: &'a Engine,
     /// Ranker, window and silence.
     pub plan: &'a Arc<Plan>,
+    /// How much work each question is given.
+    pub effort: Effort,
     /// What an utterance carries.
     pub limits: WindowLimits,
     /// Whether conversations are also played from their first turn on.
@@ -46,7 +48,7 @@ impl Evaluation<'_> {
             let mut took = Duration::ZERO;
             for utterance in self.utterances(conversation) {
                 let start = Instant::now();
-                let order = self.engine.answer(&utterance, self.plan).await?.ranking.order;
+                let order = self.ask(&utterance, &Screen::default(), start).await?.order;
                 took = start.elapsed();
                 usual.hear(order.measured());
             }
@@ -81,7 +83,7 @@ impl Evaluation<'_> {
             played,
         };
         let Some(utterance) = conversation.utterance(&self.limits) else { return Ok(judged) };
-        let ranking = self.engine.answer(&utterance, self.plan).await?.ranking;
+        let ranking = self.ask(&utterance, &Screen::default(), Instant::now()).await?;
         let is_right = |id: &str| conversation.is_right(id);
         let right_at = ranking.order.ranked.iter().position(|ranked| is_right(&ranked.article().id));
         let cards = ranking.cards();
@@ -92,6 +94,11 @@ impl Evaluation<'_> {
         judged.shown = !cards.is_empty();
         judged.first_card_right = cards.first().is_some_and(|card| is_right(&card.article().id));
         Ok(judged)
+    }
+
+    async fn ask(&self, utterance: &Utterance, screen: &Screen, now: Instant) -> Result<Ranking, JobPanicked> {
+        let circumstances = Circumstances { screen, now, effort: self.effort };
+        Ok(self.engine.answer_in(&circumstances, utterance, self.plan).await?.ranking)
     }
 
     /// By the rule of the plan, or where it is never silent by closeness alone.
@@ -106,7 +113,7 @@ impl Evaluation<'_> {
         let (mut screen, mut play, mut turns) = (Screen::default(), Play::default(), Vec::new());
         for (asked, turn) in conversation.asked(&self.limits).zip(1..) {
             let now = start + asked.ends;
-            let ranking = self.engine.answer_beside(&screen, now, &asked.utterance, self.plan).await?.ranking;
+            let ranking = self.ask(&asked.utterance, &screen, now).await?;
             let pushed = ranking.cards().first().map(|card| card.article().id.as_str());
             let standing = screen.standing(now, self.plan.screen_time).map(str::to_owned);
             let outcome = asked.gold.map(|gold| play.count(gold, pushed, standing.as_deref()));

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn printed_names_are_the_command_line_s() {
-        let report = report(2, 1, [0; 4]);
+        let report = report(2, 1, [0; 5]);
         let json = serde_json::to_string(&report).unwrap_or_default();
         let expected = r#"{"turns":2,"cards":1,"silent":0,"replaced":0,"expired":0,"lost":1,"duplicates":2,"violations":3,"p50_ms":1.0,"p95_ms":1.0,"p99_ms":1.0}"#;
         assert_eq!(json, expected);
