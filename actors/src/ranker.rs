@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, StreamHandler, Supervised};
+use cuecard_engine::knowledge::ContentHash;
 use cuecard_engine::ranking::Screen;
-use cuecard_engine::{Order, Plan, Ranking, Verdict};
+use cuecard_engine::{Order, Ranking, Verdict};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::failure_points::failure_point;
 use crate::inbox::{Inbox, NextStage};
@@ -18,6 +20,7 @@ use crate::messages::{
     Ask, CardRejected, Content, Delivery, Failure, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem,
 };
 use crate::supervision::{Escalation, Keyed, Recovery};
+use crate::tenant::Profile;
 
 /// How often idle conversations are looked for.
 const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
@@ -49,11 +52,12 @@ impl Ranker {
     }
 
     /// Judges and notes what goes to the screen, in one step.
-    fn judge(&mut self, item: &WorkItem, order: Order, plan: &Plan) -> Ranking {
+    fn judge(&mut self, item: &WorkItem, order: Order, profile: &Profile) -> Ranking {
         let now = Instant::now();
         let (ranking, _) = self.screens.with(&item.key, now, |screen| {
             failure_point("ranker", item.key.interaction.as_str());
-            let ranking = Ranking::judged(order, screen, now.into_std(), plan);
+            let ranking = Ranking::judged(order, screen, now.into_std(), &profile.plan);
+            let ranking = ranking.explored(profile.learning.explore, seed(item.decision));
             if let Some(first) = ranking.cards().first() {
                 screen.note(&first.article().id, item.utterance_number, now.into_std());
             }
@@ -112,7 +116,7 @@ impl StreamHandler<Rankable> for Ranker {
         let content = match (&item.ask, order) {
             (Ask::Order(request), _) => Ok(Content::Order(tenant.order(request))),
             (Ask::Cards(_), Some(order)) => {
-                let ranking = Arc::new(self.judge(&item, order, &tenant.profile.plan));
+                let ranking = Arc::new(self.judge(&item, order, &tenant.profile));
                 ticket.note(|decision| decision.ranking = Some(Arc::clone(&ranking)));
                 match ranking.verdict {
                     Verdict::Cards(_) if !tenant.profile.pushes => Err(Outcome::Withheld),
@@ -128,6 +132,12 @@ impl StreamHandler<Rankable> for Ranker {
             Err(outcome) => ticket.finish(outcome),
         }
     }
+}
+
+/// Evenly drawn, and the same for the same question: a replay comes to the same cards.
+fn seed(decision: Uuid) -> u64 {
+    let hash = ContentHash::of_bytes(decision.as_bytes());
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// A question that reached the Ranker past the Retriever.

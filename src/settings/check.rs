@@ -14,7 +14,7 @@ use cuecard_actors::engine::ranking::{Formula, SilenceRule};
 use cuecard_actors::engine::{BackendName, Boosts, Excerpt, Plan};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::tenant::{
-    CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, NamedModel, Profile, SyncSettings,
+    CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Learning, NamedModel, Profile, SyncSettings,
 };
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -88,6 +88,7 @@ impl ProfileSettings {
             plan: Arc::new(if defaults.stream.is_some() { plan } else { plan.answering() }),
             model: filled_path(&settings.model)
                 .map(|file| NamedModel { file, may_be_unproven: settings.unproven_model.is_on() }),
+            learning: Learning { explore: settings.explore, keeps_vectors: settings.keep_question_vectors.is_on() },
             knowledge,
             retry_ambiguous: settings.retry_ambiguous,
             rate_limit: rate_limit(settings.rate_limit, settings.rate_burst),
@@ -109,6 +110,7 @@ fn check_numbers(name: &str, settings: &ProfileSettings) -> Result<(), String> {
         ),
         ("min_cosine", settings.min_cosine.0.is_some_and(|cosine| !in_range(cosine)), "min_cosine must be -1 to 1"),
         ("min_keyword_cosine", !in_range(f64::from(settings.min_keyword_cosine)), "min_keyword_cosine must be -1 to 1"),
+        ("explore", !(0.0..=0.3).contains(&settings.explore), "explore must be 0 to 0.3"),
         ("boost_priority", !settings.boost_priority.is_finite(), "boost_priority must be a number"),
         ("boost_recency", !settings.boost_recency.is_finite(), "boost_recency must be a number"),
         ("recency_half_life", settings.recency_half_life.is_zero(), "recency_half_life must be more than 0"),

@@ -57,6 +57,8 @@ pub struct ProfileSettings {
     pub ranker: Auto<Formula>,
     pub model: PathBuf,
     pub unproven_model: Switch,
+    pub explore: f64,
+    pub keep_question_vectors: Switch,
     #[serde(deserialize_with = "parsed")]
     pub window: TurnWindow,
     pub candidates: usize,

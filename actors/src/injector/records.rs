@@ -1,14 +1,17 @@
 //! Writes down what CXone took, behind the agent's back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cuecard_engine::{Ranked, Ranking};
-use cuecard_ledger::{DeliveredCard, Deliveries, DeliveryRecord};
+use cuecard_engine::knowledge::ContentHash;
+use cuecard_engine::{Query, Ranked, Ranking};
+use cuecard_ledger::{Deliveries, DeliveryRecord, Impression, QuestionRecord};
 use jiff::Timestamp;
 use tokio::time::sleep;
 
 use crate::messages::{Content, Delivery, Receipt};
 use crate::telemetry::{ActorDropped, DropReason, Metrics};
+use crate::tenant::Learning;
 
 /// A disk that is full or a file that is locked may be well again after this pause.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -53,10 +56,15 @@ impl DeliveryRecords {
 }
 
 fn record(delivery: &Delivery, ranking: &Ranking, receipt: &Receipt) -> DeliveryRecord {
-    let card = |(position, ranked): (usize, &Ranked)| DeliveredCard {
+    let impression = |(position, ranked): (usize, &Ranked)| Impression {
         article_id: ranked.article().id.clone(),
+        wire_id: ranked.article().id.clone(),
+        content_hash: ContentHash::of_article(ranked.article()).to_string(),
         rank: u32::try_from(position + 1).unwrap_or(u32::MAX),
         score: if ranked.score.is_finite() { ranked.score } else { 0.0 },
+        probability: ranking.order.ranker.gives_probabilities().then_some(ranked.score),
+        propensity: ranking.propensities.get(position).copied(),
+        features: features(ranked),
     };
     let item = &delivery.item;
     DeliveryRecord {
@@ -65,11 +73,25 @@ fn record(delivery: &Delivery, ranking: &Ranking, receipt: &Receipt) -> Delivery
         profile: item.key.profile.to_string(),
         interaction: item.key.interaction.to_string(),
         utterance: item.utterance_number,
-        cards: ranking.cards().into_iter().enumerate().map(card).collect(),
+        impressions: ranking.cards().into_iter().enumerate().map(impression).collect(),
+        question: delivery.ticket.query().map(|query| question(query, delivery.ticket.tenant().profile.learning)),
         delivered_at: Timestamp::now(),
         cxone_id: receipt.cxone_id.clone(),
         latency_ms: u64::try_from(item.heard.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
+}
+
+/// Numbers that JSON has.
+fn features(ranked: &Ranked) -> BTreeMap<String, f64> {
+    let finite = ranked.features.iter().filter(|feature| feature.value.is_finite());
+    finite.map(|feature| (feature.name.to_string(), feature.value)).collect()
+}
+
+fn question(query: &Query, learning: Learning) -> QuestionRecord {
+    let signs = query.signs();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let vector = query.newest_embedding.as_ref().filter(|_| learning.keeps_vectors).cloned();
+    QuestionRecord { num_words: count(signs.num_words), num_turns: count(signs.num_turns), vector }
 }
 
 #[cfg(test)]
@@ -90,14 +112,15 @@ mod tests {
         let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
         let ledger = Ledger::open(&url).await.unwrap();
         let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
-        let card = DeliveredCard { article_id: "article".to_owned(), rank: 1, score: 0.5 };
+        let card = Impression { article_id: "article".to_owned(), rank: 1, ..Impression::default() };
         let record = DeliveryRecord {
             id: Uuid::from_u128(1),
             decision: Uuid::from_u128(1),
             profile: "acme".to_owned(),
             interaction: "a".to_owned(),
             utterance: 1,
-            cards: vec![card.clone(), card],
+            impressions: vec![card.clone(), card],
+            question: None,
             delivered_at: Timestamp::UNIX_EPOCH,
             cxone_id: None,
             latency_ms: 1,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cuecard_engine::Query;
 use serde::{Deserialize, Serialize};
 use strum::{EnumCount, IntoStaticStr, VariantArray};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -88,6 +89,11 @@ impl Ticket {
         if let Some(decision) = &mut self.decision {
             note(decision);
         }
+    }
+
+    /// What was looked for, as far as the question has come.
+    pub fn query(&self) -> Option<&Arc<Query>> {
+        self.decision.as_ref()?.query.as_ref()
     }
 
     /// Hands over the admission permit, which is given back when the ticket ends, or before.

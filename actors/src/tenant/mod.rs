@@ -27,7 +27,9 @@ use uuid::Uuid;
 pub use loading::{LoadError, Loading};
 pub use marks::{ArticleMarks, MarkError};
 pub use models::{ModelShelf, PromotionError, read_model};
-pub use profile::{CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, NamedModel, Profile, SyncSettings};
+pub use profile::{
+    CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Learning, NamedModel, Profile, SyncSettings,
+};
 pub use upkeep::Upkeep;
 
 use crate::cxone_calls::CxoneCalls;

@@ -42,6 +42,8 @@ pub struct Profile {
     pub shadow: Option<Arc<Plan>>,
     /// The learned model that the settings name.
     pub model: Option<NamedModel>,
+    /// What is done and kept so that a model can be learned from what agents do.
+    pub learning: Learning,
     /// What they are answered from.
     pub knowledge: KnowledgePlaces,
     /// Whether a push that may have arrived is repeated.
@@ -67,6 +69,16 @@ pub struct KnowledgePlaces {
     pub chroma: Option<ChromaPlace>,
     /// How the tenant's articles are brought into the index.
     pub sync: Option<SyncSettings>,
+}
+
+/// See [`Profile::learning`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Learning {
+    /// How often two cards below the first are swapped.
+    pub explore: f64,
+    /// Whether the embedding of a question is kept with its delivery; nobody can read it, but it tells what the question was
+    /// about.
+    pub keeps_vectors: bool,
 }
 
 /// A model that the settings name.

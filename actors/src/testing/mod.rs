@@ -45,7 +45,7 @@ use crate::supervision::{
     ActorCell, ActorState, Escalation, Escalations, RestartPolicy, Restartable, escalations, supervise,
 };
 use crate::telemetry::Metrics;
-use crate::tenant::{CallbackRules, Knowledge, KnowledgePlaces, Profile, Tenant, Tenants};
+use crate::tenant::{CallbackRules, Knowledge, KnowledgePlaces, Learning, Profile, Tenant, Tenants};
 
 /// Far beyond what anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -204,6 +204,7 @@ impl TenantParts {
             pushes: self.pushes,
             shadow: self.shadow.clone().map(Arc::new),
             model: None,
+            learning: Learning::default(),
             knowledge: KnowledgePlaces {
                 encoder: EncoderSettings::default(),
                 index: None,
@@ -407,7 +408,7 @@ pub fn order_of(ranked: Vec<Ranked>) -> Order {
 /// A ranking that shows all of these.
 pub fn ranking_of(ranked: Vec<Ranked>) -> Ranking {
     let verdict = Verdict::Cards((0..ranked.len()).collect());
-    Ranking { order: order_of(ranked), verdict }
+    Ranking { order: order_of(ranked), verdict, propensities: Vec::new() }
 }
 
 /// The article `article` was found.

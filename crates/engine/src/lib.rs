@@ -12,6 +12,7 @@ mod complete;
 pub mod conversation;
 mod engine;
 pub mod evaluation;
+mod explore;
 mod extract;
 mod order;
 mod plan;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use cuecard_ranking::{Screen, SilenceReason};
 use serde::{Deserialize, Serialize};
 
+use crate::explore::explore;
 use crate::order::{Order, Ranked};
 use crate::plan::Plan;
 
@@ -22,6 +23,9 @@ pub struct Ranking {
     pub order: Order,
     /// Cards or silence.
     pub verdict: Verdict,
+    /// For each card how probable its place was, where cards are swapped now and then; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub propensities: Vec<f64>,
 }
 
 /// What an utterance comes to.
@@ -48,7 +52,18 @@ impl Ranking {
     /// Judges what of an order is worth showing now, beside what is on the screen.
     pub fn judged(order: Order, screen: &Screen, now: Instant, plan: &Plan) -> Self {
         let verdict = Judge { order: &order, screen, now, plan }.verdict();
-        Self { order, verdict }
+        Self { order, verdict, propensities: Vec::new() }
+    }
+
+    /// The same with two neighbours below the first card swapped by this chance. The seed is evenly drawn.
+    #[must_use]
+    pub fn explored(mut self, chance: f64, seed: u64) -> Self {
+        if let Verdict::Cards(places) = &mut self.verdict
+            && chance > 0.0
+        {
+            self.propensities = explore(places, chance, seed);
+        }
+        self
     }
 
     /// What the agent gets to see, the card on top first; nothing where it is silent.

@@ -13,8 +13,8 @@ use crate::totals::Change;
 
 /// Takes profile, interaction and article. Two of one microsecond are told apart by the order of recording.
 const LATEST_DELIVERY: &str = "
-    SELECT d.id FROM deliveries d JOIN delivered_cards c ON c.delivery = d.id
-    WHERE d.profile = ?1 AND d.interaction = ?2 AND c.article_id = ?3
+    SELECT d.id FROM deliveries d JOIN impressions i ON i.delivery = d.id
+    WHERE d.profile = ?1 AND d.interaction = ?2 AND i.wire_id = ?3
     ORDER BY d.delivered_at_us DESC, d.number DESC LIMIT 1";
 
 /// What an agent did with a card. Times are kept to the microsecond.

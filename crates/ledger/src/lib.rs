@@ -14,6 +14,7 @@
 mod deliveries;
 mod error;
 mod feedback;
+mod judged;
 mod ledger;
 mod microseconds;
 mod opening;
@@ -22,9 +23,10 @@ mod rankings;
 mod totals;
 mod writer;
 
-pub use deliveries::{DeliveredCard, DeliveryRecord};
+pub use deliveries::{DeliveryRecord, Impression, QuestionRecord};
 pub use error::LedgerError;
 pub use feedback::{FeedbackId, NewFeedback, PendingFeedback};
+pub use judged::{JudgedCard, JudgedDelivery, judged_deliveries};
 pub use ledger::{Deliveries, FeedbackQueue, Ledger, OperatorActions, Rankings};
 pub use opening::LedgerState;
 pub use operator_actions::{ArticleAction, OperatorAction};

@@ -36,6 +36,17 @@ pub(crate) async fn open(url: &str) -> Result<(SqliteConnection, SqlitePool), Le
     Ok((writer, readers))
 }
 
+/// Reads what is there, beside whoever writes it; a file of an earlier version is brought up to date by the service alone.
+pub(crate) async fn reader(url: &str) -> Result<SqliteConnection, LedgerError> {
+    let options = plain_options(url)?.busy_timeout(BUSY_TIMEOUT).read_only(true);
+    let refused = |reason| LedgerError::Open { path: options.get_filename().to_path_buf(), reason };
+    let mut connection = options.connect().await.map_err(explain).map_err(refused)?;
+    match state(&mut connection).await.map_err(refused)? {
+        LedgerState::Current => Ok(connection),
+        _ => Err(refused("it is of an earlier version; start the service once, which brings it up to date".to_owned())),
+    }
+}
+
 /// What a start would find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerState {
@@ -73,8 +84,12 @@ pub(crate) async fn inspect(url: &str) -> Result<LedgerState, LedgerError> {
 async fn look_into(options: &SqliteConnectOptions) -> Result<LedgerState, String> {
     let mut connection = options.connect().await.map_err(explain)?;
     check_pages(&mut connection).await?;
+    state(&mut connection).await
+}
+
+async fn state(connection: &mut SqliteConnection) -> Result<LedgerState, String> {
     let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
-        .fetch_one(&mut connection)
+        .fetch_one(&mut *connection)
         .await
         .map_err(explain)?;
     if tables == 0 {
@@ -82,7 +97,7 @@ async fn look_into(options: &SqliteConnectOptions) -> Result<LedgerState, String
     }
     let applied: Vec<(i64, Vec<u8>)> =
         sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(&mut connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(explain)?;
     for (version, checksum) in &applied {

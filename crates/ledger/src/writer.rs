@@ -193,7 +193,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::deliveries::DeliveredCard;
+    use crate::deliveries::Impression;
     use crate::feedback::NewFeedback;
 
     /// A writer on a file of its own, and the count of its commits.
@@ -227,14 +227,15 @@ mod tests {
 
     /// The same article twice breaks a rule of the schema.
     fn impossible_delivery() -> Write {
-        let card = DeliveredCard { article_id: "article".into(), rank: 1, score: 0.5 };
+        let card = Impression { article_id: "article".into(), rank: 1, ..Impression::default() };
         Write::Delivery(DeliveryRecord {
             id: Uuid::from_u128(1),
             decision: Uuid::from_u128(2),
             profile: "main".into(),
             interaction: "call-1".into(),
             utterance: 1,
-            cards: vec![card.clone(), card],
+            impressions: vec![card.clone(), card],
+            question: None,
             delivered_at: Timestamp::UNIX_EPOCH,
             cxone_id: None,
             latency_ms: 12,
