@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use cuecard_actors::engine::Effort;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::ranking::Formula;
@@ -196,20 +196,39 @@ pub struct EvalArgs {
     pub json: bool,
 }
 
+/// See [`TrainArgs::unbias`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Unbiasing {
+    /// Accepted cards count for those that were overlooked at their place.
+    Propensity,
+    /// The place is learned as a feature of its own.
+    Place,
+}
+
 /// `cuecard train`
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     #[command(flatten)]
     pub knowledge: KnowledgeArgs,
     /// Labelled conversations as JSON Lines, plain or .gz, the oldest first.
-    #[arg(long, value_name = "FILE")]
-    pub conversations: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "feedback")]
+    pub conversations: Option<PathBuf>,
     /// Conversations whose last customer turn needs no card.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "conversations")]
     pub quiet: Option<PathBuf>,
     /// Learn the order alone, where no turn is known that wants no card.
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long, conflicts_with = "quiet", requires = "conversations")]
     pub order_only: bool,
+    /// A service's ledger, `ledger.db` in its data directory: learn from what agents did with the cards of a profile.
+    #[arg(long, value_name = "LEDGER", requires = "profile", conflicts_with = "conversations")]
+    pub feedback: Option<PathBuf>,
+    /// The profile whose cards these were.
+    #[arg(long, value_name = "NAME", requires = "feedback")]
+    pub profile: Option<String>,
+    /// How cards that stood further up, and were seen more, are kept from counting more; without it by inverse propensity
+    /// where places were swapped (`explore`), else by place.
+    #[arg(long, value_name = "HOW", requires = "feedback")]
+    pub unbias: Option<Unbiasing>,
     /// The model that runs now, with which the new one is compared; without it the formula.
     #[arg(long, value_name = "MODEL")]
     pub against: Option<PathBuf>,

@@ -12,6 +12,7 @@ mod demo;
 mod dialects;
 mod durability;
 mod every_contract;
+mod feedback_lessons;
 mod graph;
 mod insights;
 mod learning;

@@ -3,10 +3,15 @@
 //! Each part has one scale over all questions and all knowledge bases, so that one set of weights serves them all. The
 //! weights were tuned on labelled conversations of three knowledge bases; docs/ranking.md says in words what each part means.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::value::MapDeserializer;
+
 use crate::Feature;
 
 /// What the call says for one article.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 pub struct Evidence {
     /// Cosine of the newest customer turn and the article's nearest passage.
     pub newest_cosine: f32,
@@ -36,6 +41,7 @@ pub struct Evidence {
     /// How near the article lies to all others: what is near to everything answers nothing in particular.
     pub centrality: f32,
     /// What a learned adapter makes of the question, beside the article's nearest passage: log-odds, 0 without a model.
+    #[serde(skip)]
     pub adapted: f32,
 }
 
@@ -143,6 +149,12 @@ impl Evidence {
         PARTS.iter().map(|part| part.weight * (part.of)(self)).sum()
     }
 
+    /// From its parts by name; an error names one that is missing. What is not a part is not read.
+    pub fn of_features(features: &BTreeMap<String, f64>) -> Result<Self, serde::de::value::Error> {
+        let parts = features.iter().map(|(name, value)| (name.as_str(), *value as f32));
+        Self::deserialize(MapDeserializer::new(parts))
+    }
+
     /// The parts by name, unweighted.
     pub fn features(&self) -> Vec<Feature> {
         PARTS.iter().map(|part| Feature { name: part.name.into(), value: f64::from((part.of)(self)) }).collect()
@@ -215,6 +227,18 @@ mod tests {
         assert!((evidence.sum() - (17.0 * 0.5 + 2.0 - 14.0 * 0.25)).abs() < 1e-5);
         let contradicted = evidence.features().into_iter().find(|feature| feature.name == "contradicted");
         assert_eq!(contradicted.map(|feature| feature.value), Some(0.25));
+    }
+
+    #[test]
+    fn evidence_is_read_back_from_its_features() {
+        let evidence = Evidence { newest_cosine: 0.5, named: 1.0, adapted: 3.0, ..Evidence::default() };
+        let mut features: BTreeMap<String, f64> =
+            evidence.features().into_iter().map(|feature| (feature.name.into_owned(), feature.value)).collect();
+        features.insert("boost: priority".to_owned(), 0.5);
+        assert_eq!(Evidence::of_features(&features), Ok(Evidence { adapted: 0.0, ..evidence }));
+        features.remove("named");
+        let missing = Evidence::of_features(&features).err().map(|error| error.to_string());
+        assert!(missing.as_ref().is_some_and(|error| error.contains("`named`")), "{missing:?}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ struct Lesson<'a> {
     passages: Vec<&'a [f32]>,
     sums: Vec<f64>,
     is_right: Vec<bool>,
+    weight: f64,
 }
 
 impl<'a> Lesson<'a> {
@@ -30,7 +31,13 @@ impl<'a> Lesson<'a> {
         let question = example.embedding.as_deref()?;
         let embedded =
             example.candidates.iter().filter_map(|candidate| Some((candidate, candidate.embedding.as_deref()?)));
-        let mut lesson = Self { question, passages: Vec::new(), sums: Vec::new(), is_right: Vec::new() };
+        let mut lesson = Self {
+            question,
+            passages: Vec::new(),
+            sums: Vec::new(),
+            is_right: Vec::new(),
+            weight: f64::from(example.weight),
+        };
         for (place, (candidate, passage)) in embedded.enumerate() {
             if place < BEST || candidate.is_right {
                 lesson.passages.push(passage);
@@ -71,10 +78,12 @@ impl Loss for Fit<'_> {
                 let adapted: Vec<f64> =
                     weights.chunks_exact(d).map(|row| row.iter().zip(&question).map(|(w, u)| w * u).sum()).collect();
                 let (of_lesson, slopes) = lesson.at(&adapted);
-                loss += of_lesson;
+                loss += lesson.weight * of_lesson;
                 let mut pull = vec![0.0; d];
                 for (passage, slope) in lesson.passages.iter().zip(&slopes) {
-                    pull.iter_mut().zip(*passage).for_each(|(pull, value)| *pull += slope * f64::from(*value));
+                    pull.iter_mut()
+                        .zip(*passage)
+                        .for_each(|(pull, value)| *pull += lesson.weight * slope * f64::from(*value));
                 }
                 for (row, pull) in gradient.chunks_exact_mut(d).zip(&pull) {
                     row.iter_mut().zip(&question).for_each(|(gradient, u)| *gradient += pull * u);

@@ -27,6 +27,8 @@ pub struct Example {
     pub embedding: Option<Vec<f32>>,
     /// How much it looks like one that wants a card, by hand.
     pub wanted: Wanted,
+    /// How many turns like it it stands for.
+    pub weight: f32,
 }
 
 /// A candidate of a labelled turn.
@@ -38,6 +40,8 @@ pub struct CandidateExample {
     pub embedding: Option<Vec<f32>>,
     /// Whether it answers.
     pub is_right: bool,
+    /// Where it stood on the screen, from 0, where that tells more than it should.
+    pub place: Option<usize>,
 }
 
 impl Example {
@@ -128,6 +132,7 @@ async fn example(
         evidence: ranked.candidate.evidence.unwrap_or_default(),
         embedding: call.as_ref().and_then(|call| call.embedding_of(&ranked.candidate)).map(<[f32]>::to_vec),
         is_right: (turn.is_right)(&ranked.article().id),
+        place: None,
     };
     let candidates = order.ranked.iter().map(candidate).collect();
     Ok(order.wanted.map(|wanted| Example {
@@ -137,6 +142,7 @@ async fn example(
         question: query.signs(),
         embedding: query.newest_embedding.clone(),
         wanted,
+        weight: 1.0,
     }))
 }
 
@@ -165,7 +171,7 @@ pub mod made_up {
             let mut noise = || random.random_range(-0.3..0.3);
             let embedding = vec![noise(), noise(), if is_right { 0.9 } else { -0.2 }, 0.1];
             let evidence = Evidence { newest_cosine: 0.5 - 0.001 * candidate as f32, ..Evidence::default() };
-            CandidateExample { evidence, embedding: Some(embedding), is_right }
+            CandidateExample { evidence, embedding: Some(embedding), is_right, place: None }
         });
         let embedding = vec![if is_wanted { 0.8 } else { -0.8 }, 0.1, 0.5, 0.2];
         let (turn, signs) = (if place.is_multiple_of(3) { "where is it" } else { "the red one" }, TurnSigns::default());
@@ -176,6 +182,7 @@ pub mod made_up {
             question: QuestionSigns { num_words: 3, num_turns: 2 },
             embedding: Some(embedding),
             wanted: Wanted::of(turn, signs, &Baseline::default()),
+            weight: 1.0,
         }
     }
 }

@@ -8,6 +8,7 @@ mod adapter;
 mod calibration;
 mod descent;
 mod examples;
+mod feedback;
 mod folds;
 mod gains;
 mod gate;
@@ -17,6 +18,7 @@ mod trees;
 pub use cuecard_engine as engine;
 
 pub use examples::{CandidateExample, Example, Labelled, collect};
+pub use feedback::{Looking, ShownCard, ShownCards};
 pub use folds::fold_of;
 pub use gains::gains;
-pub use train::{Lessons, TrainError};
+pub use train::{Lessons, TrainError, right_at};

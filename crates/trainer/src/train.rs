@@ -131,6 +131,18 @@ impl Lessons<'_> {
     }
 }
 
+/// The place that a model, or without one the formula, gives the best right candidate of a turn, from 1; `None` where none is
+/// right.
+pub fn right_at(model: Option<&Model>, example: &Example) -> Option<usize> {
+    let sums: Vec<f64> = match model {
+        Some(model) => model.sums(&evidence(example, &adapted(model.adapter.as_ref(), example)), example.question),
+        None => example.candidates.iter().map(|candidate| f64::from(candidate.evidence.sum())).collect(),
+    };
+    let right = (0..sums.len()).filter(|place| example.candidates[*place].is_right);
+    let best = right.max_by(|a, b| sums[*a].total_cmp(&sums[*b]))?;
+    Some(1 + sums.iter().filter(|sum| **sum > sums[best]).count())
+}
+
 /// What models say of turns that they were not learned from.
 struct Unseen {
     /// What the adapter adds to each candidate of each turn.
@@ -142,15 +154,15 @@ fn adapted(adapter: Option<&Adapter>, example: &Example) -> Vec<f32> {
     adapter.map_or_else(|| vec![0.0; example.candidates.len()], |adapter| adapter::adapted(adapter, example))
 }
 
+/// Of all candidates, with what the adapter adds.
+fn evidence(example: &Example, adapted: &[f32]) -> Vec<Evidence> {
+    let with_adapted = example.candidates.iter().zip(adapted);
+    with_adapted.map(|(candidate, adapted)| Evidence { adapted: *adapted, ..candidate.evidence }).collect()
+}
+
 /// `None` for a turn without candidates, which gets no card whatever was learned.
 fn judged(model: &Model, example: &Example, adapted: &[f32]) -> Option<calibration::Judged> {
-    let evidence: Vec<Evidence> = example
-        .candidates
-        .iter()
-        .zip(adapted)
-        .map(|(candidate, adapted)| Evidence { adapted: *adapted, ..candidate.evidence })
-        .collect();
-    let probabilities = probabilities(&model.sums(&evidence, example.question));
+    let probabilities = probabilities(&model.sums(&evidence(example, adapted), example.question));
     let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))?;
     let mut wanted = example.wanted.clone();
     wanted.log_odds = model.wanted(&wanted, example.question.num_words, example.embedding.as_deref());
@@ -172,10 +184,10 @@ fn version(model: &Model) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use cuecard_engine::ranking::QuestionSigns;
-
     use super::*;
     use crate::examples::made_up::{DIMENSIONS, examples};
+    use crate::feedback::Looking;
+    use crate::feedback::made_up::shown;
 
     fn lessons(examples: &[Example]) -> Lessons<'_> {
         Lessons {
@@ -187,27 +199,13 @@ mod tests {
         }
     }
 
-    /// The place that a model gives the right candidate, from 1.
-    fn place(model: &Model, example: &Example) -> usize {
-        let adapted = adapted(model.adapter.as_ref(), example);
-        let evidence: Vec<Evidence> = example
-            .candidates
-            .iter()
-            .zip(adapted)
-            .map(|(candidate, adapted)| Evidence { adapted, ..candidate.evidence })
-            .collect();
-        let sums = model.sums(&evidence, QuestionSigns::default());
-        let right = example.candidates.iter().position(|candidate| candidate.is_right).unwrap();
-        1 + sums.iter().filter(|sum| **sum > sums[right]).count()
-    }
-
     #[test]
     fn what_the_formula_can_not_see_is_learned_and_holds_for_turns_not_seen() {
         let all = examples(160);
         let (seen, unseen) = all.split_at(240);
         let model = lessons(seen).learn().unwrap();
         let wanted: Vec<&Example> = unseen.iter().filter(|example| example.is_wanted).collect();
-        let first = wanted.iter().filter(|example| place(&model, example) == 1).count();
+        let first = wanted.iter().filter(|example| right_at(Some(&model), example) == Some(1)).count();
         assert!(first * 10 >= wanted.len() * 9, "{first} of {}", wanted.len());
         let log_odds = |example: &Example| model.wanted(&example.wanted, 3, example.embedding.as_deref()).unwrap();
         assert!(unseen.iter().all(|example| (log_odds(example) > 0.0) == example.is_wanted));
@@ -215,6 +213,26 @@ mod tests {
         assert_eq!((model.trained.wanted_turns, model.trained.quiet_turns), (120, 120));
         let written = serde_json::to_vec(&model).unwrap();
         assert_eq!(Model::read(&written, "encoder").unwrap().version, model.version);
+    }
+
+    #[test]
+    fn what_agents_accept_is_learned_whether_places_were_swapped_or_not() {
+        for (explore, source) in [(0.2, Source::InversePropensity), (0.0, Source::PlaceAsFeature)] {
+            let shown = shown(3_000, explore);
+            let looking = Looking::of(&shown);
+            assert_eq!(looking.is_some(), explore > 0.0);
+            let all: Vec<Example> = shown.iter().map(|shown| shown.example(looking.as_ref())).collect();
+            let (older, newest) = all.split_at(2_400);
+            let model = Lessons { source, ..lessons(older) }.learn().unwrap();
+            assert!(model.adapter.is_none() && model.gate.is_none() && model.calibration.is_none());
+            assert!(model.trees.iter().all(|tree| tree.fits(model.candidate_features.len())));
+            let mean = |model: Option<&Model>| {
+                let places: Vec<usize> = newest.iter().filter_map(|example| right_at(model, example)).collect();
+                places.iter().map(|place| 1.0 / *place as f64).sum::<f64>() / places.len() as f64
+            };
+            let (formula, learned) = (mean(None), mean(Some(&model)));
+            assert!(learned > formula + 0.05 && learned > 0.9, "{source}: {formula} to {learned}");
+        }
     }
 
     #[test]

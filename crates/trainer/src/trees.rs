@@ -16,6 +16,9 @@ const LEAVES: usize = 15;
 const RATE: f64 = 0.05;
 const SEED: u64 = 20_251_128;
 
+/// What a candidate's place is where it tells nothing, and where a card is to be judged.
+const FIRST_PLACE: f32 = 0.0;
+
 /// A turn with what the adapter adds to each of its candidates.
 pub struct Adapted<'a> {
     pub example: &'a Example,
@@ -23,47 +26,65 @@ pub struct Adapted<'a> {
 }
 
 impl Adapted<'_> {
-    /// The features of all its candidates.
-    fn rows(&self) -> Vec<Vec<f32>> {
+    fn has_places(&self) -> bool {
+        self.example.candidates.iter().any(|candidate| candidate.place.is_some())
+    }
+
+    /// The features of all its candidates, where wanted with the place on the screen as the last.
+    fn rows(&self, with_places: bool) -> Vec<Vec<f32>> {
         let with_adapted = self.example.candidates.iter().zip(&self.adapted);
         let evidence: Vec<Evidence> =
             with_adapted.map(|(candidate, adapted)| Evidence { adapted: *adapted, ..candidate.evidence }).collect();
-        features::of_candidates(&evidence, self.example.question)
+        let mut rows = features::of_candidates(&evidence, self.example.question);
+        for (row, candidate) in rows.iter_mut().zip(&self.example.candidates).filter(|_| with_places) {
+            row.push(candidate.place.map_or(FIRST_PLACE, |place| place as f32));
+        }
+        rows
     }
 }
 
 /// The trees that these turns teach; none where they teach nothing.
 pub fn learn(turns: &[Adapted<'_>]) -> Result<Vec<Tree>, HessboostError> {
     let teaching: Vec<&Adapted<'_>> = turns.iter().filter(|turn| turn.example.teaches_order()).collect();
-    let num_features = features::candidate_features().len();
-    let (mut rows, mut labels, mut margins, mut sizes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let with_places = teaching.iter().any(|turn| turn.has_places());
+    let mut table = Table::default();
     for turn in &teaching {
-        turn.rows().into_iter().for_each(|row| rows.extend(row));
+        turn.rows(with_places).into_iter().for_each(|row| table.rows.extend(row));
         for (candidate, adapted) in turn.example.candidates.iter().zip(&turn.adapted) {
-            labels.push(if candidate.is_right { 1.0 } else { 0.0 });
-            margins.push(candidate.evidence.sum() + adapted);
+            table.labels.push(if candidate.is_right { 1.0 } else { 0.0 });
+            table.margins.push(candidate.evidence.sum() + adapted);
         }
-        sizes.push(turn.example.candidates.len());
+        table.sizes.push(turn.example.candidates.len());
+        table.weights.push(turn.example.weight);
     }
     if teaching.is_empty() {
         return Ok(Vec::new());
     }
-    let model = grow(&rows, &labels, &margins, &sizes, num_features)?;
-    Ok(model.trees().iter().map(tree).collect())
+    let place = features::candidate_features().len();
+    let model = grow(&table, place + usize::from(with_places))?;
+    Ok(model.trees().iter().map(|grown| at_first_place(&tree(grown), place as u32)).collect())
 }
 
-/// Rows of so many features, each with its label and the score that it has already; `sizes` are those of the questions.
-fn grow(
-    rows: &[f32],
-    labels: &[f32],
-    margins: &[f32],
-    sizes: &[usize],
-    num_features: usize,
-) -> Result<BoostedModel, HessboostError> {
-    let data = DMatrix::from_dense(rows, labels.len(), num_features)?
-        .with_labels(labels)?
-        .with_group_sizes(sizes)?
-        .with_base_margin(margins)?;
+/// What trees are grown from: candidates, question by question.
+#[derive(Default)]
+struct Table {
+    /// The features of all, one row behind the other.
+    rows: Vec<f32>,
+    labels: Vec<f32>,
+    /// The score that each has already.
+    margins: Vec<f32>,
+    /// Candidates of each question.
+    sizes: Vec<usize>,
+    /// Of each question.
+    weights: Vec<f32>,
+}
+
+fn grow(table: &Table, num_features: usize) -> Result<BoostedModel, HessboostError> {
+    let data = DMatrix::from_dense(&table.rows, table.labels.len(), num_features)?
+        .with_labels(&table.labels)?
+        .with_group_sizes(&table.sizes)?
+        .with_group_weights(&table.weights)?
+        .with_base_margin(&table.margins)?;
     let parameters = TrainingParams::builder()
         .objective(Objective::RankNdcg(LambdaRank::new(TRUNCATION)?))
         .tree_method(TreeMethod::Hist)
@@ -77,6 +98,34 @@ fn grow(
         .seed(SEED)
         .build()?;
     train(&parameters, &data, TREES)
+}
+
+/// The same tree for candidates that all stand first: what asks for the place has its answer.
+fn at_first_place(tree: &Tree, place: u32) -> Tree {
+    let mut nodes = Vec::with_capacity(tree.0.len());
+    copy(&tree.0, 0, place, &mut nodes);
+    Tree(nodes)
+}
+
+/// Copies a node and all below it; gives its number.
+fn copy(from: &[Node], number: usize, place: u32, to: &mut Vec<Node>) -> u32 {
+    match from[number] {
+        Node::Split { feature, below, low, high } if feature == place => {
+            let next = if FIRST_PLACE < below { low } else { high };
+            copy(from, next as usize, place, to)
+        }
+        Node::Leaf { .. } => {
+            to.push(from[number]);
+            to.len() as u32 - 1
+        }
+        Node::Split { feature, below, low, high } => {
+            let own = to.len();
+            to.push(from[number]);
+            let (low, high) = (copy(from, low as usize, place, to), copy(from, high as usize, place, to));
+            to[own] = Node::Split { feature, below, low, high };
+            own as u32
+        }
+    }
 }
 
 fn tree(tree: &hessboost::tree::RegTree) -> Tree {
@@ -103,11 +152,15 @@ mod tests {
         let examples = examples(60);
         let turns: Vec<Adapted<'_>> =
             examples.iter().map(|example| Adapted { example, adapted: vec![0.0; example.candidates.len()] }).collect();
-        let rows: Vec<Vec<f32>> = turns.iter().flat_map(Adapted::rows).collect();
-        let labels: Vec<f32> = (0..rows.len()).map(|row| if row % 6 == row / 6 % 6 { 1.0 } else { 0.0 }).collect();
-        let margins = vec![0.0; rows.len()];
-        let (flat, num_features) = (rows.concat(), rows[0].len());
-        let model = grow(&flat, &labels, &margins, &vec![6; rows.len() / 6], num_features).unwrap();
+        let rows: Vec<Vec<f32>> = turns.iter().flat_map(|turn| turn.rows(false)).collect();
+        let table = Table {
+            rows: rows.concat(),
+            labels: (0..rows.len()).map(|row| if row % 6 == row / 6 % 6 { 1.0 } else { 0.0 }).collect(),
+            margins: vec![0.0; rows.len()],
+            sizes: vec![6; rows.len() / 6],
+            weights: vec![1.0; rows.len() / 6],
+        };
+        let model = grow(&table, rows[0].len()).unwrap();
         let trees: Vec<Tree> = model.trees().iter().map(tree).collect();
         assert!(trees.iter().any(|tree| tree.0.len() > 1), "something was learned");
         let mut seen = std::collections::BTreeSet::new();
@@ -118,5 +171,22 @@ mod tests {
             seen.insert((ours * 1e4) as i64);
         }
         assert!(seen.len() > 1, "rows are told apart");
+    }
+    #[test]
+    fn a_tree_that_asks_for_the_place_has_its_answer() {
+        let leaf = |add| Node::Leaf { add };
+        let asks = Tree(vec![
+            Node::Split { feature: 0, below: 0.5, low: 1, high: 2 },
+            Node::Split { feature: 7, below: 0.5, low: 3, high: 4 },
+            Node::Split { feature: 7, below: -1.0, low: 5, high: 6 },
+            leaf(1.0),
+            leaf(2.0),
+            leaf(3.0),
+            leaf(4.0),
+        ]);
+        let fixed = at_first_place(&asks, 7);
+        assert_eq!(fixed.0.len(), 3);
+        assert_eq!([0.0, 1.0].map(|value| fixed.value(&[value])), [1.0, 4.0]);
+        assert_eq!(at_first_place(&Tree(vec![leaf(1.0)]), 7), Tree(vec![leaf(1.0)]));
     }
 }

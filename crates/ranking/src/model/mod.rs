@@ -70,6 +70,9 @@ pub struct Trained {
     pub quiet_turns: usize,
     /// The version of the model that it was compared with; none for the formula.
     pub compared_with: Option<String>,
+    /// Parts that could not be learned, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// What it gains over that on the newest conversations, which it had not seen.
     pub gains: Vec<MeasuredGain>,
 }

@@ -45,7 +45,7 @@ impl Tree {
     }
 
     /// Whether every node asks one of so many features and leads on to nodes that exist.
-    pub(super) fn fits(&self, num_features: usize) -> bool {
+    pub fn fits(&self, num_features: usize) -> bool {
         let is_sound = |(place, node): (usize, &Node)| match node {
             Node::Leaf { add } => add.is_finite(),
             Node::Split { feature, below, low, high } => {

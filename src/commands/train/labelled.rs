@@ -1,40 +1,35 @@
-//! `cuecard train`, and `cuecard eval --folds`, which trains over and over.
+//! Learns from conversations that carry labels, and evaluates what is learned by folds.
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings, read_conversations};
-use cuecard_actors::engine::ranking::model::{Model, Source, Trained};
+use cuecard_actors::engine::ranking::model::{Model, Source};
 use cuecard_actors::engine::{Effort, Plan};
-use cuecard_actors::tenant::read_model;
 use cuecard_trainer::{Example, Labelled, Lessons, collect, fold_of, gains};
 use indicatif::ProgressBar;
-use serde::Serialize;
 
-use super::knowledge::{self, OpenEngine};
+use super::HELD_BACK;
 use crate::cli::TrainArgs;
-use crate::exit::ExitCode;
-use crate::logging;
+use crate::commands::knowledge::{self, OpenEngine};
 use crate::settings::ToolSettings;
 
-/// One conversation in so many, the newest, is held back to tell what a model is worth.
-const HELD_BACK: usize = 5;
 /// Articles that are named where some are missing.
 const NAMED: usize = 5;
 
-/// Learns a model and tells what it is worth.
-pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
-    let seeking = read_conversations(&arguments.conversations)?;
+/// A model of labelled conversations.
+pub(super) fn learn(
+    arguments: &TrainArgs,
+    conversations: &Path,
+    open: &OpenEngine,
+    against: Option<Model>,
+) -> anyhow::Result<Model> {
+    let seeking = read_conversations(conversations)?;
     let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
     let settings = ToolSettings::of_environment()?;
     let plan = Arc::new(settings.profile.index_plan());
-    let open = knowledge::engine(&arguments.knowledge)?;
-    expect_known(&open, seeking.iter().chain(&quiet))?;
-    let encoder = open.engine.encoder().model().identity();
-    let against = arguments.against.as_deref().map(|path| read_model(path, &encoder)).transpose()?;
+    expect_known(open, seeking.iter().chain(&quiet))?;
     let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
     let evaluation = Evaluation {
         engine: &open.engine,
@@ -44,15 +39,12 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
         every_turn: false,
         progress: &|| {},
     };
-    let model = knowledge::block_on(async {
+    knowledge::block_on(async {
         let lesson_book = LessonBook::read(&evaluation, &plan, &seeking, &quiet, &|| bar.inc(1)).await?;
         bar.finish_and_clear();
         lesson_book.expect_both_kinds(arguments)?;
         lesson_book.model(&evaluation, against.map(Arc::new)).await
-    })??;
-    write(&model, &arguments.out)?;
-    report(&model, arguments)?;
-    Ok(ExitCode::Success)
+    })?
 }
 
 /// A gold article that no index holds would count as never found, whatever was learned.
@@ -73,14 +65,6 @@ fn expect_known<'a>(open: &OpenEngine, all: impl Iterator<Item = &'a Conversatio
         "the index does not hold the right articles {}{more}; index them, or mend the labels",
         named.join(", ")
     )
-}
-
-fn write(model: &Model, path: &Path) -> anyhow::Result<()> {
-    let unfinished = path.with_extension("new");
-    let written = serde_json::to_vec(model)?;
-    std::fs::write(&unfinished, written)
-        .and_then(|()| std::fs::rename(&unfinished, path))
-        .with_context(|| format!("the model can't be written to {}", path.display()))
 }
 
 /// Conversations with what the engine knows of their labelled turns.
@@ -200,47 +184,4 @@ pub async fn folded(
         (evaluation.progress)();
     }
     Ok(judged)
-}
-
-/// What was learned, as JSON.
-#[derive(Serialize)]
-struct Report<'a> {
-    model: &'a Path,
-    version: &'a str,
-    #[serde(flatten)]
-    trained: &'a Trained,
-}
-
-fn report(model: &Model, arguments: &TrainArgs) -> anyhow::Result<()> {
-    if arguments.json {
-        let report = Report { model: &arguments.out, version: &model.version, trained: &model.trained };
-        println!("{}", serde_json::to_string(&report)?);
-        return Ok(());
-    }
-    println!("written to {}", arguments.out.display());
-    print_model(model);
-    Ok(())
-}
-
-/// How a model was learned, and what it gains.
-pub fn print_model(model: &Model) {
-    let trained = &model.trained;
-    println!("model {}, learned at {}", model.version, trained.at);
-    println!(
-        "from {} conversations: {} turns that want a card, {} that want none ({})",
-        trained.conversations, trained.wanted_turns, trained.quiet_turns, trained.source
-    );
-    let gate = if model.gate.is_some() { "learned" } else { "by hand" };
-    println!("order learned, gate {gate}");
-    let with = trained.compared_with.as_ref().map_or("the formula".to_owned(), |version| format!("model {version}"));
-    println!("\non the newest conversations, not seen in training, against {with}:");
-    println!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain", "", "before", "after", "gain");
-    for gain in &trained.gains {
-        let ([low, high], difference) = (gain.interval, gain.after - gain.before);
-        let verdict = if gain.is_gain() { "better" } else { "not proven better" };
-        println!(
-            "{:<27} {:>8.4} {:>8.4} {difference:>+8.4}   {low:>+7.4} {high:>+7.4}   {verdict}",
-            gain.measure, gain.before, gain.after
-        );
-    }
 }

@@ -1,0 +1,178 @@
+//! Learns from what agents did with the cards that they saw, as the ledger has it.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use cuecard_actors::engine::evaluation::Judged;
+use cuecard_actors::engine::knowledge::{ContentHash, Index};
+use cuecard_actors::engine::ranking::QuestionSigns;
+use cuecard_actors::engine::ranking::conversation::Evidence;
+use cuecard_actors::engine::ranking::model::{Model, Source};
+use cuecard_actors::ledger::{JudgedCard, JudgedDelivery, judged_deliveries};
+use cuecard_trainer::{Example, Lessons, Looking, ShownCard, ShownCards, gains, right_at};
+
+use super::HELD_BACK;
+use crate::cli::{TrainArgs, Unbiasing};
+use crate::commands::knowledge::{self, OpenEngine};
+
+/// A model of the feedback on one profile's cards.
+pub(super) fn learn(
+    arguments: &TrainArgs,
+    ledger: &Path,
+    open: &OpenEngine,
+    against: Option<&Model>,
+) -> anyhow::Result<Model> {
+    let (url, profile) = (format!("sqlite:{}", ledger.display()), arguments.profile.as_deref().unwrap_or_default());
+    let deliveries = knowledge::block_on(judged_deliveries(&url, profile))??;
+    anyhow::ensure!(!deliveries.is_empty(), "the ledger has no feedback on cards of profile `{profile}`");
+    let index = open.index.current();
+    let read: Vec<_> = deliveries.iter().filter_map(|delivery| Some((delivery, shown(delivery, &index)?))).collect();
+    anyhow::ensure!(
+        !read.is_empty(),
+        "none of the {} judged pushes has what the ranker `conversation` went by: they are older than that is kept, or came \
+         by another ranker",
+        deliveries.len()
+    );
+    let all: Vec<ShownCards> = read.iter().map(|(_, shown)| shown.clone()).collect();
+    let looking = looking(arguments, &all)?;
+    let accepted = read.iter().filter(|(_, shown)| shown.cards.iter().any(|card| card.is_accepted));
+    let pushes: Vec<Push> = accepted.map(|(delivery, shown)| Push::of(delivery, shown, looking.as_ref())).collect();
+    anyhow::ensure!(!pushes.is_empty(), "no card of the {} judged pushes was accepted", read.len());
+    let model = open.engine.encoder().model();
+    let book = Book { pushes, encoder: model.identity(), dimensions: model.dimensions, is_weighted: looking.is_some() };
+    let mut model = book.model(against)?;
+    model.trained.left_out = left_out(&all, deliveries.len());
+    Ok(model)
+}
+
+/// How much agents look at each place, where inverse propensity is wanted and can be had.
+fn looking(arguments: &TrainArgs, all: &[ShownCards]) -> anyhow::Result<Option<Looking>> {
+    let looking = match arguments.unbias {
+        Some(Unbiasing::Place) => return Ok(None),
+        Some(Unbiasing::Propensity) | None => Looking::of(all),
+    };
+    anyhow::ensure!(
+        looking.is_some() || arguments.unbias.is_none(),
+        "no inverse propensity: there are no accepted cards whose places were swapped, or too few at one of the places; let \
+         a profile swap some with explore = 0.05, or learn with --unbias place"
+    );
+    Ok(looking)
+}
+
+/// What can't be learned from numbers alone.
+fn left_out(all: &[ShownCards], num_judged: usize) -> Vec<String> {
+    let mut left_out =
+        vec!["the gate and the calibration: they need the words of turns, which are not kept".to_owned()];
+    if all.iter().all(|shown| shown.vector.is_none()) {
+        left_out.push("the adapter: no vectors of questions were kept (keep_question_vectors)".to_owned());
+    }
+    if all.len() < num_judged {
+        left_out.push(format!("{} judged pushes that another ranker or an older version made", num_judged - all.len()));
+    }
+    left_out
+}
+
+/// `None` where the record lacks what the ranker went by.
+fn shown(delivery: &JudgedDelivery, index: &Index) -> Option<ShownCards> {
+    let question = delivery.question.as_ref()?;
+    let vector = question.vector.as_deref();
+    let card = |judged: &JudgedCard| {
+        Some(ShownCard {
+            evidence: Evidence::of_features(&judged.impression.features).ok()?,
+            embedding: vector.and_then(|vector| embedding(judged, vector, index)),
+            propensity: judged.impression.propensity,
+            is_accepted: judged.accepted == Some(true),
+        })
+    };
+    let signs = QuestionSigns { num_words: question.num_words as usize, num_turns: question.num_turns as usize };
+    Some(ShownCards {
+        dialogue: delivery.interaction.clone(),
+        question: signs,
+        vector: question.vector.clone(),
+        cards: delivery.cards.iter().map(card).collect::<Option<_>>()?,
+    })
+}
+
+/// Of the passage that was nearest, where the article still says the same.
+fn embedding(judged: &JudgedCard, vector: &[f32], index: &Index) -> Option<Vec<f32>> {
+    let article = index.position(&judged.impression.article_id)?;
+    let is_same = ContentHash::of_article(index.article(article)).to_string() == judged.impression.content_hash;
+    let hit = is_same.then(|| index.best_chunk(article, vector)).flatten()?;
+    Some(index.embedding(article, hit.chunk)?.to_vec())
+}
+
+/// A push of which a card was accepted, as a turn to learn from.
+struct Push {
+    id: String,
+    example: Example,
+}
+
+impl Push {
+    fn of(delivery: &JudgedDelivery, shown: &ShownCards, looking: Option<&Looking>) -> Self {
+        Self { id: delivery.id.to_string(), example: shown.example(looking) }
+    }
+
+    fn judged(&self, model: Option<&Model>) -> Judged {
+        let right_at = right_at(model, &self.example);
+        Judged {
+            id: self.id.clone(),
+            quiet: false,
+            right_at,
+            wanted: None,
+            best_score: None,
+            card_probability: None,
+            shown: true,
+            first_card_right: right_at == Some(1),
+            took_ms: 0.0,
+            played: None,
+        }
+    }
+}
+
+/// Pushes in the order in which they were recorded.
+struct Book {
+    pushes: Vec<Push>,
+    encoder: String,
+    dimensions: usize,
+    /// Whether accepted cards are weighted by how much their places are looked at.
+    is_weighted: bool,
+}
+
+impl Book {
+    fn lessons(&self, takes: impl Fn(&Push) -> bool) -> Lessons<'_> {
+        let examples: Vec<&Example> = self.pushes.iter().filter(|push| takes(push)).map(|push| &push.example).collect();
+        let mut data = blake3::Hasher::new();
+        for push in self.pushes.iter().filter(|push| takes(push)) {
+            data.update(push.id.as_bytes());
+        }
+        let source = if self.is_weighted { Source::InversePropensity } else { Source::PlaceAsFeature };
+        let data = data.finalize().to_hex()[..16].to_owned();
+        Lessons { examples, encoder: self.encoder.clone(), dimensions: self.dimensions, source, data }
+    }
+
+    /// The model of all calls, and what one of the older ones gains on the newest.
+    fn model(&self, against: Option<&Model>) -> anyhow::Result<Model> {
+        let newest = self.newest();
+        let is_new = |push: &Push| newest.contains(push.example.dialogue.as_str());
+        let older = self.lessons(|push| !is_new(push)).learn()?;
+        let held_back: Vec<&Push> = self.pushes.iter().filter(|push| is_new(push)).collect();
+        let judged =
+            |model: Option<&Model>| -> Vec<Judged> { held_back.iter().map(|push| push.judged(model)).collect() };
+        let mut model = self.lessons(|_| true).learn()?;
+        model.trained.compared_with = against.map(|model| model.version.clone());
+        model.trained.gains = gains(&judged(against), &judged(Some(&older)));
+        Ok(model)
+    }
+
+    /// The calls that came last.
+    fn newest(&self) -> HashSet<&str> {
+        let mut calls: Vec<&str> = Vec::new();
+        for push in &self.pushes {
+            if !calls.contains(&push.example.dialogue.as_str()) {
+                calls.push(&push.example.dialogue);
+            }
+        }
+        let newest = calls.len() - calls.len() / HELD_BACK;
+        calls.split_off(newest).into_iter().collect()
+    }
+}
