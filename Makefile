@@ -1,7 +1,7 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint
+.PHONY: demo test build setup lint bench
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -24,6 +24,10 @@ build: setup
 	@$(ENV) cargo build --release --workspace --bins
 	@$(ENV) mkdir -p bin && cp "$$CARGO_TARGET_DIR/release/cuecard" "$$CARGO_TARGET_DIR/release/cxone-sim" bin/
 	@ls -l bin/cuecard bin/cxone-sim
+
+# Writes the tables of docs/; ONLY names some of the benchmarks, DATA a directory with the public sets.
+bench: build
+	@$(ENV) python3 benches/tables.py --work "$${TMPDIR:-/tmp}/cuecard-bench" $(if $(DATA),--data $(DATA)) $(ONLY)
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

@@ -102,6 +102,7 @@ def main():
     subprocess.run([arguments.cuecard, "index", "--articles", arguments.articles, "--index", "index"], check=True,
                    stdout=sys.stderr)
     write_graph(running.read_rows(arguments.articles), "graph.jsonl")
+    print("<!-- contracts -->")
     print("| contract | cards a second, saturated | one at a time: p50 ms | p95 ms | lost | violations | peak memory MB |")
     print("|---|---|---|---|---|---|---|")
     for name in arguments.contracts:

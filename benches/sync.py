@@ -161,6 +161,7 @@ def main():
         calm.append((time.monotonic(), time.monotonic() + arguments.calm))
         time.sleep(arguments.calm)
         asker.ended()
+        print("<!-- sync -->")
         print("| poll | seconds | questions during it | p50 ms without | during | p99 ms without | during | ratio |")
         print("|---|---|---|---|---|---|---|---|")
         spans = [end - start for start, end in changed]

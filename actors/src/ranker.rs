@@ -173,7 +173,10 @@ mod tests {
 
     use super::*;
     use crate::inbox::stage;
-    use crate::testing::{Bench, Recorder, TenantParts, inject_panics, item, key, rankable, ranking_item, take, until};
+    use crate::tenant::Learning;
+    use crate::testing::{
+        Bench, Recorder, TenantParts, card, inject_panics, item, key, order_of, rankable, ranking_item, take, until,
+    };
     use cuecard_engine::ranking::SilenceReason;
 
     struct Fixture {
@@ -275,6 +278,31 @@ mod tests {
             (fixture.waiting_cards(), recorder.metric(r#"cuecard_cards_total{outcome="withheld",profile="acme"}"#)),
             (0, 1)
         );
+    }
+
+    #[actix::test]
+    async fn cards_below_the_first_are_swapped_now_and_then_and_that_is_written_down() {
+        let fixture = fixture(0);
+        let learning = Learning { explore: 0.3, keeps_vectors: false };
+        let tenant = TenantParts { learning, ..TenantParts::new("acme") }.build();
+        let recorder = Recorder::of(std::iter::once(tenant).collect());
+        let mut swapped = 0;
+        for call in 0..100 {
+            let question = item("acme", &format!("call-{call}"), 1);
+            let order = Some(order_of(["a", "b", "c"].map(card).to_vec()));
+            let rankable = Rankable { order, ..rankable(&question, &recorder) };
+            fixture.candidates.hand_on(rankable, Stage::Retrieve);
+            let delivery = take(&fixture.cards, 1).await.remove(0);
+            let Content::Cards(ranking) = &delivery.content else { panic!("no cards") };
+            let ids: Vec<_> = ranking.cards().iter().map(|card| card.article().id.clone()).collect();
+            let is_swapped = ids == ["a", "c", "b"];
+            assert!(is_swapped || ids == ["a", "b", "c"], "{ids:?}");
+            let expected = if is_swapped { [1.0, 0.3, 0.3] } else { [1.0, 0.7, 0.7] };
+            assert_eq!(ranking.propensities, expected);
+            swapped += u32::from(is_swapped);
+            delivery.ticket.finish(Outcome::Replaced);
+        }
+        assert!((10..60).contains(&swapped), "{swapped} of 100");
     }
 
     #[actix::test]

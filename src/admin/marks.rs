@@ -96,6 +96,7 @@ fn refused(error: &MarkError) -> HttpResponse {
     let detail = error.to_string();
     match error {
         MarkError::UnknownProfile { .. } | MarkError::UnknownArticle { .. } => not_found(&detail),
+        MarkError::NoArticles { .. } => unprocessable(&detail),
         MarkError::Ledger(_) => HttpResponse::ServiceUnavailable().json(json!({ "detail": detail })),
     }
 }

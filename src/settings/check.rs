@@ -70,7 +70,7 @@ impl ProfileSettings {
             ));
         }
         let plan = settings.plan(contract, backends);
-        let shadow = settings.shadow_of(&plan).map_err(|error| wrong(name, "shadow_ranker", error))?;
+        let shadow = settings.shadow_of(&plan, stream).map_err(|error| wrong(name, "shadow_ranker", error))?;
         let knowledge = settings.knowledge(name, contract, &plan, encoder, default_index)?;
         let reads_knowledge = knowledge.sync.is_some() || plan.asks(BackendName::Search);
         let connection = settings.connection(name, contract, stream, dialect, reads_knowledge, limits)?;
@@ -193,12 +193,12 @@ impl ProfileSettings {
     }
 
     /// What a second ranker is watched by.
-    fn shadow_of(&self, plan: &Plan) -> Result<Option<Plan>, &'static str> {
+    fn shadow_of(&self, plan: &Plan, stream: Option<StreamKind>) -> Result<Option<Plan>, &'static str> {
         let Some(ranker) = self.shadow_ranker else { return Ok(None) };
         if plan.asks(BackendName::Search) {
             return Err("a second ranker would ask the tenant's search again for each question");
         }
-        if plan.silence.is_none() && self.only_contract().is_ok_and(|contract| contract.defaults().stream.is_none()) {
+        if stream.is_none() {
             return Err("a second ranker is watched beside a stream");
         }
         Ok(Some(Plan { ranker, excerpt: excerpt_of(ranker), ..plan.clone() }))

@@ -18,6 +18,7 @@ mod insights;
 mod learning;
 mod logs;
 mod marks;
+mod odd_words;
 mod rag;
 mod ranking;
 mod shadow;

@@ -12,7 +12,7 @@ use crate::messages::{Decision, ProfileName};
 /// What the newest decisions may take: some ten thousand of them.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Decisions that wait in the tap when there is no time for second rankers.
-const BEHIND: usize = 256;
+const BEHIND: usize = 16;
 /// What one takes beside its text, in the queue and in the table of ids.
 const OVERHEAD_BYTES: usize = 128;
 

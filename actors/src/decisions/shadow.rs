@@ -1,8 +1,8 @@
-//! A second ranker beside the first: what it would have shown the agent, worked out behind the tap, so that no card waits
-//! for it.
+//! A second ranker beside the first: what it would have shown the agent, worked out behind the tap, where no card waits for
+//! it; it shares the encoder and the search threads with those that come.
 //!
-//! It has a memory of its own of what would stand on the screen, and learns for itself what is usual. It leaves out what
-//! the service had no time for.
+//! It has a memory of its own of what would stand on the screen, and learns for itself what is usual. Of rejections it hears
+//! nothing: nobody saw its cards. It leaves out what the service had no time for, and what takes it too long.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,12 +12,15 @@ use cuecard_engine::conversation::Utterance;
 use cuecard_engine::ranking::Screen;
 use cuecard_engine::{Circumstances, Effort, Engine, Plan, Ranking, Verdict};
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::messages::{Asked, Decision, InteractionKey};
+use crate::messages::{Asked, Decision, InteractionKey, Outcome};
 use crate::supervision::Keyed;
 use crate::telemetry::{Metrics, ShadowResult};
 use crate::tenant::Tenants;
+
+/// What waits behind the tap waits no longer for a second ranker.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The second ranker of a profile.
 pub struct Shadow {
@@ -47,9 +50,12 @@ impl Shadows {
         let (Some(shadow), Some(ranking)) = (&tenant.shadow, &decision.ranking) else { return };
         let (Asked::Cards(utterance), Some(Effort::Full)) = (&decision.asked, decision.effort) else { return };
         let key = InteractionKey { profile: decision.profile.clone(), interaction: decision.interaction.clone() };
-        let judged = self.judge(shadow, &key, utterance, decision.utterance_number);
+        // Where no push came through, none of its own would have.
+        let reaches_screen = matches!(decision.outcome, Outcome::Delivered(_) | Outcome::Withheld | Outcome::Silent(_));
+        let judged = self.judge(shadow, &key, utterance, reaches_screen.then_some(decision.utterance_number));
         // A panic over one question must not keep the others from being written down.
-        let Ok(Some(judged)) = AssertUnwindSafe(judged).catch_unwind().await else {
+        let Ok(judged) = timeout(PATIENCE, AssertUnwindSafe(judged).catch_unwind()).await else { return };
+        let Ok(Some(judged)) = judged else {
             return tracing::error!(id = %decision.id, "the second ranker panicked on a question");
         };
         self.metrics.count_shadow(&decision.profile, compared(ranking, &judged));
@@ -61,14 +67,14 @@ impl Shadows {
         shadow: &Shadow,
         key: &InteractionKey,
         utterance: &Utterance,
-        number: u64,
+        shown_at: Option<u64>,
     ) -> Option<Ranking> {
         let now = Instant::now();
         self.screens.evict_idle(now, self.forget_after);
         let (before, _) = self.screens.with(key, now, |screen| screen.clone());
         let circumstances = Circumstances { screen: &before, now: now.into_std(), effort: Effort::Full };
         let judged = shadow.engine.answer_in(&circumstances, utterance, &shadow.plan).await.ok()?.ranking;
-        if let Some(first) = judged.cards().first() {
+        if let Some((first, number)) = judged.cards().first().zip(shown_at) {
             self.screens.with(key, now, |screen| screen.note(&first.article().id, number, now.into_std()));
         }
         Some(judged)
@@ -96,6 +102,7 @@ mod tests {
     use cuecard_engine::{Backend, BackendError, BackendName, Candidate, Found, Query};
 
     use super::*;
+    use crate::messages::Receipt;
     use crate::testing::{Recorder, TenantParts, card, item, plan, ranking_of, read_metric};
 
     /// Finds two articles that priority and the tenant's search order differently.
@@ -132,7 +139,10 @@ mod tests {
             let question = item("acme", "a", utterance);
             drop(recorder.ticket(&question));
             let ranking = Some(Arc::new(ranking));
-            Decision { ranking, effort: Some(Effort::Full), ..recorder.decision_of(&question).unwrap() }
+            {
+                let outcome = Outcome::Delivered(Receipt::default());
+                Decision { ranking, outcome, effort: Some(Effort::Full), ..recorder.decision_of(&question).unwrap() }
+            }
         };
         let shown = || ranking_of(vec![card("by-search")]);
         let silent = || Ranking { verdict: Verdict::Silent(SilenceReason::Unsure), ..shown() };

@@ -301,7 +301,8 @@ impl StreamHandler<HeardFeedback> for FeedbackLogger {
     fn handle(&mut self, heard: HeardFeedback, context: &mut Self::Context) {
         // Whoever shows nothing hears of cards that others show, and these hand their feedback on.
         if self.deps.tenants.get(&heard.profile).is_some_and(|tenant| !tenant.profile.pushes) {
-            return;
+            let (reason, detail) = (DropReason::FeedbackNotOurs, heard.interaction.to_string());
+            return ActorDropped { reason, count: 1, detail: &detail }.emit(&self.deps.metrics);
         }
         if !heard.accepted {
             let key = InteractionKey { profile: heard.profile.clone(), interaction: heard.interaction.clone() };

@@ -77,8 +77,8 @@ impl ActorDropped<'_> {
     pub fn emit(&self, metrics: &Metrics) {
         let (actor, reason) = (self.reason.actor(), self.reason.name());
         metrics.dropped.with_label_values(&[actor, reason]).inc_by(self.count);
-        if self.reason == DropReason::Unfinished {
-            // Whoever ends a call, or the service, leaves words that nobody waits for.
+        if matches!(self.reason, DropReason::Unfinished | DropReason::FeedbackNotOurs) {
+            // Whoever ends a call, or the service, leaves words that nobody waits for; what others show is theirs.
             tracing::info!(actor, reason, count = self.count, detail = self.detail, "dropped");
         } else {
             tracing::warn!(actor, reason, count = self.count, detail = self.detail, "dropped");

@@ -87,6 +87,9 @@ pub enum DropReason {
     /// `FeedbackLogger`: an event that no ledger takes any more.
     #[strum(serialize = "not_stored")]
     FeedbackNotStored,
+    /// `FeedbackLogger`: an event about a card of others, heard by a profile that pushes none.
+    #[strum(serialize = "not_ours")]
+    FeedbackNotOurs,
     /// Injector: the record of a delivery that the ledger would not take.
     #[strum(serialize = "unrecorded")]
     DeliveryUnrecorded,
@@ -107,7 +110,7 @@ impl DropReason {
             Self::UnknownProfile => "admission",
             Self::DecisionNotKept => "decisions",
             Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
-            Self::FeedbackSetAside | Self::FeedbackNotStored => "feedback_logger",
+            Self::FeedbackSetAside | Self::FeedbackNotStored | Self::FeedbackNotOurs => "feedback_logger",
             Self::DeliveryUnrecorded | Self::LongCxoneId => "injector",
         }
     }

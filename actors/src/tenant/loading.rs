@@ -194,7 +194,7 @@ impl Loader {
         let usual = |of: String| UsualTurns::kept_in(self.loading.data_dir.join(format!("usual-{of}.json")));
         let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual(profile.name.to_string()));
         let shadow = profile.shadow.as_ref().map(|plan| {
-            let usual = usual(format!("{}-{}", profile.name, plan.ranker));
+            let usual = usual(format!("{}.{}", profile.name, plan.ranker));
             Shadow { engine: engine.clone().with_usual(usual), plan: Arc::clone(plan) }
         });
         let promoted_model = ModelShelf::new(&self.loading.data_dir, &profile.name).current();

@@ -26,6 +26,12 @@ pub enum MarkError {
         /// Which.
         profile: String,
     },
+    /// The profile shows no articles.
+    #[error("profile {profile} puts its callers' own snippets in order and shows no articles")]
+    NoArticles {
+        /// Which.
+        profile: String,
+    },
     /// The profile's index has no such article.
     #[error("the index of {profile} has no article with the id `{article_id}`")]
     UnknownArticle {
@@ -52,6 +58,9 @@ impl ArticleMarks {
     /// Returns once the action is on disk and in effect.
     pub async fn record(&self, action: OperatorAction) -> Result<(), MarkError> {
         let tenant = self.tenant(&action.profile)?;
+        if tenant.profile.plan.backends.is_empty() {
+            return Err(MarkError::NoArticles { profile: action.profile });
+        }
         let is_unknown = tenant.knowledge.index.as_ref().is_some_and(|index| {
             let index = index.current();
             tenant.profile.plan.backends.len() == 1 && index.position(&action.article_id).is_none()
@@ -62,8 +71,11 @@ impl ArticleMarks {
             return Err(MarkError::UnknownArticle { profile, article_id });
         }
         let _turn = self.turn.lock().await;
-        self.actions.record(action).await?;
-        Ok(self.put_into_effect(tenant).await?)
+        self.actions.record(action.clone()).await?;
+        // From the action itself: what is on disk must be in effect, also where the ledger can't be read.
+        let mark = mark(&action).map(|mark| (mark, action.ends_at));
+        tenant.engine.use_marks(tenant.engine.marks().changed(action.article_id, mark));
+        Ok(())
     }
 
     /// The newest action on each article of a profile, newest first, also where it has ended.
@@ -79,15 +91,17 @@ impl ArticleMarks {
 
     async fn put_into_effect(&self, tenant: &Tenant) -> Result<(), LedgerError> {
         let newest = self.actions.newest(tenant.name().as_str()).await?;
-        let marks = newest.into_iter().filter_map(|action| {
-            let mark = match action.action {
-                ArticleAction::Pin => Mark::Pinned,
-                ArticleAction::Mute => Mark::Muted,
-                ArticleAction::Release => return None,
-            };
-            Some((action.article_id, mark, action.ends_at))
-        });
+        let marks = newest.into_iter().filter_map(|action| Some((mark(&action)?, action)));
+        let marks = marks.map(|(mark, action)| (action.article_id, mark, action.ends_at));
         tenant.engine.use_marks(marks.collect::<Marks>());
         Ok(())
+    }
+}
+
+fn mark(action: &OperatorAction) -> Option<Mark> {
+    match action.action {
+        ArticleAction::Pin => Some(Mark::Pinned),
+        ArticleAction::Mute => Some(Mark::Muted),
+        ArticleAction::Release => None,
     }
 }

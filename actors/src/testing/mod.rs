@@ -152,6 +152,7 @@ pub struct TenantParts {
     pub cxone: Arc<Cxone>,
     pub plan: Plan,
     pub pushes: bool,
+    pub learning: Learning,
     /// A second ranker beside the first.
     pub shadow: Option<Plan>,
     /// What the tenant can't work without.
@@ -169,6 +170,7 @@ impl TenantParts {
             cxone: Cxone::new(),
             plan: plan(&[]),
             pushes: true,
+            learning: Learning::default(),
             shadow: None,
             needed: &[],
             metrics: Metrics::new(&[ProfileName::new(name)], Vec::new()).unwrap(),
@@ -204,7 +206,7 @@ impl TenantParts {
             pushes: self.pushes,
             shadow: self.shadow.clone().map(Arc::new),
             model: None,
-            learning: Learning::default(),
+            learning: self.learning,
             knowledge: KnowledgePlaces {
                 encoder: EncoderSettings::default(),
                 index: None,

@@ -51,27 +51,27 @@ fn load(precision: Precision) -> Encoder {
 
 fn at_once(encoders: &[Encoder; 2]) {
     println!("\nlive texts at once on one thread: ms until the last is answered, p50 / p99");
-    println!("{:>6} {:>6} {:>16} {:>16} {:>16} {:>16}", "pieces", "", "1 text", "2", "4", "8");
+    println!("<!-- encoder at once -->\n| word pieces | precision | 1 text | 2 | 4 | 8 |\n|---|---|---|---|---|---|");
     for (pieces, text) in [(14, SHORT), (34, SENTENCE)] {
         let cells = AT_ONCE.map(|count| in_turn(encoders, TEXTS / count, |encoder| all_of(encoder, text, count)));
         for (position, encoder) in encoders.iter().enumerate() {
             let [one, two, four, eight] = cells.each_ref().map(|cell| p50_p99(&cell[position]));
-            println!("{pieces:>6} {:>6} {one:>16} {two:>16} {four:>16} {eight:>16}", encoder.model().precision);
+            println!("| {pieces} | {} | {one} | {two} | {four} | {eight} |", encoder.model().precision);
         }
         let ratio = |cell: &[Cell; 2]| at(&cell[0], 0.5) / at(&cell[1], 0.5);
         let [one, two, four, eight] = cells.each_ref().map(ratio);
-        println!("{pieces:>6} {:>6} {one:>16.1} {two:>16.1} {four:>16.1} {eight:>16.1}", "ratio");
+        println!("| {pieces} | f32 ÷ int8 | {one:.1} | {two:.1} | {four:.1} | {eight:.1} |");
     }
 }
 
 fn bulk(encoders: &[Encoder; 2]) {
-    println!("\nbulk texts a second on one thread");
+    println!("\nbulk texts a second on one thread\n<!-- encoder bulk -->\n| word pieces | f32 | int8 |\n|---|---|---|");
     let long = SENTENCE.repeat(8);
     for (pieces, text) in [(34, SENTENCE), (256, &long)] {
         let texts = vec![text.to_owned(); 48];
         let cells = in_turn(encoders, 1, |encoder| drop(encoder.embed_bulk(&texts).unwrap()));
         let [f32, int8] = cells.map(|cell| 48e3 / at(&cell, 0.5));
-        println!("{pieces:>6} pieces: f32 {f32:.0}, int8 {int8:.0}, ratio {:.1}", int8 / f32);
+        println!("| {pieces} | {f32:.0} | {int8:.0} |");
     }
 }
 
@@ -83,7 +83,10 @@ fn oversized(encoder: &Encoder) {
 
 fn beside_bulk(encoders: &[Encoder; 2]) {
     println!("\nlive texts of 14 pieces, one every {PACE:?}, while one thread embeds articles: ms, p50 / p99");
-    println!("{:>6} {:>10} {:>16} {:>10} {:>16}", "", "articles", "alone", "a second", "beside them");
+    println!(
+        "<!-- encoder beside a build -->\n| precision | word pieces of the articles | alone | articles a second | beside the build | \
+         ratio of p99 |\n|---|---|---|---|---|---|"
+    );
     let long = SENTENCE.repeat(8);
     for encoder in encoders {
         for (pieces, text) in [(34, SENTENCE), (256, &long)] {
@@ -97,7 +100,7 @@ fn beside_bulk(encoders: &[Encoder; 2]) {
             let (alone, beside) = (sorted(alone), sorted(beside));
             let ratio = at(&beside, 0.99) / at(&alone, 0.99);
             println!(
-                "{:>6} {pieces:>10} {:>16} {embedded:>10.0} {:>16}   p99 ratio {ratio:.2}",
+                "| {} | {pieces} | {} | {embedded:.0} | {} | {ratio:.2} |",
                 encoder.model().precision,
                 p50_p99(&alone),
                 p50_p99(&beside)

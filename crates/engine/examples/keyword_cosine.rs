@@ -44,8 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let catalog = KeywordCatalog::build(keywords, &BulkEncoder::new(encoder.clone()), None)?;
     let needed = found(&encoder, &catalog, Path::new(conversations))?;
     let idle = found(&encoder, &catalog, Path::new(quiet))?;
+    println!(
+        "<!-- keyword cosine -->\n| min_keyword_cosine | turns that need one find a keyword | turns that need none |\n|---|---|---|"
+    );
     for ((level, needed), idle) in LEVELS.iter().zip(needed).zip(idle) {
-        println!("{level:.1}: {needed:.3} of those that need an article, {idle:.3} of those that need none");
+        println!("| {level:.1} | {needed:.3} | {idle:.3} |");
     }
     Ok(())
 }

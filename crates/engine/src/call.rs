@@ -18,6 +18,7 @@ use crate::complete::dot;
 use crate::conversation::Speaker;
 use crate::extract::Query;
 use crate::plan::Plan;
+use crate::rules::Mark;
 use crate::turns::HeardTurn;
 
 /// A model may bring up what the formula has further down: it learned from so many candidates.
@@ -29,7 +30,7 @@ const SAID: f32 = 0.4;
 /// The nearest sentence is looked for in so many articles, those with the nearest passages.
 const NEAR_ARTICLES: usize = 60;
 
-/// So many articles, the best at a look, are looked into.
+/// So many articles, the best by the sum of what is cheap to tell, are looked into.
 const LOOKED_INTO: usize = 300;
 
 /// The best articles of an index for the call, with their evidence.
@@ -39,11 +40,13 @@ pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
     let admits = index.admits(&plan.filter);
     let articles = (0..index.len()).filter(|article| admits(*article));
     let count = if query.model.is_some() { plan.candidates.max(LEARNED_FROM) } else { plan.candidates };
-    let best = best(articles, count, &looks, &call);
+    let mark = |article: usize| query.mark(&index.article(article).id);
+    let Best { ranked: best, muted } = best(articles, count, &looks, &call, &mark);
     let adapted = query.adapted.as_deref();
     let candidates = best.into_iter().map(|ranked| ranked.candidate(&call, adapted)).collect();
-    let nearness = looks.nearness(&call, &admits);
-    Found { candidates, nearness, generation: Some(index.generation()), call: Some(Arc::new(call)) }
+    let nearness = looks.nearness(&call, &|article| admits(article) && mark(article) != Some(Mark::Muted));
+    let generation = Some(index.generation());
+    Found { candidates, nearness, generation, call: Some(Arc::new(call)), muted }
 }
 
 /// The call as an index is asked about it.
@@ -329,6 +332,7 @@ struct Ranked {
     evidence: Evidence,
     sum: f32,
     chunk: Option<usize>,
+    is_pinned: bool,
 }
 
 impl Ranked {
@@ -341,7 +345,7 @@ impl Ranked {
         evidence.call_cosine = nearest(&call.whole).map_or(evidence.call_cosine, |hit| hit.cosine);
         evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(article, asked));
         evidence.contradicted = index.relations().contradiction(article, evidence.named, &call.rivals);
-        Self { article, sum: evidence.sum(), evidence, chunk: newest.map(|hit| hit.chunk) }
+        Self { article, sum: evidence.sum(), evidence, chunk: newest.map(|hit| hit.chunk), is_pinned: false }
     }
 
     fn candidate(mut self, call: &Call, adapted: Option<&[f32]>) -> Candidate {
@@ -355,26 +359,56 @@ impl Ranked {
         let passage = self.chunk.and_then(|chunk| index.chunk_text(self.article, chunk)).unwrap_or(&article.body);
         let cosine = call.newest.embedding.is_some().then_some(self.evidence.newest_cosine);
         let (scores, evidence) = (Scores { cosine, ..Scores::default() }, Some(self.evidence));
-        Candidate { scores, evidence, place, ..Candidate::new(Arc::clone(article), passage, BackendName::Index) }
+        let is_pinned = self.is_pinned;
+        Candidate {
+            scores,
+            evidence,
+            place,
+            is_pinned,
+            ..Candidate::new(Arc::clone(article), passage, BackendName::Index)
+        }
     }
 }
 
-/// The best so many of these articles, best first; of those that say the same, the best.
-fn best(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<Ranked> {
+/// What comes of all articles.
+struct Best {
+    /// Best first; of those that say the same, the best.
+    ranked: Vec<Ranked>,
+    /// The ids of those that would be among them and are muted.
+    muted: Vec<String>,
+}
+
+/// The best so many of these articles.
+fn best(
+    articles: impl Iterator<Item = usize>,
+    count: usize,
+    looks: &Looks,
+    call: &Call,
+    mark: &impl Fn(usize) -> Option<Mark>,
+) -> Best {
     let asked = call.coded_question();
     let promising = promising(articles, LOOKED_INTO.max(count), looks, call).into_iter();
     let mut ranked: Vec<_> = promising.map(|article| Ranked::of(article, looks, call, asked.as_ref())).collect();
     ranked.sort_unstable_by(|one, other| best_first(&(one.sum, one.article), &(other.sum, other.article)));
-    let mut best = Vec::with_capacity(count);
-    for next in ranked {
-        if best.len() < count && !best.iter().any(|better| call.say_the_same(better, &next)) {
+    let (mut best, mut muted): (Vec<Ranked>, _) = (Vec::with_capacity(count), Vec::new());
+    for mut next in ranked {
+        let mark = mark(next.article);
+        next.is_pinned = mark == Some(Mark::Pinned);
+        if best.len() == count {
+            break;
+        }
+        if mark == Some(Mark::Muted) {
+            muted.push(call.index.article(next.article).id.clone());
+        } else if let Some(better) = best.iter_mut().find(|better| call.say_the_same(better, &next)) {
+            better.is_pinned |= next.is_pinned;
+        } else {
             best.push(next);
         }
     }
-    best
+    Best { ranked: best, muted }
 }
 
-/// The best so many at a look, in no order.
+/// The best so many by the sum of what is cheap to tell, in no order.
 fn promising(articles: impl Iterator<Item = usize>, count: usize, looks: &Looks, call: &Call) -> Vec<usize> {
     let mut sums: Vec<_> = articles.map(|article| (looks.evidence(article, call).sum(), article)).collect();
     if sums.len() > count {

@@ -25,6 +25,8 @@ pub struct Candidates {
     pub generation: Option<u64>,
     /// The call as that index was asked about it, where the ranker reads it whole.
     pub call: Option<Arc<Call>>,
+    /// What was found and an operator does not want shown, by ids.
+    pub muted: Vec<String>,
     /// How many backends answered.
     pub num_answers: usize,
     /// Why the others did not.
@@ -67,6 +69,8 @@ pub struct Found {
     pub generation: Option<u64>,
     /// The call as the index was asked about it, where the ranker reads it whole.
     pub call: Option<Arc<Call>>,
+    /// What was found and an operator does not want shown, by ids.
+    pub muted: Vec<String>,
 }
 
 impl Found {
@@ -93,6 +97,8 @@ pub struct Candidate {
     pub evidence: Option<Evidence>,
     /// Where the passage lies in the index that found it, where the ranker reads the whole call.
     pub place: Option<Place>,
+    /// Whether an operator wants it first.
+    pub is_pinned: bool,
 }
 
 /// A passage of an index.
@@ -126,6 +132,7 @@ impl Candidate {
             scores: Scores::default(),
             evidence: None,
             place: None,
+            is_pinned: false,
         }
     }
 
@@ -143,6 +150,7 @@ impl Candidate {
             (self.evidence, self.place) = (other.evidence, other.place);
         }
         self.matched_by = self.matched_by.or(other.matched_by);
+        self.is_pinned |= other.is_pinned;
         if self.article.priority.is_none() && other.article.priority.is_some() {
             Arc::make_mut(&mut self.article).priority = other.article.priority;
         }
@@ -173,6 +181,7 @@ impl Candidates {
             nearness: Nearness::default(),
             generation: None,
             call: None,
+            muted: Vec::new(),
             num_answers: 0,
             failures,
         }
@@ -184,6 +193,8 @@ impl Candidates {
             Ok(mut found) => {
                 self.num_answers += 1;
                 found.candidates.retain(|candidate| self.filter.admits(&candidate.article));
+                self.muted.append(&mut found.muted);
+                self.muted.extend(self.query.heed_marks(&mut found.candidates));
                 self.generation = self.generation.or(found.generation);
                 self.call = self.call.take().or(found.call);
                 self.nearness = self.nearness.or_nearer(found.nearness);

@@ -76,6 +76,7 @@ impl Engine {
     /// goes on without vectors.
     pub async fn extract(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {
         let query = extract(&self.encoder, &self.turns, utterance, plan, effort).await;
+        let query = Query { marks: self.marks.load_full(), at: Timestamp::now(), ..query };
         match self.model.load_full() {
             Some(model) if plan.ranker.reads_call() => query.with_model(model),
             _ => query,
@@ -102,10 +103,10 @@ impl Engine {
 
     /// Orders what was found, on the search pool. Where silence is judged, the turn goes into what is usual.
     pub async fn order(&self, found: Candidates, plan: &Arc<Plan>) -> Result<Order, JobPanicked> {
-        let (plan, usual, marks) = (Arc::clone(plan), Arc::clone(&self.usual), self.marks.load_full());
+        let (plan, usual) = (Arc::clone(plan), Arc::clone(&self.usual));
         let ordered = move || {
             let baseline = usual.baseline();
-            let order = order(found, &plan, &baseline, &marks, Timestamp::now());
+            let order = order(found, &plan, &baseline);
             if plan.silence.is_some() {
                 usual.hear(order.measured());
             }
@@ -122,6 +123,11 @@ impl Engine {
     /// Takes the marks of operators into service, for questions from now on.
     pub fn use_marks(&self, marks: Marks) {
         self.marks.store(Arc::new(marks));
+    }
+
+    /// What operators decided about articles.
+    pub fn marks(&self) -> Arc<Marks> {
+        self.marks.load_full()
     }
 
     /// What was learned and is in service.

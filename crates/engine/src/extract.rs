@@ -6,11 +6,14 @@ use std::sync::Arc;
 use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncoding};
 use cuecard_ranking::{Model, QuestionSigns};
 use cuecard_text::Spoken;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
+use crate::candidates::Candidate;
 use crate::conversation::{Speaker, Utterance};
 use crate::plan::{Effort, Plan};
+use crate::rules::{Mark, Marks};
 use crate::turns::{Depth, HeardTurn, TurnEncodings, heard, unencoded};
 
 /// What retrieval and ranking read of an utterance. Written anywhere it keeps its words and vectors to itself.
@@ -40,6 +43,12 @@ pub struct Query {
     /// The newest customer turn's embedding as the model adapts it.
     #[serde(skip)]
     pub adapted: Option<Vec<f32>>,
+    /// What operators decided about articles.
+    #[serde(skip)]
+    pub marks: Arc<Marks>,
+    /// When it was asked.
+    #[serde(skip)]
+    pub at: Timestamp,
     /// At most 5, best first; empty without vectors.
     pub key_phrases: Vec<KeyPhrase>,
     /// Why there is no embedding.
@@ -141,6 +150,23 @@ impl Texts {
 }
 
 impl Query {
+    /// What an operator decided about an article.
+    pub(crate) fn mark(&self, article_id: &str) -> Option<Mark> {
+        self.marks.of(article_id, self.at)
+    }
+
+    /// Takes out what is muted, and gives its ids; notes what is pinned. To be done before copies of an article become one:
+    /// each copy has a mark of its own.
+    pub(crate) fn heed_marks(&self, candidates: &mut Vec<Candidate>) -> Vec<String> {
+        let mark = |candidate: &Candidate| self.mark(&candidate.article.id);
+        let muted = candidates.extract_if(.., |candidate| mark(candidate) == Some(Mark::Muted));
+        let muted = muted.map(|candidate| candidate.article.id.clone()).collect();
+        for candidate in candidates {
+            candidate.is_pinned |= mark(candidate) == Some(Mark::Pinned);
+        }
+        muted
+    }
+
     /// The same question as it is answered by a model.
     #[must_use]
     pub(crate) fn with_model(mut self, model: Arc<Model>) -> Self {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use cuecard_ranking::{
     Baseline, Feature, Formula, MeasuredTurn, Model, Passage, Question, Score, TurnSigns, Wanted, answering,
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::BackendName;
@@ -15,7 +14,6 @@ use crate::candidates::{Candidate, Candidates, Nearness, Scores};
 use crate::extract::Query;
 use crate::knowledge::{Article, MatchedBy};
 use crate::plan::{Excerpt, Plan};
-use crate::rules::{Mark, Marks};
 
 /// Candidates that are kept where an order is written down.
 const WRITTEN: usize = 20;
@@ -70,14 +68,12 @@ pub struct Ranked {
     pub features: Vec<Feature>,
     /// The part of the passage that answers, where a card shows that.
     pub answer: Option<String>,
-    /// Whether an operator wants it first.
-    pub is_pinned: bool,
 }
 
 impl Ranked {
     /// A candidate with its score, and what went into that.
     pub fn new(candidate: Candidate, score: f64, features: Vec<Feature>) -> Self {
-        Self { candidate, score, features, answer: None, is_pinned: false }
+        Self { candidate, score, features, answer: None }
     }
 
     /// The article.
@@ -88,18 +84,15 @@ impl Ranked {
 
 /// Orders the candidates by the plan's ranker and by what people decided; tells whether the newest turn wants a card by
 /// what is usual.
-pub fn order(mut found: Candidates, plan: &Plan, baseline: &Baseline, marks: &Marks, now: Timestamp) -> Order {
-    let mark = |candidate: &Candidate| marks.of(&candidate.article.id, now);
-    let muted = found.candidates.extract_if(.., |candidate| mark(candidate) == Some(Mark::Muted));
-    let muted: Vec<String> = muted.map(|candidate| candidate.article.id.clone()).collect();
+pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
+    let now = found.query.at;
     let boosts: Vec<_> = found.candidates.iter().map(|candidate| plan.boosts.of(&candidate.article, now)).collect();
     let scores = scores(&found, plan.ranker, &boosts);
     let with_scores = found.candidates.into_iter().zip(scores).zip(boosts);
     let mut ranked: Vec<_> = with_scores
         .map(|((candidate, Score { total, mut features }), boosts)| {
             features.extend(boosts);
-            let is_pinned = mark(&candidate) == Some(Mark::Pinned);
-            Ranked { is_pinned, ..Ranked::new(candidate, total, features) }
+            Ranked::new(candidate, total, features)
         })
         .collect();
     ranked.sort_by(best_first);
@@ -108,7 +101,7 @@ pub fn order(mut found: Candidates, plan: &Plan, baseline: &Baseline, marks: &Ma
             ranked.answer = Some(answering(&ranked.candidate.passage, found.query.newest.verbatim()).to_owned());
         }
     }
-    let Candidates { query, nearness, generation, .. } = found;
+    let Candidates { query, nearness, generation, muted, .. } = found;
     let model = query.model.as_ref().map(|model| model.version.clone());
     let mut order = Order { model, nearness, generation, muted, ..Order::new(plan.ranker, ranked) };
     if plan.silence.is_some() {
@@ -144,8 +137,10 @@ impl Order {
 
     /// What of the newest customer turn has no scale but that of its deployment.
     pub fn measured(&self) -> MeasuredTurn {
-        let best = self.ranked.first().filter(|_| self.ranker.gives_probabilities());
-        MeasuredTurn::of(self.nearness.sentence.or(self.nearness.passage), best.map(|best| best.score))
+        // What stands first by an operator's hand says nothing of how clearly an article stands out.
+        let scores = self.ranked.iter().map(|ranked| ranked.score);
+        let best = scores.max_by(f64::total_cmp).filter(|_| self.ranker.gives_probabilities());
+        MeasuredTurn::of(self.nearness.sentence.or(self.nearness.passage), best)
     }
 }
 
@@ -180,8 +175,9 @@ fn passage<'a>(candidate: &'a Candidate, reads_words: bool, boosts: &[Feature]) 
 fn best_first(a: &Ranked, b: &Ranked) -> Ordering {
     let search = |ranked: &Ranked| ranked.candidate.scores.search.unwrap_or(f64::NEG_INFINITY);
     let priority = |ranked: &Ranked| ranked.article().priority.unwrap_or(f64::NEG_INFINITY);
-    b.is_pinned
-        .cmp(&a.is_pinned)
+    let is_pinned = |ranked: &Ranked| ranked.candidate.is_pinned;
+    is_pinned(b)
+        .cmp(&is_pinned(a))
         .then_with(|| b.score.total_cmp(&a.score))
         .then_with(|| search(b).total_cmp(&search(a)))
         .then_with(|| priority(b).total_cmp(&priority(a)))
@@ -249,7 +245,7 @@ impl<'a> From<&'a Order> for WrittenOrder<'a> {
 
 impl<'a> From<&'a Ranked> for WrittenCandidate<'a> {
     fn from(ranked: &'a Ranked) -> Self {
-        let Ranked { candidate, score, features, is_pinned, .. } = ranked;
+        let Ranked { candidate, score, features, .. } = ranked;
         Self {
             id: candidate.article.id.as_str().into(),
             title: candidate.article.title.as_str().into(),
@@ -258,7 +254,7 @@ impl<'a> From<&'a Ranked> for WrittenCandidate<'a> {
             score: Some(*score).filter(|score| score.is_finite()),
             scores: candidate.scores,
             features: features.into(),
-            is_pinned: *is_pinned,
+            is_pinned: candidate.is_pinned,
         }
     }
 }
@@ -281,10 +277,11 @@ impl From<WrittenOrder<'_>> for Order {
 impl From<WrittenCandidate<'_>> for Ranked {
     fn from(written: WrittenCandidate<'_>) -> Self {
         let article = Article { id: written.id.into_owned(), title: written.title.into_owned(), ..Article::default() };
-        let (matched_by, scores) = (written.matched_by, written.scores);
-        let candidate = Candidate { matched_by, scores, ..Candidate::new(Arc::new(article), "", written.backend) };
+        let WrittenCandidate { matched_by, scores, is_pinned, .. } = written;
+        let candidate =
+            Candidate { matched_by, scores, is_pinned, ..Candidate::new(Arc::new(article), "", written.backend) };
         let (score, features) = (written.score.unwrap_or(f64::NEG_INFINITY), written.features.into_owned());
-        Self { is_pinned: written.is_pinned, ..Self::new(candidate, score, features) }
+        Self::new(candidate, score, features)
     }
 }
 
@@ -299,6 +296,7 @@ mod tests {
     use super::*;
     use crate::candidates::Found;
     use crate::knowledge::ArticleFilter;
+    use crate::rules::{Boosts, Mark};
     use crate::testing::{plan, query};
 
     fn candidate(title: &str, search: Option<f64>, priority: Option<f64>) -> Candidate {
@@ -313,8 +311,8 @@ mod tests {
         found
     }
 
-    fn ordered(found: Candidates, plan: &Plan, marks: &Marks) -> Order {
-        order(found, plan, &Baseline::default(), marks, Timestamp::UNIX_EPOCH)
+    fn ordered(found: Candidates, plan: &Plan) -> Order {
+        order(found, plan, &Baseline::default())
     }
 
     #[test]
@@ -327,21 +325,38 @@ mod tests {
         let candidates = || [scored("best", 6.0), scored("next", 5.5), scored("third", 5.0)];
         for ranker in [Formula::Search, Formula::Conversation] {
             let mut plan = plan_of(ranker);
-            assert_eq!(ids(&ordered(found(candidates()), &plan, &Marks::default())), ["best", "next", "third"]);
+            let without_rules = ordered(found(candidates()), &plan);
+            assert_eq!(ids(&without_rules), ["best", "next", "third"]);
             plan.boosts.articles = BTreeMap::from([("third".to_owned(), 3.0)]);
-            let boosted = ordered(found(candidates()), &plan, &Marks::default());
+            let boosted = ordered(found(candidates()), &plan);
             assert_eq!(ids(&boosted), ["third", "best", "next"], "{ranker}");
             let said: Vec<_> = boosted.ranked[0].features.iter().map(|feature| feature.name.as_ref()).collect();
             assert!(said.contains(&"boost: this article"), "{said:?}");
-            let marks = [("next", Mark::Pinned), ("best", Mark::Muted)];
+            let marks = [("next", Mark::Pinned), ("best", Mark::Muted), ("copy", Mark::Pinned)];
             let marks = marks.map(|(id, mark)| (id.to_owned(), mark, None)).into_iter().collect();
-            let marked = ordered(found(candidates()), &plan, &marks);
+            let query = Query { marks: Arc::new(marks), ..query("refund") };
+            let mut marked = Candidates::none(Arc::new(query), ArticleFilter::default());
+            // A copy of what is muted is not muted with it.
+            let copy = |article: Candidate| {
+                let body = "the same words".to_owned();
+                Candidate { article: Arc::new(Article { body, ..Article::clone(&article.article) }), ..article }
+            };
+            let [best, next, third] = candidates();
+            marked.take(Ok(Found::of([copy(best), copy(scored("unmuted", 4.0)), next, third])));
+            let marked = ordered(marked, &Plan { boosts: Boosts::default(), ..plan });
             assert_eq!(
-                (ids(&marked), &marked.muted[..]),
-                (vec!["next".to_owned(), "third".to_owned()], &["best".to_owned()][..])
+                (ids(&marked), &marked.muted),
+                (["next", "third", "unmuted"].map(str::to_owned).into(), &vec!["best".to_owned()])
+            );
+            assert_eq!(marked.measured().certainty.is_some(), ranker == Formula::Conversation);
+            let best_score = marked.ranked.iter().map(|ranked| ranked.score).max_by(f64::total_cmp);
+            assert!(
+                best_score > Some(0.0)
+                    && marked.measured()
+                        == MeasuredTurn::of(None, best_score.filter(|_| ranker == Formula::Conversation))
             );
             let read: Order = serde_json::from_value(serde_json::to_value(&marked).unwrap()).unwrap();
-            assert!(read.ranked[0].is_pinned && read.muted == marked.muted);
+            assert!(read.ranked[0].candidate.is_pinned && read.muted == marked.muted);
         }
     }
 
@@ -360,7 +375,7 @@ mod tests {
             candidate("f", Some(0.9), None),
         ];
         for ranker in [Formula::Snippets, Formula::Cosine, Formula::Bm25] {
-            let order = ordered(found(candidates.clone()), &plan_of(ranker), &Marks::default());
+            let order = ordered(found(candidates.clone()), &plan_of(ranker));
             let titles: Vec<_> = order.ranked.iter().map(|ranked| ranked.article().title.as_str()).collect();
             assert_eq!(titles, ["f", "e", "d", "b", "c", "a"], "{ranker}");
         }
@@ -370,7 +385,7 @@ mod tests {
     fn an_order_is_written_down_by_its_best_candidates_and_read_back() {
         let many = (0..30).map(|number| candidate(&format!("{number:02}"), Some(f64::from(number)), None));
         let unscored = candidate("unscored", None, None);
-        let order = ordered(found(many.chain([unscored])), &plan_of(Formula::Search), &Marks::default());
+        let order = ordered(found(many.chain([unscored])), &plan_of(Formula::Search));
         let written = serde_json::to_value(&order).unwrap();
         assert_eq!((&written["num_candidates"], &written["generation"]), (&31.into(), &3.into()));
         assert!(!written.to_string().contains("words that were found"), "{written}");

@@ -74,6 +74,17 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// The same with another mark of an article, or with none.
+    #[must_use]
+    pub fn changed(&self, article_id: String, mark: Option<(Mark, Option<Timestamp>)>) -> Self {
+        let mut by_article = self.by_article.clone();
+        match mark {
+            Some(mark) => by_article.insert(article_id, mark),
+            None => by_article.remove(&article_id),
+        };
+        Self { by_article }
+    }
+
     /// The mark of an article at this time.
     pub fn of(&self, article_id: &str, now: Timestamp) -> Option<Mark> {
         let (mark, ends) = self.by_article.get(article_id)?;
@@ -139,5 +150,10 @@ mod tests {
             [("a".to_owned(), Mark::Pinned, Some(end)), ("b".to_owned(), Mark::Muted, None)].into_iter().collect();
         assert_eq!((marks.of("a", before), marks.of("a", end)), (Some(Mark::Pinned), None));
         assert_eq!((marks.of("b", end), marks.of("c", before)), (Some(Mark::Muted), None));
+        let changed = marks.changed("a".to_owned(), None).changed("b".to_owned(), Some((Mark::Pinned, Some(end))));
+        assert_eq!(
+            [("a", before), ("b", before), ("b", end)].map(|(id, at)| changed.of(id, at)),
+            [None, Some(Mark::Pinned), None]
+        );
     }
 }

@@ -117,7 +117,7 @@ impl Judge<'_> {
     fn silence(&self, best: usize) -> Option<SilenceReason> {
         let rule = self.plan.silence?;
         let wanted = self.order.wanted.as_ref();
-        let is_pinned = self.order.ranked[best].is_pinned;
+        let is_pinned = self.is_pinned(best);
         // What was learned is about the first of the order, where that is first by what was learned.
         if let Some(odds) = self.order.odds.filter(|_| best == 0 && !is_pinned) {
             let is_asked = wanted.and_then(|wanted| wanted.log_odds).is_none_or(|log_odds| log_odds > 0.0);
@@ -127,6 +127,10 @@ impl Judge<'_> {
         let is_unsure = || !is_pinned && self.is_unsure(self.order.ranked[best].score);
         let unsure = || is_unsure().then_some(SilenceReason::Unsure);
         rule.judge(wanted, self.order.nearness.passage).or_else(unsure)
+    }
+
+    fn is_pinned(&self, place: usize) -> bool {
+        self.order.ranked[place].candidate.is_pinned
     }
 
     fn is_unsure(&self, probability: f64) -> bool {
@@ -144,7 +148,7 @@ impl Judge<'_> {
     /// come as if they were the answer, and a card that changes for nothing is read twice.
     fn stays(&self, standing: usize, best: usize) -> bool {
         let score = |place: usize| self.order.ranked[place].score;
-        let is_compared = self.order.ranker.gives_probabilities() && !self.order.ranked[best].is_pinned;
+        let is_compared = self.order.ranker.gives_probabilities() && !self.is_pinned(best);
         standing == best || is_compared && score(best) < REPLACES_AT * score(standing)
     }
 
@@ -152,7 +156,8 @@ impl Judge<'_> {
     /// and is asked on is asked something else. Its probability is that among all but what stands there.
     fn asked_beside(&self, standing: usize, open: &[usize]) -> Option<usize> {
         let fits = |place: usize| self.order.ranked[place].candidate.evidence.map(|evidence| evidence.newest_cosine);
-        let fits_standing = fits(standing)?;
+        // What an operator wants first is not replaced by what fits better.
+        let fits_standing = fits(standing).filter(|_| !self.is_pinned(standing))?;
         let others = open.iter().copied().filter(|place| *place != standing);
         let best = others.max_by(|a, b| fits(*a).unwrap_or(-1.0).total_cmp(&fits(*b).unwrap_or(-1.0)))?;
         let rest = (1.0 - self.order.ranked[standing].score).max(f64::EPSILON);
@@ -251,6 +256,10 @@ mod tests {
         assert_eq!(shown(&[("standing", 0.6, 0.4), ("near", 0.25, 0.5), ("nearer", 0.24, 0.6)]), ["nearer"]);
         assert!(shown(&[("standing", 0.6, 0.6), ("other", 0.3, 0.6)]).is_empty(), "it does not fit better");
         assert!(shown(&[("standing", 0.6, 0.4), ("other", 0.05, 0.6)]).is_empty(), "it hardly answers");
+        let mut pinned = fitting(&[("standing", 0.6, 0.4), ("near", 0.25, 0.6)]);
+        pinned.ranked[0].candidate.is_pinned = true;
+        let silence = Ranking::judged(pinned, &screen, now, &plan).verdict.silence();
+        assert_eq!(silence, Some(SilenceReason::AlreadyShown), "an operator wants it there");
     }
 
     #[test]
@@ -280,7 +289,7 @@ mod tests {
         screen.note("standing", 1, now);
         let judged = |screen: &Screen, turn: &str| {
             let mut order = probable(&[("pinned", 0.1), ("standing", 0.4)]);
-            order.ranked[0].is_pinned = true;
+            order.ranked[0].candidate.is_pinned = true;
             order.odds = Some(CardOdds { probability: 0.1, least: 0.5 });
             order.wanted = Some(Wanted::of(turn, TurnSigns::default(), &Baseline::default()));
             Ranking::judged(order, screen, now, &plan).verdict

@@ -113,7 +113,7 @@ fn difference(feature: &Feature, other: &[Feature]) -> Option<(f64, &'static str
 fn rules(order: &Order) -> Vec<String> {
     let best = order.ranked.first();
     let pinned = best
-        .filter(|best| best.is_pinned)
+        .filter(|best| best.candidate.is_pinned)
         .map(|_| "An operator pinned the first article, so it comes before the others.".to_owned());
     let features = best.map(|best| best.features.as_slice()).unwrap_or_default();
     let boosts = features.iter().filter_map(|feature| Some((feature.name.strip_prefix(BOOST)?, feature.value)));

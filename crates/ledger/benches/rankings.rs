@@ -32,15 +32,17 @@ async fn report(entries: u64) {
     let ledger = Ledger::open(&format!("sqlite:{}", path.display())).await.unwrap();
     let rankings = ledger.rankings();
     println!("{CALLERS} callers, each records a ranking of {SNIPPETS} snippets and then a click on one of them");
-    println!("{:>10} {:>16} {:>12} {:>8}", "entries", "record+click/s", "metrics ms", "MB");
+    println!(
+        "<!-- ledger -->\n| entries held | rankings and clicks a second | all figures of `/metrics`, ms | MB |\n|---|---|---|---|"
+    );
     for round in 1..=ROUNDS {
         let per_second = fill(&rankings, entries / ROUNDS).await;
         let metrics = slowest_of_twenty(async || assert!(rankings.metrics(PROFILE).await.is_ok())).await;
         let megabytes = std::fs::metadata(&path).unwrap().len() / 1_000_000;
         let stored = round * (entries / ROUNDS);
-        println!("{stored:>10} {per_second:>16.0} {metrics:>12.2} {megabytes:>8}");
+        println!("| {stored} | {per_second:.0} | {metrics:.2} | {megabytes} |");
     }
-    println!("{:?}", rankings.metrics(PROFILE).await.unwrap());
+    println!("\n{:?}", rankings.metrics(PROFILE).await.unwrap());
     println!("one caller: {:.2} ms for a record", one_caller(&rankings).await);
     ledger.close().await;
 }

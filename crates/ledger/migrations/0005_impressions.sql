@@ -5,7 +5,7 @@ ALTER TABLE impressions ADD COLUMN wire_id TEXT NOT NULL DEFAULT '';
 UPDATE impressions SET wire_id = article_id;
 -- Of the article as it was then; the article of the same id may say something else by now.
 ALTER TABLE impressions ADD COLUMN content_hash TEXT NOT NULL DEFAULT '';
--- That the card is right, where the ranker tells one.
+-- The probability that the card is right, where the ranker tells one.
 ALTER TABLE impressions ADD COLUMN probability REAL;
 -- How probable it was that the article came at this rank, where ranks were swapped now and then to learn from it.
 ALTER TABLE impressions ADD COLUMN propensity REAL CHECK (propensity > 0 AND propensity <= 1);

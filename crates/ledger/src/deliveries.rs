@@ -44,7 +44,7 @@ pub struct Impression {
     /// From 1, the top.
     pub rank: u32,
     pub score: f64,
-    /// That the card is right, where the ranker tells one.
+    /// The probability that the card is right, where the ranker tells one.
     pub probability: Option<f64>,
     /// How probable it was that the article came at this rank, where ranks are swapped now and then.
     pub propensity: Option<f64>,

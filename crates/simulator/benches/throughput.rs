@@ -32,7 +32,9 @@ fn main() {
     })
     .unwrap();
     let token = token(&simulator);
-    println!("{:<10}{:>8}{:>14}{:>20}", "call", "bytes", "answers/s", "answers/CPU second");
+    println!(
+        "<!-- simulator -->\n| call | body, bytes | answers a second | per second of its CPU |\n|---|---|---|---|"
+    );
     // One sequence of numbers over all calls: a key is never used twice.
     let mut next = 0;
     for (name, request) in requests(&token, &articles) {
@@ -166,7 +168,7 @@ fn measure(simulator: &RunningSimulator, name: &str, next: &mut usize, request: 
     let answers = run(&mut connections, next, MEASURED, request);
     let (wall, cpu) = (started.elapsed(), simulator_cpu().saturating_sub(cpu));
     let rate = |over: Duration| format!("{:.0}", answers as f64 / over.as_secs_f64());
-    println!("{name:<10}{:>8}{:>14}{:>20}", request(0).len(), rate(wall), rate(cpu));
+    println!("| {name} | {} | {} | {} |", request(0).len(), rate(wall), rate(cpu));
 }
 
 /// Calls for so long; the number of answers, all of which must be 200.

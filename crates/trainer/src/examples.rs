@@ -41,7 +41,7 @@ pub struct CandidateExample {
     /// Whether it answers.
     pub is_right: bool,
     /// Where it stood on the screen, from 0, where that tells more than it should.
-    pub place: Option<usize>,
+    pub screen_rank: Option<usize>,
 }
 
 impl Example {
@@ -132,7 +132,7 @@ async fn example(
         evidence: ranked.candidate.evidence.unwrap_or_default(),
         embedding: call.as_ref().and_then(|call| call.embedding_of(&ranked.candidate)).map(<[f32]>::to_vec),
         is_right: (turn.is_right)(&ranked.article().id),
-        place: None,
+        screen_rank: None,
     };
     let candidates = order.ranked.iter().map(candidate).collect();
     Ok(order.wanted.map(|wanted| Example {
@@ -171,7 +171,7 @@ pub mod made_up {
             let mut noise = || random.random_range(-0.3..0.3);
             let embedding = vec![noise(), noise(), if is_right { 0.9 } else { -0.2 }, 0.1];
             let evidence = Evidence { newest_cosine: 0.5 - 0.001 * candidate as f32, ..Evidence::default() };
-            CandidateExample { evidence, embedding: Some(embedding), is_right, place: None }
+            CandidateExample { evidence, embedding: Some(embedding), is_right, screen_rank: None }
         });
         let embedding = vec![if is_wanted { 0.8 } else { -0.8 }, 0.1, 0.5, 0.2];
         let (turn, signs) = (if place.is_multiple_of(3) { "where is it" } else { "the red one" }, TurnSigns::default());

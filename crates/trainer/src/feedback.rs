@@ -1,7 +1,7 @@
 //! What agents did with the cards that they saw, as turns to learn from.
 //!
 //! A card that stands further down is looked at less, so fewer are accepted there whatever they say. Where places were swapped
-//! now and then, and how probable each place was is on record, [`Looking`] tells how much less, and an accepted card counts
+//! now and then, and how probable each place was is on record, [`PositionBias`] tells how much less, and an accepted card counts
 //! for as many as were overlooked there (inverse propensity: Joachims, Swaminathan and Schnabel, "Unbiased
 //! Learning-to-Rank with Biased Feedback", 2017). Where they were not, the trees learn with the place as a feature, which
 //! is then fixed to the first.
@@ -15,7 +15,8 @@ use crate::examples::{CandidateExample, Example};
 const LEAST_LOOKED_AT: f64 = 0.2;
 /// A place of less than this was come to by a swap.
 const BY_SWAP: f64 = 0.5;
-/// Accepted cards of two neighbouring places without which nothing is told of them.
+/// Accepted cards at each of two neighbouring places that came there by a swap, without which nothing is told of them: the
+/// ranker's own order puts better cards further up, and tells nothing.
 const FEWEST: usize = 10;
 
 /// The cards of a push, of which an agent judged one at least.
@@ -46,14 +47,14 @@ pub struct ShownCard {
 
 impl ShownCards {
     /// As a turn to learn from.
-    pub fn example(&self, looking: Option<&Looking>) -> Example {
+    pub fn example(&self, bias: Option<&PositionBias>) -> Example {
         let candidate = |(place, card): (usize, &ShownCard)| CandidateExample {
             evidence: card.evidence,
             embedding: card.embedding.clone(),
             is_right: card.is_accepted,
-            place: looking.is_none().then_some(place),
+            screen_rank: bias.is_none().then_some(place),
         };
-        let accepted = self.cards.iter().position(|card| card.is_accepted);
+        let accepted = self.cards.iter().enumerate().filter(|(_, card)| card.is_accepted).map(|(place, _)| place);
         Example {
             dialogue: self.dialogue.clone(),
             is_wanted: true,
@@ -61,7 +62,7 @@ impl ShownCards {
             question: self.question,
             embedding: self.vector.clone(),
             wanted: Wanted::of("", TurnSigns::default(), &Baseline::default()),
-            weight: looking.zip(accepted).map_or(1.0, |(looking, place)| looking.weight(place)),
+            weight: bias.map_or(1.0, |bias| mean(accepted.map(|place| bias.weight(place)))),
         }
     }
 
@@ -80,43 +81,50 @@ impl ShownCards {
 /// How much agents look at each place, beside the second: what only the first two places could tell is not asked, since the
 /// first card is never swapped.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Looking(Vec<f64>);
+pub struct PositionBias(Vec<f64>);
 
-impl Looking {
+impl PositionBias {
     /// From cards whose places were swapped; `None` where none were, or too few to tell anything.
     pub fn of(shown: &[ShownCards]) -> Option<Self> {
         let places = shown.iter().map(|shown| shown.cards.len()).max()?;
-        let mut looked = vec![1.0, 1.0];
+        let mut looked_at: Vec<f64> = vec![1.0, 1.0];
         for place in 2..places {
-            let before: f64 = looked[place - 1];
-            looked.push((before * ratio(shown, place - 1)?).max(LEAST_LOOKED_AT));
+            // What is not told is taken to be looked at as the place above.
+            let Some(ratio) = ratio(shown, place - 1) else { break };
+            looked_at.push((looked_at[place - 1] * ratio).max(LEAST_LOOKED_AT));
         }
-        (looked.len() > 2).then_some(Self(looked))
+        (looked_at.len() > 2).then_some(Self(looked_at))
     }
 
     /// How many an accepted card stands for that came at this place, from 0.
     fn weight(&self, place: usize) -> f32 {
-        let looked = self.0.get(place).or(self.0.last()).copied().unwrap_or(1.0);
-        (1.0 / looked) as f32
+        let looked_at = self.0.get(place).or(self.0.last()).copied().unwrap_or(1.0);
+        (1.0 / looked_at) as f32
     }
 }
 
 /// How much less the lower of two neighbouring places is looked at: what is accepted of the same articles at both, each
 /// counted by how seldom it came there.
 fn ratio(shown: &[ShownCards], upper: usize) -> Option<f64> {
-    let (mut accepted, mut count) = ([0.0; 2], 0);
+    let (mut accepted, mut swapped) = ([0.0; 2], [0; 2]);
     for shown in shown {
         for (side, place) in [upper, upper + 1].into_iter().enumerate() {
             let Some(card) = shown.cards.get(place).filter(|card| card.is_accepted) else { continue };
             let is_of_pair = (upper..=upper + 1).contains(&shown.place_before(place)) && shown.cards.len() > upper + 1;
             if let (true, Some(propensity)) = (is_of_pair, card.propensity) {
                 accepted[side] += 1.0 / propensity;
-                count += 1;
+                swapped[side] += usize::from(propensity < BY_SWAP);
             }
         }
     }
-    let is_told = count >= FEWEST && accepted.iter().all(|accepted| *accepted > 0.0);
+    let is_told = swapped.iter().all(|swapped| *swapped >= FEWEST);
     is_told.then(|| (accepted[1] / accepted[0]).min(1.0))
+}
+
+/// 1 of nothing.
+fn mean(weights: impl Iterator<Item = f32>) -> f32 {
+    let (sum, count) = weights.fold((0.0, 0.0), |(sum, count), weight| (sum + weight, count + 1.0));
+    if count > 0.0 { sum / count } else { 1.0 }
 }
 
 #[cfg(test)]
@@ -178,7 +186,7 @@ mod tests {
 
     #[test]
     fn swaps_tell_how_much_each_place_is_looked_at() {
-        let Looking(told) = Looking::of(&shown(60_000, 0.2)).unwrap();
+        let PositionBias(told) = PositionBias::of(&shown(60_000, 0.2)).unwrap();
         for (told, true_value) in told.iter().zip(LOOKED_AT) {
             assert!((told - true_value).abs() < 0.06, "{told} for {true_value}");
         }
@@ -186,24 +194,42 @@ mod tests {
 
     #[test]
     fn without_swaps_or_with_few_nothing_is_told() {
-        assert_eq!(Looking::of(&shown(1_000, 0.0)), None);
-        assert_eq!(Looking::of(&shown(5, 0.2)), None);
-        assert_eq!(Looking::of(&[]), None);
+        assert_eq!(PositionBias::of(&shown(1_000, 0.0)), None);
+        assert_eq!(PositionBias::of(&shown(5, 0.2)), None);
+        assert_eq!(PositionBias::of(&[]), None);
+        // Swaps were offered, and of what they brought nothing was accepted.
+        let mut unswapped = shown(2_000, 0.2);
+        let swapped = |card: &&mut ShownCard| card.propensity.is_some_and(|propensity| propensity < BY_SWAP);
+        unswapped
+            .iter_mut()
+            .flat_map(|shown| &mut shown.cards)
+            .filter(swapped)
+            .for_each(|card| card.is_accepted = false);
+        assert_eq!(PositionBias::of(&unswapped), None);
+        // The last place is never accepted: those above still tell.
+        let mut top = shown(60_000, 0.2);
+        for shown in &mut top {
+            shown.cards[3].is_accepted = false;
+        }
+        assert_eq!(PositionBias::of(&top).unwrap().0.len(), 3);
     }
 
     #[test]
     fn an_accepted_card_counts_for_those_that_were_overlooked_or_has_its_place() {
-        let looking = Looking(vec![1.0, 1.0, 0.5]);
+        let bias = PositionBias(vec![1.0, 1.0, 0.5]);
         let mut pushed = shown(1, 0.0).remove(0);
         pushed.cards.iter_mut().enumerate().for_each(|(place, card)| card.is_accepted = place == 3);
-        let example = pushed.example(Some(&looking));
+        let example = pushed.example(Some(&bias));
         assert_eq!(
-            (example.weight, example.candidates[3].place),
+            (example.weight, example.candidates[3].screen_rank),
             (2.0, None),
-            "the last known place stands for those below"
+            "the last known stands for those below"
         );
+        pushed.cards[0].is_accepted = true;
+        assert!((pushed.example(Some(&bias)).weight - 1.5).abs() < 1e-6, "the mean of both");
+        pushed.cards[0].is_accepted = false;
         let example = pushed.example(None);
-        assert_eq!((example.weight, example.candidates[3].place), (1.0, Some(3)));
+        assert_eq!((example.weight, example.candidates[3].screen_rank), (1.0, Some(3)));
         assert!(example.candidates[3].is_right && example.teaches_order());
     }
 }

@@ -18,7 +18,7 @@ mod trees;
 pub use cuecard_engine as engine;
 
 pub use examples::{CandidateExample, Example, Labelled, collect};
-pub use feedback::{Looking, ShownCard, ShownCards};
+pub use feedback::{PositionBias, ShownCard, ShownCards};
 pub use folds::fold_of;
 pub use gains::gains;
 pub use train::{Lessons, TrainError, right_at};

@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
     use crate::examples::made_up::{DIMENSIONS, examples};
-    use crate::feedback::Looking;
+    use crate::feedback::PositionBias;
     use crate::feedback::made_up::shown;
 
     fn lessons(examples: &[Example]) -> Lessons<'_> {
@@ -219,9 +219,9 @@ mod tests {
     fn what_agents_accept_is_learned_whether_places_were_swapped_or_not() {
         for (explore, source) in [(0.2, Source::InversePropensity), (0.0, Source::PlaceAsFeature)] {
             let shown = shown(3_000, explore);
-            let looking = Looking::of(&shown);
-            assert_eq!(looking.is_some(), explore > 0.0);
-            let all: Vec<Example> = shown.iter().map(|shown| shown.example(looking.as_ref())).collect();
+            let bias = PositionBias::of(&shown);
+            assert_eq!(bias.is_some(), explore > 0.0);
+            let all: Vec<Example> = shown.iter().map(|shown| shown.example(bias.as_ref())).collect();
             let (older, newest) = all.split_at(2_400);
             let model = Lessons { source, ..lessons(older) }.learn().unwrap();
             assert!(model.adapter.is_none() && model.gate.is_none() && model.calibration.is_none());

@@ -16,8 +16,8 @@ const LEAVES: usize = 15;
 const RATE: f64 = 0.05;
 const SEED: u64 = 20_251_128;
 
-/// What a candidate's place is where it tells nothing, and where a card is to be judged.
-const FIRST_PLACE: f32 = 0.0;
+/// The rank of a candidate where it tells nothing, and where a card is to be judged.
+const FIRST: f32 = 0.0;
 
 /// A turn with what the adapter adds to each of its candidates.
 pub struct Adapted<'a> {
@@ -26,18 +26,18 @@ pub struct Adapted<'a> {
 }
 
 impl Adapted<'_> {
-    fn has_places(&self) -> bool {
-        self.example.candidates.iter().any(|candidate| candidate.place.is_some())
+    fn has_screen_ranks(&self) -> bool {
+        self.example.candidates.iter().any(|candidate| candidate.screen_rank.is_some())
     }
 
-    /// The features of all its candidates, where wanted with the place on the screen as the last.
-    fn rows(&self, with_places: bool) -> Vec<Vec<f32>> {
+    /// The features of all its candidates, where wanted with the rank on the screen as the last.
+    fn rows(&self, with_screen_ranks: bool) -> Vec<Vec<f32>> {
         let with_adapted = self.example.candidates.iter().zip(&self.adapted);
         let evidence: Vec<Evidence> =
             with_adapted.map(|(candidate, adapted)| Evidence { adapted: *adapted, ..candidate.evidence }).collect();
         let mut rows = features::of_candidates(&evidence, self.example.question);
-        for (row, candidate) in rows.iter_mut().zip(&self.example.candidates).filter(|_| with_places) {
-            row.push(candidate.place.map_or(FIRST_PLACE, |place| place as f32));
+        for (row, candidate) in rows.iter_mut().zip(&self.example.candidates).filter(|_| with_screen_ranks) {
+            row.push(candidate.screen_rank.map_or(FIRST, |rank| rank as f32));
         }
         rows
     }
@@ -46,10 +46,10 @@ impl Adapted<'_> {
 /// The trees that these turns teach; none where they teach nothing.
 pub fn learn(turns: &[Adapted<'_>]) -> Result<Vec<Tree>, HessboostError> {
     let teaching: Vec<&Adapted<'_>> = turns.iter().filter(|turn| turn.example.teaches_order()).collect();
-    let with_places = teaching.iter().any(|turn| turn.has_places());
+    let with_screen_ranks = teaching.iter().any(|turn| turn.has_screen_ranks());
     let mut table = Table::default();
     for turn in &teaching {
-        turn.rows(with_places).into_iter().for_each(|row| table.rows.extend(row));
+        turn.rows(with_screen_ranks).into_iter().for_each(|row| table.rows.extend(row));
         for (candidate, adapted) in turn.example.candidates.iter().zip(&turn.adapted) {
             table.labels.push(if candidate.is_right { 1.0 } else { 0.0 });
             table.margins.push(candidate.evidence.sum() + adapted);
@@ -60,9 +60,9 @@ pub fn learn(turns: &[Adapted<'_>]) -> Result<Vec<Tree>, HessboostError> {
     if teaching.is_empty() {
         return Ok(Vec::new());
     }
-    let place = features::candidate_features().len();
-    let model = grow(&table, place + usize::from(with_places))?;
-    Ok(model.trees().iter().map(|grown| at_first_place(&tree(grown), place as u32)).collect())
+    let screen_rank = features::candidate_features().len();
+    let model = grow(&table, screen_rank + usize::from(with_screen_ranks))?;
+    Ok(model.trees().iter().map(|grown| ranked_first(&tree(grown), screen_rank as u32)).collect())
 }
 
 /// What trees are grown from: candidates, question by question.
@@ -100,19 +100,19 @@ fn grow(table: &Table, num_features: usize) -> Result<BoostedModel, HessboostErr
     train(&parameters, &data, TREES)
 }
 
-/// The same tree for candidates that all stand first: what asks for the place has its answer.
-fn at_first_place(tree: &Tree, place: u32) -> Tree {
+/// The same tree for candidates that all stand first on the screen: what asks for that feature has its answer.
+fn ranked_first(tree: &Tree, screen_rank: u32) -> Tree {
     let mut nodes = Vec::with_capacity(tree.0.len());
-    copy(&tree.0, 0, place, &mut nodes);
+    copy(&tree.0, 0, screen_rank, &mut nodes);
     Tree(nodes)
 }
 
 /// Copies a node and all below it; gives its number.
-fn copy(from: &[Node], number: usize, place: u32, to: &mut Vec<Node>) -> u32 {
+fn copy(from: &[Node], number: usize, screen_rank: u32, to: &mut Vec<Node>) -> u32 {
     match from[number] {
-        Node::Split { feature, below, low, high } if feature == place => {
-            let next = if FIRST_PLACE < below { low } else { high };
-            copy(from, next as usize, place, to)
+        Node::Split { feature, below, low, high } if feature == screen_rank => {
+            let next = if FIRST < below { low } else { high };
+            copy(from, next as usize, screen_rank, to)
         }
         Node::Leaf { .. } => {
             to.push(from[number]);
@@ -121,7 +121,7 @@ fn copy(from: &[Node], number: usize, place: u32, to: &mut Vec<Node>) -> u32 {
         Node::Split { feature, below, low, high } => {
             let own = to.len();
             to.push(from[number]);
-            let (low, high) = (copy(from, low as usize, place, to), copy(from, high as usize, place, to));
+            let (low, high) = (copy(from, low as usize, screen_rank, to), copy(from, high as usize, screen_rank, to));
             to[own] = Node::Split { feature, below, low, high };
             own as u32
         }
@@ -173,7 +173,7 @@ mod tests {
         assert!(seen.len() > 1, "rows are told apart");
     }
     #[test]
-    fn a_tree_that_asks_for_the_place_has_its_answer() {
+    fn a_tree_that_asks_for_the_rank_on_the_screen_has_its_answer() {
         let leaf = |add| Node::Leaf { add };
         let asks = Tree(vec![
             Node::Split { feature: 0, below: 0.5, low: 1, high: 2 },
@@ -184,9 +184,9 @@ mod tests {
             leaf(3.0),
             leaf(4.0),
         ]);
-        let fixed = at_first_place(&asks, 7);
+        let fixed = ranked_first(&asks, 7);
         assert_eq!(fixed.0.len(), 3);
         assert_eq!([0.0, 1.0].map(|value| fixed.value(&[value])), [1.0, 4.0]);
-        assert_eq!(at_first_place(&Tree(vec![leaf(1.0)]), 7), Tree(vec![leaf(1.0)]));
+        assert_eq!(ranked_first(&Tree(vec![leaf(1.0)]), 7), Tree(vec![leaf(1.0)]));
     }
 }

@@ -9,7 +9,7 @@ use cuecard_actors::engine::ranking::QuestionSigns;
 use cuecard_actors::engine::ranking::conversation::Evidence;
 use cuecard_actors::engine::ranking::model::{Model, Source};
 use cuecard_actors::ledger::{JudgedCard, JudgedDelivery, judged_deliveries};
-use cuecard_trainer::{Example, Lessons, Looking, ShownCard, ShownCards, gains, right_at};
+use cuecard_trainer::{Example, Lessons, PositionBias, ShownCard, ShownCards, gains, right_at};
 
 use super::HELD_BACK;
 use crate::cli::{TrainArgs, Unbiasing};
@@ -34,29 +34,42 @@ pub(super) fn learn(
         deliveries.len()
     );
     let all: Vec<ShownCards> = read.iter().map(|(_, shown)| shown.clone()).collect();
-    let looking = looking(arguments, &all)?;
+    let bias = position_bias(arguments, &all)?;
     let accepted = read.iter().filter(|(_, shown)| shown.cards.iter().any(|card| card.is_accepted));
-    let pushes: Vec<Push> = accepted.map(|(delivery, shown)| Push::of(delivery, shown, looking.as_ref())).collect();
+    let pushes: Vec<Push> = accepted.map(|(delivery, shown)| Push::of(delivery, shown, bias.as_ref())).collect();
     anyhow::ensure!(!pushes.is_empty(), "no card of the {} judged pushes was accepted", read.len());
+    anyhow::ensure!(
+        pushes.iter().any(|push| push.example.teaches_order()),
+        "no push with an accepted card shows another beside it, so there is no order to learn; let the profile show more cards"
+    );
+    let has_vectors = all.iter().any(|shown| shown.vector.is_some());
+    anyhow::ensure!(
+        has_vectors || against.is_none_or(|running| running.adapter.is_none()),
+        "the running model has an adapter, and no vectors of questions were kept to compare it by; set keep_question_vectors"
+    );
+
     let model = open.engine.encoder().model();
-    let book = Book { pushes, encoder: model.identity(), dimensions: model.dimensions, is_weighted: looking.is_some() };
+    let book = Book { pushes, encoder: model.identity(), dimensions: model.dimensions, is_weighted: bias.is_some() };
     let mut model = book.model(against)?;
     model.trained.left_out = left_out(&all, deliveries.len());
+    if let Some(running) = against {
+        model.take_over_gate(running);
+    }
     Ok(model)
 }
 
 /// How much agents look at each place, where inverse propensity is wanted and can be had.
-fn looking(arguments: &TrainArgs, all: &[ShownCards]) -> anyhow::Result<Option<Looking>> {
-    let looking = match arguments.unbias {
+fn position_bias(arguments: &TrainArgs, all: &[ShownCards]) -> anyhow::Result<Option<PositionBias>> {
+    let bias = match arguments.unbias {
         Some(Unbiasing::Place) => return Ok(None),
-        Some(Unbiasing::Propensity) | None => Looking::of(all),
+        Some(Unbiasing::Propensity) | None => PositionBias::of(all),
     };
     anyhow::ensure!(
-        looking.is_some() || arguments.unbias.is_none(),
+        bias.is_some() || arguments.unbias.is_none(),
         "no inverse propensity: there are no accepted cards whose places were swapped, or too few at one of the places; let \
          a profile swap some with explore = 0.05, or learn with --unbias place"
     );
-    Ok(looking)
+    Ok(bias)
 }
 
 /// What can't be learned from numbers alone.
@@ -108,8 +121,8 @@ struct Push {
 }
 
 impl Push {
-    fn of(delivery: &JudgedDelivery, shown: &ShownCards, looking: Option<&Looking>) -> Self {
-        Self { id: delivery.id.to_string(), example: shown.example(looking) }
+    fn of(delivery: &JudgedDelivery, shown: &ShownCards, bias: Option<&PositionBias>) -> Self {
+        Self { id: delivery.id.to_string(), example: shown.example(bias) }
     }
 
     fn judged(&self, model: Option<&Model>) -> Judged {
@@ -166,12 +179,10 @@ impl Book {
 
     /// The calls that came last.
     fn newest(&self) -> HashSet<&str> {
-        let mut calls: Vec<&str> = Vec::new();
-        for push in &self.pushes {
-            if !calls.contains(&push.example.dialogue.as_str()) {
-                calls.push(&push.example.dialogue);
-            }
-        }
+        let mut known = HashSet::new();
+        let calls = self.pushes.iter().map(|push| push.example.dialogue.as_str());
+        let mut calls: Vec<&str> = calls.filter(|call| known.insert(*call)).collect();
+
         let newest = calls.len() - calls.len() / HELD_BACK;
         calls.split_off(newest).into_iter().collect()
     }

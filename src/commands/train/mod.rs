@@ -72,7 +72,11 @@ pub fn print_model(model: &Model) {
         "from {conversations} conversations: {wanted} turns that want a card, {quiet} that want none ({})",
         trained.source
     );
-    let gate = if model.gate.is_some() { "learned" } else { "by hand" };
+    let gate = match (&trained.gate_of, &model.gate) {
+        (Some(version), _) => format!("of model {version}"),
+        (None, Some(_)) => "learned".to_owned(),
+        (None, None) => "by hand".to_owned(),
+    };
     println!("order learned, gate {gate}");
     for part in &trained.left_out {
         println!("left out: {part}");

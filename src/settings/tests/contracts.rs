@@ -50,3 +50,16 @@ fn a_stream_of_one_contract_goes_with_the_dialect_of_another() {
     let asked = [("CXONE_CONTRACT", "rag"), TENANT[1], TENANT[2], ("CUECARD__PROFILE__STREAM", "insights")];
     assert!(complaint(None, &asked).contains("`stream`"));
 }
+
+#[test]
+fn boosts_are_read_from_a_list_and_from_one_text() {
+    let file = "[profiles.insights]\nboost_tags = ['credit card=0.5', 'a=b=-1']\n";
+    let environment = ("CUECARD__PROFILE__BOOST_ARTICLES", "kb-1=2, kb-2=-0.5,");
+    let settings = load(Some(file), &[&TENANT[..], &[environment]].concat()).unwrap();
+    let boosts = &settings.profiles[0].plan.boosts;
+    let named = |boosts: &std::collections::BTreeMap<String, f64>| {
+        boosts.iter().map(|(name, boost)| (name.clone(), *boost)).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&boosts.tags), [("a=b".to_owned(), -1.0), ("credit card".to_owned(), 0.5)]);
+    assert_eq!(named(&boosts.articles), [("kb-1".to_owned(), 2.0), ("kb-2".to_owned(), -0.5)]);
+}

@@ -14,7 +14,7 @@ fn without_a_profile_both_ways_are_named() {
 
 #[test]
 fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
-    let cases: [(&str, &str, &[&str]); 16] = [
+    let cases: [(&str, &str, &[&str]); 20] = [
         ("CXONE_CLIENT_ID", "", &["`insights`", "client_id", "CXONE_CLIENT_ID", "[profiles.insights]"]),
         ("CXONE_CLIENT_SECRET", " ", &["`insights`", "client_secret", "CXONE_CLIENT_SECRET"]),
         ("CXONE_BASE_URL", "cxone.example", &["`insights`", "base_url", "CXONE_BASE_URL", "https://"]),
@@ -27,6 +27,10 @@ fn a_profile_that_cannot_work_is_named_with_both_ways_to_mend_it() {
         ("CUECARD__PROFILE__BACKENDS", "graph", &["`insights`", "`graph`", "CUECARD_GRAPH"]),
         ("CUECARD__PROFILE__BACKENDS", "chroma", &["`insights`", "`chroma_url`", "CHROMA_URL"]),
         ("CUECARD__PROFILE__DIALECT", "rag", &["`insights`", "`agent_id`"]),
+        ("CUECARD__PROFILE__EXPLORE", "0.5", &["`insights`", "`explore`", "0 to 0.3"]),
+        ("CUECARD__PROFILE__RECENCY_HALF_LIFE", "0s", &["`insights`", "`recency_half_life`"]),
+        ("CUECARD__PROFILE__BOOST_TAGS", "billing=much", &["`billing=much`", "billing=0.5"]),
+        ("CUECARD__PROFILE__BOOST_RECENCY", "inf", &["`insights`", "`boost_recency`"]),
         ("CXONE_CONTRACT", "snippets", &["`snippets`", "`base_url`", "CXONE_BASE_URL"]),
         ("FEEDBACK_CALLBACK_URL", "hooks.example:8080/x", &["`insights`", "`callback_url`", "https://"]),
         ("FEEDBACK_CALLBACK_URL", "mailto:hooks@example", &["`callback_url`", "FEEDBACK_CALLBACK_URL"]),
@@ -251,4 +255,20 @@ fn an_address_for_tokens_that_a_profile_would_not_read_is_refused_in_its_own_sec
     // What all share may be meant for another.
     let shared = [&TENANT[..], &[("CXONE_OAUTH_URL", "https://tokens.example/token")]].concat();
     assert!(load(Some("[profiles.acme]\ncards = 3\n"), &shared).is_ok() && load(None, &shared).is_ok());
+}
+
+#[test]
+fn what_is_only_for_streams_is_refused_where_callers_wait() {
+    let asked = [("CXONE_CONTRACT", "graph"), TENANT[1], TENANT[2], ("CUECARD_GRAPH", "graph.jsonl")];
+    let with = |more: &[(&'static str, &'static str)]| complaint(None, &[&asked[..], more].concat());
+    for (setting, named) in [
+        (("CUECARD__PROFILE__PUSH", "off"), "`push`"),
+        (("CUECARD__PROFILE__SHADOW_RANKER", "bm25"), "`shadow_ranker`"),
+    ] {
+        let complaint = with(&[setting, ("CUECARD_SILENCE", "on")]);
+        assert!(complaint.contains(named) && complaint.contains("stream"), "{complaint}");
+    }
+    let searching = [("CUECARD__PROFILE__BACKENDS", "search"), ("CUECARD__PROFILE__SHADOW_RANKER", "bm25")];
+    let complaint = complaint(None, &[&TENANT[..], &searching].concat());
+    assert!(complaint.contains("`shadow_ranker`") && complaint.contains("search again"), "{complaint}");
 }

@@ -13,6 +13,7 @@ use crate::call;
 use crate::candidates::{Candidate, Candidates, Found, Nearness, Scores};
 use crate::extract::Query;
 use crate::plan::Plan;
+use crate::rules::Mark;
 
 /// The generation of the index that is in service.
 pub struct IndexBackend {
@@ -48,17 +49,19 @@ fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
         return call::search(index, query, plan);
     }
     let lookups = if query.embedding.is_some() { plan.ranker.lookups() } else { &[Lookup::Lexical] };
-    let mut candidates = Vec::new();
+    let (mut candidates, mut muted) = (Vec::new(), Vec::new());
     for lookup in lookups {
-        let more = match lookup {
+        let mut more = match lookup {
             Lookup::Vector => nearest(index, query, plan),
             Lookup::Lexical => lexical(index, query, plan),
         };
+        muted.extend(query.heed_marks(&mut more));
         Candidates::merge(&mut candidates, more);
     }
     let is_nearest_known = lookups.contains(&Lookup::Vector);
     let nearest = nearest_passage(index, query, &candidates, is_nearest_known, plan);
-    Found { candidates, nearness: Nearness::of_passage(nearest), generation: Some(index.generation()), call: None }
+    let (nearness, generation) = (Nearness::of_passage(nearest), Some(index.generation()));
+    Found { candidates, nearness, generation, call: None, muted }
 }
 
 /// Not searched again where the newest turn is all that was asked for.
@@ -73,7 +76,8 @@ fn nearest_passage(
     if is_nearest_known && query.embedding.as_ref() == Some(newest) {
         return found.iter().filter_map(|candidate| candidate.scores.cosine).max_by(f32::total_cmp);
     }
-    index.nearest(newest, 1, &plan.filter).first().map(|hit| hit.cosine)
+    let is_shown = |hit: &&VectorHit| query.mark(&index.article(hit.article).id) != Some(Mark::Muted);
+    index.nearest(newest, plan.candidates, &plan.filter).iter().find(is_shown).map(|hit| hit.cosine)
 }
 
 fn nearest(index: &Index, query: &Query, plan: &Plan) -> Vec<Candidate> {

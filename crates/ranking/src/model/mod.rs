@@ -70,6 +70,9 @@ pub struct Trained {
     pub quiet_turns: usize,
     /// The version of the model that it was compared with; none for the formula.
     pub compared_with: Option<String>,
+    /// The version of the model from which the gate and the calibration were taken over unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate_of: Option<String>,
     /// Parts that could not be learned, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
@@ -229,6 +232,14 @@ impl Model {
         damaged(self.calibration.iter().all(|it| it.card.fits(2)), "calibration")
     }
 
+    /// Keeps the gate and the calibration of the model that it is to take the place of, where it has none of its own.
+    pub fn take_over_gate(&mut self, running: &Self) {
+        if self.gate.is_none() && running.gate.is_some() {
+            (self.gate, self.calibration) = (running.gate.clone(), running.calibration.clone());
+            self.trained.gate_of = Some(running.version.clone());
+        }
+    }
+
     /// Why it is not proven to be better than the model of this version, or than the formula; empty where it is. Each part
     /// that was learned must gain in what it is for.
     pub fn unproven_against(&self, running: Option<&str>) -> Vec<String> {
@@ -239,7 +250,9 @@ impl Model {
             return vec![format!("it was compared with {compared}, and {runs} runs: train it again with --against")];
         }
         let orders = self.adapter.is_some() || !self.trees.is_empty();
-        let parts = [(orders, "order", ORDER_MEASURE), (self.gate.is_some(), "gate", GATE_MEASURE)];
+        // A gate that was taken over is the one that runs.
+        let judges = self.gate.is_some() && self.trained.gate_of.is_none();
+        let parts = [(orders, "order", ORDER_MEASURE), (judges, "gate", GATE_MEASURE)];
         let unproven = |(is_learned, part, measure): (bool, &str, &str)| {
             let gain = self.trained.gains.iter().find(|gain| gain.measure == measure);
             match gain {
@@ -357,5 +370,21 @@ mod tests {
         };
         assert!(gain([0.01, 0.2], false) && !gain([-0.01, 0.2], false));
         assert!(gain([-0.2, -0.01], true) && !gain([-0.2, 0.01], true));
+    }
+    #[test]
+    fn a_gate_that_was_taken_over_needs_no_proof_and_one_that_was_learned_does() {
+        let gate = Logistic { weights: vec![0.0; features::turn_features().len() + 2], bias: 1.0 };
+        let running =
+            Model { version: "running".into(), gate: Some(gate), ..Model::untrained("e", 2, Trained::default()) };
+        let trained = Trained { compared_with: Some("running".into()), ..Trained::default() };
+        let mut next = Model::untrained("e", 2, trained);
+        next.take_over_gate(&running);
+        assert_eq!((&next.gate, next.trained.gate_of.as_deref()), (&running.gate, Some("running")));
+        assert!(next.unproven_against(Some("running")).is_empty());
+        next.trained.gate_of = None;
+        assert_eq!(next.unproven_against(Some("running")).len(), 1);
+        let own = next.gate.clone();
+        next.take_over_gate(&Model { gate: None, ..running });
+        assert_eq!((next.gate, next.trained.gate_of), (own, None));
     }
 }

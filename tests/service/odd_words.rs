@@ -1,0 +1,61 @@
+//! Words that no article is written for: each gets an answer or a silence with its reason, and none an error.
+
+use std::collections::BTreeSet;
+
+use crate::support::{Page, Service, build_index, say, simulator};
+use tempfile::TempDir;
+
+/// Articles that say little about themselves, beside one that answers.
+const ARTICLES: &str = r#"
+{"id": "pets", "title": "Taking a dog or cat on board", "body": "Dogs and cats travel in a pet cabin or stay in your car."}
+{"id": "empty", "title": "Cabins", "body": ""}
+{"id": "the", "entity": "the", "title": "Opening hours of the", "body": "The desk is open from nine to five."}
+{"id": "mark", "entity": "?!", "title": "?!", "body": "…"}
+{"id": "greek", "entity": "Αθήνα", "domain": "λιμάνι", "title": "Πλοία για την Αθήνα", "body": "Τα πλοία φεύγουν στις οκτώ."}
+"#;
+
+fn odd() -> Vec<(&'static str, String)> {
+    vec![
+        ("one-space", " ".to_owned()),
+        ("spaces", "\u{a0}\u{2003} \t \n".to_owned()),
+        ("zero-width", "\u{200b}\u{200d}\u{feff}\u{2060}".to_owned()),
+        ("zero-width-between", "c\u{200b}an my d\u{200d}og come on bo\u{feff}ard?".to_owned()),
+        ("emoji", "🐶🚢❓👩‍👩‍👧‍👦🇬🇷".to_owned()),
+        ("greek", "Πότε φεύγει το πλοίο για την Αθήνα;".to_owned()),
+        ("arabic", "هل يمكنني إحضار كلبي على متن السفينة؟".to_owned()),
+        ("chinese", "我可以带狗上船吗？".to_owned()),
+        ("marks", "?!… --- ???".to_owned()),
+        ("controls", "\u{0}\u{1}\u{7f}\u{202e}dog".to_owned()),
+        ("one-word", "the".repeat(20_000)),
+        ("long", "can my dog come on board? ".repeat(35_000)),
+    ]
+}
+
+#[actix_rt::test]
+async fn odd_words_get_an_answer_or_a_silence_and_the_next_question_its_card() {
+    let (simulator, directory) = (simulator(), TempDir::new().unwrap());
+    let (articles, index) = (directory.path().join("articles.jsonl"), directory.path().join("index"));
+    std::fs::write(&articles, ARTICLES.trim_start()).unwrap();
+    build_index(&articles, &index);
+    let overrides = [("CUECARD_INDEX", index.to_str().unwrap()), ("CUECARD__PROFILE__MIN_COSINE", "auto")];
+    let service = Service::start(&simulator, &overrides).await;
+    for (name, text) in odd() {
+        say(&simulator, name, &text).await;
+    }
+    say(&simulator, "after", "Can I take my dog on board?").await;
+    let ended = |page: &Page, name: &str| page.text.contains(&format!("\"interaction\":\"{name}\""));
+    let is_over = |page: &Page| ["long", "after"].iter().all(|name| ended(page, name));
+    let page = service.admin.until_page("/deliveries", "the ends of the last questions", is_over).await;
+    let decisions = page.json()["deliveries"].as_array().unwrap().clone();
+    let ended = |name: &str| decisions.iter().filter(|decision| decision["interaction"] == name).count();
+    let unheard: BTreeSet<&str> = odd().iter().map(|(name, _)| *name).filter(|name| ended(name) == 0).collect();
+    // What is nothing but space is no question.
+    assert_eq!(unheard, BTreeSet::from(["one-space", "spaces"]));
+    for decision in &decisions {
+        let (kind, name) = (decision["outcome"]["kind"].as_str().unwrap(), &decision["interaction"]);
+        assert!(["delivered", "silent"].contains(&kind), "{name}: {}", decision["outcome"]);
+    }
+    let after = decisions.iter().find(|decision| decision["interaction"] == "after").unwrap();
+    assert_eq!(after["ranking"]["candidates"][0]["id"], "pets", "{after}");
+    service.finish(&simulator).await;
+}
