@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the benchmarks and writes their tables into docs/, with a description of the machine.
+"""Runs the benchmarks and writes their tables into docs/; all of them with a description of the machine.
 
 A benchmark prints a table behind a line `<!-- NAME -->`, and takes the place of the one behind the same line of a document.
 Everything takes some hours; name the benchmarks that are wanted. Needs `make build`, and for graph a Neo4j
@@ -63,8 +63,8 @@ class Bench:
 
 
 def table(name, header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return f"<!-- {name} -->\n" + "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+    line = lambda cells: "| " + " | ".join(map(str, cells)) + " |"
+    return "\n".join([f"<!-- {name} -->", line(header), "|---" * len(header) + "|", *map(line, rows)]) + "\n"
 
 
 def figures(report):
@@ -202,7 +202,9 @@ def main():
     if not CUECARD.exists():
         parser.error("run `make build` first")
     bench = Bench(arguments.data.resolve(), arguments.work.resolve())
-    write(machine())
+    if not arguments.benchmarks:
+        # Tables of another machine beside its own would be taken for its own.
+        write(machine())
     for name in arguments.benchmarks or BENCHMARKS:
         write(BENCHMARKS[name](bench))
 
