@@ -65,12 +65,22 @@ async fn asked(url: &str) -> anyhow::Result<Value> {
     Ok(body)
 }
 
+fn text_of<'a>(record: &'a Value, name: &str) -> &'a str {
+    record[name].as_str().unwrap_or("-")
+}
+
 fn print(decision: &Value) {
-    let text = |name: &str| decision[name].as_str().unwrap_or("-").to_owned();
+    let text = |name| text_of(decision, name);
     println!("decision {}, interaction {}, profile {}", text("id"), text("interaction"), text("profile"));
     println!("  came to: {}", decision["outcome"]["kind"].as_str().unwrap_or("nothing yet"));
     for sentence in decision["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         println!("  {sentence}");
+    }
+    let stages = decision["stages"].as_array().into_iter().flatten();
+    let times: Vec<String> =
+        stages.map(|stage| format!("{} {} ms", text_of(stage, "stage"), stage["took_ms"])).collect();
+    if !times.is_empty() {
+        println!("  Time: {}; {} ms from the last word.", times.join(", "), decision["latency_ms"]);
     }
     for sentence in decision["shadow_why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         println!("  in shadow: {sentence}");

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use cuecard_knowledge::{CodedEmbedding, Heard, Index, Rival, WordsOf};
 use cuecard_ranking::conversation::{Evidence, NamedBy, named, offer, turn_weight, unsaid, word_weight};
 
+use serde::{Deserialize, Serialize};
+
 use crate::backends::BackendName;
 use crate::candidates::{Candidate, Found, Nearness, Place, Scores, says_the_same};
 use crate::complete::dot;
@@ -26,6 +28,9 @@ const LEARNED_FROM: usize = 60;
 
 /// A name of which less is said is not taken for what the turn is about.
 const SAID: f32 = 0.4;
+
+/// More names than this explain nothing.
+const MOST_NAMES: usize = 8;
 
 /// The nearest sentence is looked for in so many articles, those with the nearest passages.
 const NEAR_ARTICLES: usize = 60;
@@ -49,6 +54,19 @@ pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
     Found { candidates, nearness, generation, call: Some(Arc::new(call)), muted }
 }
 
+/// A name of the articles that was said in the call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeardName {
+    /// As the articles spell it.
+    pub name: String,
+    /// How much of it was said, 0 to 1.
+    pub share: f32,
+    /// Who said it last.
+    pub speaker: Speaker,
+    /// How many turns before the newest.
+    pub turns_back: usize,
+}
+
 /// The call as an index is asked about it.
 pub struct Call {
     index: Arc<Index>,
@@ -62,6 +80,8 @@ pub struct Call {
     agent: Option<Said>,
     /// How clearly each name was said; 0 for most.
     named: Vec<f32>,
+    /// The names that were said, the clearest first.
+    heard: Vec<HeardName>,
     /// Those of them that speak against articles of others.
     rivals: Vec<Rival>,
     /// What the newest customer turn says beside the name that is said most clearly in it: what is asked, whatever about.
@@ -105,18 +125,24 @@ impl Call {
             customer_words: Words::new(),
             agent: agent.map(|turn| Said::of(&index, turn)),
             named: vec![0.0; index.relations().num_names()],
+            heard: Vec::new(),
             rivals: Vec::new(),
             asked: None,
             domains: newest_turn.map_or_else(Vec::new, |turn| index.relations().domains_named(turn.text.verbatim())),
             index,
         };
-        let mut clearest: Option<Heard> = None;
+        let (mut clearest, mut last_said): (Option<Heard>, BTreeMap<u32, HeardName>) = (None, BTreeMap::new());
         for (turns_back, (position, turn)) in turns.iter().enumerate().rev().enumerate() {
             let heard = call.hear(turn, turns_back, position == newest);
             if position == newest {
-                clearest = heard;
+                clearest = heard.iter().copied().max_by(|a, b| a.share.total_cmp(&b.share));
+            }
+            for Heard { name, share } in heard.into_iter().filter(|heard| heard.share > SAID) {
+                let spelled = call.index.relations().spelled(name).to_owned();
+                last_said.entry(name).or_insert(HeardName { name: spelled, share, speaker: turn.speaker, turns_back });
             }
         }
+        call.heard = call.clearest_first(last_said);
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
         call.rivals = call.index.relations().rivals(named);
         call.asked = call.newest.embedding.as_ref().map(|newest| call.without_name(newest, clearest));
@@ -130,9 +156,21 @@ impl Call {
         }
     }
 
-    /// Turns are heard from the newest back, so that the first mention of a word is its newest. Gives the name that is said
-    /// most clearly.
-    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) -> Option<Heard> {
+    fn clearest_first(&self, last_said: BTreeMap<u32, HeardName>) -> Vec<HeardName> {
+        let mut names: Vec<_> = last_said.into_iter().collect();
+        let clearness = |name: u32| self.named[name as usize];
+        names.sort_by(|(a, _), (b, _)| clearness(*b).total_cmp(&clearness(*a)));
+        names.into_iter().take(MOST_NAMES).map(|(_, heard)| heard).collect()
+    }
+
+    /// The names that were said, the clearest first.
+    pub(crate) fn heard(&self) -> &[HeardName] {
+        &self.heard
+    }
+
+    /// Turns are heard from the newest back, so that the first mention of a word is its newest. Gives the names of which
+    /// something is said.
+    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) -> Vec<Heard> {
         let text = turn.text.verbatim();
         for word in self.index.words(text) {
             if turn.speaker == Speaker::Customer {
@@ -150,7 +188,7 @@ impl Call {
             let clearest = &mut self.named[*name as usize];
             *clearest = clearest.max(named(*share, turns_back, by));
         }
-        heard.into_iter().max_by(|a, b| a.share.total_cmp(&b.share))
+        heard
     }
 
     /// What the call says for a text that is no article of the index: what can be told from its words and its embedding.

@@ -32,7 +32,7 @@ pub use cuecard_ranking as ranking;
 pub use backends::{
     Backend, BackendError, BackendName, ChromaBackend, GraphBackend, GraphStore, IndexBackend, UnknownBackend,
 };
-pub use call::Call;
+pub use call::{Call, HeardName};
 pub use candidates::{Candidate, Candidates, Found, Nearness, Place, Scores};
 pub use engine::{Answer, BulkEncoder, Circumstances, Engine};
 pub use extract::{Query, WithoutVectors};

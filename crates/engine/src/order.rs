@@ -10,6 +10,7 @@ use cuecard_ranking::{
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::BackendName;
+use crate::call::HeardName;
 use crate::candidates::{Candidate, Candidates, Nearness, Scores};
 use crate::extract::Query;
 use crate::knowledge::{Article, MatchedBy};
@@ -36,6 +37,8 @@ pub struct Order {
     pub nearness: Nearness,
     /// The generation of the index that was searched.
     pub generation: Option<u64>,
+    /// The names of articles that were said in the call, the clearest first.
+    pub heard: Vec<HeardName>,
     /// Articles that were found and that an operator does not want shown, by their ids.
     pub muted: Vec<String>,
 }
@@ -101,9 +104,10 @@ pub fn order(found: Candidates, plan: &Plan, baseline: &Baseline) -> Order {
             ranked.answer = Some(answering(&ranked.candidate.passage, found.query.newest.verbatim()).to_owned());
         }
     }
-    let Candidates { query, nearness, generation, muted, .. } = found;
+    let Candidates { query, nearness, generation, muted, call, .. } = found;
+    let heard = call.map(|call| call.heard().to_vec()).unwrap_or_default();
     let model = query.model.as_ref().map(|model| model.version.clone());
-    let mut order = Order { model, nearness, generation, muted, ..Order::new(plan.ranker, ranked) };
+    let mut order = Order { model, nearness, generation, heard, muted, ..Order::new(plan.ranker, ranked) };
     if plan.silence.is_some() {
         order.judge_turn(&query, plan, baseline);
     }
@@ -121,6 +125,7 @@ impl Order {
             odds: None,
             nearness: Nearness::default(),
             generation: None,
+            heard: Vec::new(),
             muted: Vec::new(),
         }
     }
@@ -201,6 +206,8 @@ struct WrittenOrder<'a> {
     nearness: Nearness,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     generation: Option<u64>,
+    #[serde(default, skip_serializing_if = "<[HeardName]>::is_empty")]
+    heard: Cow<'a, [HeardName]>,
     #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
     muted: Cow<'a, [String]>,
 }
@@ -238,6 +245,7 @@ impl<'a> From<&'a Order> for WrittenOrder<'a> {
             wanted: order.wanted.clone(),
             nearness: order.nearness,
             generation: order.generation,
+            heard: Cow::Borrowed(&order.heard),
             muted: Cow::Borrowed(&order.muted),
         }
     }
@@ -269,6 +277,7 @@ impl From<WrittenOrder<'_>> for Order {
             wanted: written.wanted,
             nearness: written.nearness,
             generation: written.generation,
+            heard: written.heard.into_owned(),
             muted: written.muted.into_owned(),
         }
     }

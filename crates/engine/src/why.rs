@@ -6,6 +6,8 @@
 use cuecard_ranking::conversation::part;
 use cuecard_ranking::{Feature, SilenceReason, Wanted};
 
+use crate::call::HeardName;
+use crate::conversation::Speaker;
 use crate::order::{Order, Ranked};
 use crate::rules::BOOST;
 use crate::verdict::{Ranking, Verdict};
@@ -23,6 +25,7 @@ pub fn why(ranking: &Ranking) -> Vec<String> {
     if let (Some(best), Some(next)) = (by_rank.next(), by_rank.next()) {
         sentences.extend(what_told(best, next, order));
     }
+    sentences.extend(heard(order));
     sentences.extend(rules(order));
     sentences.extend(order.wanted.as_ref().map(gate));
     if let Some(odds) = order.odds {
@@ -109,6 +112,25 @@ fn difference(feature: &Feature, other: &[Feature]) -> Option<(f64, &'static str
     Some((f64::from(weight) * (feature.value - other.value), says))
 }
 
+/// What was said of what the articles are about, and where.
+fn heard(order: &Order) -> Option<String> {
+    let place = |turns_back| match turns_back {
+        0 => "in the newest turn".to_owned(),
+        1 => "a turn before the newest".to_owned(),
+        turns_back => format!("{turns_back} turns before the newest"),
+    };
+    let name = |heard: &HeardName| {
+        let speaker = match heard.speaker {
+            Speaker::Customer => "the customer",
+            Speaker::Agent => "the agent",
+        };
+        let in_part = if heard.share < 0.99 { " in part" } else { "" };
+        format!("{}{in_part} by {speaker} {}", heard.name, place(heard.turns_back))
+    };
+    let names: Vec<String> = order.heard.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("Named in the call: {}.", names.join("; ")))
+}
+
 /// What people decided, as far as it touched this order.
 fn rules(order: &Order) -> Vec<String> {
     let best = order.ranked.first();
@@ -175,6 +197,10 @@ mod tests {
         let order = Order {
             wanted: Some(Wanted::of(turn, signs, &Baseline::default())),
             nearness: Nearness::of_passage(Some(0.6)),
+            heard: vec![
+                HeardName { name: "Acorn Lodge".to_owned(), share: 1.0, speaker: Speaker::Agent, turns_back: 3 },
+                HeardName { name: "Mill".to_owned(), share: 0.5, speaker: Speaker::Customer, turns_back: 0 },
+            ],
             muted: vec!["fines".to_owned()],
             ..Order::new(Formula::Conversation, vec![ranked("refunds", probability, best), ranked("fees", 0.1, next)])
         };
@@ -192,6 +218,7 @@ mod tests {
             "Shown: “All about refunds” (refunds), which answers with a probability of 75 %",
             "The settings boosted the first article: tag billing (+0.5).",
             "Found, but muted by an operator: fines.",
+            "Named in the call: Acorn Lodge by the agent 3 turns before the newest; Mill in part by the customer in the newest turn.",
             "The next one was “All about fees”",
             "means something like its nearest passage (+3.4)",
             "What spoke against it: its entity was named (-2.0)",

@@ -118,6 +118,15 @@ impl Fixture {
 const PARKING: (Speaker, &str) = (Customer, "And can I leave my car there?");
 
 #[tokio::test]
+async fn what_was_named_is_told_with_who_said_it_and_where() {
+    let fixture = fixture(articles());
+    let turns = [(Agent, "Welcome to the Old Mill Inn."), (Customer, "Hello."), PARKING];
+    let order = fixture.order(&turns, &fixture.plan, Effort::Full).await;
+    let told: Vec<_> = order.heard.iter().map(|heard| (heard.name.as_str(), heard.speaker, heard.turns_back)).collect();
+    assert_eq!(told, [("Old Mill Inn", Agent, 2)]);
+}
+
+#[tokio::test]
 async fn the_entity_that_was_named_turns_ago_decides_between_articles_on_one_question() {
     let fixture = fixture(articles());
     let small_talk = (Agent, "Lovely, it is a nice place.");

@@ -150,6 +150,7 @@ impl<'a> Documents<'a> {
 /// The relations of one generation's articles. An article is known by its position.
 pub struct Relations {
     names: Names,
+    spelled: Vec<String>,
     name_codes: Codes,
     siblings: Siblings,
     domains: Domains,
@@ -164,8 +165,9 @@ impl Relations {
         let title_of = entries.iter().map(|entry| entry.title.as_ref().map(|title| title.row)).collect();
         let siblings = Siblings::new(titles, title_of, entity_of, names.len());
         let (group_of, num_groups) = groups(entries, names);
+        let spelled = names.iter().map(|name| name.spelled().to_owned()).collect();
         let names = Names::new(names.iter().map(Name::spelled));
-        Self { names, name_codes, siblings, domains: Domains::of(entries), group_of, num_groups }
+        Self { names, spelled, name_codes, siblings, domains: Domains::of(entries), group_of, num_groups }
     }
 
     /// The names of which something is said in a text. A word that `is_known` to be one of the articles' language is
@@ -177,6 +179,11 @@ impl Relations {
     /// The domains whose words are all said in a text.
     pub fn domains_named(&self, text: &str) -> Vec<u32> {
         self.domains.named(text)
+    }
+
+    /// A name as the articles spell it.
+    pub fn spelled(&self, name: u32) -> &str {
+        &self.spelled[name as usize]
     }
 
     pub fn num_names(&self) -> usize {
