@@ -63,7 +63,9 @@ class Bench:
 
 
 def table(name, header, rows):
-    line = lambda cells: "| " + " | ".join(map(str, cells)) + " |"
+    def line(cells):
+        return "| " + " | ".join(map(str, cells)) + " |"
+
     return "\n".join([f"<!-- {name} -->", line(header), "|---" * len(header) + "|", *map(line, rows)]) + "\n"
 
 

@@ -139,10 +139,8 @@ mod tests {
             let question = item("acme", "a", utterance);
             drop(recorder.ticket(&question));
             let ranking = Some(Arc::new(ranking));
-            {
-                let outcome = Outcome::Delivered(Receipt::default());
-                Decision { ranking, outcome, effort: Some(Effort::Full), ..recorder.decision_of(&question).unwrap() }
-            }
+            let outcome = Outcome::Delivered(Receipt::default());
+            Decision { ranking, outcome, effort: Some(Effort::Full), ..recorder.decision_of(&question).unwrap() }
         };
         let shown = || ranking_of(vec![card("by-search")]);
         let silent = || Ranking { verdict: Verdict::Silent(SilenceReason::Unsure), ..shown() };

@@ -145,17 +145,21 @@ impl Injector {
         let span = delivery.ticket.span().clone();
         let work = async move {
             let outcome = push(&delivery).await;
-            let record = if let Outcome::Delivered(receipt) = &outcome {
+            let Delivery { item, ticket, content } = delivery;
+            let receipt = if let Outcome::Delivered(receipt) = &outcome {
                 not_shown.were_shown();
-                DeliveryRecords::record(&delivery, receipt)
+                Some(receipt.clone())
             } else {
                 drop(not_shown);
                 None
             };
-            delivery.ticket.finish_in(Stage::Inject, outcome);
+            let question = receipt.as_ref().and_then(|_| DeliveryRecords::question(&ticket));
+            ticket.finish_in(Stage::Inject, outcome);
             drop((permit, ended));
             // Nobody waits for the record but a shutdown.
-            if let Some(record) = record {
+            if let Some(record) =
+                receipt.and_then(|receipt| DeliveryRecords::record(&item, &content, question, &receipt))
+            {
                 records.write(record).await;
             }
             drop(in_flight);

@@ -9,7 +9,7 @@ use cuecard_ledger::{Deliveries, DeliveryRecord, Impression, QuestionRecord};
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use crate::messages::{Content, Delivery, Receipt};
+use crate::messages::{Content, Receipt, Ticket, WorkItem};
 use crate::telemetry::{ActorDropped, DropReason, Metrics};
 use crate::tenant::Learning;
 
@@ -32,9 +32,19 @@ impl DeliveryRecords {
     }
 
     /// What is to be written down of a delivery; of given snippets the audit has its own record.
-    pub(super) fn record(delivery: &Delivery, receipt: &Receipt) -> Option<DeliveryRecord> {
-        let Content::Cards(ranking) = &delivery.content else { return None };
-        Some(record(delivery, ranking, receipt))
+    pub(super) fn record(
+        item: &WorkItem,
+        content: &Content,
+        question: Option<QuestionRecord>,
+        receipt: &Receipt,
+    ) -> Option<DeliveryRecord> {
+        let Content::Cards(ranking) = content else { return None };
+        Some(DeliveryRecord { question, ..record(item, ranking, receipt) })
+    }
+
+    /// What is kept of the question, which ends with its ticket.
+    pub(super) fn question(ticket: &Ticket) -> Option<QuestionRecord> {
+        ticket.query().map(|query| question(query, ticket.tenant().profile.learning))
     }
 
     /// Writes it down, for as long as that takes.
@@ -55,7 +65,7 @@ impl DeliveryRecords {
     }
 }
 
-fn record(delivery: &Delivery, ranking: &Ranking, receipt: &Receipt) -> DeliveryRecord {
+fn record(item: &WorkItem, ranking: &Ranking, receipt: &Receipt) -> DeliveryRecord {
     let impression = |(position, ranked): (usize, &Ranked)| Impression {
         article_id: ranked.article().id.clone(),
         wire_id: ranked.article().id.clone(),
@@ -66,7 +76,6 @@ fn record(delivery: &Delivery, ranking: &Ranking, receipt: &Receipt) -> Delivery
         propensity: ranking.propensities.get(position).copied(),
         features: features(ranked),
     };
-    let item = &delivery.item;
     DeliveryRecord {
         id: item.decision,
         decision: item.decision,
@@ -74,7 +83,7 @@ fn record(delivery: &Delivery, ranking: &Ranking, receipt: &Receipt) -> Delivery
         interaction: item.key.interaction.to_string(),
         utterance: item.utterance_number,
         impressions: ranking.cards().into_iter().enumerate().map(impression).collect(),
-        question: delivery.ticket.query().map(|query| question(query, delivery.ticket.tenant().profile.learning)),
+        question: None,
         delivered_at: Timestamp::now(),
         cxone_id: receipt.cxone_id.clone(),
         latency_ms: u64::try_from(item.heard.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -49,7 +49,7 @@ pub(crate) fn search(index: &Arc<Index>, query: &Query, plan: &Plan) -> Found {
     let Best { ranked: best, muted } = best(articles, count, &looks, &call, &mark);
     let adapted = query.adapted.as_deref();
     let candidates = best.into_iter().map(|ranked| ranked.candidate(&call, adapted)).collect();
-    let nearness = looks.nearness(&call, &|article| admits(article) && mark(article) != Some(Mark::Muted));
+    let nearness = looks.nearness(&call, &admits, &mark);
     let generation = Some(index.generation());
     Found { candidates, nearness, generation, call: Some(Arc::new(call)), muted }
 }
@@ -332,7 +332,12 @@ impl Looks {
         }
     }
 
-    fn nearness(&self, call: &Call, admits: &impl Fn(usize) -> bool) -> Nearness {
+    fn nearness(
+        &self,
+        call: &Call,
+        admits: &impl Fn(usize) -> bool,
+        mark: &impl Fn(usize) -> Option<Mark>,
+    ) -> Nearness {
         let index = &call.index;
         let mut near: Vec<usize> = (0..index.len()).filter(|article| admits(*article)).collect();
         let nearest_first = |a: &usize, b: &usize| self.newest.cosines[*b].total_cmp(&self.newest.cosines[*a]);
@@ -340,6 +345,8 @@ impl Looks {
             near.select_nth_unstable_by(NEAR_ARTICLES, nearest_first);
             near.truncate(NEAR_ARTICLES);
         }
+        // Of the nearest alone: a mark is looked up by an article's id.
+        near.retain(|article| mark(*article) != Some(Mark::Muted));
         let passage = |newest: &Vec<f32>| {
             let nearest = near.iter().copied().min_by(nearest_first)?;
             index.best_chunk(nearest, newest).map(|hit| hit.cosine)
@@ -430,11 +437,11 @@ fn best(
     ranked.sort_unstable_by(|one, other| best_first(&(one.sum, one.article), &(other.sum, other.article)));
     let (mut best, mut muted): (Vec<Ranked>, _) = (Vec::with_capacity(count), Vec::new());
     for mut next in ranked {
-        let mark = mark(next.article);
-        next.is_pinned = mark == Some(Mark::Pinned);
         if best.len() == count {
             break;
         }
+        let mark = mark(next.article);
+        next.is_pinned = mark == Some(Mark::Pinned);
         if mark == Some(Mark::Muted) {
             muted.push(call.index.article(next.article).id.clone());
         } else if let Some(better) = best.iter_mut().find(|better| call.say_the_same(better, &next)) {
