@@ -1,101 +1,114 @@
 //! What the model is made of besides linear layers, and how it is put together from the file.
 //!
 //! Input: tensors by name, as the file has them. Output: layers ready to multiply with, in f32. A tensor that is missing
-//! or has another shape or kind is named. `share` gives another thread the same memory; nothing writes to it after
+//! or has another shape or kind is named. A clone, for another thread, is the same memory; nothing writes to it after
 //! loading.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use rust_bert::bert::BertConfig;
 use tch::{Kind, TchError, Tensor};
 
-use crate::linear::{FloatLinear, Linear, Yield};
+use crate::{
+    attention::{Texts, attend},
+    lanes::{add_and_normalise, gelu},
+    linear::{FloatLinear, Linear, Weights, Yield},
+    rows::Rows,
+};
 
 /// BERT's; the configuration has it too, but every model of this family uses this value.
-const LAYER_NORM_EPSILON: f64 = 1e-12;
+const LAYER_NORM_EPSILON: f32 = 1e-12;
 
+#[derive(Clone)]
 pub(crate) struct LayerNorm {
-    pub(crate) weight: Tensor,
-    pub(crate) bias: Tensor,
+    weight: Arc<[f32]>,
+    bias: Arc<[f32]>,
 }
 
+#[derive(Clone)]
 pub(crate) struct EmbeddingLayer {
     /// `[vocabulary, hidden]`
-    pub(crate) words: Tensor,
+    words: Weights,
     /// `[positions, hidden]`: position plus the one token type that single texts have.
-    pub(crate) positions: Tensor,
-    pub(crate) norm: LayerNorm,
+    positions: Arc<[f32]>,
+    norm: LayerNorm,
 }
 
+/// What a layer writes into, kept from one to the next.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// `[word pieces, 3 · hidden]`, then `[word pieces, intermediate]`
+    wide: Rows,
+    /// `[word pieces, hidden]`
+    contexts: Rows,
+    /// `[word pieces, hidden]`
+    output: Rows,
+}
+
+#[derive(Clone)]
 pub(crate) struct Layer {
     /// Query, key and value in one product; the query comes out divided by the root of a head's size.
-    pub(crate) query_key_value: Linear,
-    pub(crate) attention_output: Linear,
-    pub(crate) attention_norm: LayerNorm,
-    pub(crate) intermediate: Linear,
-    pub(crate) output: Linear,
-    pub(crate) output_norm: LayerNorm,
+    query_key_value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
 }
 
 impl LayerNorm {
-    pub(crate) fn apply(&self, input: &Tensor) -> Result<Tensor, TchError> {
-        let size = self.weight.size1()?;
-        input.f_layer_norm([size], Some(&self.weight), Some(&self.bias), LAYER_NORM_EPSILON, false)
-    }
-
-    pub(crate) fn share(&self) -> Self {
-        Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
+    /// Of the sums of both.
+    fn apply_to_sums(&self, rows: &mut Rows, others: &[f32]) {
+        add_and_normalise(&mut rows.values, others, &self.weight, &self.bias, LAYER_NORM_EPSILON);
     }
 }
 
 impl EmbeddingLayer {
-    /// `[length, hidden]` before the first layer.
-    pub(crate) fn apply(&self, text: &[i64]) -> Result<Tensor, TchError> {
-        let ids = Tensor::f_from_slice(text)?;
-        let mut hidden = Tensor::f_embedding(&self.words, &ids, -1, false, false)?;
-        let _ = hidden.f_add_(&self.positions.f_narrow(0, 0, ids.size1()?)?)?;
-        self.norm.apply(&hidden)
-    }
-
-    pub(crate) fn share(&self) -> Self {
-        Self { words: self.words.shallow_clone(), positions: self.positions.shallow_clone(), norm: self.norm.share() }
+    /// `[word pieces, hidden]` before the first layer.
+    pub(crate) fn apply(&self, texts: &[&[i64]]) -> Result<Rows, TchError> {
+        let ids = Tensor::f_from_slice(&texts.concat())?;
+        let mut hidden = Rows::default();
+        hidden.copy(&Tensor::f_embedding(&self.words.0, &ids, -1, false, false)?)?;
+        let positions: Vec<f32> =
+            texts.iter().flat_map(|text| &self.positions[..text.len() * hidden.width]).copied().collect();
+        self.norm.apply_to_sums(&mut hidden, &positions);
+        Ok(hidden)
     }
 }
 
 impl Layer {
-    /// The end of the first half, in which each position looks at the others: `contexts` is what it saw there.
-    /// Overwrites the contexts.
-    pub(crate) fn attended(
+    /// The layer's output in place of its input: `[word pieces, hidden]`. `received` gets, for each word piece, what it got of
+    /// the attention of all queries and heads together.
+    pub(crate) fn apply(
         &self,
-        hidden: &[Tensor],
-        contexts: &mut [Tensor],
+        hidden: &mut Rows,
+        texts: &Texts<'_>,
+        received: &mut [f32],
+        scratch: &mut Scratch,
         yield_now: Yield<'_>,
-    ) -> Result<Vec<Tensor>, TchError> {
-        let outputs = self.attention_output.apply_onto(hidden, contexts, yield_now)?;
-        outputs.iter().map(|output| self.attention_norm.apply(output)).collect()
+    ) -> Result<(), TchError> {
+        let Scratch { wide, contexts, output } = scratch;
+        self.query_key_value.apply(hidden, wide, yield_now)?;
+        attend(wide, texts, contexts, received, yield_now).map_err(|error| TchError::Shape(error.to_string()))?;
+        self.attention_output.apply(contexts, output, yield_now)?;
+        self.attention_norm.apply_to_sums(hidden, &output.values);
+
+        self.intermediate.apply(hidden, wide, yield_now)?;
+        gelu(&mut wide.values);
+        self.output.apply(wide, output, yield_now)?;
+        self.output_norm.apply_to_sums(hidden, &output.values);
+        Ok(())
     }
 
-    /// The second half of a layer, which looks at each position alone.
-    pub(crate) fn feed_forward(&self, hidden: &[Tensor], yield_now: Yield<'_>) -> Result<Vec<Tensor>, TchError> {
-        let mut wide = self.widen(hidden, yield_now)?;
-        let outputs = self.output.apply_onto(hidden, &mut wide, yield_now)?;
-        outputs.iter().map(|output| self.output_norm.apply(output)).collect()
-    }
-
-    /// The input of the second half's last product.
-    pub(crate) fn widen(&self, hidden: &[Tensor], yield_now: Yield<'_>) -> Result<Vec<Tensor>, TchError> {
-        self.intermediate.apply(hidden, yield_now)?.into_iter().map(|mut wide| wide.f_gelu_("none")).collect()
-    }
-
-    pub(crate) fn share(&self) -> Self {
-        Self {
-            query_key_value: self.query_key_value.share(),
-            attention_output: self.attention_output.share(),
-            attention_norm: self.attention_norm.share(),
-            intermediate: self.intermediate.share(),
-            output: self.output.share(),
-            output_norm: self.output_norm.share(),
-        }
+    pub(crate) fn quantised(&self) -> Result<Self, TchError> {
+        Ok(Self {
+            query_key_value: self.query_key_value.quantised()?,
+            attention_output: self.attention_output.quantised()?,
+            attention_norm: self.attention_norm.clone(),
+            intermediate: self.intermediate.quantised()?,
+            output: self.output.quantised()?,
+            output_norm: self.output_norm.clone(),
+        })
     }
 }
 
@@ -115,8 +128,8 @@ impl NamedTensors {
             self.tensor("embeddings.position_embeddings.weight", &[config.max_position_embeddings, hidden])?;
         let positions = types.f_narrow(0, 0, 1).and_then(|first_type| positions.f_add(&first_type));
         Ok(EmbeddingLayer {
-            words: self.tensor("embeddings.word_embeddings.weight", &[config.vocab_size, hidden])?,
-            positions: positions.map_err(|error| error.to_string())?,
+            words: self.tensor("embeddings.word_embeddings.weight", &[config.vocab_size, hidden]).map(Weights)?,
+            positions: positions.and_then(|positions| numbers(&positions)).map_err(|error| error.to_string())?,
             norm: self.layer_norm("embeddings.LayerNorm", hidden)?,
         })
     }
@@ -146,16 +159,17 @@ impl NamedTensors {
 
     fn linear(&self, name: &str, inputs: i64, outputs: i64) -> Result<FloatLinear, String> {
         Ok(FloatLinear {
-            weight: self.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
-            bias: self.tensor(&format!("{name}.bias"), &[outputs])?,
+            weight: self.tensor(&format!("{name}.weight"), &[outputs, inputs]).map(Weights)?,
+            bias: self.tensor(&format!("{name}.bias"), &[outputs]).map(Weights)?,
         })
     }
 
     fn layer_norm(&self, name: &str, size: i64) -> Result<LayerNorm, String> {
-        Ok(LayerNorm {
-            weight: self.tensor(&format!("{name}.weight"), &[size])?,
-            bias: self.tensor(&format!("{name}.bias"), &[size])?,
-        })
+        let part = |part: &str| {
+            let tensor = self.tensor(&format!("{name}.{part}"), &[size])?;
+            numbers(&tensor).map_err(|error| error.to_string())
+        };
+        Ok(LayerNorm { weight: part("weight")?, bias: part("bias")? })
     }
 
     fn tensor(&self, name: &str, shape: &[i64]) -> Result<Tensor, String> {
@@ -170,4 +184,8 @@ impl NamedTensors {
         }
         Ok(tensor.shallow_clone())
     }
+}
+
+fn numbers(tensor: &Tensor) -> Result<Arc<[f32]>, TchError> {
+    Ok(Vec::try_from(tensor.f_contiguous()?.f_view([-1])?)?.into())
 }

@@ -12,13 +12,16 @@
 //! to run. A full queue refuses live texts at once. A panic inside a forward pass becomes an error for
 //! the callers of that batch; the thread goes on with the next one.
 
+mod attention;
 mod bert;
 mod encoder;
 mod encoding;
 mod error;
+mod lanes;
 mod layers;
 mod linear;
 mod model_files;
+mod rows;
 #[cfg(feature = "testing")]
 mod scripted;
 mod settings;

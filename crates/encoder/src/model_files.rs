@@ -15,8 +15,9 @@ use crate::{
     DIMENSIONS, EncoderError, MAX_WORD_PIECES, Precision,
     bert::BertForward,
     error::{caught, guarded},
+    lanes::LANES,
     layers::NamedTensors,
-    word_pieces::{Excerpt, Keep, WordPieces},
+    word_pieces::WordPieces,
 };
 
 const CONFIG: &str = "config.json";
@@ -63,7 +64,7 @@ impl ModelFiles {
         let forward = checked(weights_path.clone(), |path| BertForward::new(&config, &NamedTensors::read(path)?))?;
         let forward = match precision {
             Precision::F32 => forward,
-            Precision::Int8 => quantised(&forward, &word_pieces)?,
+            Precision::Int8 => quantised(&forward)?,
         };
         let fingerprint = checked(weights_path.clone(), fingerprint)?;
         let info = ModelInfo { name: "all-MiniLM-L6-v2", fingerprint, precision, dimensions: DIMENSIONS };
@@ -72,12 +73,8 @@ impl ModelFiles {
 }
 
 /// What is wrong with the weights shows when they are first used, so an error here is this machine's.
-fn quantised(forward: &BertForward, word_pieces: &WordPieces) -> Result<BertForward, EncoderError> {
-    let quantised = guarded(|| {
-        let probe = word_pieces.ids(Excerpt::of(PROBE, Keep::Start), Keep::Start)?;
-        Ok(forward.quantised(&probe)?)
-    });
-    quantised.map_err(|error| EncoderError::Setting {
+fn quantised(forward: &BertForward) -> Result<BertForward, EncoderError> {
+    guarded(|| Ok(forward.quantised()?)).map_err(|error| EncoderError::Setting {
         name: "precision",
         reason: format!("int8 does not work on this machine ({error}); use f32"),
     })
@@ -113,8 +110,12 @@ fn check_config(config: &BertConfig) -> Result<(), String> {
     if hidden as usize != DIMENSIONS {
         return Err(format!("hidden_size is {hidden}, this program needs {DIMENSIONS}"));
     }
-    if heads < 1 || hidden % heads != 0 {
-        return Err(format!("num_attention_heads is {heads}, no divisor of {hidden}"));
+    let is_lanes = |size: i64| usize::try_from(size).is_ok_and(|size| size.is_multiple_of(LANES));
+    if heads < 1 || hidden % heads != 0 || !is_lanes(hidden / heads) {
+        return Err(format!("num_attention_heads is {heads}; {hidden} must be a multiple of {LANES} times as many"));
+    }
+    if !is_lanes(config.intermediate_size) {
+        return Err(format!("intermediate_size is {}, no multiple of {LANES}", config.intermediate_size));
     }
     if !matches!(config.hidden_act, Activation::gelu) {
         return Err(format!("hidden_act is {:?}, this program knows gelu", config.hidden_act));
@@ -161,11 +162,13 @@ mod tests {
     #[test]
     fn sizes_that_would_panic_later_are_refused_by_name() {
         assert_eq!(config(|_| ()), Ok(()));
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 9] = [
             (|config| config.hidden_act = Activation::relu, "hidden_act is relu"),
             (|config| config.hidden_size = 768, "hidden_size is 768"),
             (|config| config.num_attention_heads = 0, "num_attention_heads is 0"),
             (|config| config.num_attention_heads = 7, "num_attention_heads is 7"),
+            (|config| config.num_attention_heads = 48, "num_attention_heads is 48"),
+            (|config| config.intermediate_size = 1530, "intermediate_size is 1530"),
             (|config| config.max_position_embeddings = 128, "max_position_embeddings is 128"),
             (|config| config.num_hidden_layers = -1, "num_hidden_layers is -1"),
             (|config| config.vocab_size = i64::MAX, "vocab_size is"),

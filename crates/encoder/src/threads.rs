@@ -43,7 +43,7 @@ impl Threads {
         let mut threads = Self { queue: Arc::clone(queue), running: Vec::with_capacity(settings.threads) };
         for number in 0..settings.threads {
             let start = WorkerStart {
-                forward: files.forward.share(),
+                forward: files.forward.clone(),
                 weights_path: files.weights_path.clone(),
                 queue: Arc::clone(queue),
                 word_pieces: Arc::clone(&files.word_pieces),
@@ -97,7 +97,7 @@ impl WorkerStart {
     fn try_model(&self) -> Result<(), EncoderError> {
         guarded(|| {
             let probe = self.word_pieces.ids(Excerpt::of(PROBE, Keep::Start), Keep::Start)?;
-            self.forward.run(&[&probe], true, &mut || ())
+            self.forward.run(&[&probe], &mut || ())
         })
         .map(drop)
         .map_err(|error| EncoderError::BrokenFile { path: self.weights_path.clone(), reason: error.to_string() })
@@ -165,7 +165,7 @@ impl<F: Forward> Worker<F> {
 
     fn encode_batch(&self, batch: Vec<(Pieces, LiveReply)>) {
         let texts: Vec<&[i64]> = batch.iter().map(|(pieces, _)| pieces.ids.as_slice()).collect();
-        match guarded(|| self.forward.run(&texts, true, &mut || ())) {
+        match guarded(|| self.forward.run(&texts, &mut || ())) {
             Ok(outputs) => {
                 let outputs = outputs.embeddings.into_iter().zip(outputs.attention);
                 for ((pieces, reply), (embedding, attention)) in batch.into_iter().zip(outputs) {
@@ -183,7 +183,7 @@ impl<F: Forward> Worker<F> {
                 self.serve_live(jobs);
             }
         };
-        let embeddings = guarded(|| self.forward.run(&texts, false, &mut yield_now)).map(|outputs| outputs.embeddings);
+        let embeddings = guarded(|| self.forward.run(&texts, &mut yield_now)).map(|outputs| outputs.embeddings);
         // A caller that has given up after another batch's error no longer listens.
         let _ = job.reply.send((job.first, embeddings));
     }
@@ -229,14 +229,17 @@ mod tests {
     }
 
     const PANICS: i64 = 666;
+    /// What a live text begins with, and none of the bulk texts here.
+    const CLS: i64 = 101;
 
     impl Forward for Scripted<'_> {
-        fn run(&self, batch: &[&[i64]], attention: bool, yield_now: Yield<'_>) -> Result<Outputs, EncoderError> {
-            let kind = if attention { "live" } else { "bulk" };
+        fn run(&self, batch: &[&[i64]], yield_now: Yield<'_>) -> Result<Outputs, EncoderError> {
+            let live = batch.iter().all(|text| text.starts_with(&[CLS]));
+            let kind = if live { "live" } else { "bulk" };
             let note = |what: &str| self.events.lock().unwrap().push(format!("{kind} {what}"));
             note(&format!("{} starts", batch.len()));
             assert!(!batch.iter().any(|text| text.contains(&PANICS)), "scripted panic");
-            if !attention {
+            if !live {
                 (self.disturb)();
             }
             yield_now();

@@ -74,7 +74,7 @@ fn a_broken_configuration_is_named() {
     assert!(reason.contains("hidden_size is 768"), "{reason}");
     // Each file alone is well formed; together they do not fit.
     let directory = model_without(&["config.json"]);
-    fs::write(directory.path().join("config.json"), config.replace("1536", "1540")).unwrap();
+    fs::write(directory.path().join("config.json"), config.replace("1536", "1552")).unwrap();
     let reason = broken(load(directory.path()), "model.safetensors");
     assert!(reason.contains("has the shape"), "{reason}");
 }

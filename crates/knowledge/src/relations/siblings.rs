@@ -4,12 +4,13 @@
 //! Two articles answer the same question as far as their titles, without the names in them, mean the same.
 
 use std::num::NonZero;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
 use super::names::Heard;
-use crate::vectors::codes::Codes;
+use crate::vectors::codes::{Codes, dot_wide};
 
 /// Titles at this cosine have nothing in common.
 const UNLIKE: f32 = 0.45;
@@ -29,12 +30,37 @@ const REMEMBERED_BYTES: usize = 16 * 1024 * 1024;
 /// Where one takes much memory, so many are remembered all the same.
 const LEAST_REMEMBERED: usize = MOST_NAMED;
 
-/// How like the questions of all articles are to those of one entity, in steps of 1/255.
+/// How like the questions of articles are to those of one entity, in steps of 1/254, told when first asked for: a call looks at
+/// the articles of a few entities.
 struct Likeness {
+    /// The entity's own questions, each with its scale.
+    own: Vec<(Vec<i16>, f32)>,
     /// For each title the entity's best.
-    of_title: Vec<u8>,
+    of_title: Vec<Lazy>,
     /// For each entity the mean over its articles.
-    of_entity: Vec<u8>,
+    of_entity: Vec<Lazy>,
+}
+
+/// A number that whoever comes first works out, once or a few times at once: it is the same each time.
+struct Lazy(AtomicU8);
+
+impl Lazy {
+    const UNKNOWN: u8 = u8::MAX;
+    const MOST: u8 = u8::MAX - 1;
+
+    fn many(count: usize) -> Vec<Self> {
+        (0..count).map(|_| Self(AtomicU8::new(Self::UNKNOWN))).collect()
+    }
+
+    fn get(&self, work_out: impl FnOnce() -> u8) -> u8 {
+        let known = self.0.load(Ordering::Relaxed);
+        if known != Self::UNKNOWN {
+            return known;
+        }
+        let number = work_out();
+        self.0.store(number, Ordering::Relaxed);
+        number
+    }
 }
 
 /// An entity that was named, and what it has to say.
@@ -90,45 +116,56 @@ impl Siblings {
     /// without an entity.
     pub fn contradiction(&self, article: usize, named: f32, rivals: &[Rival]) -> f32 {
         let Some(entity) = self.entity_of[article] else { return 0.0 };
-        let title = self.title_of[article];
-        let louder = rivals.iter().take_while(|rival| rival.heard.share > named);
-        let others = louder.filter(|rival| rival.heard.name != entity);
-        others.fold(0.0, |strongest, Rival { heard, likeness }| {
-            let of_title = title.map_or(0, |title| likeness.of_title[title as usize]);
-            let alike = of_title.max(likeness.of_entity[entity as usize]);
-            strongest.max(f32::from(alike) / f32::from(u8::MAX) * (heard.share - named))
-        })
+        let mut strongest = 0.0_f32;
+        for Rival { heard, likeness } in rivals.iter().filter(|rival| rival.heard.name != entity) {
+            let most = heard.share - named;
+            // Those who were named less clearly can't speak more strongly than that.
+            if most <= strongest {
+                break;
+            }
+            let of_title = self.title_of[article].map_or(0, |title| self.of_title(title, likeness));
+            let alike = if of_title == Lazy::MOST { of_title } else { of_title.max(self.of_entity(entity, likeness)) };
+            strongest = strongest.max(f32::from(alike) / f32::from(Lazy::MOST) * most);
+        }
+        strongest
     }
 
     fn likeness(&self, entity: u32) -> Arc<Likeness> {
-        let known = || self.likenesses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(likeness) = known().get(&entity) {
-            return Arc::clone(likeness);
-        }
-        let likeness = Arc::new(self.compare(entity));
-        known().put(entity, Arc::clone(&likeness));
-        likeness
+        let mut likenesses = self.likenesses.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(likenesses.get_or_insert(entity, || Arc::new(self.new_likeness(entity))))
     }
 
-    fn compare(&self, entity: u32) -> Likeness {
+    fn new_likeness(&self, entity: u32) -> Likeness {
         let mut own: Vec<u32> =
             self.articles_of(entity).iter().filter_map(|article| self.title_of[*article as usize]).collect();
         own.sort_unstable();
         own.dedup();
-        let own: Vec<u32> = own.iter().copied().step_by(own.len().div_ceil(HEARD_OF).max(1)).collect();
-        let best = |title: u32| own.iter().map(|own| self.titles.cosine(title, *own)).fold(UNLIKE, f32::max);
-        let of_title: Vec<u8> = (0..self.titles.num_rows() as u32)
-            .map(|title| ((best(title) - UNLIKE) / (ALIKE - UNLIKE) * f32::from(u8::MAX)) as u8)
-            .collect();
-        let of_entity = self.articles_of.iter().map(|articles| mean(articles, &self.title_of, &of_title)).collect();
-        Likeness { of_title, of_entity }
+        let step = own.len().div_ceil(HEARD_OF).max(1);
+        let own = own.into_iter().map(|title| title as usize).step_by(step);
+        Likeness {
+            own: own.map(|title| (self.titles.wide(title), self.titles.scale(title))).collect(),
+            of_title: Lazy::many(self.titles.num_rows()),
+            of_entity: Lazy::many(self.articles_of.len()),
+        }
     }
-}
 
-fn mean(articles: &[u32], title_of: &[Option<u32>], of_title: &[u8]) -> u8 {
-    let of_article =
-        |article: &u32| title_of[*article as usize].map_or(0, |title| usize::from(of_title[title as usize]));
-    (articles.iter().map(of_article).sum::<usize>() / articles.len().max(1)) as u8
+    fn of_title(&self, title: u32, likeness: &Likeness) -> u8 {
+        let title = title as usize;
+        likeness.of_title[title].get(|| {
+            let cosines = likeness.own.iter().map(|(own, scale)| dot_wide(own, self.titles.row(title)) * scale);
+            let best = cosines.fold(0.0, f32::max) * self.titles.scale(title);
+            ((best - UNLIKE) / (ALIKE - UNLIKE) * f32::from(Lazy::MOST)).clamp(0.0, f32::from(Lazy::MOST)) as u8
+        })
+    }
+
+    fn of_entity(&self, entity: u32, likeness: &Likeness) -> u8 {
+        likeness.of_entity[entity as usize].get(|| {
+            let articles = self.articles_of(entity);
+            let titles = articles.iter().filter_map(|article| self.title_of[*article as usize]);
+            let sum: usize = titles.map(|title| usize::from(self.of_title(title, likeness))).sum();
+            (sum / articles.len().max(1)) as u8
+        })
+    }
 }
 
 #[cfg(test)]
