@@ -5,7 +5,7 @@
 //! what speaks against them.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -378,10 +378,33 @@ struct Ranked {
     sum: f32,
     chunk: Option<usize>,
     is_pinned: bool,
+    /// Whether the sum has what speaks against the article; without that it is at least as large.
+    is_whole: bool,
 }
 
+/// By their sums; of equal ones the first of the articles is the best.
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        best_first(&(self.sum, self.article), &(other.sum, other.article)).reverse()
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}
+
 impl Ranked {
-    /// With its exact cosines, its nearest sentence and what speaks against it.
+    /// With its exact cosines and its nearest sentence.
     fn of(article: usize, looks: &Looks, call: &Call, asked: Option<&CodedEmbedding>) -> Self {
         let (index, mut evidence) = (&call.index, looks.evidence(article, call));
         let nearest = |said: &Said| index.best_chunk(article, said.embedding.as_ref()?);
@@ -389,8 +412,15 @@ impl Ranked {
         evidence.newest_cosine = newest.map_or(evidence.newest_cosine, |hit| hit.cosine);
         evidence.call_cosine = nearest(&call.whole).map_or(evidence.call_cosine, |hit| hit.cosine);
         evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(article, asked));
-        evidence.contradicted = index.relations().contradiction(article, evidence.named, &call.rivals);
-        Self { article, sum: evidence.sum(), evidence, chunk: newest.map(|hit| hit.chunk), is_pinned: false }
+        let (sum, chunk) = (evidence.sum(), newest.map(|hit| hit.chunk));
+        Self { article, evidence, sum, chunk, is_pinned: false, is_whole: false }
+    }
+
+    /// And with what speaks against it.
+    fn whole(mut self, call: &Call) -> Self {
+        let (article, named) = (self.article, self.evidence.named);
+        self.evidence.contradicted = call.index.relations().contradiction(article, named, &call.rivals);
+        Self { sum: self.evidence.sum(), is_whole: true, ..self }
     }
 
     fn candidate(mut self, call: &Call, adapted: Option<&[f32]>) -> Candidate {
@@ -423,7 +453,8 @@ struct Best {
     muted: Vec<String>,
 }
 
-/// The best so many of these articles.
+/// The best so many of these articles. What speaks against an article takes longest to tell, and is told only of those that
+/// would otherwise be the next best.
 fn best(
     articles: impl Iterator<Item = usize>,
     count: usize,
@@ -433,12 +464,14 @@ fn best(
 ) -> Best {
     let asked = call.coded_question();
     let promising = promising(articles, LOOKED_INTO.max(count), looks, call).into_iter();
-    let mut ranked: Vec<_> = promising.map(|article| Ranked::of(article, looks, call, asked.as_ref())).collect();
-    ranked.sort_unstable_by(|one, other| best_first(&(one.sum, one.article), &(other.sum, other.article)));
+    let mut ranked: BinaryHeap<_> = promising.map(|article| Ranked::of(article, looks, call, asked.as_ref())).collect();
     let (mut best, mut muted): (Vec<Ranked>, _) = (Vec::with_capacity(count), Vec::new());
-    for mut next in ranked {
-        if best.len() == count {
-            break;
+    while best.len() < count
+        && let Some(mut next) = ranked.pop()
+    {
+        if !next.is_whole {
+            ranked.push(next.whole(call));
+            continue;
         }
         let mark = mark(next.article);
         next.is_pinned = mark == Some(Mark::Pinned);

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use super::names::Heard;
-use crate::vectors::codes::{Codes, dot_wide};
+use crate::vectors::codes::Codes;
+use crate::vectors::dot::Wide;
 
 /// Titles at this cosine have nothing in common.
 const UNLIKE: f32 = 0.45;
@@ -34,7 +35,7 @@ const LEAST_REMEMBERED: usize = MOST_NAMED;
 /// the articles of a few entities.
 struct Likeness {
     /// The entity's own questions, each with its scale.
-    own: Vec<(Vec<i16>, f32)>,
+    own: Vec<(Wide, f32)>,
     /// For each title the entity's best.
     of_title: Vec<Lazy>,
     /// For each entity the mean over its articles.
@@ -152,8 +153,8 @@ impl Siblings {
     fn of_title(&self, title: u32, likeness: &Likeness) -> u8 {
         let title = title as usize;
         likeness.of_title[title].get(|| {
-            let cosines = likeness.own.iter().map(|(own, scale)| dot_wide(own, self.titles.row(title)) * scale);
-            let best = cosines.fold(0.0, f32::max) * self.titles.scale(title);
+            let best =
+                likeness.own.iter().map(|(own, scale)| self.titles.cosine(title, own, *scale)).fold(0.0, f32::max);
             ((best - UNLIKE) / (ALIKE - UNLIKE) * f32::from(Lazy::MOST)).clamp(0.0, f32::from(Lazy::MOST)) as u8
         })
     }

@@ -5,8 +5,7 @@
 
 use std::io::{self, Write};
 
-use multiversion::multiversion;
-
+use crate::vectors::dot::Wide;
 use crate::vectors::matrix::Matrix;
 
 /// The largest code; the range is symmetric, so that a vector and its opposite have opposite codes.
@@ -52,9 +51,8 @@ impl Codes {
         self.scales[row]
     }
 
-    /// For [`dot_wide`].
-    pub fn wide(&self, row: usize) -> Vec<i16> {
-        self.row(row).iter().map(|code| i16::from(*code)).collect()
+    pub fn wide(&self, row: usize) -> Wide {
+        Wide::of(self.row(row))
     }
 
     /// About the vector of a row.
@@ -85,10 +83,9 @@ impl Codes {
         self.scales.push(other.scale(row));
     }
 
-    /// About the cosine of two rows, to the second place.
-    pub fn cosine(&self, one: u32, other: u32) -> f32 {
-        let (one, other) = (one as usize, other as usize);
-        dot(self.row(one), self.row(other)) * self.scale(one) * self.scale(other)
+    /// About the cosine of a row with a vector of these codes, to the second place.
+    pub fn cosine(&self, row: usize, wide: &Wide, scale: f32) -> f32 {
+        wide.dot(self.row(row)) * scale * self.scale(row)
     }
 
     pub fn write(&self, output: &mut dyn Write) -> io::Result<()> {
@@ -123,26 +120,6 @@ fn read_header(header: &[u8]) -> Option<(usize, usize)> {
     Some((u32::from_le_bytes(*dimensions) as usize, usize::try_from(num_rows).ok()?))
 }
 
-/// The dot product of codes of one length.
-#[multiversion(targets("x86_64+avx2"))]
-pub fn dot(a: &[i8], b: &[i8]) -> f32 {
-    let mut sum = 0_i32;
-    for (a, b) in a.iter().zip(b) {
-        sum += i32::from(*a) * i32::from(*b);
-    }
-    sum as f32
-}
-
-/// The same where one of them is compared with many, and was made wide once: half the time.
-#[multiversion(targets("x86_64+avx2"))]
-pub fn dot_wide(wide: &[i16], codes: &[i8]) -> f32 {
-    let mut sum = 0_i32;
-    for (wide, code) in wide.iter().zip(codes) {
-        sum += i32::from(*wide) * i32::from(i16::from(*code));
-    }
-    sum as f32
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -165,7 +142,7 @@ mod tests {
         let mut bytes = Vec::new();
         written.write(&mut bytes).unwrap();
         assert_eq!(Codes::read(&bytes).unwrap(), written);
-        assert!((written.cosine(0, 2) - 0.6).abs() < 0.01);
+        assert!((written.cosine(0, &written.wide(2), written.scale(2)) - 0.6).abs() < 0.01);
         let mut taken = Codes::new(3);
         taken.push_row(&written, 0);
         assert_eq!(taken, codes(&[[0.6, -0.8, 0.0]]));

@@ -3,7 +3,8 @@
 //! Input are unit vectors, output is the cosine with a query together with a bound on its error, and from these
 //! the shortlist: the rows between which only the f32 vectors can decide.
 
-use crate::vectors::codes::{Codes, dot_wide};
+use crate::vectors::codes::Codes;
+use crate::vectors::dot::Wide;
 use crate::vectors::matrix::Matrix;
 
 /// What rounding in f32 adds to the error of the codes: 384 products below 1, each off by less than 2⁻²³.
@@ -13,8 +14,7 @@ const F32_ROUNDING: f32 = 1e-5;
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantisedQuery {
     codes: Codes,
-    /// The codes once more, for [`dot_wide`].
-    wide: Vec<i16>,
+    wide: Wide,
     error: f32,
     norm: f32,
 }
@@ -37,7 +37,7 @@ impl QuantisedQuery {
 
     /// About the cosine with a row of codes.
     pub fn cosine(&self, codes: &Codes, row: usize) -> f32 {
-        dot_wide(&self.wide, codes.row(row)) * codes.scale(row) * self.scale()
+        codes.cosine(row, &self.wide, self.scale())
     }
 }
 
