@@ -68,7 +68,7 @@ fn model_dir_from(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
 pub enum Precision {
     /// As the model was published.
     F32,
-    /// Weights and inputs of 8 bits: three to four times the texts per second. Needs an x86 processor with AVX2.
+    /// Weights and inputs of 8 bits: twice the texts per second and more. Needs an x86 processor with AVX2.
     Int8,
 }
 

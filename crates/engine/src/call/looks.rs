@@ -1,0 +1,133 @@
+//! What is cheap to tell of every article: its closeness to what was said, the words that it shares with it, its group.
+
+use cuecard_knowledge::{CodedEmbedding, Index, WordsOf};
+use cuecard_ranking::conversation::{Evidence, offer, unsaid};
+
+use super::{Call, Said, weights};
+use crate::candidates::Nearness;
+use crate::rules::Mark;
+
+/// The nearest sentence is looked for in so many articles, those with the nearest passages.
+const NEAR_ARTICLES: usize = 60;
+
+/// A look at every article.
+pub(super) struct Looks {
+    newest: Look,
+    whole: Look,
+    heading_words: Vec<f32>,
+    /// How much the newest turn leaves to the rest of the call.
+    unsaid: f32,
+    /// For each group the best that an article of it has to offer.
+    group_call: Vec<f32>,
+    group_newest: Vec<f32>,
+    group_agent: Vec<f32>,
+}
+
+/// For each article its closeness to what was said, and the share of its words that it has.
+struct Look {
+    cosines: Vec<f32>,
+    words: Vec<f32>,
+}
+
+impl Look {
+    fn of(said: &Said, cosines: Vec<f32>, index: &Index) -> Self {
+        Self { cosines, words: index.shares(WordsOf::Text, weights(&said.words)) }
+    }
+
+    fn offers(&self) -> impl Iterator<Item = f32> {
+        self.cosines.iter().zip(&self.words).map(|(cosine, words)| offer(*cosine, *words))
+    }
+}
+
+impl Looks {
+    pub(super) fn of(call: &Call) -> Self {
+        let (index, agent) = (&call.index, call.agent.as_ref());
+        let embeddings = [&call.newest, &call.whole].map(|said| said.embedding.as_deref());
+        let agent_embedding = agent.and_then(|said| said.embedding.as_deref());
+        let [to_newest, to_whole, to_agent] = index.closeness([embeddings[0], embeddings[1], agent_embedding]);
+        let (newest, whole) = (Look::of(&call.newest, to_newest, index), Look::of(&call.whole, to_whole, index));
+        let group_agent = match agent {
+            Some(said) => best_of_groups(index, Look::of(said, to_agent, index).offers()),
+            None => vec![0.0; index.relations().num_groups()],
+        };
+        Self {
+            heading_words: index.shares(WordsOf::Heading, weights(&call.customer_words)),
+            unsaid: unsaid(newest.cosines.iter().copied().fold(0.0, f32::max)),
+            group_call: best_of_groups(index, whole.offers()),
+            group_newest: best_of_groups(index, newest.cosines.iter().copied()),
+            group_agent,
+            newest,
+            whole,
+        }
+    }
+
+    /// All that is cheap to tell of an article; cosines to the second place.
+    pub(super) fn evidence(&self, article: usize, call: &Call) -> Evidence {
+        let relations = call.index.relations();
+        let group = relations.group_of(article) as usize;
+        let domain = match relations.domain_of(article) {
+            Some(domain) if !call.domains.is_empty() => {
+                if call.domains.contains(&domain) {
+                    1.0
+                } else {
+                    -1.0
+                }
+            }
+            _ => 0.0,
+        };
+        Evidence {
+            newest_cosine: self.newest.cosines[article],
+            call_cosine: self.whole.cosines[article],
+            sentence_cosine: 0.0,
+            newest_words: self.newest.words[article],
+            call_words: self.whole.words[article] * self.unsaid,
+            heading_words: self.heading_words[article],
+            named: relations.name_of(article).map_or(0.0, |name| call.named[name as usize]),
+            contradicted: 0.0,
+            domain,
+            group_call: self.group_call[group],
+            group_newest: self.group_newest[group],
+            group_agent: self.group_agent[group],
+            centrality: call.index.centrality()[article],
+            adapted: 0.0,
+        }
+    }
+
+    pub(super) fn nearness(
+        &self,
+        call: &Call,
+        admits: &impl Fn(usize) -> bool,
+        mark: &impl Fn(usize) -> Option<Mark>,
+    ) -> Nearness {
+        let index = &call.index;
+        let mut near: Vec<usize> = (0..index.len()).filter(|article| admits(*article)).collect();
+        let nearest_first = |a: &usize, b: &usize| self.newest.cosines[*b].total_cmp(&self.newest.cosines[*a]);
+        if near.len() > NEAR_ARTICLES {
+            near.select_nth_unstable_by(NEAR_ARTICLES, nearest_first);
+            near.truncate(NEAR_ARTICLES);
+        }
+        // Of the nearest alone: a mark is looked up by an article's id.
+        near.retain(|article| mark(*article) != Some(Mark::Muted));
+        let passage = |newest: &Vec<f32>| {
+            let nearest = near.iter().copied().min_by(nearest_first)?;
+            index.best_chunk(nearest, newest).map(|hit| hit.cosine)
+        };
+        let sentence = |asked: &CodedEmbedding| {
+            near.iter().map(|article| index.sentence_closeness(*article, asked)).max_by(f32::total_cmp)
+        };
+        Nearness {
+            passage: call.newest.embedding.as_ref().and_then(passage),
+            sentence: call.coded_question().as_ref().and_then(sentence),
+        }
+    }
+}
+
+/// For each group the best that its articles offer.
+fn best_of_groups(index: &Index, offers: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut best = vec![f32::NEG_INFINITY; index.relations().num_groups()];
+    for (article, offer) in offers.enumerate() {
+        let best = &mut best[index.relations().group_of(article) as usize];
+        *best = best.max(offer);
+    }
+    best
+}
