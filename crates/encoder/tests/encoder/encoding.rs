@@ -120,12 +120,13 @@ fn a_full_lane_answers_with_an_error_and_loses_nothing() {
     let refused = loop {
         match encoder.encode(&long) {
             Ok(pending) => accepted.push(pending),
-            Err(error) => break error,
+            // Unless the thread took them just now.
+            Err(error) if encoder.longest_wait() > Duration::ZERO => break error,
+            Err(_) => {}
         }
         assert!(accepted.len() < 1000, "a thousand texts went into a queue of two");
     };
     assert_eq!(refused, EncoderError::QueueFull { capacity: 2 });
-    assert!(encoder.longest_wait() > Duration::ZERO);
     let waits = thread::scope(|scope| scope.spawn(|| encoder.encode_blocking("refund")).join().unwrap());
     assert_eq!(waits.unwrap().word_pieces, 4);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
