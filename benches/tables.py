@@ -155,7 +155,7 @@ BENCHMARKS = {
     "contracts": contracts,
     "sync": sync,
     "nearest": lambda bench: of_criterion("nearest", bench.cargo("cuecard-knowledge", "nearest")),
-    "encoder": lambda bench: "\n".join(bench.cargo("cuecard-encoder", name, core="1") for name in ("overhead", "latency")),
+    "encoder": lambda bench: bench.cargo("cuecard-encoder", "latency", core="1"),
     "graph": graph,
     "ledger": lambda bench: bench.cargo("cuecard-ledger", "rankings", core="0"),
     "simulator": lambda bench: bench.cargo("cuecard-simulator", "throughput", "--articles", bench.set("dstc9", "kb"),

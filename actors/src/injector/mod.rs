@@ -146,20 +146,18 @@ impl Injector {
         let work = async move {
             let outcome = push(&delivery).await;
             let Delivery { item, ticket, content } = delivery;
-            let receipt = if let Outcome::Delivered(receipt) = &outcome {
+            let shown = if let Outcome::Delivered(receipt) = &outcome {
                 not_shown.were_shown();
-                Some(receipt.clone())
+                Some((receipt.clone(), DeliveryRecords::question(&ticket)))
             } else {
                 drop(not_shown);
                 None
             };
-            let question = receipt.as_ref().and_then(|_| DeliveryRecords::question(&ticket));
             ticket.finish_in(Stage::Inject, outcome);
             drop((permit, ended));
             // Nobody waits for the record but a shutdown.
-            if let Some(record) =
-                receipt.and_then(|receipt| DeliveryRecords::record(&item, &content, question, &receipt))
-            {
+            let record = |(receipt, question)| DeliveryRecords::record(&item, &content, question, &receipt);
+            if let Some(record) = shown.and_then(record) {
                 records.write(record).await;
             }
             drop(in_flight);

@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod products;
+
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
@@ -14,6 +16,8 @@ use std::{
 };
 
 use cuecard_encoder::{Encoder, EncoderSettings, Precision};
+
+use crate::products::{Products, inputs};
 
 /// 34 word pieces with `[CLS]` and `[SEP]`.
 const SENTENCE: &str = "My order arrived yesterday with the wrong size and a broken zip, so can I swap it \
@@ -38,6 +42,7 @@ fn main() {
         println!("{precision}: loaded in {:.2?}", started.elapsed());
         encoder
     });
+    overhead(&encoders[1]);
     at_once(&encoders);
     bulk(&encoders);
     oversized(&encoders[1]);
@@ -47,6 +52,26 @@ fn main() {
 fn load(precision: Precision) -> Encoder {
     let settings = EncoderSettings { precision, threads: 1, ..EncoderSettings::default() };
     Encoder::load(&settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What tokenising, attention, all between the products, key phrases and the way to the thread and back add.
+fn overhead(encoder: &Encoder) {
+    tch::set_num_threads(1);
+    let _no_grad = tch::no_grad_guard();
+    let products = Products::new();
+    println!(
+        "\n<!-- encoder overhead -->\n| word pieces | products alone, ms | a text with its key phrases, ms | ratio |\n|---|---|---|---|"
+    );
+    for (pieces, text) in [(14, SHORT), (34, SENTENCE)] {
+        let inputs = inputs(pieces);
+        let (mut bare, mut whole) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            bare.push(median(TEXTS, || products.run(&inputs)));
+            whole.push(median(TEXTS, || drop(encoder.encode_blocking(text).unwrap())));
+        }
+        let [bare, whole] = [bare, whole].map(|times| at(&sorted(times), 0.5));
+        println!("| {pieces} | {bare:.2} | {whole:.2} | {:.2} |", whole / bare);
+    }
 }
 
 fn at_once(encoders: &[Encoder; 2]) {

@@ -1,6 +1,5 @@
-//! The model itself: word pieces in, vectors and attention out. The products are torch's, what lies between them is our own
-//! (some 40 torch operations a layer took as long as its products, most of it for being called), and rust-bert reads the
-//! configuration.
+//! The model itself: word pieces in, vectors and attention out. The products are torch's, what lies between them is our own,
+//! and rust-bert reads the configuration.
 //!
 //! A batch is one matrix of all its texts' word pieces: nothing is padded, the weights of a product pass the processor
 //! once for all of them, and attention looks at each text by itself. In int8 a text's vector is to the last bit the same

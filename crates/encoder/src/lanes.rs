@@ -1,8 +1,6 @@
 //! What happens to numbers between two products, written so that the compiler turns it into the processor's wide
-//! operations: loops over [`LANES`] numbers without a branch, in functions that are [`vectorised`].
-//!
-//! The standard library's `exp` is a call for each number; these take a few operations for sixteen at once and are exact to
-//! some 1e-7, which is far below what 8 bits leave.
+//! operations: loops without a branch, in functions that are [`vectorised`]. The standard library's `exp` is a call for each
+//! number, so there is one here, exact to some 1e-7.
 
 // Whatever is not inlined into a vectorised function is compiled for the least that every processor has.
 #![allow(clippy::inline_always)]

@@ -1,7 +1,7 @@
 //! What the model is made of besides linear layers, and how it is put together from the file.
 //!
-//! Input: tensors by name, as the file has them. Output: layers ready to multiply with, in f32. A tensor that is missing
-//! or has another shape or kind is named. A clone, for another thread, is the same memory; nothing writes to it after
+//! Input: tensors by name, as the file has them. Output: layers ready to multiply with, in f32. A tensor that is missing,
+//! has another shape or kind, or holds what is no number is named. A clone, for another thread, is the same memory; nothing writes to it after
 //! loading.
 
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -181,6 +181,10 @@ impl NamedTensors {
         let kind = tensor.f_kind().map_err(|error| error.to_string())?;
         if kind != Kind::Float {
             return Err(format!("the tensor {name} holds {kind:?} instead of Float"));
+        }
+        let is_finite = tensor.f_isfinite().and_then(|finite| finite.f_all()).map_err(|error| error.to_string())?;
+        if !is_finite.f_is_nonzero().map_err(|error| error.to_string())? {
+            return Err(format!("the tensor {name} holds numbers that are infinite or none"));
         }
         Ok(tensor.shallow_clone())
     }

@@ -20,9 +20,6 @@ use crate::{
 /// Called before each product; may itself run another batch.
 pub(crate) type Yield<'a> = &'a mut dyn FnMut();
 
-/// Rows of one int8 product: a live text waits for a product at most, and more rows are not faster.
-const MOST_ROWS: usize = 128;
-
 /// A tensor that nobody writes to; a clone is the same memory.
 pub(crate) struct Weights(pub(crate) Tensor);
 
@@ -146,16 +143,11 @@ struct Mapping {
 
 impl QuantisedLinear {
     fn apply(&self, input: &Rows, output: &mut Rows, yield_now: Yield<'_>) -> Result<(), TchError> {
-        let outputs = self.outputs.scales.len();
-        output.resize(input.count(), outputs);
-        let blocks = input.values.chunks(MOST_ROWS * input.width);
-        for (block, output) in blocks.zip(output.values.chunks_mut(MOST_ROWS * outputs)) {
-            yield_now();
-            let (mut mapped, mut mappings) = (Vec::with_capacity(block.len()), Vec::with_capacity(MOST_ROWS));
-            map_rows(block, input.width, &mut mapped, &mut mappings);
-            self.kernel(&tensor(&mapped, input.width)?)?.f_copy_data(output, output.len())?;
-            map_back(output, &mappings, &self.outputs);
-        }
+        yield_now();
+        let (mut mapped, mut mappings) = (Vec::with_capacity(input.values.len()), Vec::with_capacity(input.count()));
+        map_rows(input, &mut mapped, &mut mappings);
+        output.copy(&self.kernel(&tensor(&mapped, input.width)?)?)?;
+        map_back(&mut output.values, &mappings, &self.outputs);
         Ok(())
     }
 
@@ -175,9 +167,9 @@ impl QuantisedLinear {
 vectorised! {
     /// The ends become exactly -1 and 1, since the kernel's scale for all rows lies between them: they are mapped to a little
     /// more and cut off.
-    fn map_rows(rows: &[f32], width: usize, mapped: &mut Vec<f32>, mappings: &mut Vec<Mapping>) {
+    fn map_rows(rows: &Rows, mapped: &mut Vec<f32>, mappings: &mut Vec<Mapping>) {
         const A_LITTLE_MORE: f32 = 1.000_001;
-        for row in rows.chunks_exact(width) {
+        for row in rows.values.chunks_exact(rows.width) {
             let (least, most) = range(row);
             let (middle, half_range) = (f32::midpoint(least, most), (most - least) / 2.0);
             // A row of one number becomes 0, which the kernel keeps.
@@ -278,20 +270,5 @@ mod tests {
         }
         let others = Rows { values: input.slice(6..14).to_vec(), width: INPUTS };
         assert_eq!(int8(&linear, &others, largest_integer()).values, output.slice(6..14));
-    }
-
-    #[test]
-    fn many_rows_are_several_products_and_the_same_numbers() {
-        let _no_grad = become_torch_thread();
-        let (linear, input) = (linear().quantised(largest_integer()).unwrap(), rows(2 * MOST_ROWS + 3));
-        let (mut output, mut yields) = (Rows::default(), 0);
-        linear.apply(&input, &mut output, &mut || yields += 1).unwrap();
-        assert_eq!(yields, 3);
-        for row in [0, MOST_ROWS - 1, MOST_ROWS, 2 * MOST_ROWS + 2] {
-            let alone = Rows { values: input.slice(row..row + 1).to_vec(), width: INPUTS };
-            let mut of_it = Rows::default();
-            linear.apply(&alone, &mut of_it, &mut || ()).unwrap();
-            assert_eq!(of_it.values, output.slice(row..row + 1), "row {row}");
-        }
     }
 }

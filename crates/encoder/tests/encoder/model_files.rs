@@ -102,14 +102,17 @@ fn broken_weights_are_named() {
 }
 
 #[test]
-fn weights_that_give_no_number_are_found_at_once() {
+fn weights_that_are_no_number_are_found_at_once_though_it_be_one() {
     let directory = model_without(&["model.safetensors"]);
     let path = directory.path().join("model.safetensors");
     fs::copy(default_model_dir().join("model.safetensors"), &path).unwrap();
-    let mut file = OpenOptions::new().write(true).open(&path).unwrap();
-    file.seek(SeekFrom::End(-40_000_000)).unwrap();
-    // All bits set is a NaN in f32.
-    file.write_all(&vec![0xff; 40_000_000]).unwrap();
-    drop(file);
-    assert!(broken(load(directory.path()), "model.safetensors").contains("without a direction"));
+    for bytes in [4, 40_000_000] {
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.seek(SeekFrom::End(-40_000_000)).unwrap();
+        // All bits set is a NaN in f32.
+        file.write_all(&vec![0xff; bytes]).unwrap();
+        drop(file);
+        let reason = broken(load(directory.path()), "model.safetensors");
+        assert!(reason.starts_with("the tensor ") && reason.ends_with("infinite or none"), "{reason}");
+    }
 }

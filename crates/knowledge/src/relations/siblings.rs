@@ -11,7 +11,6 @@ use lru::LruCache;
 
 use super::names::Heard;
 use crate::vectors::codes::Codes;
-use crate::vectors::dot::Wide;
 
 /// Titles at this cosine have nothing in common.
 const UNLIKE: f32 = 0.45;
@@ -34,8 +33,8 @@ const LEAST_REMEMBERED: usize = MOST_NAMED;
 /// How like the questions of articles are to those of one entity, in steps of 1/254, told when first asked for: a call looks at
 /// the articles of a few entities.
 struct Likeness {
-    /// The entity's own questions, each with its scale.
-    own: Vec<(Wide, f32)>,
+    /// The rows of the entity's own titles.
+    own: Vec<u32>,
     /// For each title the entity's best.
     of_title: Vec<Lazy>,
     /// For each entity the mean over its articles.
@@ -142,19 +141,16 @@ impl Siblings {
         own.sort_unstable();
         own.dedup();
         let step = own.len().div_ceil(HEARD_OF).max(1);
-        let own = own.into_iter().map(|title| title as usize).step_by(step);
         Likeness {
-            own: own.map(|title| (self.titles.wide(title), self.titles.scale(title))).collect(),
+            own: own.into_iter().step_by(step).collect(),
             of_title: Lazy::many(self.titles.num_rows()),
             of_entity: Lazy::many(self.articles_of.len()),
         }
     }
 
     fn of_title(&self, title: u32, likeness: &Likeness) -> u8 {
-        let title = title as usize;
-        likeness.of_title[title].get(|| {
-            let best =
-                likeness.own.iter().map(|(own, scale)| self.titles.cosine(title, own, *scale)).fold(0.0, f32::max);
+        likeness.of_title[title as usize].get(|| {
+            let best = likeness.own.iter().map(|own| self.titles.cosine(title, *own)).fold(0.0, f32::max);
             ((best - UNLIKE) / (ALIKE - UNLIKE) * f32::from(Lazy::MOST)).clamp(0.0, f32::from(Lazy::MOST)) as u8
         })
     }

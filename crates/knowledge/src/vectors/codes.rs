@@ -5,7 +5,8 @@
 
 use std::io::{self, Write};
 
-use crate::vectors::dot::Wide;
+use simsimd::SpatialSimilarity;
+
 use crate::vectors::matrix::Matrix;
 
 /// The largest code; the range is symmetric, so that a vector and its opposite have opposite codes.
@@ -51,10 +52,6 @@ impl Codes {
         self.scales[row]
     }
 
-    pub fn wide(&self, row: usize) -> Wide {
-        Wide::of(self.row(row))
-    }
-
     /// About the vector of a row.
     pub fn vector(&self, row: usize) -> impl Iterator<Item = f32> {
         let scale = self.scale(row);
@@ -83,9 +80,10 @@ impl Codes {
         self.scales.push(other.scale(row));
     }
 
-    /// About the cosine of a row with a vector of these codes, to the second place.
-    pub fn cosine(&self, row: usize, wide: &Wide, scale: f32) -> f32 {
-        wide.dot(self.row(row)) * scale * self.scale(row)
+    /// About the cosine of two rows, to the second place.
+    pub fn cosine(&self, one: u32, other: u32) -> f32 {
+        let (one, other) = (one as usize, other as usize);
+        dot(self.row(one), self.row(other)) * self.scale(one) * self.scale(other)
     }
 
     pub fn write(&self, output: &mut dyn Write) -> io::Result<()> {
@@ -120,6 +118,11 @@ fn read_header(header: &[u8]) -> Option<(usize, usize)> {
     Some((u32::from_le_bytes(*dimensions) as usize, usize::try_from(num_rows).ok()?))
 }
 
+/// The dot product of codes of one length.
+pub fn dot(a: &[i8], b: &[i8]) -> f32 {
+    <i8 as SpatialSimilarity>::dot(a, b).map_or(0.0, |dot| dot as f32)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -142,7 +145,7 @@ mod tests {
         let mut bytes = Vec::new();
         written.write(&mut bytes).unwrap();
         assert_eq!(Codes::read(&bytes).unwrap(), written);
-        assert!((written.cosine(0, &written.wide(2), written.scale(2)) - 0.6).abs() < 0.01);
+        assert!((written.cosine(0, 2) - 0.6).abs() < 0.01);
         let mut taken = Codes::new(3);
         taken.push_row(&written, 0);
         assert_eq!(taken, codes(&[[0.6, -0.8, 0.0]]));

@@ -9,7 +9,6 @@
 //! Without a graph the result is that of comparing all f32 vectors; with one it may miss some of the base.
 
 pub mod codes;
-pub mod dot;
 pub mod matrix;
 pub mod nearest_neighbours;
 pub mod quantised;

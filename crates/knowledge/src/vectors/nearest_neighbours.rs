@@ -8,7 +8,7 @@ use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::error::IndexError;
-use crate::vectors::dot::dot;
+use crate::vectors::codes::dot;
 use crate::vectors::matrix::Matrix;
 use crate::vectors::quantised::{Quantised, QuantisedQuery};
 

@@ -3,8 +3,7 @@
 //! Input are unit vectors, output is the cosine with a query together with a bound on its error, and from these
 //! the shortlist: the rows between which only the f32 vectors can decide.
 
-use crate::vectors::codes::Codes;
-use crate::vectors::dot::Wide;
+use crate::vectors::codes::{Codes, dot};
 use crate::vectors::matrix::Matrix;
 
 /// What rounding in f32 adds to the error of the codes: 384 products below 1, each off by less than 2⁻²³.
@@ -14,7 +13,6 @@ const F32_ROUNDING: f32 = 1e-5;
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantisedQuery {
     codes: Codes,
-    wide: Wide,
     error: f32,
     norm: f32,
 }
@@ -24,7 +22,7 @@ impl QuantisedQuery {
         let mut codes = Codes::new(vector.len());
         let error = codes.push(vector);
         let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        Self { wide: codes.wide(0), codes, error, norm }
+        Self { codes, error, norm }
     }
 
     pub fn codes(&self) -> &[i8] {
@@ -37,7 +35,7 @@ impl QuantisedQuery {
 
     /// About the cosine with a row of codes.
     pub fn cosine(&self, codes: &Codes, row: usize) -> f32 {
-        codes.cosine(row, &self.wide, self.scale())
+        dot(codes.row(row), self.codes()) * codes.scale(row) * self.scale()
     }
 }
 
