@@ -188,6 +188,7 @@ impl BuildProgress for Bar {
     fn phase(&self, phase: BuildPhase) {
         let what = match phase {
             BuildPhase::Comparing => "comparing with the index",
+            BuildPhase::Cutting => "cutting articles into passages",
             BuildPhase::Embedding => "embedding",
             BuildPhase::Sentences => "embedding sentences",
             BuildPhase::Names => "embedding names",
@@ -200,9 +201,9 @@ impl BuildProgress for Bar {
         self.bar.set_message(what);
     }
 
-    fn embedded(&self, done: usize, total: usize) {
+    fn done(&self, done: usize, total: usize) {
         if self.bar.length() != Some(total as u64) {
-            let template = "{msg} {bar:40} {pos}/{len} texts, {rate}, {eta} left";
+            let template = "{msg} {bar:40} {pos}/{len}, {rate}, {eta} left";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 self.bar.set_style(style.with_key("rate", rate));
             }

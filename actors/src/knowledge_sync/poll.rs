@@ -10,7 +10,7 @@ use cuecard_cxone::knowledge::articles::{ArticlesPage, NextPage, RemoteArticle, 
 use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::sync::{check_size, held, read_state, update, write_state};
-use cuecard_engine::knowledge::{Article, Audience, Completeness, IndexHandle, build};
+use cuecard_engine::knowledge::{Article, Audience, Completeness, IndexHandle};
 use url::Url;
 
 use super::{SyncError, Synced};
@@ -151,14 +151,14 @@ pub(crate) fn labelled(article: Article, Labels { status, audience, language }: 
 
 /// Builds the next generation and puts it in service, then notes where the polls stand: in this order, so that a
 /// crash in between costs a full answer and no article.
-fn put_in_service(index: &IndexHandle, encoder: Encoder, source: &str, sent: Sent) -> Result<Synced, SyncError> {
+fn put_in_service(index: &Arc<IndexHandle>, encoder: Encoder, source: &str, sent: Sent) -> Result<Synced, SyncError> {
     let directory = index.directory();
     let _updating = index.updating();
     index.refresh().map_err(failed)?;
     let update = update(&index.current(), source.to_owned(), sent.articles, sent.completeness);
-    let report = build(directory, update, &BulkEncoder::new(encoder), &()).map_err(failed)?;
-    index.refresh().map_err(failed)?;
+    let report = index.update(update, &BulkEncoder::new(encoder)).map_err(failed)?;
     write_state(directory, &index.current(), source, sent.last_modified).map_err(failed)?;
+    index.rebase_in_background();
     tracing::info!(
         source,
         added = report.added,

@@ -3,27 +3,21 @@
 //! Input are embeddings, texts and a filter, output positions of admitted articles with their scores; positions are those
 //! of the articles sorted by id, and belong to this generation only. Everything is checked when it is opened, after which reading needs
 //! no file by name: the generation may be replaced and removed while it is in use.
-//!
-//! An [`IndexHandle`] holds the generation in service, which is replaced while others read it: whoever owns the handle
-//! calls [`IndexHandle::refresh`] on a timer; each reader takes [`IndexHandle::current`] once per piece of work and so
-//! sees one generation from beginning to end. A newer generation that can't be opened leaves the one in service where
-//! it is.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::article::Article;
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::filter::{Admitted, ArticleFilter};
 use crate::lexical::{Lexical, LexicalHit, WordsOf};
-use crate::relations::Relations;
-use crate::store::directory::{BASE_NEIGHBOURS, BASE_VECTORS, Current, Layout};
-use crate::store::entries::Entry;
-use crate::store::generation::{Generation, Manifest};
-use crate::vectors::codes::Codes;
+use crate::relations::{Related, Relations};
+use crate::store::directory::{Current, Layout};
+use crate::store::entries::{Entry, Extent, check, together};
+use crate::store::generation::{Generation, Manifest, Part};
 use crate::vectors::quantised::QuantisedQuery;
-use crate::vectors::{Owner, Segment, VectorHit, VectorTable, cosine};
+use crate::vectors::{Owner, VectorHit, VectorTable, cosine};
 
 /// How often opening starts over because a newer generation replaced the one that was being read.
 const OPENINGS: usize = 4;
@@ -42,11 +36,14 @@ impl CodedEmbedding {
 pub struct Index {
     manifest: Manifest,
     current: Current,
-    entries: Vec<Entry>,
+    base: Arc<Part>,
+    delta: Part,
+    /// Of both, in their order.
+    entries: Vec<Arc<Entry>>,
     vectors: VectorTable,
     lexical: Lexical,
+    related: Related,
     relations: Relations,
-    sentences: Codes,
     /// See [`Index::centrality`].
     centrality: OnceLock<Vec<f32>>,
     /// By the filters of the profiles that asked so far, a handful.
@@ -78,6 +75,20 @@ impl Index {
         Self::open_generation(&layout, current, expected, other)
     }
 
+    /// `open` where it is the generation in service; else that one, sharing memory with it. Vectors of another model or length
+    /// are refused.
+    pub(crate) fn open_or_share(
+        layout: &Layout,
+        expected: &ModelIdentity,
+        open: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, IndexError> {
+        let current = Current::read(layout)?;
+        match open.filter(|open| open.current == current && open.manifest.identity() == *expected) {
+            Some(open) => Ok(Arc::clone(open)),
+            None => Self::open_beside(layout.root(), Some(expected), open.map(Arc::as_ref)).map(Arc::new),
+        }
+    }
+
     fn open_generation(
         layout: &Layout,
         current: Current,
@@ -88,28 +99,21 @@ impl Index {
         if let Some(expected) = expected {
             generation.expect(expected)?;
         }
-        let entries = generation.entries()?;
-        let base = match other.and_then(|other| other.base_in_common(&generation)) {
-            Some(base) => {
-                generation.verify("base.")?;
-                base
-            }
-            None => open_base(&generation)?,
-        };
-        let delta = Segment::new(generation.delta()?, None);
-        let owners = owners(&entries, generation.manifest.base_rows + generation.manifest.delta_rows);
-        let lexical = Lexical::open(&generation.verify_lexical()?, &entries);
-        let lexical = lexical.map_err(|what| generation.damaged(&what))?;
-        let vectors = VectorTable::new(base, delta, owners, entries.len());
-        let relations = Relations::new(&entries, &generation.names()?, generation.name_codes()?, generation.titles()?);
-        let sentences = generation.sentences()?;
+        let lexical = || generation.verify_lexical(other.map(|other| &other.manifest));
+        let (base, lexical) = rayon::join(|| base_of(&generation, other), lexical);
+        let (base, delta, (related, names, titles)) = (base?, generation.delta()?, generation.relations()?);
+        let damaged = |what: String| generation.damaged(&what);
+        let documents = || related.articles.iter().map(|article| article.document);
+        let entries = together(&base.entries, &delta.entries, documents()).map_err(damaged)?;
+        let rows = base.vectors.matrix().num_rows() + delta.vectors.matrix().num_rows();
+        check(&entries, Extent { rows, sentences: base.sentences.num_rows() + delta.sentences.num_rows() })
+            .map_err(damaged)?;
+        let lexical = Lexical::open(&lexical?, documents()).map_err(damaged)?;
+        let (base_vectors, delta_vectors) = (Arc::clone(&base.vectors), Arc::clone(&delta.vectors));
+        let vectors = VectorTable::new(base_vectors, delta_vectors, owners(&entries, rows), entries.len());
+        let relations = Relations::new(&entries, &related, names, titles);
         let (manifest, centrality, admitted) = (generation.manifest, OnceLock::new(), Mutex::default());
-        Ok(Self { manifest, current, entries, vectors, lexical, relations, sentences, centrality, admitted })
-    }
-
-    fn base_in_common(&self, generation: &Generation) -> Option<Arc<Segment>> {
-        let same = |name: &str| self.manifest.files.get(name) == generation.record(name);
-        (same(BASE_VECTORS) && same(BASE_NEIGHBOURS)).then(|| self.vectors.base().clone())
+        Ok(Self { manifest, current, base, delta, entries, vectors, lexical, related, relations, centrality, admitted })
     }
 
     /// The `k` admitted articles nearest to a unit vector, each once with its best passage; best first, ties by article id.
@@ -160,10 +164,15 @@ impl Index {
     /// The cosine of an article's nearest sentence with an embedding, to the second place; 0 for an article without any.
     pub fn sentence_closeness(&self, article: usize, embedding: &CodedEmbedding) -> f32 {
         let rows = self.entries[article].sentences.clone();
-        rows.map(|row| embedding.0.cosine(&self.sentences, row as usize)).max_by(f32::total_cmp).unwrap_or(0.0)
+        let in_base = self.base.sentences.num_rows();
+        let cosine = |row: u32| match (row as usize).checked_sub(in_base) {
+            None => embedding.0.cosine(&self.base.sentences, row as usize),
+            Some(row) => embedding.0.cosine(&self.delta.sentences, row),
+        };
+        rows.map(cosine).max_by(f32::total_cmp).unwrap_or(0.0)
     }
 
-    /// For each article how near it lies to all others: the cosine of its best passage with the mean of all passages. What is
+    /// For each article how near it lies to all others: the cosine of its best passage with the mean of the base's. What is
     /// near to everything answers nothing in particular.
     pub fn centrality(&self) -> &[f32] {
         self.centrality.get_or_init(|| self.vectors.centrality())
@@ -252,6 +261,26 @@ impl Index {
         self.manifest.generation
     }
 
+    pub(crate) fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    pub(crate) fn base(&self) -> &Part {
+        &self.base
+    }
+
+    pub(crate) fn delta(&self) -> &Part {
+        &self.delta
+    }
+
+    pub(crate) fn related(&self) -> &Related {
+        &self.related
+    }
+
+    pub(crate) fn vectors(&self) -> &VectorTable {
+        &self.vectors
+    }
+
     pub(crate) fn current(&self) -> Current {
         self.current
     }
@@ -266,14 +295,16 @@ impl Index {
     }
 }
 
-fn open_base(generation: &Generation) -> Result<Arc<Segment>, IndexError> {
-    let matrix = generation.base()?;
-    let neighbours = generation.neighbours(&matrix)?;
-    Ok(Arc::new(Segment::new(matrix, neighbours)))
+/// The base that a generation has in common with another, or its own.
+fn base_of(generation: &Generation, other: Option<&Index>) -> Result<Arc<Part>, IndexError> {
+    match other.filter(|other| generation.manifest.shares_base(&other.manifest)) {
+        Some(other) => Ok(Arc::clone(&other.base)),
+        None => generation.base().map(Arc::new),
+    }
 }
 
 /// Whose each row is; reading the entries made sure that none is claimed twice.
-fn owners(entries: &[Entry], num_rows: usize) -> Vec<Option<Owner>> {
+fn owners(entries: &[Arc<Entry>], num_rows: usize) -> Vec<Option<Owner>> {
     let mut owners = vec![None; num_rows];
     for (article, entry) in (0..).zip(entries) {
         for (chunk, passage) in (0..).zip(&entry.passages) {
@@ -281,67 +312,4 @@ fn owners(entries: &[Entry], num_rows: usize) -> Vec<Option<Owner>> {
         }
     }
     owners
-}
-
-/// The index in service.
-pub struct IndexHandle {
-    directory: PathBuf,
-    expected: Option<ModelIdentity>,
-    current: RwLock<Arc<Index>>,
-    updating: Mutex<()>,
-}
-
-impl IndexHandle {
-    /// Opens the generation in service; every later one must fit `expected` too.
-    pub fn open(directory: &Path, expected: Option<ModelIdentity>) -> Result<Self, IndexError> {
-        let index = Index::open(directory, expected.as_ref())?;
-        Ok(Self {
-            directory: directory.to_owned(),
-            expected,
-            current: RwLock::new(Arc::new(index)),
-            updating: Mutex::default(),
-        })
-    }
-
-    /// Where its generations are.
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// The index to work with; it stays valid for as long as it is held.
-    pub fn current(&self) -> Arc<Index> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Held from looking at what is in service until what was made of it is in service too: updates of several sources
-    /// come one after the other instead of failing at the lock of the directory. Blocks.
-    pub fn updating(&self) -> MutexGuard<'_, ()> {
-        self.updating.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Opens the generation that `CURRENT` names, if it is another one, and puts it in service.
-    /// `false` when nothing changed, which costs one small read. Blocks while it opens; readers don't wait.
-    pub fn refresh(&self) -> Result<bool, IndexError> {
-        loop {
-            let old = self.current();
-            if Current::read(&Layout::new(&self.directory))? == old.current() {
-                return Ok(false);
-            }
-            let new = Arc::new(Index::open_beside(&self.directory, self.expected.as_ref(), Some(&old))?);
-            if self.replace(&old, new) {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Puts `new` in service unless another one than `old` came into service while it was opened: that one may be the
-    /// newer, so it is looked again.
-    fn replace(&self, old: &Arc<Index>, new: Arc<Index>) -> bool {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let is_old = Arc::ptr_eq(&current, old);
-        if is_old {
-            *current = new;
-        }
-        is_old
-    }
 }

@@ -82,7 +82,8 @@ fn schema() -> (Schema, Fields) {
 
 /// What becomes of the lexical index from one generation to the next.
 pub struct Changes<'a> {
-    pub added: &'a [&'a Entry],
+    /// Entries, each with its heading.
+    pub added: &'a [(&'a Entry, &'a str)],
     pub removed: &'a [u64],
 }
 
@@ -127,12 +128,12 @@ fn update(directory: &Path, exists: bool, changes: &Changes<'_>) -> Result<(), T
     for &document in changes.removed {
         writer.delete_term(Term::from_field_u64(fields.document, document));
     }
-    for entry in changes.added {
+    for (entry, heading) in changes.added {
         let mut document = TantivyDocument::new();
         document.add_u64(fields.document, entry.document);
         document.add_text(fields.text, entry.article.text());
         entry.article.phrases().for_each(|phrase| document.add_text(fields.text, phrase));
-        document.add_text(fields.heading, &entry.heading);
+        document.add_text(fields.heading, heading);
         writer.add_document(document)?;
     }
     writer.commit()?;
@@ -160,19 +161,22 @@ pub struct LexicalHit {
     pub bm25: f32,
 }
 
+/// For each segment the article of each of its documents; a deleted document has none.
+type ArticlesOfSegments = Vec<Vec<Option<u32>>>;
+
 /// The lexical index of one generation, open for searching.
 pub struct Lexical {
     searcher: Searcher,
     fields: Fields,
     analyzer: TextAnalyzer,
-    /// For each segment the article of each of its documents; a deleted document has none.
-    articles: Vec<Vec<Option<u32>>>,
+    articles: ArticlesOfSegments,
     num_articles: usize,
 }
 
 impl Lexical {
-    /// Opens `directory`, in which every entry must have exactly one document, or says what is wrong.
-    pub fn open(directory: &Path, entries: &[Entry]) -> Result<Self, String> {
+    /// Opens `directory`, in which every article must have exactly one document, given by number in the order of the
+    /// articles; or says what is wrong.
+    pub fn open(directory: &Path, documents: impl Iterator<Item = u64>) -> Result<Self, String> {
         let failed = |error: TantivyError| format!("lexical: {error}");
         let (schema, fields) = schema();
         let directory = MmapDirectory::open(directory).map_err(|error| failed(error.into()))?;
@@ -183,8 +187,8 @@ impl Lexical {
         let analyzer = index.tokenizer_for_field(fields.text).map_err(failed)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
         let searcher = reader.searcher();
-        let articles = articles_of_documents(&searcher, entries)?;
-        Ok(Self { searcher, fields, analyzer, articles, num_articles: entries.len() })
+        let (articles, num_articles) = articles_of_documents(&searcher, documents)?;
+        Ok(Self { searcher, fields, analyzer, articles, num_articles })
     }
 
     /// The `k` admitted articles with the highest BM25 for the words of `text`, best first, ties in the order of the
@@ -373,8 +377,12 @@ fn best(mut hits: Vec<LexicalHit>, k: usize) -> Vec<LexicalHit> {
     hits
 }
 
-fn articles_of_documents(searcher: &Searcher, entries: &[Entry]) -> Result<Vec<Vec<Option<u32>>>, String> {
-    let mut by_document: Vec<(u64, u32)> = (0..).zip(entries).map(|(n, entry)| (entry.document, n)).collect();
+/// The articles of all documents, and how many articles there are.
+fn articles_of_documents(
+    searcher: &Searcher,
+    documents: impl Iterator<Item = u64>,
+) -> Result<(ArticlesOfSegments, usize), String> {
+    let mut by_document: Vec<(u64, u32)> = documents.zip(0..).collect();
     by_document.sort_unstable();
     let mut num_found = 0;
     let mut segments = Vec::new();
@@ -391,10 +399,11 @@ fn articles_of_documents(searcher: &Searcher, entries: &[Entry]) -> Result<Vec<V
         }
         segments.push(articles);
     }
-    if num_found == entries.len() {
-        Ok(segments)
+    let num_articles = by_document.len();
+    if num_found == num_articles {
+        Ok((segments, num_articles))
     } else {
-        Err(format!("lexical: {num_found} documents for {} articles", entries.len()))
+        Err(format!("lexical: {num_found} documents for {num_articles} articles"))
     }
 }
 

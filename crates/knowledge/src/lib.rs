@@ -16,6 +16,7 @@ mod encoder;
 mod error;
 mod filter;
 pub mod graph;
+mod handle;
 mod hashing;
 mod index;
 mod lexical;
@@ -30,13 +31,16 @@ mod vectors;
 
 pub use article::{Article, Audience, UnknownAudience};
 pub use article_file::{ArticleFile, read_articles};
-pub use build::{BuildPhase, BuildProgress, BuildReport, BuildSettings, Completeness, Update, build, build_with};
+pub use build::{
+    BuildPhase, BuildProgress, BuildReport, BuildSettings, Completeness, Rebase, Update, build, build_with,
+};
 pub use encoder::{ModelIdentity, TextEncoder};
 pub use error::IndexError;
 pub use filter::{ArticleFilter, Language, UnknownLanguage};
 pub use graph::MatchedBy;
+pub use handle::IndexHandle;
 pub use hashing::ContentHash;
-pub use index::{CodedEmbedding, Index, IndexHandle};
+pub use index::{CodedEmbedding, Index};
 pub use lexical::{LexicalHit, WordsOf};
 pub use relations::{Heard, Relations, Rival};
 pub use rows::{BadRow, FileReport, ReadError, Row, Rows, TooLong, json_flaw};

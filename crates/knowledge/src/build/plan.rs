@@ -17,32 +17,28 @@ use crate::build::update::{Completeness, Update};
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::hashing::ContentHash;
-use crate::store::directory::{BASE_NEIGHBOURS, Current, Layout};
+use crate::index::Index;
+use crate::store::directory::{Current, Layout};
 use crate::store::entries::Entry;
 use crate::store::generation::Generation;
-use crate::vectors::codes::Codes;
-use crate::vectors::matrix::Matrix;
 
-/// A generation whose vectors and lexical index can be taken over.
-#[derive(Debug)]
-pub struct Before {
-    pub generation: Generation,
-    pub base: Matrix,
-    pub delta: Matrix,
-    pub titles: Codes,
-    pub sentences: Codes,
-}
-
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Start {
-    pub entries: Vec<Entry>,
-    pub before: Option<Before>,
+    pub entries: Vec<Arc<Entry>>,
+    /// The generation in service, if all of it can be taken over.
+    pub before: Option<Arc<Index>>,
     /// Why there is an index but nothing, or nothing but its articles, to take over.
     pub afresh: Option<String>,
 }
 
 impl Start {
-    pub fn read(layout: &Layout, identity: &ModelIdentity, update: &Update) -> Result<Self, IndexError> {
+    /// Shares the memory of what `open`, a generation that was opened before, has in common with the one in service.
+    pub fn read(
+        layout: &Layout,
+        identity: &ModelIdentity,
+        update: &Update,
+        open: Option<&Arc<Index>>,
+    ) -> Result<Self, IndexError> {
         let current = match Current::read(layout) {
             Err(IndexError::NoIndex { .. }) => {
                 layout.sweep_or_warn(None);
@@ -52,21 +48,32 @@ impl Start {
             Ok(current) => current,
         };
         layout.sweep_or_warn(Some(current.generation));
+        match Index::open_or_share(layout, identity, open) {
+            Ok(before) => Ok(Self { entries: before.entries().to_vec(), before: Some(before), afresh: None }),
+            Err(error @ (IndexError::Damaged { .. } | IndexError::OtherModel { .. })) => {
+                Self::from_articles(layout, current, &error, update)
+            }
+            Err(error) => Self::from_nothing(error, update),
+        }
+    }
+
+    /// From what is left where an index as a whole can't be used.
+    fn from_articles(
+        layout: &Layout,
+        current: Current,
+        error: &IndexError,
+        update: &Update,
+    ) -> Result<Self, IndexError> {
         let generation = match Generation::read(layout, current) {
             Err(error) => return Self::from_nothing(error, update),
             Ok(generation) => generation,
         };
-        let entries = match generation.entries() {
-            Err(error) => return Self::from_nothing(generation.costing_others(error, &update.source), update),
-            Ok(entries) => entries,
-        };
-        match Before::read(generation, identity) {
-            Ok(before) => Ok(Self { entries, before: Some(before), afresh: None }),
-            Err(error @ (IndexError::Damaged { .. } | IndexError::OtherModel { .. })) => {
+        match generation.entries() {
+            Err(error) => Self::from_nothing(generation.costing_others(error, &update.source), update),
+            Ok(entries) => {
                 tracing::warn!(%error, "all but the articles is made again");
                 Ok(Self { entries, before: None, afresh: Some(error.to_string()) })
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -82,17 +89,6 @@ impl Start {
     }
 }
 
-impl Before {
-    fn read(generation: Generation, identity: &ModelIdentity) -> Result<Self, IndexError> {
-        generation.expect(identity)?;
-        let (base, delta) = (generation.base()?, generation.delta()?);
-        let (titles, sentences) = (generation.titles()?, generation.sentences()?);
-        generation.verify(BASE_NEIGHBOURS)?;
-        generation.verify_lexical()?;
-        Ok(Self { generation, base, delta, titles, sentences })
-    }
-}
-
 /// An article that has no place in the index yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fresh {
@@ -103,9 +99,9 @@ pub struct Fresh {
 
 #[derive(Debug, Default)]
 pub struct BuildPlan {
-    pub kept: Vec<Entry>,
+    pub kept: Vec<Arc<Entry>>,
     pub fresh: Vec<Fresh>,
-    pub gone: Vec<Entry>,
+    pub gone: Vec<Arc<Entry>>,
     pub added: usize,
     pub changed: usize,
     pub removed: usize,
@@ -121,12 +117,15 @@ impl BuildPlan {
     pub fn renew_all(&mut self) {
         self.gone.clear();
         let renewed = std::mem::take(&mut self.kept).into_iter();
-        self.fresh.extend(renewed.map(|Entry { article, content, sources, .. }| Fresh { article, content, sources }));
+        self.fresh.extend(renewed.map(|entry| {
+            let Entry { article, content, sources, .. } = Arc::unwrap_or_clone(entry);
+            Fresh { article, content, sources }
+        }));
     }
 }
 
 /// Compares `entries` with `update`.
-pub fn plan(entries: Vec<Entry>, update: Update) -> BuildPlan {
+pub fn plan(entries: Vec<Arc<Entry>>, update: Update) -> BuildPlan {
     let Update { source, articles, completeness } = update;
     let incoming: BTreeMap<String, (ContentHash, Article)> = articles
         .into_iter()
@@ -137,25 +136,23 @@ pub fn plan(entries: Vec<Entry>, update: Update) -> BuildPlan {
     let mut held = HashSet::new();
     let mut there = HashSet::new();
     for mut entry in entries {
-        let id = entry.article.id.clone();
+        let article = Arc::clone(&entry.article);
         let is_held = entry.sources.contains(&source);
-        match incoming.get(&id) {
+        match incoming.get(&article.id) {
             Some((content, _)) if *content == entry.content => {
                 plan.unchanged += usize::from(is_held);
-                entry.sources.insert(source.clone());
-                there.insert(id.clone());
+                hold(&mut entry, &source, true);
+                there.insert(article.id.clone());
             }
-            Some(_) => {
-                entry.sources.remove(&source);
-            }
+            Some(_) => hold(&mut entry, &source, false),
             None if is_held && completeness == Completeness::Full => {
-                entry.sources.remove(&source);
+                hold(&mut entry, &source, false);
                 plan.removed += 1;
             }
             None => {}
         }
         if is_held {
-            held.insert(id);
+            held.insert(article.id.clone());
         }
         if entry.sources.is_empty() { &mut plan.gone } else { &mut plan.kept }.push(entry);
     }
@@ -172,6 +169,18 @@ pub fn plan(entries: Vec<Entry>, update: Update) -> BuildPlan {
     plan
 }
 
+/// An entry that stays as it is stays where it is.
+fn hold(entry: &mut Arc<Entry>, source: &str, holds: bool) {
+    if entry.sources.contains(source) != holds {
+        let sources = &mut Arc::make_mut(entry).sources;
+        if holds {
+            sources.insert(source.to_owned())
+        } else {
+            sources.remove(source)
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -183,20 +192,17 @@ mod tests {
     }
 
     /// `a=1@x,y` is the article `a` with the body `1`, held by the sources `x` and `y`.
-    fn entry(text: &str) -> Entry {
+    fn entry(text: &str) -> Arc<Entry> {
         let (article_text, sources) = text.split_once('@').unwrap();
         let article = article(article_text);
-        Entry {
+        Arc::new(Entry {
             document: 0,
             content: ContentHash::of_article(&article),
             sources: sources.split(',').map(str::to_owned).collect(),
             passages: Vec::new(),
-            name: None,
-            title: None,
             sentences: 0..0,
-            heading: String::new(),
             article: Arc::new(article),
-        }
+        })
     }
 
     fn shown(article: &Article, sources: &BTreeSet<String>) -> String {

@@ -48,6 +48,8 @@ impl Default for BuildSettings {
 pub enum BuildPhase {
     /// Reading the generation before and comparing the articles with it.
     Comparing,
+    /// Cutting articles into passages.
+    Cutting,
     /// Embedding passages.
     Embedding,
     /// Embedding sentences.
@@ -59,25 +61,25 @@ pub enum BuildPhase {
     Lexical,
     /// Writing vectors and articles.
     Vectors,
-    /// Building the nearest-neighbour graph over a new base.
-    Neighbours,
     /// Flushing to disk and replacing `CURRENT`.
     Publishing,
+    /// Building the nearest-neighbour graph over a new base, which is then written as another generation.
+    Neighbours,
 }
 
 /// Watches a build; called from the thread that builds.
 pub trait BuildProgress: Sync {
     fn phase(&self, phase: BuildPhase);
 
-    /// `done` of `total` texts are embedded; texts whose vectors were known are in neither.
-    fn embedded(&self, done: usize, total: usize);
+    /// `done` of `total` articles are cut, or texts embedded; texts whose vectors were known are in neither.
+    fn done(&self, done: usize, total: usize);
 }
 
 /// Nobody watches.
 impl BuildProgress for () {
     fn phase(&self, _: BuildPhase) {}
 
-    fn embedded(&self, _: usize, _: usize) {}
+    fn done(&self, _: usize, _: usize) {}
 }
 
 /// The outcome of a build. Added, changed, removed and unchanged count the articles of the update's source.

@@ -140,9 +140,9 @@ fn embedded(keywords: &[String], encoder: &dyn TextEncoder, cache: Option<&Path>
     let mut embeddings = Embeddings::open(cache);
     let key = |keyword: &String| (ContentHash::of_text(encoder.model(), keyword), keyword.clone());
     let texts: Vec<_> = keywords.iter().map(key).collect();
-    let used = texts.iter().map(|(key, _)| *key).collect();
+    let used: HashSet<_> = texts.iter().map(|(key, _)| *key).collect();
     let (matrix, _) = embed(texts, encoder, &mut embeddings, &|_, _| {})?;
-    embeddings.prune(&used);
+    embeddings.prune(used.len(), || used);
     Ok(matrix)
 }
 
@@ -150,7 +150,7 @@ fn vectors(matrix: Matrix) -> VectorTable {
     let (dimensions, num_keywords) = (matrix.dimensions(), matrix.num_rows());
     let owners = (0..num_keywords as u32).map(|article| Some(Owner { article, chunk: 0 })).collect();
     let delta = Segment::new(Matrix::new(dimensions), None);
-    VectorTable::new(Arc::new(Segment::new(matrix, None)), delta, owners, num_keywords)
+    VectorTable::new(Arc::new(Segment::new(matrix, None)), Arc::new(delta), owners, num_keywords)
 }
 
 /// Lower-case words with one space between them: compatible characters are one (NFKC), whatever is no letter, digit or

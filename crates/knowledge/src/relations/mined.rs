@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use super::words::is_stop_word;
 
 /// Words that join the parts of a name.
@@ -21,22 +23,31 @@ const TITLE_CASE_SHARE: f64 = 0.6;
 /// Names of so many words at most; longer runs are sentences.
 const MOST_WORDS: usize = 3;
 
-/// The names in these titles, lower case, words joined by a space.
+/// The names in these titles, lower case, words joined by a space. On all cores.
 pub fn mined_names<'a>(titles: impl Iterator<Item = &'a str>) -> HashSet<String> {
-    let mut names = HashSet::new();
-    let mut titles_of_part: HashMap<String, HashSet<&str>> = HashMap::new();
-    let mut num_titles = 0;
+    let (mut num_titles, mut different) = (0, HashSet::new());
     for title in titles {
         num_titles += 1;
-        for part in parts(title) {
-            titles_of_part.entry(part.to_lowercase()).or_default().insert(title);
-        }
-        names.extend(capitalised_runs(title));
+        different.insert(title);
     }
-    let is_shared = |titles: &HashSet<&str>| titles.len() >= 2 && titles.len() * TITLES_PER_SHARED_PART <= num_titles;
-    names.extend(titles_of_part.into_iter().filter(|(_, titles)| is_shared(titles)).map(|(part, _)| part));
+    let of_title = |title| (lower_parts(title), capitalised_runs(title));
+    let found: Vec<_> = different.into_par_iter().map(of_title).collect();
+    let (mut names, mut titles_with_part) = (HashSet::new(), HashMap::new());
+    for (parts, runs) in found {
+        names.extend(runs);
+        for part in parts {
+            *titles_with_part.entry(part).or_insert(0) += 1;
+        }
+    }
+    let is_shared = |count: usize| count >= 2 && count * TITLES_PER_SHARED_PART <= num_titles;
+    names.extend(titles_with_part.into_iter().filter(|(_, count)| is_shared(*count)).map(|(part, _)| part));
     names.retain(|name| name.split_whitespace().count() <= MOST_WORDS);
     names
+}
+
+/// The different parts of a title, lower case.
+fn lower_parts(title: &str) -> HashSet<String> {
+    parts(title).map(str::to_lowercase).collect()
 }
 
 fn parts(title: &str) -> impl Iterator<Item = &str> {

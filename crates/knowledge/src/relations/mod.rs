@@ -16,6 +16,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
 use self::labels::Labels;
@@ -28,7 +29,7 @@ use self::siblings::Siblings;
 use self::words::words;
 use crate::article::{Article, join_heading};
 use crate::hashing::ContentHash;
-use crate::store::entries::{Entry, TitleRow};
+use crate::store::entries::Entry;
 use crate::vectors::codes::Codes;
 use crate::vectors::cosine;
 
@@ -67,47 +68,73 @@ impl Name {
     }
 }
 
-/// What [`relate`] found beside what it wrote into the entries.
+/// What [`relate`] found, as a generation keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Related {
-    /// In the order of the numbers that the entries name.
+    /// In the order of the numbers that articles name.
     pub names: Vec<Name>,
-    /// The titles without the names in them, in the order of the rows that the entries name.
-    pub titles: Vec<(ContentHash, String)>,
-    /// The documents of entries that have another heading than before.
-    pub reworded: HashSet<u64>,
+    /// The keys of the titles without the names in them, in the order of the rows that articles name. Equal titles are one.
+    pub titles: Vec<ContentHash>,
+    /// In the order of the articles.
+    pub articles: Vec<RelatedArticle>,
 }
 
-/// Notes in each entry its name, the row of its masked title, and its heading. Keys of titles are those of `model`.
-pub fn relate(entries: &mut [Entry], model: &str) -> Related {
-    let all: Vec<Arc<Article>> = entries.iter().map(|entry| Arc::clone(&entry.article)).collect();
-    let articles = || all.iter().map(Arc::as_ref);
+/// What [`relate`] found of one article.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RelatedArticle {
+    pub document: u64,
+    /// The number of the name that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<u32>,
+    /// The row of its title without the names in it; none where nothing is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<u32>,
+    /// What it is found by beside its text: its heading, its tags, and the phrases in which customers ask for it.
+    #[serde(default)]
+    pub heading: String,
+}
+
+impl Related {
+    /// Whether articles name only names and titles that there are.
+    pub fn is_whole(&self) -> bool {
+        let is_there = |number: Option<u32>, count: usize| number.is_none_or(|number| (number as usize) < count);
+        let mut articles = self.articles.iter();
+        articles.all(|article| is_there(article.name, self.names.len()) && is_there(article.title, self.titles.len()))
+    }
+}
+
+/// What relates the articles, and their titles without the names in them, in the order of their rows. Keys of titles are
+/// those of `model`.
+pub fn relate(entries: &[Arc<Entry>], model: &str) -> (Related, Vec<String>) {
+    let articles = || entries.iter().map(|entry| entry.article.as_ref());
     let labels = Labels::of(articles().filter_map(|article| article.entity.as_deref()), articles());
     let mined = mined_names(articles().map(|article| article.title.as_str()));
     let names = numbered_names(articles(), &labels);
     let documents = Documents::of(articles().map(|article| article.title.as_str()));
-    let mut reworded = HashSet::new();
-    let (mut titles, mut row_of_title) = (Vec::new(), HashMap::new());
-    for (entry, article) in entries.iter_mut().zip(articles()) {
+    let found = entries.par_iter().map(AsRef::as_ref).map(|Entry { document, article, .. }| {
         let name = Name::of_entity(article, &labels).or_else(|| Name::of_domain(article));
-        entry.name = name.and_then(|name| names.get(&name).copied());
+        let name = name.and_then(|name| names.get(&name).copied());
         let masked = masked_title(&article.title, article.entity.as_deref(), &mined);
         let section = documents.section(&article.title).filter(|_| article.entity.is_none());
         let found_by: Vec<&str> = article.tags.iter().map(String::as_str).chain(article.phrases()).collect();
         let heading = join_heading(section.unwrap_or(&masked), &found_by.join(" "));
-        if heading != entry.heading {
-            entry.heading = heading;
-            reworded.insert(entry.document);
-        }
-        entry.title = (!masked.trim().is_empty()).then(|| {
-            let key = ContentHash::of_text(model, &masked);
-            let row = *row_of_title.entry(key).or_insert_with(|| {
-                titles.push((key, masked));
-                titles.len() as u32 - 1
-            });
-            TitleRow { row, key }
+        let masked = (!masked.trim().is_empty()).then(|| (ContentHash::of_text(model, &masked), masked));
+        (RelatedArticle { document: *document, name, title: None, heading }, masked)
+    });
+    let found: Vec<_> = found.collect();
+    let (mut related, mut titles, mut row_of_title) = (Related::default(), Vec::new(), HashMap::new());
+    for (mut article, masked) in found {
+        article.title = masked.map(|(key, title)| {
+            *row_of_title.entry(key).or_insert_with(|| {
+                titles.push(title);
+                related.titles.push(key);
+                related.titles.len() as u32 - 1
+            })
         });
+        related.articles.push(article);
     }
-    Related { names: names.into_keys().collect(), titles, reworded }
+    related.names = names.into_keys().collect();
+    (related, titles)
 }
 
 /// All entities that are named, and the domains in which none is; numbered in their order.
@@ -159,12 +186,13 @@ pub struct Relations {
 }
 
 impl Relations {
-    /// Of entries that name only names and titles that there are.
-    pub fn new(entries: &[Entry], names: &[Name], name_codes: Codes, titles: Codes) -> Self {
-        let entity_of = entries.iter().map(|entry| entry.name).collect();
-        let title_of = entries.iter().map(|entry| entry.title.as_ref().map(|title| title.row)).collect();
+    /// Of entries and what was found of them, which must be whole.
+    pub fn new(entries: &[Arc<Entry>], related: &Related, name_codes: Codes, titles: Codes) -> Self {
+        let names = &related.names;
+        let entity_of = related.articles.iter().map(|article| article.name).collect();
+        let title_of = related.articles.iter().map(|article| article.title).collect();
         let siblings = Siblings::new(titles, title_of, entity_of, names.len());
-        let (group_of, num_groups) = groups(entries, names);
+        let (group_of, num_groups) = groups(entries, related);
         let spelled = names.iter().map(|name| name.spelled().to_owned()).collect();
         let names = Names::new(names.iter().map(Name::spelled));
         Self { names, spelled, name_codes, siblings, domains: Domains::of(entries), group_of, num_groups }
@@ -184,6 +212,15 @@ impl Relations {
     /// A name as the articles spell it.
     pub fn spelled(&self, name: u32) -> &str {
         &self.spelled[name as usize]
+    }
+
+    pub(crate) fn name_codes(&self) -> &Codes {
+        &self.name_codes
+    }
+
+    /// The codes of the titles without the names in them.
+    pub(crate) fn titles(&self) -> &Codes {
+        self.siblings.titles()
     }
 
     pub fn num_names(&self) -> usize {
@@ -249,7 +286,7 @@ struct Domains {
 }
 
 impl Domains {
-    fn of(entries: &[Entry]) -> Self {
+    fn of(entries: &[Arc<Entry>]) -> Self {
         let mut domains = Self::default();
         let mut numbers: HashMap<&str, u32> = HashMap::new();
         for entry in entries {
@@ -291,7 +328,7 @@ enum Group<'a> {
 }
 
 /// The articles of an entity, the sections of a document, and what is left of a domain without entities.
-fn groups(entries: &[Entry], names: &[Name]) -> (Vec<u32>, usize) {
+fn groups(entries: &[Arc<Entry>], related: &Related) -> (Vec<u32>, usize) {
     let documents = Documents::of(entries.iter().map(|entry| entry.article.title.as_str()));
     let mut numbers: HashMap<Group<'_>, u32> = HashMap::new();
     let mut num_groups = 0;
@@ -299,9 +336,9 @@ fn groups(entries: &[Entry], names: &[Name]) -> (Vec<u32>, usize) {
         num_groups += 1;
         num_groups - 1
     };
-    let group_of = entries.iter().map(|entry| {
-        let name = entry.name.map(Group::Name);
-        let is_entity = entry.name.is_some_and(|name| names[name as usize].entity.is_some());
+    let group_of = entries.iter().zip(&related.articles).map(|(entry, article)| {
+        let name = article.name.map(Group::Name);
+        let is_entity = article.name.is_some_and(|name| related.names[name as usize].entity.is_some());
         let document = documents.document(&entry.article.title).map(Group::Document);
         match if is_entity { name.or(document) } else { document.or(name) } {
             Some(group) => *numbers.entry(group).or_insert_with(&mut next),
@@ -321,49 +358,46 @@ mod tests {
 
     use super::*;
 
-    fn entry(title: &str, entity: Option<&str>, domain: Option<&str>) -> Entry {
+    fn entry(title: &str, entity: Option<&str>, domain: Option<&str>) -> Arc<Entry> {
         let text = |text: Option<&str>| text.map(str::to_owned);
         let article = Article { title: title.into(), entity: text(entity), domain: text(domain), ..Article::default() };
-        Entry {
+        Arc::new(Entry {
             document: 1,
             content: ContentHash::of_article(&article),
             sources: BTreeSet::new(),
             passages: Vec::new(),
-            name: None,
-            title: None,
             sentences: 0..0,
-            heading: String::new(),
             article: Arc::new(article),
-        }
+        })
     }
 
-    fn related(articles: &[(&str, Option<&str>, Option<&str>)]) -> (Vec<Entry>, Related) {
-        let mut entries: Vec<_> =
-            articles.iter().map(|(title, entity, domain)| entry(title, *entity, *domain)).collect();
-        let related = relate(&mut entries, "model");
-        (entries, related)
+    fn entries(articles: &[(&str, Option<&str>, Option<&str>)]) -> Vec<Arc<Entry>> {
+        articles.iter().map(|(title, entity, domain)| entry(title, *entity, *domain)).collect()
     }
 
     #[test]
-    fn each_entry_knows_its_name_and_its_question() {
-        let (entries, related) = related(&[
+    fn each_article_knows_its_name_and_its_question() {
+        let entries = entries(&[
             ("Is there parking at Avalon?", Some("AVALON"), Some("hotel")),
             ("Is there parking at Acorn?", Some("ACORN"), Some("hotel")),
             ("How do I get a taxi?", Some("*"), Some("taxi")),
             ("", Some("the"), None),
         ]);
+        let (related, titles) = relate(&entries, "model");
         let names: Vec<_> = related.names.iter().map(Name::spelled).collect();
         assert_eq!(names, ["ACORN", "AVALON", "taxi"]);
-        assert_eq!(entries.iter().map(|entry| entry.name).collect::<Vec<_>>(), [Some(1), Some(0), Some(2), None]);
-        let titles: Vec<_> = related.titles.iter().map(|(_, title)| title.as_str()).collect();
+        let of_articles = |of: fn(&RelatedArticle) -> Option<u32>| related.articles.iter().map(of).collect::<Vec<_>>();
+        assert_eq!(of_articles(|article| article.name), [Some(1), Some(0), Some(2), None]);
         assert_eq!(titles, ["Is there parking at", "How do I get a taxi?"], "equal questions are one");
-        let rows: Vec<_> = entries.iter().map(|entry| entry.title.as_ref().map(|title| title.row)).collect();
-        assert_eq!(rows, [Some(0), Some(0), Some(1), None]);
+        assert_eq!(of_articles(|article| article.title), [Some(0), Some(0), Some(1), None]);
+        assert!(related.is_whole());
+        assert!(!Related { names: related.names[1..].to_vec(), ..related.clone() }.is_whole());
+        assert!(!Related { titles: Vec::new(), ..related }.is_whole());
     }
 
     #[test]
     fn articles_belong_together_by_entity_and_by_document() {
-        let (entries, related) = related(&[
+        let entries = entries(&[
             ("Is there parking?", Some("AVALON"), Some("hotel")),
             ("Are pets allowed?", Some("AVALON"), Some("hotel")),
             ("Licences - Renewal", None, Some("dmv")),
@@ -372,6 +406,7 @@ mod tests {
             ("Ships", None, Some("dmv")),
             ("Planes", None, None),
         ]);
+        let (related, _) = relate(&entries, "model");
         let mut titles = Codes::new(1);
         for _ in &related.titles {
             titles.push(&[1.0]);
@@ -380,10 +415,10 @@ mod tests {
         for _ in &related.names {
             names.push(&[0.0, 2.0]);
         }
-        let relations = Relations::new(&entries, &related.names, names, titles);
+        let relations = Relations::new(&entries, &related, names, titles);
         let groups: Vec<_> = (0..7).map(|article| relations.group_of(article)).collect();
         assert_eq!((groups, relations.num_groups()), (vec![0, 0, 1, 1, 2, 2, 3], 4));
-        assert_eq!(entries[2].heading, "Renewal");
+        assert_eq!(related.articles[2].heading, "Renewal");
         let name = relations.name_of(1).unwrap();
         assert_eq!(relations.articles_of(name), [0, 1]);
         assert_eq!(relations.domains_named("a hotel, please"), [0]);

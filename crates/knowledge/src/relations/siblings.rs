@@ -99,6 +99,10 @@ impl Siblings {
         self.articles_of.get(entity as usize).map_or(&[], Vec::as_slice)
     }
 
+    pub fn titles(&self) -> &Codes {
+        &self.titles
+    }
+
     /// The entity that an article is about.
     pub fn entity_of(&self, article: usize) -> Option<u32> {
         self.entity_of[article]

@@ -13,15 +13,19 @@ use tempfile::NamedTempFile;
 use crate::error::IndexError;
 use crate::hashing::ContentHash;
 
-pub const ARTICLES: &str = "articles.jsonl";
+/// What the names of all files of a base start with.
+pub const BASE: &str = "base.";
+pub const BASE_ARTICLES: &str = "base.articles";
 pub const BASE_VECTORS: &str = "base.vectors";
+pub const BASE_SENTENCES: &str = "base.sentences";
 pub const BASE_NEIGHBOURS: &str = "base.graph";
+pub const DELTA_ARTICLES: &str = "delta.articles";
 pub const DELTA_VECTORS: &str = "delta.vectors";
-pub const LEXICAL: &str = "lexical";
-pub const NAMES: &str = "names.json";
-pub const NAME_CODES: &str = "names.codes";
+pub const DELTA_SENTENCES: &str = "delta.sentences";
+pub const RELATIONS: &str = "relations.json";
+pub const NAMES: &str = "names.codes";
 pub const TITLES: &str = "titles.codes";
-pub const SENTENCES: &str = "sentences.codes";
+pub const LEXICAL: &str = "lexical";
 pub const MANIFEST: &str = "manifest.json";
 
 /// Paths below one index directory.
@@ -154,18 +158,25 @@ pub struct WriterLock {
 
 impl WriterLock {
     pub fn take(layout: &Layout) -> Result<Self, IndexError> {
-        let path = layout.lock();
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(IndexError::io("open the lock", &path))?;
+        let (file, path) = Self::open(layout)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(IndexError::Locked { lock: path }),
             Err(TryLockError::Error(source)) => Err(IndexError::Io { action: "take the lock", path, source }),
         }
+    }
+
+    /// Blocks until the writer that holds it is done.
+    pub fn wait(layout: &Layout) -> Result<Self, IndexError> {
+        let (file, path) = Self::open(layout)?;
+        file.lock().map_err(IndexError::io("take the lock", &path))?;
+        Ok(Self { _file: file })
+    }
+
+    fn open(layout: &Layout) -> Result<(File, PathBuf), IndexError> {
+        let path = layout.lock();
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        Ok((file.map_err(IndexError::io("open the lock", &path))?, path))
     }
 }
 

@@ -51,9 +51,9 @@ impl Embeddings {
         self.attempt(|database| keep(database, vectors));
     }
 
-    /// Drops what is not in `used` once that is more than what is.
-    pub fn prune(&mut self, used: &HashSet<ContentHash>) {
-        self.attempt(|database| prune(database, used));
+    /// Drops what is not in `used` once there is more than twice as much as the `most_used` at most that are.
+    pub fn prune(&mut self, most_used: usize, used: impl FnOnce() -> HashSet<ContentHash>) {
+        self.attempt(|database| prune(database, most_used, used));
     }
 
     fn attempt<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Error>) -> Option<T> {
@@ -108,17 +108,22 @@ fn keep(database: &Database, vectors: &[(ContentHash, &[f32])]) -> Result<(), Er
     Ok(transaction.commit()?)
 }
 
-fn prune(database: &Database, used: &HashSet<ContentHash>) -> Result<(), Error> {
-    let transaction = database.begin_write()?;
-    {
-        let mut table = transaction.open_table(TABLE)?;
-        if table.len()? <= 2 * used.len() as u64 + UNUSED_TOLERATED {
-            return Ok(());
-        }
-        let used: HashSet<&[u8; 32]> = used.iter().map(ContentHash::as_bytes).collect();
-        table.retain(|key, _| used.contains(key))?;
+fn prune(database: &Database, most_used: usize, used: impl FnOnce() -> HashSet<ContentHash>) -> Result<(), Error> {
+    if num_kept(database)? <= 2 * most_used as u64 + UNUSED_TOLERATED {
+        return Ok(());
     }
+    let used = used();
+    let used: HashSet<&[u8; 32]> = used.iter().map(ContentHash::as_bytes).collect();
+    let transaction = database.begin_write()?;
+    transaction.open_table(TABLE)?.retain(|key, _| used.contains(key))?;
     Ok(transaction.commit()?)
+}
+
+fn num_kept(database: &Database) -> Result<u64, Error> {
+    match database.begin_read()?.open_table(TABLE) {
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+        table => Ok(table?.len()?),
+    }
 }
 
 fn from_bytes(bytes: &[u8], slot: &mut [f32]) -> bool {
@@ -163,15 +168,15 @@ mod tests {
     fn unused_vectors_go_when_they_outnumber_the_used() {
         let directory = tempfile::tempdir().unwrap();
         let mut embeddings = Embeddings::open(Some(&directory.path().join("embeddings")));
-        let used = HashSet::from([key(0)]);
+        let prune = |embeddings: &mut Embeddings| embeddings.prune(1, || HashSet::from([key(0)]));
         let vectors = |numbers: std::ops::Range<u32>| -> Vec<_> {
             numbers.map(|number| (key(number), [1.0, 0.0].as_slice())).collect()
         };
         embeddings.keep(&vectors(0..1_000));
-        embeddings.prune(&used);
+        prune(&mut embeddings);
         assert!(stored(&mut embeddings, 999).is_some());
         embeddings.keep(&vectors(1_000..2_000));
-        embeddings.prune(&used);
+        prune(&mut embeddings);
         assert!(stored(&mut embeddings, 0).is_some());
         assert_eq!(stored(&mut embeddings, 999), None);
     }

@@ -4,28 +4,33 @@
 //! the manifest. What doesn't fit is an [`IndexError::Damaged`] that names the file; nothing is repaired here.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use rayon::join;
 use serde::{Deserialize, Serialize};
+use tantivy::directory::{Directory, MmapDirectory};
 
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::hashing::ContentHash;
-use crate::relations::Name;
+use crate::relations::Related;
 use crate::store::directory::{
-    ARTICLES, BASE_NEIGHBOURS, BASE_VECTORS, Current, DELTA_VECTORS, LEXICAL, Layout, MANIFEST, NAME_CODES, NAMES,
-    SENTENCES, TITLES, write_file,
+    BASE, BASE_ARTICLES, BASE_NEIGHBOURS, BASE_SENTENCES, BASE_VECTORS, Current, DELTA_ARTICLES, DELTA_SENTENCES,
+    DELTA_VECTORS, LEXICAL, Layout, MANIFEST, NAMES, RELATIONS, TITLES, write_file,
 };
-use crate::store::entries::{Entry, Extent, read_entries};
+use crate::store::entries::{Entry, read_entries, together};
+use crate::vectors::Segment;
 use crate::vectors::codes::Codes;
-use crate::vectors::matrix::{Matrix, read_vectors};
+use crate::vectors::matrix::Matrix;
 use crate::vectors::nearest_neighbours::NeighbourGraph;
+use crate::vectors::numbers::MappedBytes;
 
 /// Goes up whenever a file of a generation changes its meaning.
-pub const FORMAT_VERSION: u64 = 3;
+pub const FORMAT_VERSION: u64 = 4;
 
 /// What an index holds, for people and for the check before it is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,11 +49,6 @@ pub struct Manifest {
     pub content: ContentHash,
     /// The number of the next lexical document; none is used twice.
     pub(crate) next_document: u64,
-    pub(crate) base_rows: usize,
-    pub(crate) delta_rows: usize,
-    pub(crate) names: usize,
-    pub(crate) title_rows: usize,
-    pub(crate) sentence_rows: usize,
     pub(crate) files: BTreeMap<String, FileRecord>,
 }
 
@@ -101,39 +101,34 @@ impl Manifest {
         serde_json::from_slice(&bytes).map_err(unreadable)
     }
 
-    /// The whole content of a file of this generation, or what is wrong with it.
-    pub fn read_file(&self, directory: &Path, name: &str) -> Result<Vec<u8>, String> {
-        let record = self.files.get(name).ok_or_else(|| format!("the manifest lacks {name}"))?;
-        let bytes = fs::read(directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
-        let found = FileRecord { bytes: bytes.len() as u64, blake3: ContentHash::of_bytes(&bytes) };
-        record.compare(name, &found)?;
-        Ok(bytes)
+    /// What this generation does not have in common with another, of the files whose names start with `prefix`.
+    fn files_unlike<'a>(
+        &'a self,
+        other: Option<&'a Self>,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a FileRecord)> {
+        let is_shared = move |name: &String, record| other.is_some_and(|other| other.files.get(name) == Some(record));
+        self.files.iter().filter(move |(name, record)| name.starts_with(prefix) && !is_shared(name, *record))
     }
 
-    /// Compares every file below `prefix` with its record without keeping it.
-    pub fn verify_files(&self, directory: &Path, prefix: &str) -> Result<(), String> {
-        for (name, record) in self.files.iter().filter(|(name, _)| name.starts_with(prefix)) {
-            let found = FileRecord::of(&directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
-            record.compare(name, &found)?;
-        }
-        Ok(())
+    /// Whether all files of the base are those of another generation.
+    pub fn shares_base(&self, other: &Self) -> bool {
+        self.files_unlike(Some(other), BASE).next().is_none() && other.files_unlike(Some(self), BASE).next().is_none()
     }
 }
 
 impl FileRecord {
+    /// Reads the file on all cores.
     pub fn of(path: &Path) -> io::Result<Self> {
-        const BUFFER_BYTES: usize = 256 * 1024;
-        let mut file = File::open(path)?;
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            let read = file.read(&mut buffer)?;
-            if read == 0 {
-                let blake3 = ContentHash::from(hasher.finalize());
-                return Ok(Self { bytes: hasher.count(), blake3 });
-            }
-            hasher.update(&buffer[..read]);
-        }
+        hasher.update_mmap_rayon(path)?;
+        Ok(Self { bytes: hasher.count(), blake3: hasher.finalize().into() })
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_rayon(bytes);
+        Self { bytes: bytes.len() as u64, blake3: hasher.finalize().into() }
     }
 
     fn compare(&self, name: &str, found: &Self) -> Result<(), String> {
@@ -176,45 +171,50 @@ impl Generation {
         if found == *expected { Ok(()) } else { Err(IndexError::other_model(&self.root, found, expected)) }
     }
 
-    pub fn entries(&self) -> Result<Vec<Entry>, IndexError> {
-        let Manifest { base_rows, delta_rows, names, title_rows, sentence_rows, .. } = self.manifest;
-        let extent = Extent { rows: base_rows + delta_rows, names, titles: title_rows, sentences: sentence_rows };
-        let entries = self.bytes(ARTICLES).and_then(|bytes| read_entries(&bytes, extent));
-        entries.map_err(|what| self.damaged(&what))
+    /// The entries alone, in their order; what makes vectors and words unusable leaves them.
+    pub fn entries(&self) -> Result<Vec<Arc<Entry>>, IndexError> {
+        let (base, delta) = (self.listed(BASE_ARTICLES)?, self.listed(DELTA_ARTICLES)?);
+        let documents = self.related()?.articles.into_iter().map(|article| article.document);
+        together(&base, &delta, documents).map_err(|what| self.damaged(&what))
     }
 
-    pub fn names(&self) -> Result<Vec<Name>, IndexError> {
-        let names = self
-            .bytes(NAMES)
-            .and_then(|bytes| serde_json::from_slice::<Vec<Name>>(&bytes).map_err(|error| format!("{NAMES}: {error}")));
-        match names.map_err(|what| self.damaged(&what))? {
-            names if names.len() == self.manifest.names => Ok(names),
-            _ => Err(self.misfit(NAMES)),
-        }
+    /// Its base, with the graph where it has one.
+    pub fn base(&self) -> Result<Part, IndexError> {
+        let vectors = || {
+            let matrix = self.matrix(BASE_VECTORS)?;
+            let neighbours = self.neighbours(&matrix)?;
+            Ok(Segment::new(matrix, neighbours))
+        };
+        let (vectors, (entries, sentences)) =
+            join(vectors, || join(|| self.listed(BASE_ARTICLES), || self.codes(BASE_SENTENCES)));
+        Ok(Part { entries: entries?, vectors: Arc::new(vectors?), sentences: sentences? })
     }
 
-    /// The codes of the names.
-    pub fn name_codes(&self) -> Result<Codes, IndexError> {
-        self.codes(NAME_CODES, self.manifest.names)
+    /// What changed since the base was made.
+    pub fn delta(&self) -> Result<Part, IndexError> {
+        let vectors = Arc::new(Segment::new(self.matrix(DELTA_VECTORS)?, None));
+        Ok(Part { entries: self.listed(DELTA_ARTICLES)?, vectors, sentences: self.codes(DELTA_SENTENCES)? })
     }
 
-    /// The codes of the masked titles.
-    pub fn titles(&self) -> Result<Codes, IndexError> {
-        self.codes(TITLES, self.manifest.title_rows)
+    /// How the articles stand to one another, with the codes of the names and those of the masked titles.
+    pub fn relations(&self) -> Result<(Related, Codes, Codes), IndexError> {
+        let (related, names, titles) = (self.related()?, self.codes(NAMES)?, self.codes(TITLES)?);
+        let fit = names.num_rows() == related.names.len() && titles.num_rows() == related.titles.len();
+        if fit && related.is_whole() { Ok((related, names, titles)) } else { Err(self.misfit(RELATIONS)) }
     }
 
-    /// The codes of the sentences.
-    pub fn sentences(&self) -> Result<Codes, IndexError> {
-        self.codes(SENTENCES, self.manifest.sentence_rows)
+    fn related(&self) -> Result<Related, IndexError> {
+        let read = |bytes: MappedBytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string());
+        self.file(RELATIONS, read)
     }
 
-    fn codes(&self, name: &str, num_rows: usize) -> Result<Codes, IndexError> {
-        let codes = self.bytes(name).and_then(|bytes| Codes::read(&bytes)).map_err(|what| self.damaged(&what))?;
-        if codes.num_rows() == num_rows && codes.dimensions() == self.manifest.dimensions {
-            Ok(codes)
-        } else {
-            Err(self.misfit(name))
-        }
+    fn listed(&self, name: &str) -> Result<Vec<Arc<Entry>>, IndexError> {
+        self.file(name, |bytes| read_entries(&bytes))
+    }
+
+    fn codes(&self, name: &str) -> Result<Codes, IndexError> {
+        let codes = self.file(name, Codes::of_file)?;
+        if codes.dimensions() == self.manifest.dimensions { Ok(codes) } else { Err(self.misfit(name)) }
     }
 
     /// The error as it is for a build from this source alone: what else the generation holds would be lost.
@@ -228,39 +228,21 @@ impl Generation {
         }
     }
 
-    pub fn base(&self) -> Result<Matrix, IndexError> {
-        self.matrix(BASE_VECTORS, self.manifest.base_rows)
-    }
-
-    pub fn delta(&self) -> Result<Matrix, IndexError> {
-        self.matrix(DELTA_VECTORS, self.manifest.delta_rows)
-    }
-
-    pub fn has_neighbours(&self) -> bool {
-        self.record(BASE_NEIGHBOURS).is_some()
-    }
-
-    /// The nearest-neighbour graph over `base`, when this generation has one.
-    pub fn neighbours(&self, base: &Matrix) -> Result<Option<NeighbourGraph>, IndexError> {
-        if !self.has_neighbours() {
+    fn neighbours(&self, base: &Matrix) -> Result<Option<NeighbourGraph>, IndexError> {
+        if self.record(BASE_NEIGHBOURS).is_none() {
             return Ok(None);
         }
-        let neighbours = self.bytes(BASE_NEIGHBOURS).and_then(|bytes| NeighbourGraph::from_bytes(&bytes));
-        match neighbours.map_err(|what| self.damaged(&what))? {
-            neighbours if neighbours.fits(base) => Ok(Some(neighbours)),
-            _ => Err(self.damaged(&format!("{BASE_NEIGHBOURS} is over other vectors"))),
+        let neighbours = self.file(BASE_NEIGHBOURS, |bytes| NeighbourGraph::from_bytes(&bytes))?;
+        if neighbours.fits(base) { Ok(Some(neighbours)) } else { Err(self.misfit(BASE_NEIGHBOURS)) }
+    }
+
+    /// Compares the lexical files with the manifest, but those that it has in common with another generation.
+    pub fn verify_lexical(&self, other: Option<&Manifest>) -> Result<PathBuf, IndexError> {
+        for (name, record) in self.manifest.files_unlike(other, LEXICAL) {
+            let found = FileRecord::of(&self.path(name)).map_err(|error| self.damaged(&format!("{name}: {error}")))?;
+            record.compare(name, &found).map_err(|what| self.damaged(&what))?;
         }
-    }
-
-    /// Compares the lexical files with the manifest.
-    pub fn verify_lexical(&self) -> Result<PathBuf, IndexError> {
-        self.verify(LEXICAL)?;
         Ok(self.path(LEXICAL))
-    }
-
-    /// Compares every file whose name starts with `prefix` with the manifest.
-    pub fn verify(&self, prefix: &str) -> Result<(), IndexError> {
-        self.manifest.verify_files(&self.directory, prefix).map_err(|what| self.damaged(&what))
     }
 
     pub fn damaged(&self, what: &str) -> IndexError {
@@ -268,20 +250,36 @@ impl Generation {
         IndexError::Damaged { directory: self.root.clone(), what }
     }
 
-    fn matrix(&self, name: &str, num_rows: usize) -> Result<Matrix, IndexError> {
-        let matrix = self.bytes(name).and_then(|bytes| read_vectors(&bytes)).map_err(|what| self.damaged(&what))?;
-        if matrix.num_rows() == num_rows && matrix.dimensions() == self.manifest.dimensions {
-            Ok(matrix)
-        } else {
-            Err(self.misfit(name))
-        }
+    fn matrix(&self, name: &str) -> Result<Matrix, IndexError> {
+        let matrix = self.file(name, Matrix::of_file)?;
+        if matrix.dimensions() == self.manifest.dimensions { Ok(matrix) } else { Err(self.misfit(name)) }
     }
 
     fn misfit(&self, name: &str) -> IndexError {
-        self.damaged(&format!("{name} has another size than the manifest says"))
+        self.damaged(&format!("{name} does not fit the other files"))
     }
 
-    fn bytes(&self, name: &str) -> Result<Vec<u8>, String> {
-        self.manifest.read_file(&self.directory, name)
+    fn file<T>(&self, name: &str, read: impl FnOnce(MappedBytes) -> Result<T, String>) -> Result<T, IndexError> {
+        let value = self.mapped(name).and_then(|bytes| read(bytes).map_err(|what| format!("{name}: {what}")));
+        value.map_err(|what| self.damaged(&what))
     }
+
+    /// A file, mapped and compared with the manifest; or what is wrong with it.
+    fn mapped(&self, name: &str) -> Result<MappedBytes, String> {
+        let record = self.record(name).ok_or_else(|| format!("the manifest lacks {name}"))?;
+        // The library that maps the lexical files maps these, too.
+        let directory = MmapDirectory::open(&self.directory).map_err(|error| error.to_string())?;
+        let file = directory.open_read(Path::new(name)).map_err(|error| format!("{name}: {error}"))?;
+        let bytes = file.read_bytes().map_err(|error| format!("{name}: {error}"))?;
+        record.compare(name, &FileRecord::of_bytes(&bytes))?;
+        Ok(bytes)
+    }
+}
+
+/// The base of a generation, or its delta: articles, and the vectors and codes that their rows count in.
+pub struct Part {
+    pub entries: Vec<Arc<Entry>>,
+    pub vectors: Arc<Segment>,
+    /// The codes of the sentences.
+    pub sentences: Codes,
 }

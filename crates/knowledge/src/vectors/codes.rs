@@ -1,43 +1,57 @@
 //! Vectors as one signed byte per dimension, each with its own scale: value ≈ code × scale.
 //!
-//! The file is a header (magic and version, dimensions as u32, number of rows as u64, little-endian), the scales as f32,
-//! and the codes.
+//! The file is a header, the scales as f32, little-endian, and the codes.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use simsimd::SpatialSimilarity;
 
 use crate::vectors::matrix::Matrix;
+use crate::vectors::numbers::{Header, MappedBytes, Numbers};
 
 /// The largest code; the range is symmetric, so that a vector and its opposite have opposite codes.
 const LARGEST_CODE: f32 = 127.0;
 
-const MAGIC: [u8; 8] = *b"cuecode\x01";
-const HEADER_BYTES: usize = 20;
+/// A number of this size has no binary places: added and taken away again it rounds, without a call for each number.
+const NO_PLACES: f32 = 12_582_912.0;
+
+/// Fewer are not worth another task.
+const ROWS_PER_TASK: usize = 1_024;
+
+const MAGIC: [u8; 8] = *b"cuecode\x02";
 
 /// Rows of codes of one length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Codes {
     dimensions: usize,
-    values: Vec<i8>,
-    scales: Vec<f32>,
+    values: Numbers<i8>,
+    scales: Numbers<f32>,
 }
 
 impl Codes {
     pub fn new(dimensions: usize) -> Self {
-        Self { dimensions, values: Vec::new(), scales: Vec::new() }
+        Self { dimensions, values: Numbers::default(), scales: Numbers::default() }
     }
 
     pub fn of(vectors: &Matrix) -> Self {
-        let mut codes = Self::new(vectors.dimensions());
-        for vector in vectors.rows() {
-            codes.push(vector);
-        }
-        codes
+        Self::with_errors(vectors).0
+    }
+
+    /// The codes of all rows, and for each the length of what its codes leave out. On all cores.
+    pub fn with_errors(vectors: &Matrix) -> (Self, Vec<f32>) {
+        let dimensions = vectors.dimensions();
+        let mut values = vec![0; vectors.values().len()];
+        let rows = vectors.values().par_chunks(dimensions.max(1)).zip(values.par_chunks_mut(dimensions.max(1)));
+        let (scales, errors): (Vec<f32>, Vec<f32>) =
+            rows.with_min_len(ROWS_PER_TASK).map(|(vector, codes)| encode(vector, codes)).unzip();
+        (Self { dimensions, values: values.into(), scales: scales.into() }, errors)
     }
 
     pub fn num_rows(&self) -> usize {
-        self.scales.len()
+        self.scales.as_slice().len()
     }
 
     pub fn dimensions(&self) -> usize {
@@ -45,11 +59,11 @@ impl Codes {
     }
 
     pub fn row(&self, row: usize) -> &[i8] {
-        &self.values[row * self.dimensions..(row + 1) * self.dimensions]
+        &self.values.as_slice()[row * self.dimensions..(row + 1) * self.dimensions]
     }
 
     pub fn scale(&self, row: usize) -> f32 {
-        self.scales[row]
+        self.scales.as_slice()[row]
     }
 
     /// About the vector of a row.
@@ -61,23 +75,19 @@ impl Codes {
     /// Appends a vector; gives the length of what its codes leave out.
     pub fn push(&mut self, vector: &[f32]) -> f32 {
         debug_assert_eq!(vector.len(), self.dimensions);
-        let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let scale = if largest > 0.0 { largest / LARGEST_CODE } else { 1.0 };
-        let mut squared_error = 0.0;
-        for value in vector {
-            let code = (value / scale).round();
-            let left_out = value - code * scale;
-            squared_error += left_out * left_out;
-            self.values.push(code as i8);
-        }
-        self.scales.push(scale);
-        squared_error.sqrt()
+        let values = self.values.to_mut();
+        let first = values.len();
+        values.resize(first + vector.len(), 0);
+        let (scale, error) = encode(vector, &mut values[first..]);
+        self.scales.to_mut().push(scale);
+        error
     }
 
-    /// Appends a row of another table of the same dimensions.
-    pub fn push_row(&mut self, other: &Self, row: usize) {
-        self.values.extend_from_slice(other.row(row));
-        self.scales.push(other.scale(row));
+    /// Appends these rows of another table of the same dimensions.
+    pub fn push_rows(&mut self, other: &Self, rows: Range<usize>) {
+        let values = rows.start * self.dimensions..rows.end * self.dimensions;
+        self.values.to_mut().extend_from_slice(&other.values.as_slice()[values]);
+        self.scales.to_mut().extend_from_slice(&other.scales.as_slice()[rows]);
     }
 
     /// About the cosine of two rows, to the second place.
@@ -87,35 +97,37 @@ impl Codes {
     }
 
     pub fn write(&self, output: &mut dyn Write) -> io::Result<()> {
-        output.write_all(&MAGIC)?;
-        output.write_all(&(self.dimensions as u32).to_le_bytes())?;
-        output.write_all(&(self.num_rows() as u64).to_le_bytes())?;
-        for scale in &self.scales {
-            output.write_all(&scale.to_le_bytes())?;
-        }
-        output.write_all(&self.values.iter().map(|code| code.cast_unsigned()).collect::<Vec<_>>())
+        Header { dimensions: self.dimensions, num_rows: self.num_rows() }.write(MAGIC, output)?;
+        output.write_all(bytemuck::cast_slice(self.scales.as_slice()))?;
+        output.write_all(bytemuck::cast_slice(self.values.as_slice()))
     }
 
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let (header, rest) = bytes.split_at_checked(HEADER_BYTES).ok_or("codes without a header")?;
-        let (dimensions, num_rows) = read_header(header).ok_or("this is no file of codes")?;
-        let misfit = || format!("{num_rows} codes of {dimensions} dimensions don't fit {} bytes", rest.len());
-        let scale_bytes = num_rows.checked_mul(size_of::<f32>()).ok_or_else(misfit)?;
-        let (scales, codes) = rest.split_at_checked(scale_bytes).ok_or_else(misfit)?;
-        if num_rows.checked_mul(dimensions) != Some(codes.len()) {
+    /// Of a file as [`write`](Self::write) makes it; what is wrong with one that is not.
+    pub fn of_file(bytes: MappedBytes) -> Result<Self, String> {
+        let (header, rest) = Header::split(MAGIC, bytes)?;
+        let misfit = || header.misfit("codes");
+        let scale_bytes = header.num_rows.checked_mul(size_of::<f32>()).filter(|bytes| *bytes <= rest.len());
+        let (scales, codes) = rest.split(scale_bytes.ok_or_else(misfit)?);
+        if header.num_rows.checked_mul(header.dimensions) != Some(codes.len()) {
             return Err(misfit());
         }
-        let scales = scales.as_chunks().0.iter().map(|scale| f32::from_le_bytes(*scale)).collect();
-        let codes = codes.iter().map(|code| code.cast_signed()).collect();
-        Ok(Self { dimensions, values: codes, scales })
+        let (scales, values) = Numbers::of_bytes(scales).zip(Numbers::of_bytes(codes)).ok_or_else(misfit)?;
+        Ok(Self { dimensions: header.dimensions, values, scales })
     }
 }
 
-fn read_header(header: &[u8]) -> Option<(usize, usize)> {
-    let rest = header.strip_prefix(&MAGIC)?;
-    let (dimensions, num_rows) = rest.split_first_chunk()?;
-    let num_rows = u64::from_le_bytes(num_rows.try_into().ok()?);
-    Some((u32::from_le_bytes(*dimensions) as usize, usize::try_from(num_rows).ok()?))
+/// Writes the codes of a vector; gives its scale and the length of what the codes leave out.
+fn encode(vector: &[f32], codes: &mut [i8]) -> (f32, f32) {
+    let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let scale = if largest > 0.0 { largest / LARGEST_CODE } else { 1.0 };
+    let mut squared_error = 0.0;
+    for (value, code) in vector.iter().zip(codes) {
+        let rounded = (value / scale + NO_PLACES) - NO_PLACES;
+        let left_out = value - rounded * scale;
+        squared_error += left_out * left_out;
+        *code = rounded as i8;
+    }
+    (scale, squared_error.sqrt())
 }
 
 /// The dot product of codes of one length.
@@ -139,26 +151,30 @@ mod tests {
         codes
     }
 
+    fn read(bytes: &[u8]) -> Result<Codes, String> {
+        Codes::of_file(MappedBytes::new(bytes.to_vec()))
+    }
+
     #[test]
     fn codes_are_read_back_and_a_cut_file_is_refused() {
         let written = codes(&[[0.6, -0.8, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]);
         let mut bytes = Vec::new();
         written.write(&mut bytes).unwrap();
-        assert_eq!(Codes::read(&bytes).unwrap(), written);
+        assert_eq!(read(&bytes).unwrap(), written);
         assert!((written.cosine(0, 2) - 0.6).abs() < 0.01);
         let mut taken = Codes::new(3);
-        taken.push_row(&written, 0);
-        assert_eq!(taken, codes(&[[0.6, -0.8, 0.0]]));
+        taken.push_rows(&written, 1..3);
+        assert_eq!(taken, codes(&[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]));
         for end in 0..bytes.len() {
-            assert!(Codes::read(&bytes[..end]).is_err(), "{end}");
+            assert!(read(&bytes[..end]).is_err(), "{end}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), with_magic: bool) {
+        fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..128), with_magic: bool) {
             let start: &[u8] = if with_magic { &MAGIC } else { &[] };
-            let _ = Codes::read(&[start, &bytes].concat());
+            let _ = read(&[start, &bytes].concat());
         }
     }
 }

@@ -1,34 +1,38 @@
-//! Rows of f32 of one length: one block of memory, and a file of a header and the rows, little-endian.
+//! Rows of f32 of one length: one block of memory, or of a file that is mapped, which is a header and the rows,
+//! little-endian.
 //!
 //! The codes of the exact scan are not stored: computing them takes less time than reading and hashing them would.
 //! Length and checksum are compared by the manifest before the bytes come here; what then doesn't fit is named.
 
 use std::io::{self, Write};
 
-/// Magic and version of the file, then dimensions (u32) and number of rows (u64).
-const MAGIC: [u8; 8] = *b"cuevec\0\x01";
-const HEADER_BYTES: usize = 20;
+use crate::vectors::numbers::{Header, MappedBytes, Numbers};
+
+/// Magic and version of the file.
+const MAGIC: [u8; 8] = *b"cuevec\0\x02";
 
 /// `num_rows` × `dimensions`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
     dimensions: usize,
-    values: Vec<f32>,
+    values: Numbers<f32>,
 }
 
 impl Matrix {
     pub fn new(dimensions: usize) -> Self {
-        Self { dimensions, values: Vec::new() }
+        Self { dimensions, values: Numbers::default() }
     }
 
     /// Rows of zeros, to be filled.
     pub fn zeros(dimensions: usize, num_rows: usize) -> Self {
-        Self { dimensions, values: vec![0.0; dimensions * num_rows] }
+        Self { dimensions, values: vec![0.0; dimensions * num_rows].into() }
     }
 
     /// `None` unless the values are whole rows.
+    #[cfg(test)]
     pub fn from_values(dimensions: usize, values: Vec<f32>) -> Option<Self> {
-        (dimensions > 0 && values.len().is_multiple_of(dimensions)).then_some(Self { dimensions, values })
+        let is_whole = dimensions > 0 && values.len().is_multiple_of(dimensions);
+        is_whole.then_some(Self { dimensions, values: values.into() })
     }
 
     pub fn dimensions(&self) -> usize {
@@ -36,66 +40,53 @@ impl Matrix {
     }
 
     pub fn num_rows(&self) -> usize {
-        self.values.len() / self.dimensions.max(1)
+        self.values().len() / self.dimensions.max(1)
     }
 
     pub fn values(&self) -> &[f32] {
-        &self.values
+        self.values.as_slice()
     }
 
     pub fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.dimensions..(row + 1) * self.dimensions]
+        &self.values()[row * self.dimensions..(row + 1) * self.dimensions]
     }
 
     pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
-        &mut self.values[row * self.dimensions..(row + 1) * self.dimensions]
+        &mut self.values.to_mut()[row * self.dimensions..(row + 1) * self.dimensions]
     }
 
     pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
-        self.values.chunks_exact(self.dimensions.max(1))
+        self.values().chunks_exact(self.dimensions.max(1))
     }
 
     pub fn rows_mut(&mut self) -> std::slice::ChunksExactMut<'_, f32> {
-        self.values.chunks_exact_mut(self.dimensions.max(1))
+        let dimensions = self.dimensions.max(1);
+        self.values.to_mut().chunks_exact_mut(dimensions)
     }
 
     /// Appends a row of the matrix's own length.
     pub fn push(&mut self, row: &[f32]) {
         debug_assert_eq!(row.len(), self.dimensions);
-        self.values.extend_from_slice(row);
+        self.values.to_mut().extend_from_slice(row);
     }
 
     pub fn append(&mut self, other: &Self) {
-        self.values.extend_from_slice(&other.values);
+        self.values.to_mut().extend_from_slice(other.values());
     }
-}
 
-pub fn write_vectors(matrix: &Matrix, output: &mut dyn Write) -> io::Result<()> {
-    output.write_all(&MAGIC)?;
-    output.write_all(&(matrix.dimensions() as u32).to_le_bytes())?;
-    output.write_all(&(matrix.num_rows() as u64).to_le_bytes())?;
-    for value in matrix.values() {
-        output.write_all(&value.to_le_bytes())?;
+    pub fn write(&self, output: &mut dyn Write) -> io::Result<()> {
+        Header { dimensions: self.dimensions, num_rows: self.num_rows() }.write(MAGIC, output)?;
+        output.write_all(bytemuck::cast_slice(self.values()))
     }
-    Ok(())
-}
 
-pub fn read_vectors(bytes: &[u8]) -> Result<Matrix, String> {
-    let (header, rows) = bytes.split_at_checked(HEADER_BYTES).ok_or("vectors without a header")?;
-    let (dimensions, num_rows) = read_header(header).ok_or("this is no file of vectors")?;
-    let (values, rest) = rows.as_chunks();
-    if !rest.is_empty() || num_rows.checked_mul(dimensions) != Some(values.len()) {
-        return Err(format!("{num_rows} vectors of {dimensions} dimensions don't fit {} bytes", rows.len()));
+    /// Of a file as [`write`](Self::write) makes it; what is wrong with one that is not.
+    pub fn of_file(bytes: MappedBytes) -> Result<Self, String> {
+        let (header, values) = Header::split(MAGIC, bytes)?;
+        let length = header.num_rows.checked_mul(header.dimensions).filter(|_| header.dimensions > 0);
+        let values = Numbers::<f32>::of_bytes(values).filter(|values| Some(values.as_slice().len()) == length);
+        let values = values.ok_or_else(|| header.misfit("vectors"))?;
+        Ok(Self { dimensions: header.dimensions, values })
     }
-    let values = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
-    Matrix::from_values(dimensions, values).ok_or_else(|| "vectors without dimensions".to_owned())
-}
-
-fn read_header(header: &[u8]) -> Option<(usize, usize)> {
-    let rest = header.strip_prefix(&MAGIC)?;
-    let (dimensions, num_rows) = rest.split_first_chunk()?;
-    let num_rows = u64::from_le_bytes(num_rows.try_into().ok()?);
-    Some((u32::from_le_bytes(*dimensions) as usize, usize::try_from(num_rows).ok()?))
 }
 
 #[cfg(test)]
@@ -117,21 +108,23 @@ mod tests {
             let values = (0..num_rows * 5).map(|n| n as f32 / 7.0).collect();
             let matrix = Matrix::from_values(5, values).unwrap();
             let mut bytes = Vec::new();
-            write_vectors(&matrix, &mut bytes).unwrap();
-            assert_eq!(bytes.len(), HEADER_BYTES + num_rows * 20);
-            assert_eq!(read_vectors(&bytes).unwrap(), matrix);
-            assert!(read_vectors(&bytes[..bytes.len() - 1]).is_err());
-            assert!(read_vectors(&[bytes.as_slice(), &[0; 4]].concat()).is_err());
+            matrix.write(&mut bytes).unwrap();
+            let read = |bytes: &[u8]| Matrix::of_file(MappedBytes::new(bytes.to_vec()));
+            assert_eq!(read(&bytes).unwrap(), matrix);
+            for end in 0..bytes.len() {
+                assert!(read(&bytes[..end]).is_err(), "{end}");
+            }
+            assert!(read(&[bytes.as_slice(), &[0; 4]].concat()).is_err());
             bytes[7] += 1;
-            assert!(read_vectors(&bytes).is_err());
+            assert!(read(&bytes).is_err());
         }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), with_magic: bool) {
+        fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..128), with_magic: bool) {
             let start: &[u8] = if with_magic { &MAGIC } else { &[] };
-            let _ = read_vectors(&[start, &bytes].concat());
+            let _ = Matrix::of_file(MappedBytes::new([start, &bytes].concat()));
         }
     }
 }

@@ -11,9 +11,10 @@
 pub mod codes;
 pub mod matrix;
 pub mod nearest_neighbours;
+pub mod numbers;
 pub mod quantised;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::filter::Admitted;
 use crate::vectors::matrix::Matrix;
@@ -25,11 +26,41 @@ pub struct Segment {
     matrix: Matrix,
     quantised: Quantised,
     neighbours: Option<NeighbourGraph>,
+    centre: OnceLock<Centre>,
+}
+
+/// The mean of all rows of a segment, and the cosine of each with it.
+struct Centre {
+    mean: Vec<f32>,
+    cosines: Vec<f32>,
 }
 
 impl Segment {
     pub fn new(matrix: Matrix, neighbours: Option<NeighbourGraph>) -> Self {
-        Self { quantised: Quantised::of(&matrix), matrix, neighbours }
+        Self { quantised: Quantised::of(&matrix), matrix, neighbours, centre: OnceLock::new() }
+    }
+
+    pub fn matrix(&self) -> &Matrix {
+        &self.matrix
+    }
+
+    pub fn has_neighbours(&self) -> bool {
+        self.neighbours.is_some()
+    }
+
+    fn centre(&self) -> &Centre {
+        self.centre.get_or_init(|| {
+            let mut mean = vec![0.0; self.matrix.dimensions()];
+            for row in self.matrix.rows() {
+                mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value);
+            }
+            let scale = 1.0 / self.matrix.num_rows().max(1) as f32;
+            for value in &mut mean {
+                *value *= scale;
+            }
+            let cosines = self.matrix.rows().map(|row| cosine(row, &mean)).collect();
+            Centre { mean, cosines }
+        })
     }
 }
 
@@ -84,19 +115,15 @@ struct Query<'a> {
 
 pub struct VectorTable {
     base: Arc<Segment>,
-    delta: Segment,
+    delta: Arc<Segment>,
     /// One for each row, base first; `None` for a row whose passage is gone.
     owners: Vec<Option<Owner>>,
     num_articles: usize,
 }
 
 impl VectorTable {
-    pub fn new(base: Arc<Segment>, delta: Segment, owners: Vec<Option<Owner>>, num_articles: usize) -> Self {
+    pub fn new(base: Arc<Segment>, delta: Arc<Segment>, owners: Vec<Option<Owner>>, num_articles: usize) -> Self {
         Self { base, delta, owners, num_articles }
-    }
-
-    pub fn base(&self) -> &Arc<Segment> {
-        &self.base
     }
 
     pub fn row(&self, row: usize) -> &[f32] {
@@ -165,30 +192,19 @@ impl VectorTable {
         }
     }
 
-    /// For each article the cosine of its best passage with the mean of all passages that have an owner.
+    /// For each article the cosine of its best passage with the mean of all passages of the base: what changed since moves it
+    /// little.
     pub fn centrality(&self) -> Vec<f32> {
-        let mut mean = vec![0.0; self.base.matrix.dimensions()];
-        let mut num_owned: usize = 0;
-        for row in self.owned_rows() {
-            num_owned += 1;
-            mean.iter_mut().zip(self.row(row)).for_each(|(mean, value)| *mean += value);
-        }
-        let scale = 1.0 / num_owned.max(1) as f32;
-        for value in &mut mean {
-            *value *= scale;
-        }
+        let Centre { mean, cosines } = self.base.centre();
+        let in_delta = self.delta.matrix.rows().map(|row| cosine(row, mean));
         let mut best = vec![f32::NEG_INFINITY; self.num_articles];
-        for row in self.owned_rows() {
-            if let Some(owner) = self.owners[row] {
+        for (owner, cosine) in self.owners.iter().zip(cosines.iter().copied().chain(in_delta)) {
+            if let Some(owner) = owner {
                 let best = &mut best[owner.article as usize];
-                *best = best.max(cosine(self.row(row), &mean));
+                *best = best.max(cosine);
             }
         }
         best
-    }
-
-    fn owned_rows(&self) -> impl Iterator<Item = usize> {
-        self.owners.iter().enumerate().filter(|(_, owner)| owner.is_some()).map(|(row, _)| row)
     }
 
     /// `None` without a graph, or when too few of the articles that the graph can name are admitted.
@@ -271,7 +287,7 @@ mod tests {
         owners.shuffle(&mut random);
         owners.iter_mut().step_by(17).for_each(|owner| *owner = None);
         let graph = with_graph.then(|| NeighbourGraph::build(&base, 1).unwrap());
-        VectorTable::new(Arc::new(Segment::new(base, graph)), Segment::new(delta, None), owners, num_articles)
+        VectorTable::new(Arc::new(Segment::new(base, graph)), Arc::new(Segment::new(delta, None)), owners, num_articles)
     }
 
     fn centres() -> Vec<Vec<f32>> {
@@ -327,8 +343,12 @@ mod tests {
         let mut matrix = Matrix::new(4);
         (0..50).for_each(|_| matrix.push(&row));
         let owners = (0..50).rev().map(|article| Some(Owner { article, chunk: 0 })).collect();
-        let table =
-            VectorTable::new(Arc::new(Segment::new(matrix, None)), Segment::new(Matrix::new(4), None), owners, 50);
+        let table = VectorTable::new(
+            Arc::new(Segment::new(matrix, None)),
+            Arc::new(Segment::new(Matrix::new(4), None)),
+            owners,
+            50,
+        );
         let articles: Vec<usize> =
             table.nearest(&row, 5, &all(&table)).into_iter().map(|nearest| nearest.article).collect();
         assert_eq!(articles, [0, 1, 2, 3, 4]);

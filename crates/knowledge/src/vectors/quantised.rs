@@ -47,8 +47,7 @@ pub struct Quantised {
 
 impl Quantised {
     pub fn of(matrix: &Matrix) -> Self {
-        let mut codes = Codes::new(matrix.dimensions());
-        let errors = matrix.rows().map(|row| codes.push(row)).collect();
+        let (codes, errors) = Codes::with_errors(matrix);
         Self { codes, errors }
     }
 

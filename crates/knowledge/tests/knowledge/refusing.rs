@@ -23,12 +23,33 @@ fn update(bodies: &[&str]) -> Update {
     Update { source: "file:kb".into(), articles: articles.collect(), completeness: Completeness::Full }
 }
 
-/// An index with a graph, so that every kind of file is there.
+/// What can be made again from the articles.
+const VECTORS_AND_WORDS: &[&str] = &[
+    "base.vectors",
+    "base.sentences",
+    "base.graph",
+    "delta.vectors",
+    "delta.sentences",
+    "names.codes",
+    "titles.codes",
+    "lexical/meta.json",
+];
+
+/// What says which articles there are.
+const ARTICLES: &[&str] = &["manifest.json", "base.articles", "delta.articles", "relations.json"];
+
+/// An index with a graph, so that every kind of file is there: its first generation has none yet, its second does.
 fn built() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let settings = BuildSettings { exact_below: 1, neighbour_threads: 1 };
     build_with(directory.path(), update(&["one", "two", "three"]), &FakeEncoder::new(), &settings, &()).unwrap();
     directory
+}
+
+/// Where the files of the generation in service are.
+fn generation(directory: &TempDir) -> PathBuf {
+    let current = fs::read_to_string(directory.path().join("CURRENT")).unwrap();
+    directory.path().join("generations").join(current.split(' ').next().unwrap())
 }
 
 fn open(path: &Path) -> Result<Index, IndexError> {
@@ -61,10 +82,10 @@ fn no_index_says_what_to_run() {
 #[test]
 fn every_file_that_is_missing_cut_or_changed_is_refused_by_name() {
     let directory = built();
-    let all = files(&directory.path().join("generations/1"));
+    let all = files(&generation(&directory));
     let names: Vec<String> = all.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
-    for name in ["articles.jsonl", "base.vectors", "base.graph", "delta.vectors", "manifest.json", "meta.json"] {
-        assert!(names.iter().any(|there| there == name), "{name} in {names:?}");
+    for name in [VECTORS_AND_WORDS, ARTICLES].concat() {
+        assert!(names.iter().any(|there| name.ends_with(there)), "{name} in {names:?}");
     }
     for (path, name) in all.iter().zip(&names) {
         let content = fs::read(path).unwrap();
@@ -93,12 +114,12 @@ fn every_file_that_is_missing_cut_or_changed_is_refused_by_name() {
 /// The articles of every source are there, and the vectors are kept by their texts.
 #[test]
 fn damaged_vectors_and_words_are_made_again_and_cost_no_source_its_articles() {
-    for file in ["base.vectors", "base.graph", "delta.vectors", "lexical/meta.json"] {
+    for file in VECTORS_AND_WORDS {
         for completeness in [Completeness::Full, Completeness::Partial] {
             let (sound, damaged) = (built(), built());
             let polled = || Update { source: "cxone:acme".into(), completeness, ..update(&["one", "new"]) };
             build(sound.path(), polled(), &FakeEncoder::new(), &()).unwrap();
-            fs::write(damaged.path().join("generations/1").join(file), "x").unwrap();
+            fs::write(generation(&damaged).join(file), "x").unwrap();
             let encoder = FakeEncoder::new();
             let report = build(damaged.path(), polled(), &encoder, &()).unwrap();
             assert!(report.started_afresh.unwrap().contains(file.rsplit('/').next().unwrap()));
@@ -111,9 +132,9 @@ fn damaged_vectors_and_words_are_made_again_and_cost_no_source_its_articles() {
 
 #[test]
 fn unreadable_articles_are_replaced_by_a_full_build_of_their_only_source() {
-    for file in ["manifest.json", "articles.jsonl"] {
+    for file in ARTICLES {
         let directory = built();
-        fs::write(directory.path().join("generations/1").join(file), "x").unwrap();
+        fs::write(generation(&directory).join(file), "x").unwrap();
         let encoder = FakeEncoder::new();
         let partial = Update { completeness: Completeness::Partial, ..update(&["one", "new"]) };
         let error = build(directory.path(), partial, &encoder, &()).unwrap_err();
@@ -124,7 +145,7 @@ fn unreadable_articles_are_replaced_by_a_full_build_of_their_only_source() {
         assert_eq!(open(directory.path()).unwrap().len(), 2);
     }
     let directory = built();
-    fs::write(directory.path().join("generations/1/articles.jsonl"), "x").unwrap();
+    fs::write(generation(&directory).join("base.articles"), "x").unwrap();
     let polled = Update { source: "cxone:acme".into(), ..update(&["one"]) };
     let error = build(directory.path(), polled, &FakeEncoder::new(), &()).unwrap_err();
     assert!(matches!(error, IndexError::OthersLost { .. }) && error.to_string().contains("file:kb"), "{error}");
@@ -148,11 +169,11 @@ fn another_model_or_length_is_refused_with_both_names() {
 #[test]
 fn another_format_is_refused_and_built_anew() {
     let directory = built();
-    let manifest = directory.path().join("generations/1/manifest.json");
+    let manifest = generation(&directory).join("manifest.json");
     // A later version may have renamed everything else.
     fs::write(&manifest, r#"{"format_version": 99, "is": "unlike"}"#).unwrap();
     let hash = blake3::hash(&fs::read(&manifest).unwrap()).to_hex();
-    fs::write(directory.path().join("CURRENT"), format!("1 {hash}\n")).unwrap();
+    fs::write(directory.path().join("CURRENT"), format!("2 {hash}\n")).unwrap();
     let error = open(directory.path()).err().unwrap();
     assert!(matches!(error, IndexError::OtherFormat { found: 99, .. }), "{error}");
     assert!(error.to_string().contains(&what_to_run(directory.path())), "{error}");
@@ -164,16 +185,16 @@ fn another_format_is_refused_and_built_anew() {
 #[test]
 fn debris_of_a_writer_that_died_is_ignored_and_removed_by_the_next() {
     let directory = built();
-    let debris = directory.path().join("generations/2/lexical");
+    let debris = directory.path().join("generations/3/lexical");
     fs::create_dir_all(&debris).unwrap();
     fs::write(debris.join("half.idx"), "half").unwrap();
-    assert_eq!(open(directory.path()).unwrap().generation(), 1);
+    assert_eq!(open(directory.path()).unwrap().generation(), 2);
     // Even a build that changes nothing cleans up.
     let encoder = FakeEncoder::new();
     assert!(!build(directory.path(), update(&["one", "two", "three"]), &encoder, &()).unwrap().published);
-    assert!(!debris.exists() && directory.path().join("generations/1").exists());
+    assert!(!debris.exists() && generation(&directory).exists());
     fs::create_dir_all(&debris).unwrap();
-    assert_eq!(build(directory.path(), update(&["one", "two"]), &encoder, &()).unwrap().generation, 2);
+    assert_eq!(build(directory.path(), update(&["one", "two"]), &encoder, &()).unwrap().generation, 3);
     assert_eq!(open(directory.path()).unwrap().len(), 2);
 }
 
@@ -200,7 +221,7 @@ impl BuildProgress for Gate {
         }
     }
 
-    fn embedded(&self, _: usize, _: usize) {}
+    fn done(&self, _: usize, _: usize) {}
 }
 
 #[test]
@@ -216,11 +237,11 @@ fn a_second_writer_is_turned_away_while_readers_and_then_it_come_in() {
         let error = build(directory.path(), update(&["other"]), &FakeEncoder::new(), &()).unwrap_err();
         assert!(matches!(error, IndexError::Locked { .. }));
         assert!(error.to_string().contains(&directory.path().join("lock").display().to_string()), "{error}");
-        assert_eq!(open(directory.path()).unwrap().generation(), 1);
+        assert_eq!(open(directory.path()).unwrap().generation(), 2);
         open_gate.send(()).unwrap();
-        assert_eq!(first.join().unwrap().generation, 2);
+        assert_eq!(first.join().unwrap().generation, 3);
     });
-    assert_eq!(build(directory.path(), update(&["other"]), &encoder, &()).unwrap().generation, 3);
+    assert_eq!(build(directory.path(), update(&["other"]), &encoder, &()).unwrap().generation, 4);
 }
 
 #[test]
@@ -229,33 +250,34 @@ fn a_handle_sees_a_new_generation_and_keeps_the_old_one_before_a_damaged_one() {
     let encoder = FakeEncoder::new();
     let handle = IndexHandle::open(directory.path(), Some(ModelIdentity::of(&encoder))).unwrap();
     let held = handle.current();
+    let first = held.generation();
     assert!(!handle.refresh().unwrap());
     build(directory.path(), update(&["one", "new", "three"]), &encoder, &()).unwrap();
-    assert_eq!(handle.current().generation(), 1);
+    assert_eq!(handle.current().generation(), first);
     assert!(handle.refresh().unwrap());
     assert!(!handle.refresh().unwrap());
-    assert_eq!((handle.current().generation(), held.generation()), (2, 1));
+    assert_eq!((handle.current().generation(), held.generation()), (first + 1, first));
     assert_eq!(handle.current().nearest(&encoder.vector("Title 1 new"), 1, &ALL)[0].article, 1);
     assert_eq!(held.nearest(&encoder.vector("Title 1 two"), 1, &ALL)[0].article, 1);
 
     build(directory.path(), update(&["one", "newer", "three"]), &encoder, &()).unwrap();
-    let delta = directory.path().join("generations/3/articles.jsonl");
-    let content = fs::read(&delta).unwrap();
-    fs::write(&delta, &content[1..]).unwrap();
+    let relations = generation(&directory).join("relations.json");
+    let content = fs::read(&relations).unwrap();
+    fs::write(&relations, &content[1..]).unwrap();
     assert!(matches!(handle.refresh().unwrap_err(), IndexError::Damaged { .. }));
-    assert_eq!(handle.current().generation(), 2);
-    fs::write(&delta, &content).unwrap();
+    assert_eq!(handle.current().generation(), first + 1);
+    fs::write(&relations, &content).unwrap();
     assert!(handle.refresh().unwrap());
 
     build(directory.path(), update(&["one"]), &FakeEncoder::other("fake-2", 8), &()).unwrap();
     assert!(matches!(handle.refresh().unwrap_err(), IndexError::OtherModel { .. }));
-    assert_eq!(handle.current().generation(), 3);
+    assert_eq!(handle.current().generation(), first + 2);
     fs::remove_file(directory.path().join("CURRENT")).unwrap();
     assert!(matches!(handle.refresh().unwrap_err(), IndexError::NoIndex { .. }));
-    assert_eq!(handle.current().generation(), 3);
+    assert_eq!(handle.current().generation(), first + 2);
 }
 
-/// What holds the opening back is a pipe in the place of the articles, which gives nothing until they are written into it.
+/// What holds the opening back is a pipe in the place of the manifest, which gives nothing until that is written into it.
 #[cfg(unix)]
 #[test]
 fn a_slow_opening_never_puts_an_older_generation_over_a_newer_one() {
@@ -264,26 +286,26 @@ fn a_slow_opening_never_puts_an_older_generation_over_a_newer_one() {
     let (path, current) = (directory.path(), directory.path().join("CURRENT"));
     let handle = IndexHandle::open(path, None).unwrap();
     build(path, update(&["one", "two"]), &encoder, &()).unwrap();
-    let second = fs::read(&current).unwrap();
+    let (second, manifest) = (fs::read(&current).unwrap(), generation(&directory).join("manifest.json"));
     build(path, update(&["one"]), &encoder, &()).unwrap();
     let third = fs::read(&current).unwrap();
-    let articles = path.join("generations/2/articles.jsonl");
-    let content = fs::read(&articles).unwrap();
-    fs::remove_file(&articles).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&articles).status().unwrap().success());
+    let newest = Index::open(path, None).unwrap().generation();
+    let content = fs::read(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&manifest).status().unwrap().success());
     fs::write(&current, second).unwrap();
     thread::scope(|scope| {
         let slow = scope.spawn(|| handle.refresh().unwrap());
         // Opens as soon as the other end does.
-        let mut pipe = fs::OpenOptions::new().write(true).open(&articles).unwrap();
+        let mut pipe = fs::OpenOptions::new().write(true).open(&manifest).unwrap();
         fs::write(&current, third).unwrap();
         assert!(handle.refresh().unwrap());
-        assert_eq!(handle.current().generation(), 3);
+        assert_eq!(handle.current().generation(), newest);
         pipe.write_all(&content).unwrap();
         drop(pipe);
         slow.join().unwrap();
     });
-    assert_eq!(handle.current().generation(), 3);
+    assert_eq!(handle.current().generation(), newest);
     // An index that was made anew begins at 1 again, and is the newer one all the same.
     fs::remove_dir_all(path.join("generations")).unwrap();
     fs::remove_file(&current).unwrap();
@@ -296,6 +318,7 @@ fn a_slow_opening_never_puts_an_older_generation_over_a_newer_one() {
 fn readers_that_open_while_generations_come_and_go_see_a_whole_one() {
     let directory = built();
     let encoder = FakeEncoder::new();
+    let first = open(directory.path()).unwrap().generation();
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for round in 0..25 {
@@ -312,7 +335,7 @@ fn readers_that_open_while_generations_come_and_go_see_a_whole_one() {
         }
         writer.join().unwrap();
     });
-    assert_eq!(open(directory.path()).unwrap().generation(), 26);
+    assert_eq!(open(directory.path()).unwrap().generation(), first + 25);
 }
 
 #[cfg(unix)]
