@@ -24,7 +24,8 @@ CONTRACTS = {
     "snippets": {"CUECARD__PROFILE__SYNC": "off", "CUECARD__PROFILE__WINDOW": "1"},
     # The nearest keyword counts however far it is: every turn gets a card.
     "graph": {"CUECARD_GRAPH": "graph.jsonl", "CUECARD__PROFILE__MIN_KEYWORD_COSINE": "0"},
-    "insights": {"CUECARD__PROFILE__WINDOW": "1"},
+    "insights": {},
+    "insights, cosine of the newest turn": {"CUECARD__PROFILE__WINDOW": "1", "CUECARD_RANKER": "cosine"},
     "insights, remote search": {"CUECARD__PROFILE__BACKENDS": "search", "CUECARD_RANKER": "search"},
     "ranking": {},
 }
@@ -64,7 +65,7 @@ def run(name, arguments, concurrency):
         "CXONE_OAUTH_URL": f"http://127.0.0.1:{base}/api/v2/oauth/token" if contract == "ranking" else "",
         "CUECARD_API_ADDR": f"127.0.0.1:{api}", "CUECARD_ADMIN_ADDR": f"127.0.0.1:{admin}", "CUECARD_API_KEYS": "off",
         "CUECARD_INDEX": "index", "CUECARD_DATA_DIR": f"data-{contract}", "CUECARD_SILENCE": "off",
-        "CUECARD__PROFILE__REPEAT_AFTER": "0", "CUECARD__ENCODER__THREADS": "1", "RUST_LOG": "error",
+        "CUECARD__PROFILE__SCREEN_TIME": "0s", "CUECARD__ENCODER__THREADS": "1", "RUST_LOG": "error",
         **CONTRACTS[name],
     }
     with running.process(running.SERVICE_CORE, [arguments.cuecard, "serve"], environment) as service:

@@ -155,6 +155,8 @@ BENCHMARKS = {
     "contracts": contracts,
     "sync": sync,
     "nearest": lambda bench: of_criterion("nearest", bench.cargo("cuecard-knowledge", "nearest")),
+    "retrieval": lambda bench: bench.cargo("cuecard-knowledge", "retrieval", bench.index("dstc9"), core="1"),
+    "large": lambda bench: bench.cargo("cuecard-knowledge", "large", bench.set("bigkb", "articles")),
     "encoder": lambda bench: bench.cargo("cuecard-encoder", "latency", core="1"),
     "graph": graph,
     "ledger": lambda bench: bench.cargo("cuecard-ledger", "rankings", core="0"),

@@ -40,11 +40,15 @@ pub fn unit(vector: Vec<f32>) -> Vec<f32> {
     vector.into_iter().map(|value| value / norm).collect()
 }
 
+/// Shorter words are in every text and tell none from another.
+const SHORTEST_WORD: usize = 4;
+
 /// The sum of the vectors of a text's words, each drawn from the word's hash.
 #[allow(dead_code)]
 pub fn of_words(text: &str) -> Vec<f32> {
     let mut sum = vec![0.0; DIMENSIONS];
-    for word in text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()) {
+    let words = text.split(|character: char| !character.is_alphanumeric());
+    for word in words.filter(|word| word.len() >= SHORTEST_WORD) {
         let random = StdRng::from_seed(*blake3::hash(word.to_lowercase().as_bytes()).as_bytes());
         sum.iter_mut().zip(direction(random)).for_each(|(sum, value)| *sum += value);
     }
