@@ -198,6 +198,9 @@ impl BuildProgress for Bar {
             BuildPhase::Neighbours => "building the nearest-neighbour graph",
             BuildPhase::Publishing => "putting the new generation in service",
         };
+        self.bar.reset();
+        self.bar.unset_length();
+        self.bar.set_style(ProgressStyle::default_spinner());
         self.bar.set_message(what);
     }
 

@@ -10,7 +10,7 @@ use cuecard_cxone::knowledge::articles::{ArticlesPage, NextPage, RemoteArticle, 
 use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::sync::{check_size, held, read_state, update, write_state};
-use cuecard_engine::knowledge::{Article, Audience, Completeness, IndexHandle};
+use cuecard_engine::knowledge::{Article, Audience, BuildSettings, Completeness, IndexHandle};
 use url::Url;
 
 use super::{SyncError, Synced};
@@ -158,7 +158,7 @@ fn put_in_service(index: &Arc<IndexHandle>, encoder: Encoder, source: &str, sent
     let update = update(&index.current(), source.to_owned(), sent.articles, sent.completeness);
     let report = index.update(update, &BulkEncoder::new(encoder)).map_err(failed)?;
     write_state(directory, &index.current(), source, sent.last_modified).map_err(failed)?;
-    index.rebase_in_background();
+    index.rebase_in_background(BuildSettings::default());
     tracing::info!(
         source,
         added = report.added,

@@ -18,10 +18,15 @@ use cuecard_knowledge::{
     Article, ArticleFilter, BuildPhase, BuildProgress, BuildSettings, Completeness, IndexHandle, Update, build_with,
     read_articles,
 };
-use drawn::{Drawn, of_words};
+use drawn::{DIMENSIONS, Drawn, direction, unit};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 /// Openings and changes, of which each is said.
 const TIMES: usize = 3;
+
+/// Shorter words are in every text and tell none from another.
+const SHORTEST_WORD: usize = 4;
 
 /// When each phase began.
 #[derive(Default)]
@@ -55,6 +60,19 @@ fn row(what: &str, times: &[Duration]) {
 fn timed<T>(work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<(T, Duration), Box<dyn Error>> {
     let start = Instant::now();
     work().map(|made| (made, start.elapsed()))
+}
+
+/// The sum of the vectors of a text's words, each drawn from the word's hash.
+fn of_words(text: &str) -> Vec<f32> {
+    let mut sum = vec![0.0; DIMENSIONS];
+    let words = text.split(|character: char| !character.is_alphanumeric());
+    for word in words.filter(|word| word.len() >= SHORTEST_WORD) {
+        let random = StdRng::from_seed(*blake3::hash(word.to_lowercase().as_bytes()).as_bytes());
+        sum.iter_mut().zip(direction(random)).for_each(|(sum, value)| *sum += value);
+    }
+    // A text without a word has a direction, too.
+    sum[0] += 0.001;
+    unit(sum)
 }
 
 fn update(articles: Vec<Article>, completeness: Completeness) -> Update {

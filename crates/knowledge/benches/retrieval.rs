@@ -20,8 +20,7 @@ const PASSAGES: usize = 100_000;
 const QUESTIONS: usize = 1_000;
 const K: usize = 10;
 
-/// How far a vector is moved, beside its own length: the cosine with what it was is about .86, as that of a question with the
-/// passage that answers it.
+/// How far a vector is moved, beside its own length: the cosine with what it was is about .86.
 const MOVED: f32 = 0.6;
 
 static REAL: OnceLock<Vec<Vec<f32>>> = OnceLock::new();

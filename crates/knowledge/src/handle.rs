@@ -78,13 +78,13 @@ impl IndexHandle {
 
     /// Makes the base of a large index anew where that is due, on threads of its own; updates and readers go on meanwhile.
     /// What it can't do is logged, and tried again at the next call.
-    pub fn rebase_in_background(self: &Arc<Self>) {
+    pub fn rebase_in_background(self: &Arc<Self>, settings: BuildSettings) {
         if self.is_rebasing.swap(true, Ordering::Relaxed) {
             return;
         }
         let handle = Arc::clone(self);
         let started = thread::Builder::new().name("rebase".to_owned()).spawn(move || {
-            if let Err(error) = handle.rebase(&BuildSettings::default()) {
+            if let Err(error) = handle.rebase(&settings) {
                 tracing::warn!(%error, "the base of the index can't be made anew");
             }
             handle.is_rebasing.store(false, Ordering::Relaxed);

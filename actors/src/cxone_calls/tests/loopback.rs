@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 pub const TOKEN: &str = "/oauth/token";
@@ -78,10 +78,13 @@ impl Loopback {
         Self { base_url, state }
     }
 
-    /// An address where nobody listens.
-    pub async fn nobody() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { base_url: format!("http://{}", listener.local_addr().unwrap()), state: Rc::default() }
+    /// An address where nobody listens: it stays taken for as long as the tests run, so that no other test's server gets it.
+    pub fn nobody() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let base_url = format!("http://{}", socket.local_addr().unwrap());
+        std::mem::forget(socket);
+        Self { base_url, state: Rc::default() }
     }
 
     pub fn script(&self, path: &'static str, replies: impl IntoIterator<Item = Reply>) {

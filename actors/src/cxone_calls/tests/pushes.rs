@@ -216,7 +216,7 @@ async fn a_cxone_that_fails_until_the_deadline_is_a_failure_and_not_a_late_card(
     fixture.cxone.script(PUSH, [Reply::Status(500, "oops"), Reply::Status(500, "oops"), Reply::Status(500, "oops")]);
     let deadline = Instant::now() + Duration::from_millis(300);
     assert_eq!(cxone_failed(fixture.push_before("d-1", deadline).await), RefusalCause::Status(500));
-    let nobody = with_policy(Loopback::nobody().await, quick());
+    let nobody = with_policy(Loopback::nobody(), quick());
     let deadline = Instant::now() + Duration::from_millis(300);
     assert_eq!(nobody.push_before("d-1", deadline).await, Outcome::Failed(Failure::Unreachable));
     assert_eq!(nobody.health.state().0, ProfileState::Waiting);

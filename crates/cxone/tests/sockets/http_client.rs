@@ -325,7 +325,7 @@ async fn a_chunked_body_is_joined() {
 
 #[actix_web::test]
 async fn where_nobody_listens_nothing_was_sent() {
-    let url = format!("http://{}/", nobody().await).parse().unwrap();
+    let url = format!("http://{}/", nobody()).parse().unwrap();
     let failure = failure(url).await;
     assert_eq!(failure, TransportFailure::Refused);
     assert!(!failure.is_ambiguous());

@@ -291,7 +291,7 @@ async fn a_handshake_that_goes_wrong_is_told_apart_and_never_shows_the_token() {
     let short = Duration::from_millis(500);
     let limits = Limits { connect_timeout: short, handshake_timeout: short, ..Limits::default() };
     let silent = open_with(&Peer::silent().await.url("ws"), limits).await.unwrap_err();
-    let absent = format!("ws://{}/", nobody().await).parse().unwrap();
+    let absent = format!("ws://{}/", nobody()).parse().unwrap();
     let refused = open_with(&absent, Limits::default()).await.unwrap_err();
     for (error, expected) in [
         (&garbage, TransportFailure::Garbled),

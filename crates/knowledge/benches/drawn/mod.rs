@@ -4,10 +4,10 @@ use std::error::Error;
 use std::ops::Range;
 
 use cuecard_knowledge::TextEncoder;
+use rand::Rng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
-const DIMENSIONS: usize = 384;
+pub const DIMENSIONS: usize = 384;
 
 /// Gives a text the vector that the function draws.
 pub struct Drawn(pub fn(&str) -> Vec<f32>);
@@ -38,21 +38,4 @@ pub fn direction(mut random: StdRng) -> Vec<f32> {
 pub fn unit(vector: Vec<f32>) -> Vec<f32> {
     let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     vector.into_iter().map(|value| value / norm).collect()
-}
-
-/// Shorter words are in every text and tell none from another.
-const SHORTEST_WORD: usize = 4;
-
-/// The sum of the vectors of a text's words, each drawn from the word's hash.
-#[allow(dead_code)]
-pub fn of_words(text: &str) -> Vec<f32> {
-    let mut sum = vec![0.0; DIMENSIONS];
-    let words = text.split(|character: char| !character.is_alphanumeric());
-    for word in words.filter(|word| word.len() >= SHORTEST_WORD) {
-        let random = StdRng::from_seed(*blake3::hash(word.to_lowercase().as_bytes()).as_bytes());
-        sum.iter_mut().zip(direction(random)).for_each(|(sum, value)| *sum += value);
-    }
-    // A text without a word has a direction, too.
-    sum[0] += 0.001;
-    unit(sum)
 }

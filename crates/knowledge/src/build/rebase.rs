@@ -44,11 +44,15 @@ impl Rebase {
         Ok(Some(Self { of: Arc::clone(index), base: NewBase { entries, rows, neighbours } }))
     }
 
-    /// Puts the base in service below what the index in `directory` holds now; gives the generation.
+    /// Puts the base in service below what the index in `directory` holds now; gives the generation in service. Where another
+    /// writer has made the base anew meanwhile, that one stays.
     pub fn publish(self, directory: &Path, progress: &dyn BuildProgress) -> Result<u64, IndexError> {
         let layout = Layout::new(directory);
         let _lock = WriterLock::wait(&layout)?;
         let current = Index::open_or_share(&layout, &self.of.manifest().identity(), Some(&self.of))?;
+        if !current.manifest().shares_base(self.of.manifest()) {
+            return Ok(current.generation());
+        }
         Ok(over(&current, self.base).publish(&layout, Some(&current), progress)?.generation)
     }
 }

@@ -192,8 +192,8 @@ impl VectorTable {
         }
     }
 
-    /// For each article the cosine of its best passage with the mean of all passages of the base: what changed since moves it
-    /// little.
+    /// For each article the cosine of its best passage with the mean of all passages of the base, which an update
+    /// leaves as it is.
     pub fn centrality(&self) -> Vec<f32> {
         let Centre { mean, cosines } = self.base.centre();
         let in_delta = self.delta.matrix.rows().map(|row| cosine(row, mean));

@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::ALL;
 use crate::fake_encoder::FakeEncoder;
 use cuecard_knowledge::{
     Article, BuildPhase, BuildProgress, BuildReport, BuildSettings, CodedEmbedding, Completeness, Index, IndexError,
-    Rebase, Update, build, build_with,
+    IndexHandle, Rebase, Update, build, build_with,
 };
 use tempfile::TempDir;
 
@@ -357,6 +358,34 @@ fn what_changes_while_a_base_is_made_anew_is_not_lost() {
     let fifth = CodedEmbedding::of(&encoder.vector("Body of number 5, word5."), &index).unwrap();
     assert!(index.sentence_closeness(5, &fifth) > 0.98);
     assert!(Rebase::prepare(&index, &settings, &()).unwrap().is_none(), "it is new");
+}
+
+#[test]
+fn a_base_that_is_due_is_made_anew_beside_the_handle_that_serves() {
+    let (directory, encoder) = (directory(), FakeEncoder::new());
+    let scanned = BuildSettings { exact_below: usize::MAX, neighbour_threads: 1 };
+    build_with(directory.path(), full("file:kb", articles(150)), &encoder, &scanned, &()).unwrap();
+    let handle = Arc::new(IndexHandle::open(directory.path(), None).unwrap());
+    handle.rebase_in_background(BuildSettings { exact_below: 100, neighbour_threads: 1 });
+    let started = Instant::now();
+    while handle.current().generation() == 1 {
+        assert!(started.elapsed() < Duration::from_mins(1), "the base was not made anew");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(directory.path().join("generations/2/base.graph").exists());
+    assert_eq!(nearest(&handle.current(), &encoder, "Title 5 Body of number 5 word5", 1), ["a0005"]);
+}
+
+#[test]
+fn a_base_that_another_writer_made_meanwhile_stays() {
+    let (directory, encoder) = (directory(), FakeEncoder::new());
+    let settings = BuildSettings { exact_below: 100, neighbour_threads: 1 };
+    let scanned = BuildSettings { exact_below: usize::MAX, ..settings.clone() };
+    build_with(directory.path(), full("file:kb", articles(150)), &encoder, &scanned, &()).unwrap();
+    let index = Arc::new(Index::open(directory.path(), None).unwrap());
+    let [first, second] = [(); 2].map(|()| Rebase::prepare(&index, &settings, &()).unwrap().unwrap());
+    assert_eq!([first.publish(directory.path(), &()).unwrap(), second.publish(directory.path(), &()).unwrap()], [2, 2]);
+    assert_eq!(Index::open(directory.path(), None).unwrap().generation(), 2);
 }
 
 fn sorted(articles: &[Article]) -> Vec<Article> {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::ALL;
 use crate::fake_encoder::{DIMENSIONS, FakeEncoder};
+use crate::nobody;
 use crate::services::{self, TIMEOUT};
 use cuecard_knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings, update};
 use cuecard_knowledge::{Article, Index, TextEncoder, build};
@@ -198,11 +199,8 @@ async fn a_collection_that_was_made_anew_under_its_name_is_found_again() {
 
 #[tokio::test]
 async fn a_dead_silent_or_foreign_server_is_an_error_in_time() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead = listener.local_addr().unwrap().port();
-    drop(listener);
     let told: [(u16, &str); 7] = [
-        (dead, "can't be reached"),
+        (nobody(), "can't be reached"),
         (server_that_says("").await, "did not answer within 300 ms"),
         (
             server_that_says("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"id\"").await,

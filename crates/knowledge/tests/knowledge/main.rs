@@ -17,6 +17,16 @@ mod services;
 mod syncing;
 
 use cuecard_knowledge::ArticleFilter;
+use tokio::net::TcpSocket;
 
 /// Shows every published article.
 const ALL: ArticleFilter = ArticleFilter { audience: None, language: None };
+
+/// A port where nobody listens: it stays taken for as long as the tests run, so that no other test's server gets it.
+fn nobody() -> u16 {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::mem::forget(socket);
+    port
+}
