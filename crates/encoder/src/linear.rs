@@ -103,12 +103,12 @@ fn largest_integer() -> f64 {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn has_vnni() -> bool {
+pub(crate) fn has_vnni() -> bool {
     is_x86_feature_detected!("avx512vnni")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn has_vnni() -> bool {
+pub(crate) fn has_vnni() -> bool {
     false
 }
 
@@ -249,6 +249,10 @@ mod tests {
         let _no_grad = become_torch_thread();
         let (linear, input) = (linear(), rows(14));
         for (largest_integer, bound) in [(127.0, 0.001), (63.0, 0.002)] {
+            if largest_integer > super::largest_integer() {
+                println!("skipped: without VNNI, weights up to {largest_integer} overflow");
+                continue;
+            }
             let output = int8(&linear, &input, largest_integer);
             let worst = worst(&linear, &input, &output, 0..14);
             assert!(worst < bound, "{worst} with integers up to {largest_integer}");
@@ -264,9 +268,10 @@ mod tests {
         input.values[2 * INPUTS..3 * INPUTS].iter_mut().for_each(|value| *value = *value * 0.01 + 5.0);
         input.values[5 * INPUTS..6 * INPUTS].fill(0.0);
         let output = int8(&linear, &input, largest_integer());
+        let bound = if has_vnni() { 0.001 } else { 0.002 };
         for row in 0..14 {
             let worst = worst(&linear, &input, &output, row..row + 1);
-            assert!(worst < 0.001, "{worst} in row {row}");
+            assert!(worst < bound, "{worst} in row {row}");
         }
         let others = Rows { values: input.slice(6..14).to_vec(), width: INPUTS };
         assert_eq!(int8(&linear, &others, largest_integer()).values, output.slice(6..14));
