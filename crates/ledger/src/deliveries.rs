@@ -3,23 +3,55 @@
 //! In: a [`DeliveryRecord`] for each push that CXone took. A delivery and its cards are kept together or not at all. What
 //! agents did with a card before its delivery was recorded is matched to it; later events find it themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
-use sqlx::types::Json;
+use sqlx::{AnyPool, Row};
 use uuid::Uuid;
 
+use crate::LedgerError;
+use crate::dialect::Session;
+use crate::feedback::{Judgement, judge};
 use crate::microseconds::Microseconds;
 use crate::totals::Change;
+
+const ADD: &str = "
+    INSERT INTO deliveries
+        (id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector)
+    SELECT {bytes 0}, rows.value ->> 1, rows.value ->> 2, CAST(rows.value ->> 3 AS BIGINT),
+           CAST(rows.value ->> 4 AS BIGINT), rows.value ->> 5, CAST(rows.value ->> 6 AS BIGINT),
+           CAST(rows.value ->> 7 AS BIGINT), CAST(rows.value ->> 8 AS BIGINT), {bytes 9}
+    FROM {rows} WHERE TRUE ORDER BY rows.key
+    ON CONFLICT (id) DO NOTHING RETURNING number, id";
+
+const ADD_IMPRESSIONS: &str = "
+    INSERT INTO impressions
+        (delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features)
+    SELECT CAST(rows.value ->> 0 AS BIGINT), rows.value ->> 1, rows.value ->> 2, rows.value ->> 3,
+           CAST(rows.value ->> 4 AS BIGINT), CAST(rows.value ->> 5 AS DOUBLE PRECISION),
+           CAST(rows.value ->> 6 AS DOUBLE PRECISION), CAST(rows.value ->> 7 AS DOUBLE PRECISION),
+           CAST(rows.value -> 8 AS TEXT)
+    FROM {rows} ORDER BY rows.key";
+
+/// Profile, interaction, what CXone calls the card, and the delivery's number.
+const MATCH_EARLIER_FEEDBACK: &str = "
+    UPDATE feedback SET delivery = CAST(rows.value ->> 3 AS BIGINT) FROM {rows}
+    WHERE delivery IS NULL AND profile = rows.value ->> 0 AND interaction = rows.value ->> 1
+      AND insight = rows.value ->> 2
+    RETURNING id, delivery, insight, accepted";
+
+/// The newest deliveries since a time; those of one second before the newest are all among so many.
+const SINCE: &str = "
+    SELECT d.profile, d.interaction, d.delivered_at_us, i.article_id
+    FROM deliveries d JOIN impressions i ON i.delivery = d.number
+    WHERE d.number > (SELECT COALESCE(MAX(number), 0) FROM deliveries) - $2 AND d.delivered_at_us >= $1
+    ORDER BY d.number, i.rank";
 
 /// A push that CXone took. Times are kept to the microsecond.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryRecord {
-    /// Recording the same id again changes nothing.
+    /// Its decision's. Recording the same id again changes nothing.
     pub id: Uuid,
-    /// The decision that chose the cards.
-    pub decision: Uuid,
     pub profile: String,
     pub interaction: String,
     pub utterance: u64,
@@ -69,83 +101,95 @@ impl QuestionRecord {
         bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
     }
 
-    fn vector_bytes(&self) -> Option<Vec<u8>> {
-        let bytes = |vector: &Vec<f32>| vector.iter().flat_map(|value| value.to_le_bytes()).collect();
+    fn vector_hex(&self) -> Option<String> {
+        let bytes =
+            |vector: &Vec<f32>| hex::encode(vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>());
         self.vector.as_ref().map(bytes)
     }
 }
 
-impl DeliveryRecord {
-    pub(crate) async fn insert(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        let inserted = sqlx::query(
-            "INSERT INTO deliveries
-                 (id, decision, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words,
-                  num_turns, question_vector)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(self.id)
-        .bind(self.decision)
-        .bind(&self.profile)
-        .bind(&self.interaction)
-        .bind(i64::try_from(self.utterance).unwrap_or(i64::MAX))
-        .bind(Microseconds::from(self.delivered_at))
-        .bind(&self.cxone_id)
-        .bind(i64::try_from(self.latency_ms).unwrap_or(i64::MAX))
-        .bind(self.question.as_ref().map(|question| question.num_words))
-        .bind(self.question.as_ref().map(|question| question.num_turns))
-        .bind(self.question.as_ref().and_then(QuestionRecord::vector_bytes))
-        .execute(&mut *connection)
-        .await?;
-        if inserted.rows_affected() == 0 {
-            return Ok(());
-        }
-        for impression in &self.impressions {
-            self.insert_impression(impression, connection).await?;
-            if let Some(accepted) = self.match_earlier_feedback(impression, connection).await? {
-                change.found(accepted);
+/// The cards of a delivery that may still stand on a screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownCards {
+    pub profile: String,
+    pub interaction: String,
+    pub delivered_at: Timestamp,
+    /// By rank.
+    pub article_ids: Vec<String>,
+}
+
+/// Records deliveries, and the cards of those that were not there yet.
+pub(crate) async fn add(
+    session: &mut Session<'_>,
+    records: &[&DeliveryRecord],
+    change: &mut Change,
+) -> sqlx::Result<()> {
+    let rows: Vec<_> = records.iter().map(|record| row(record)).collect();
+    let mut numbers = HashMap::new();
+    for row in session.fetch(ADD, &rows).await? {
+        let id = Uuid::from_slice(row.try_get(1)?).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        numbers.insert(id, row.try_get::<i64, _>(0)?);
+    }
+    let (mut cards, mut by_card) = (Vec::new(), HashMap::new());
+    for record in records {
+        // The first of two records of one id is the one that was kept.
+        let Some(number) = numbers.remove(&record.id) else { continue };
+        cards.extend(record.impressions.iter().map(|shown| impression_row(number, shown)));
+        let keys = record.impressions.iter().map(|shown| (&record.profile, &record.interaction, &shown.wire_id));
+        by_card.extend(keys.map(|key| (key, number)));
+    }
+    session.run(ADD_IMPRESSIONS, &cards).await?;
+    let by_card: Vec<_> =
+        by_card.into_iter().map(|((profile, call, card), number)| (profile, call, card, number)).collect();
+    let matched = session.fetch(MATCH_EARLIER_FEEDBACK, &by_card).await?;
+    let matched: Vec<_> = matched.iter().map(Judgement::read).collect::<Result<_, _>>()?;
+    judge(session, matched, change).await
+}
+
+type Row10<'a> = (String, &'a str, &'a str, u64, i64, Option<&'a str>, u64, Option<u32>, Option<u32>, Option<String>);
+
+fn row(record: &DeliveryRecord) -> Row10<'_> {
+    let question = record.question.as_ref();
+    (
+        hex::encode(record.id),
+        &record.profile,
+        &record.interaction,
+        record.utterance,
+        record.delivered_at.as_microsecond(),
+        record.cxone_id.as_deref(),
+        record.latency_ms,
+        question.map(|question| question.num_words),
+        question.map(|question| question.num_turns),
+        question.and_then(QuestionRecord::vector_hex),
+    )
+}
+
+type ImpressionRow<'a> =
+    (i64, &'a str, &'a str, &'a str, u32, f64, Option<f64>, Option<f64>, &'a BTreeMap<String, f64>);
+
+fn impression_row(number: i64, shown: &Impression) -> ImpressionRow<'_> {
+    let Impression { article_id, wire_id, content_hash, rank, score, probability, propensity, features } = shown;
+    (number, article_id, wire_id, content_hash, *rank, *score, *probability, *propensity, features)
+}
+
+/// What was delivered since then, in the order of recording, of the newest `most` deliveries.
+pub(crate) async fn since(readers: &AnyPool, since: Timestamp, most: u32) -> Result<Vec<ShownCards>, LedgerError> {
+    let rows = sqlx::query(SINCE).bind(since.as_microsecond()).bind(i64::from(most)).fetch_all(readers).await;
+    let cards = rows.and_then(|rows| {
+        let mut deliveries: Vec<ShownCards> = Vec::new();
+        for row in &rows {
+            let delivered_at = Microseconds(row.try_get(2)?).timestamp()?;
+            let (profile, interaction): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let is_same = |last: &ShownCards| {
+                last.delivered_at == delivered_at && last.profile == profile && last.interaction == interaction
+            };
+            if !deliveries.last().is_some_and(is_same) {
+                deliveries.push(ShownCards { profile, interaction, delivered_at, article_ids: Vec::new() });
             }
+            let article = row.try_get(3)?;
+            deliveries.last_mut().into_iter().for_each(|last| last.article_ids.push(String::clone(&article)));
         }
-        Ok(())
-    }
-
-    async fn insert_impression(&self, shown: &Impression, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        sqlx::query(
-            "INSERT INTO impressions
-                 (delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )
-        .bind(self.id)
-        .bind(&shown.article_id)
-        .bind(&shown.wire_id)
-        .bind(&shown.content_hash)
-        .bind(shown.rank)
-        .bind(shown.score)
-        .bind(shown.probability)
-        .bind(shown.propensity)
-        .bind(Json(&shown.features))
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
-
-    /// An agent can be quicker than this record: what was heard of the card before it, it spoke of. Whether the newest
-    /// of that accepted the card.
-    async fn match_earlier_feedback(
-        &self,
-        shown: &Impression,
-        connection: &mut SqliteConnection,
-    ) -> sqlx::Result<Option<bool>> {
-        let matched: Vec<(i64, bool)> = sqlx::query_as(
-            "UPDATE feedback SET delivery = ?4
-             WHERE delivery IS NULL AND profile = ?1 AND interaction = ?2 AND insight = ?3
-             RETURNING id, accepted",
-        )
-        .bind(&self.profile)
-        .bind(&self.interaction)
-        .bind(&shown.wire_id)
-        .bind(self.id)
-        .fetch_all(connection)
-        .await?;
-        Ok(matched.into_iter().max().map(|(_, accepted)| accepted))
-    }
+        Ok(deliveries)
+    });
+    cards.map_err(LedgerError::read)
 }

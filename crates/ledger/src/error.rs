@@ -1,22 +1,28 @@
 //! What can go wrong with the ledger, as cases that a caller tells apart.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// Only the scheme is told: the rest of a database URL may hold a password.
-    #[error("a ledger URL of scheme {scheme:?} is not served; write sqlite:<path>")]
+    #[error(
+        "a ledger URL of scheme {scheme:?} is not served; write sqlite:<path> or postgres://<user>@<host>/<database>"
+    )]
     UnsupportedScheme { scheme: String },
-    #[error("ledger {}: {reason}", path.display())]
-    Open { path: PathBuf, reason: String },
+    /// `ledger` is a path, or a server and its database without the password.
+    #[error("ledger {ledger}: {reason}")]
+    Open { ledger: String, reason: String },
     /// Nothing of this write was kept, so it may be tried again. Writes of one commit fail together.
-    #[error("the ledger could not be written: {0}; see that its disk has room and that no other process holds it")]
-    Write(#[source] Arc<sqlx::Error>),
+    #[error(
+        "the ledger can't be written: {0}; see that its disk has room, that its server runs and that nobody else holds it"
+    )]
+    Unavailable(Arc<str>),
     /// The write breaks a rule of the schema, and would again: nothing of it was kept.
     #[error("the ledger refuses this write, which breaks a rule of its schema: {0}")]
     Refused(#[source] Arc<sqlx::Error>),
-    #[error("the ledger could not be read: {0}; see that this user may read it and that its disk is well")]
+    #[error(
+        "the ledger could not be read: {0}; see that this user may read it, that its server runs and its disk is well"
+    )]
     Read(#[source] Arc<sqlx::Error>),
     /// The ledger was closed; a write that was under way is not confirmed.
     #[error("the ledger is closed")]
@@ -24,14 +30,12 @@ pub enum LedgerError {
     /// A write that was under way is not confirmed.
     #[error("the ledger's writer is gone, by a panic that the log names; start the service anew")]
     WriterGone,
+    /// A backup of a server's database is that server's.
+    #[error("a ledger on PostgreSQL is backed up with pg_dump")]
+    BackupElsewhere,
 }
 
 impl LedgerError {
-    /// Whether trying again is no use.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Closed | Self::WriterGone)
-    }
-
     pub(crate) fn read(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolClosed => Self::Closed,

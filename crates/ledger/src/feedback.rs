@@ -1,127 +1,146 @@
 //! How what agents did with cards is kept.
 //!
-//! In: events about cards. An event is matched to the latest delivery that showed its card, whichever of the two comes
-//! first. It is settled by being delivered to CXone or set aside, and stays as it is from then on.
+//! In: events about cards. An event is matched to the latest delivery that showed its card, whichever of the two comes first,
+//! and waits in the queue for whoever it is passed on to.
+
+use std::collections::HashMap;
 
 use cuecard_text::Spoken;
 use jiff::Timestamp;
-use sqlx::{FromRow, SqliteConnection};
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use crate::microseconds::Microseconds;
+use crate::dialect::Session;
+use crate::queue::{self, NewItem, QueueKind};
 use crate::totals::Change;
 
-/// Takes profile, interaction and article. Two of one microsecond are told apart by the order of recording.
-const LATEST_DELIVERY: &str = "
-    SELECT d.id FROM deliveries d JOIN impressions i ON i.delivery = d.id
-    WHERE d.profile = ?1 AND d.interaction = ?2 AND i.wire_id = ?3
-    ORDER BY d.delivered_at_us DESC, d.number DESC LIMIT 1";
+/// Two deliveries of one microsecond are told apart by the order of recording.
+const ADD: &str = "
+    INSERT INTO feedback (event, profile, interaction, insight, action, accepted, heard_at_us, delivery)
+    SELECT {bytes 0}, rows.value ->> 1, rows.value ->> 2, rows.value ->> 3, rows.value ->> 4,
+           CAST(rows.value ->> 5 AS BIGINT), CAST(rows.value ->> 6 AS BIGINT),
+           (SELECT d.number FROM deliveries d JOIN impressions i ON i.delivery = d.number
+            WHERE d.profile = rows.value ->> 1 AND d.interaction = rows.value ->> 2 AND i.wire_id = rows.value ->> 3
+            ORDER BY d.delivered_at_us DESC, d.number DESC LIMIT 1)
+    FROM {rows} WHERE TRUE ORDER BY rows.key
+    ON CONFLICT (event) DO NOTHING RETURNING id, delivery, insight, accepted, event";
+
+/// The delivery's number and what CXone calls the card.
+const JUDGED_BEFORE: &str = "
+    SELECT i.delivery, i.wire_id, i.accepted, d.profile
+    FROM {rows} JOIN impressions i ON i.delivery = CAST(rows.value ->> 0 AS BIGINT) AND i.wire_id = rows.value ->> 1
+    JOIN deliveries d ON d.number = i.delivery";
+
+/// The same, and whether the agent accepted it.
+const JUDGE: &str = "
+    UPDATE impressions SET accepted = CAST(rows.value ->> 2 AS BIGINT) FROM {rows}
+    WHERE delivery = CAST(rows.value ->> 0 AS BIGINT) AND wire_id = rows.value ->> 1";
 
 /// What an agent did with a card. Times are kept to the microsecond.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFeedback {
+    /// Made where it was heard: storing it again changes nothing.
+    pub event: Uuid,
     pub profile: String,
     pub interaction: String,
     pub insight: String,
-    /// As it came and as it is passed on; any text.
-    #[sqlx(try_from = "String")]
+    /// As it came and as it is passed on; any text. What is kept for good is without what names anybody.
     pub action: Spoken,
     pub accepted: bool,
-    #[sqlx(rename = "heard_at_us", try_from = "Microseconds")]
     pub heard_at: Timestamp,
 }
 
-/// Grows in the order of storing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
-#[sqlx(transparent)]
-pub struct FeedbackId(pub i64);
-
-/// An event that waits for its delivery to CXone.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct PendingFeedback {
-    pub id: FeedbackId,
-    #[sqlx(flatten)]
-    pub feedback: NewFeedback,
-    /// The delivery that showed the card, where one is known.
-    pub delivery: Option<Uuid>,
-    /// How often delivery failed so far, for the backoff.
-    pub attempts: u32,
+/// What waits in the queue of an event: what is passed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedbackPayload {
+    pub insight: String,
+    #[serde(serialize_with = "cuecard_text::verbatim")]
+    pub action: Spoken,
+    pub accepted: bool,
+    pub heard_at_us: i64,
 }
 
-/// The state of an event, as the schema names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(rename_all = "snake_case")]
-pub(crate) enum FeedbackState {
-    Pending,
-    Delivered,
-    SetAside,
-}
-
-#[derive(Debug)]
-pub(crate) enum FeedbackWrite {
-    Store(NewFeedback),
-    Attempted(Attempted),
-}
-
-/// What became of an event.
-#[derive(Debug)]
-pub(crate) struct Attempted {
-    pub(crate) id: FeedbackId,
-    pub(crate) state: FeedbackState,
-    pub(crate) retry_at: Option<Timestamp>,
-    pub(crate) reason: Option<String>,
-}
-
-impl FeedbackWrite {
-    /// The id of the event.
-    pub(crate) async fn apply(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-        match self {
-            Self::Store(feedback) => feedback.insert(change, connection).await,
-            Self::Attempted(attempted) => attempted.apply(change, connection).await,
-        }
+impl FeedbackPayload {
+    pub fn heard_at(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.heard_at_us).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 }
 
-impl Attempted {
-    async fn apply(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-        let profile: Option<String> = sqlx::query_scalar(
-            "UPDATE feedback SET state = ?2, attempts = attempts + 1, retry_at_us = ?3, reason = ?4
-             WHERE id = ?1 AND state = 'pending' RETURNING profile",
+/// Whether an agent accepted a card of a delivery.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    event: i64,
+    delivery: Option<i64>,
+    card: String,
+    accepted: bool,
+}
+
+impl Judgement {
+    /// From the event's id, the delivery's number, the card and the verdict.
+    pub(crate) fn read(row: &AnyRow) -> sqlx::Result<Self> {
+        let accepted = row.try_get::<i64, _>(3)? != 0;
+        Ok(Self { event: row.try_get(0)?, delivery: row.try_get(1)?, card: row.try_get(2)?, accepted })
+    }
+}
+
+/// Stores events that are not there yet, and lets them wait for their way on.
+pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], change: &mut Change) -> sqlx::Result<()> {
+    let row = |event: &&NewFeedback| {
+        let NewFeedback { event, profile, interaction, insight, action, accepted, heard_at } = (*event).clone();
+        let accepted = u8::from(accepted);
+        (
+            hex::encode(event),
+            profile,
+            interaction,
+            insight,
+            action.verbatim().to_owned(),
+            accepted,
+            heard_at.as_microsecond(),
         )
-        .bind(self.id)
-        .bind(self.state)
-        .bind(self.retry_at.map(Microseconds::from))
-        .bind(&self.reason)
-        .fetch_optional(connection)
-        .await?;
-        if let Some(profile) = profile
-            && self.state != FeedbackState::Pending
-        {
-            change.settled(profile);
-        }
-        Ok(self.id.0)
+    };
+    let stored = session.fetch(ADD, &events.iter().map(row).collect::<Vec<_>>()).await?;
+    let mut judgements = Vec::new();
+    let mut new = std::collections::HashSet::new();
+    for row in &stored {
+        judgements.push(Judgement::read(row)?);
+        new.insert(row.try_get::<Vec<u8>, _>(4)?);
     }
+    let items: Vec<_> = events.iter().filter(|event| new.remove(event.event.as_bytes().as_slice())).map(item).collect();
+    queue::add(session, &items.iter().collect::<Vec<_>>(), change).await?;
+    judge(session, judgements, change).await
 }
 
-impl NewFeedback {
-    async fn insert(&self, change: &mut Change, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-        let statement = format!(
-            "INSERT INTO feedback (profile, interaction, insight, action, accepted, heard_at_us, delivery)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ({LATEST_DELIVERY})) RETURNING id, delivery"
-        );
-        let (id, delivery): (i64, Option<Uuid>) = sqlx::query_as(&statement)
-            .bind(&self.profile)
-            .bind(&self.interaction)
-            .bind(&self.insight)
-            .bind(self.action.verbatim())
-            .bind(self.accepted)
-            .bind(Microseconds::from(self.heard_at))
-            .fetch_one(&mut *connection)
-            .await?;
-        change.waits(&self.profile);
+fn item(event: &&NewFeedback) -> NewItem {
+    let NewFeedback { profile, interaction, insight, action, accepted, heard_at, .. } = (*event).clone();
+    let payload = FeedbackPayload { insight, action, accepted, heard_at_us: heard_at.as_microsecond() };
+    // Of texts and numbers alone: there is nothing in it that JSON can't say.
+    let payload = serde_json::to_string(&payload).unwrap_or_default();
+    NewItem { kind: QueueKind::Feedback, profile, key: interaction, payload, queued_at: heard_at }
+}
+
+/// Notes on each card what the newest of these events made of it.
+pub(crate) async fn judge(
+    session: &mut Session<'_>,
+    mut judgements: Vec<Judgement>,
+    change: &mut Change,
+) -> sqlx::Result<()> {
+    judgements.sort_unstable_by_key(|judgement| judgement.event);
+    let mut newest = HashMap::new();
+    for Judgement { delivery, card, accepted, .. } in judgements {
         if let Some(delivery) = delivery {
-            change.judged((id, delivery, &self.insight), self.accepted, connection).await?;
+            newest.insert((delivery, card), accepted);
         }
-        Ok(id)
     }
+    let verdicts: Vec<_> =
+        newest.iter().map(|((delivery, card), verdict)| (delivery, card, u8::from(*verdict))).collect();
+    for row in session.fetch(JUDGED_BEFORE, &verdicts).await? {
+        let card = (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?);
+        let before = row.try_get::<Option<i64>, _>(2)?.map(|verdict| verdict != 0);
+        if let Some(now) = newest.get(&card) {
+            change.judged(row.try_get(3)?, before, *now);
+        }
+    }
+    session.run(JUDGE, &verdicts).await.map(drop)
 }

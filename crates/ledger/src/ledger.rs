@@ -1,45 +1,97 @@
 //! An open ledger and the handles to its kinds of record.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
+use strum::IntoEnumIterator;
+use uuid::Uuid;
 
 use crate::LedgerError;
-use crate::deliveries::DeliveryRecord;
-use crate::feedback::{Attempted, FeedbackId, FeedbackState, FeedbackWrite, NewFeedback, PendingFeedback};
-use crate::microseconds::Microseconds;
-use crate::opening::{self, LedgerState};
-use crate::operator_actions::OperatorAction;
-use crate::rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingTotals, RankingWrite};
+use crate::behind::{Behind, BehindKind};
+use crate::database::Database;
+use crate::decisions::{self, DecisionRecord};
+use crate::deliveries::{self, DeliveryRecord, ShownCards};
+use crate::dialect::Sync;
+use crate::feedback::NewFeedback;
+use crate::health::{Health, LedgerHealth};
+use crate::opening::{self, Damaged, LedgerState};
+use crate::operator_actions::{self, OperatorAction};
+use crate::queue::{self, DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
+use crate::rankings::{self, Click, RankingEntry, RankingMetrics};
+use crate::retention::{Erased, RecordKind, Retention, goes_on};
 use crate::totals::{Acceptance, Totals};
-use crate::writer::{Write, Writer};
+use crate::writer::{Writer, WriterParts};
+use crate::writes::{Alone, Write};
 
-/// A handle to an open ledger; clones are cheap and share the file.
+/// How sure what agents do (feedback, clicks, the audit, what operators decide) is before it is acknowledged. What is written
+/// behind somebody's back survives the process in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// It survives a loss of power: each commit is synced to disk.
+    #[default]
+    Power,
+    /// It survives the process, killed at any instant; a loss of power may cost the last commits.
+    Process,
+}
+
+/// How a ledger is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LedgerOptions {
+    pub durability: Durability,
+    pub damaged: Damaged,
+}
+
+/// A handle to an open ledger; clones are cheap and share the database.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    readers: SqlitePool,
+    database: Database,
+    readers: AnyPool,
     writer: Writer,
+    behind: Behind,
+    health: Health,
     totals: Totals,
 }
 
 impl Ledger {
-    /// Opens `sqlite:<path>`, creating directories and file where missing and bringing the schema up to date.
+    /// Opens `sqlite:<path>`, creating directories and file where missing, or `postgres://…`, and brings the schema up to date.
     ///
     /// Must be called inside a tokio runtime, on which the writer then runs.
-    pub async fn open(url: &str) -> Result<Self, LedgerError> {
-        let (mut connection, readers) = opening::open(url).await?;
+    pub async fn open(url: &str, options: LedgerOptions) -> Result<Self, LedgerError> {
+        let database = Database::named(url)?;
+        let (mut connection, readers) = opening::open(&database, options.damaged).await?;
         let totals = Totals::open(&mut connection).await.map_err(LedgerError::read)?;
-        let writer = Writer::spawn(connection, totals.clone());
-        Ok(Self { readers, writer, totals })
+        let (behind, health) = (Behind::default(), Health::default());
+        let durable = match options.durability {
+            Durability::Power => Sync::Power,
+            Durability::Process => Sync::Process,
+        };
+        let (totals_kept, behind_kept, health_kept) = (totals.clone(), behind.clone(), health.clone());
+        let parts = WriterParts {
+            database: database.clone(),
+            connection,
+            totals: totals_kept,
+            behind: behind_kept,
+            health: health_kept,
+            durable,
+        };
+        Ok(Self { database, readers, writer: Writer::spawn(parts), behind, health, totals })
     }
 
-    /// What [`Ledger::open`] would find; nothing is written. No other process may have the ledger open meanwhile.
+    /// What [`Ledger::open`] would find; nothing is written. No other process may have a file open meanwhile.
     pub async fn inspect(url: &str) -> Result<LedgerState, LedgerError> {
-        opening::inspect(url).await
+        opening::inspect(&Database::named(url)?).await
     }
 
-    /// The queue of what agents did with cards.
-    pub fn feedback(&self) -> FeedbackQueue {
-        FeedbackQueue { ledger: self.clone() }
+    /// What agents did with cards.
+    pub fn feedback(&self) -> Feedback {
+        Feedback { ledger: self.clone() }
+    }
+
+    /// What has to reach somebody.
+    pub fn queue(&self, kind: QueueKind) -> Queue {
+        Queue { ledger: self.clone(), kind }
     }
 
     /// The record of what was shown.
@@ -57,82 +109,137 @@ impl Ledger {
         OperatorActions { ledger: self.clone() }
     }
 
+    /// What was decided about each question.
+    pub fn decisions(&self) -> Decisions {
+        Decisions { ledger: self.clone() }
+    }
+
+    /// Whether it can be written, and what was found wrong with it.
+    pub fn health(&self) -> LedgerHealth {
+        self.health.shown()
+    }
+
+    /// What waits to be written behind somebody's back, by kind.
+    pub fn waiting(&self) -> impl Iterator<Item = (BehindKind, usize)> {
+        BehindKind::iter().map(|kind| (kind, self.behind.count(kind)))
+    }
+
+    /// Reads all pages of a file; what is found is told by [`Ledger::health`].
+    pub async fn verify(&self) -> Result<(), LedgerError> {
+        let mut connection = self.readers.acquire().await.map_err(LedgerError::read)?;
+        let damage = opening::damage(self.database.dialect, &mut connection).await.map_err(LedgerError::read)?;
+        self.health.damaged(damage);
+        Ok(())
+    }
+
+    /// Takes away what is older than it is kept, in small steps with `pause` between them; gives the rows by kind.
+    pub async fn purge(&self, retention: Retention, pause: std::time::Duration) -> Result<Erased, LedgerError> {
+        let now = Timestamp::now();
+        let mut purged = Erased::new();
+        for kind in RecordKind::iter() {
+            let Some(before) = retention.cutoff(kind, now) else { continue };
+            let mut sum = 0;
+            loop {
+                let rows = self.alone(Alone::Purge(kind, before)).await?.iter().map(|(_, rows)| rows).sum();
+                sum += rows;
+                if !goes_on(rows) {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+            }
+            purged.push((kind.name(), sum));
+        }
+        Ok(purged)
+    }
+
+    /// Takes an interaction's rows away everywhere, of one profile or of all; figures and the audit's entries stay.
+    pub async fn erase(&self, interaction: &str, profile: Option<&str>) -> Result<Erased, LedgerError> {
+        let profile = profile.map(str::to_owned);
+        self.alone(Alone::Erase { interaction: interaction.to_owned(), profile }).await
+    }
+
     /// Waits until the writer is gone without having been told to end; pending for ever after an ordered close. Nothing
     /// can be stored from then on: only a new process helps.
     pub async fn writer_gone(&self) {
         self.writer.gone().await;
     }
 
-    /// Finishes the writes that wait and folds the log into the file; every handle answers
+    /// Writes what waits, unless nothing can be written, and folds the log into the file; every handle answers
     /// [`LedgerError::Closed`] from then on.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
+
+    async fn write(&self, write: Write) -> Result<(), LedgerError> {
+        self.writer.write(write).await.map(drop)
+    }
+
+    async fn alone(&self, alone: Alone) -> Result<Erased, LedgerError> {
+        self.writer.write(Write::Alone(alone)).await
+    }
+
+    fn write_behind(&self, kind: BehindKind, write: Write) -> bool {
+        !self.writer.is_closed() && self.behind.add(kind, write)
+    }
 }
 
-/// The durable queue of feedback: what agents did with cards, until CXone has taken it.
+/// What agents did with cards.
 #[derive(Debug, Clone)]
-pub struct FeedbackQueue {
+pub struct Feedback {
     ledger: Ledger,
 }
 
-impl FeedbackQueue {
-    /// Returns once the event is on disk: only then may it be acknowledged.
-    pub async fn store(&self, feedback: NewFeedback) -> Result<FeedbackId, LedgerError> {
-        self.write(FeedbackWrite::Store(feedback)).await.map(FeedbackId)
+impl Feedback {
+    /// Returns once the event is kept: only then may it be acknowledged.
+    pub async fn store(&self, feedback: NewFeedback) -> Result<(), LedgerError> {
+        self.ledger.write(Write::Feedback(feedback)).await
     }
 
-    /// The oldest unsettled event of each interaction, oldest first, without those whose retry lies after
-    /// `now`: they hold back their own interaction and no other.
-    pub async fn due(&self, profile: &str, now: Timestamp, limit: u32) -> Result<Vec<PendingFeedback>, LedgerError> {
-        sqlx::query_as(
-            "SELECT * FROM feedback
-             WHERE id IN (SELECT MIN(id) FROM feedback WHERE state = 'pending' AND profile = ?1 GROUP BY interaction)
-               AND (retry_at_us IS NULL OR retry_at_us <= ?2)
-             ORDER BY id LIMIT ?3",
-        )
-        .bind(profile)
-        .bind(Microseconds::from(now))
-        .bind(limit)
-        .fetch_all(&self.ledger.readers)
-        .await
-        .map_err(LedgerError::read)
+    /// Stores the event as soon as the ledger can be written; `false` where too much waits already, or it is closed.
+    #[must_use]
+    pub fn store_behind(&self, feedback: NewFeedback) -> bool {
+        self.ledger.write_behind(BehindKind::Feedback, Write::Feedback(feedback))
+    }
+}
+
+/// What of one kind has to reach somebody.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    ledger: Ledger,
+    kind: QueueKind,
+}
+
+impl Queue {
+    /// The oldest item of each key, oldest first, without those whose next attempt lies after `now`: they hold back their own
+    /// key and no other.
+    pub async fn due(&self, profile: &str, now: Timestamp, limit: u32) -> Result<Vec<DueItem>, LedgerError> {
+        queue::due(&self.ledger.readers, (self.kind, profile), now, limit).await
     }
 
-    /// CXone took the event.
-    pub async fn delivered(&self, id: FeedbackId) -> Result<(), LedgerError> {
-        self.attempted(Attempted { id, state: FeedbackState::Delivered, retry_at: None, reason: None }).await
+    /// Notes what became of an item; returns once that is kept.
+    pub async fn ended(&self, id: ItemId, end: ItemEnd) -> Result<(), LedgerError> {
+        self.ledger.write(Write::Ended(id, end)).await
     }
 
-    /// The attempt failed for `reason`; the event is not due again before `at`.
-    pub async fn retry_at(&self, id: FeedbackId, at: Timestamp, reason: &str) -> Result<(), LedgerError> {
-        let (retry_at, reason) = (Some(at), Some(reason.to_owned()));
-        self.attempted(Attempted { id, state: FeedbackState::Pending, retry_at, reason }).await
+    /// What was set aside, oldest first, from the one after `after` on.
+    pub async fn dead(&self, after: ItemId, limit: u32) -> Result<Vec<DeadItem>, LedgerError> {
+        queue::dead(&self.ledger.readers, self.kind, after, limit).await
     }
 
-    /// CXone will never take the event: it is kept with its `reason`, and the next one goes on.
-    pub async fn set_aside(&self, id: FeedbackId, reason: &str) -> Result<(), LedgerError> {
-        let reason = Some(reason.to_owned());
-        self.attempted(Attempted { id, state: FeedbackState::SetAside, retry_at: None, reason }).await
+    /// Lets an item that was set aside wait again; `false` where there is none of this id.
+    pub async fn revive(&self, id: ItemId) -> Result<bool, LedgerError> {
+        Ok(self.ledger.alone(Alone::Revive(id)).await?.iter().any(|(_, rows)| *rows > 0))
     }
 
-    /// Events of a profile that are not settled; asks no database.
+    /// What waits of a profile; asks no database.
     pub fn pending_count(&self, profile: &str) -> u64 {
-        self.ledger.totals.pending(profile)
+        self.ledger.totals.pending(self.kind, profile)
     }
 
-    /// The profiles that have such events, each with how many, in the order of their names; asks no database.
+    /// The profiles of which something waits, each with how much, in the order of their names; asks no database.
     pub fn pending_profiles(&self) -> Vec<(String, u64)> {
-        self.ledger.totals.pending_profiles()
-    }
-
-    async fn attempted(&self, attempted: Attempted) -> Result<(), LedgerError> {
-        self.write(FeedbackWrite::Attempted(attempted)).await.map(drop)
-    }
-
-    async fn write(&self, write: FeedbackWrite) -> Result<i64, LedgerError> {
-        self.ledger.writer.write(Write::Feedback(write)).await
+        self.ledger.totals.pending_profiles(self.kind)
     }
 }
 
@@ -143,9 +250,20 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// Returns once the delivery is on disk.
+    /// Returns once the delivery is kept.
     pub async fn record(&self, delivery: DeliveryRecord) -> Result<(), LedgerError> {
-        self.ledger.writer.write(Write::Delivery(delivery)).await.map(drop)
+        self.ledger.write(Write::Delivery(delivery)).await
+    }
+
+    /// Records the delivery as soon as the ledger can be written; `false` where too much waits already, or it is closed.
+    #[must_use]
+    pub fn record_behind(&self, delivery: DeliveryRecord) -> bool {
+        self.ledger.write_behind(BehindKind::Deliveries, Write::Delivery(delivery))
+    }
+
+    /// What was shown since then, in the order of recording, of the newest `most` deliveries.
+    pub async fn since(&self, since: Timestamp, most: u32) -> Result<Vec<ShownCards>, LedgerError> {
+        deliveries::since(&self.ledger.readers, since, most).await
     }
 
     /// How the cards were received so far; asks no database.
@@ -161,27 +279,18 @@ pub struct Rankings {
 }
 
 impl Rankings {
-    /// Returns once the entry is on disk.
-    pub async fn record(&self, entry: RankingEntry) -> Result<RankingId, LedgerError> {
-        self.write(RankingWrite::Record(entry)).await.map(RankingId)
+    /// Returns once the entry is kept, together with what its caller wants to hear of it.
+    pub async fn record(&self, entry: RankingEntry, callback: Option<NewItem>) -> Result<(), LedgerError> {
+        self.ledger.write(Write::Ranking(entry, callback)).await
     }
 
-    /// Returns once the click is on disk: only then may it be acknowledged.
+    /// Returns once the click is kept: only then may it be acknowledged.
     pub async fn click(&self, click: Click) -> Result<(), LedgerError> {
-        self.write(RankingWrite::Click(click)).await.map(drop)
+        self.ledger.write(Write::Click(click)).await
     }
 
     pub async fn metrics(&self, profile: &str) -> Result<RankingMetrics, LedgerError> {
-        let totals: Option<RankingTotals> = sqlx::query_as("SELECT * FROM ranking_totals WHERE profile = ?1")
-            .bind(profile)
-            .fetch_optional(&self.ledger.readers)
-            .await
-            .map_err(LedgerError::read)?;
-        Ok(totals.map(RankingMetrics::from).unwrap_or_default())
-    }
-
-    async fn write(&self, write: RankingWrite) -> Result<i64, LedgerError> {
-        self.ledger.writer.write(Write::Ranking(write)).await
+        rankings::metrics(&self.ledger.readers, profile).await
     }
 }
 
@@ -192,21 +301,37 @@ pub struct OperatorActions {
 }
 
 impl OperatorActions {
-    /// Returns once the action is on disk.
+    /// Returns once the action is kept.
     pub async fn record(&self, action: OperatorAction) -> Result<(), LedgerError> {
-        self.ledger.writer.write(Write::OperatorAction(action)).await.map(drop)
+        self.ledger.write(Write::OperatorAction(action)).await
     }
 
     /// The newest action on each article of a profile, newest first, also where it ended or released the article.
     pub async fn newest(&self, profile: &str) -> Result<Vec<OperatorAction>, LedgerError> {
-        sqlx::query_as(
-            "SELECT * FROM operator_actions
-             WHERE number IN (SELECT MAX(number) FROM operator_actions WHERE profile = ?1 GROUP BY article_id)
-             ORDER BY number DESC",
-        )
-        .bind(profile)
-        .fetch_all(&self.ledger.readers)
-        .await
-        .map_err(LedgerError::read)
+        operator_actions::newest(&self.ledger.readers, profile).await
+    }
+}
+
+/// What was decided about each question.
+#[derive(Debug, Clone)]
+pub struct Decisions {
+    ledger: Ledger,
+}
+
+impl Decisions {
+    /// Keeps the decision as soon as the ledger can be written; `false` where too much waits already, or it is closed.
+    #[must_use]
+    pub fn record_behind(&self, decision: DecisionRecord) -> bool {
+        self.ledger.write_behind(BehindKind::Decisions, Write::Decision(Arc::new(decision)))
+    }
+
+    /// The JSON of a decision.
+    pub async fn find(&self, id: Uuid) -> Result<Option<String>, LedgerError> {
+        decisions::find(&self.ledger.readers, id).await
+    }
+
+    /// The JSON of the newest decisions of an interaction, newest first.
+    pub async fn of_interaction(&self, interaction: &str, most: u32) -> Result<Vec<String>, LedgerError> {
+        decisions::of_interaction(&self.ledger.readers, interaction, most).await
     }
 }

@@ -1,34 +1,51 @@
-//! The ledger: what must outlive the process, in one SQLite file.
+//! The ledger: what must outlive the process, in a SQLite file or in a PostgreSQL database.
 //!
-//! It takes events and deliveries from the actors and gives them back after a restart, whatever ended the
-//! process. A write is acknowledged once its commit is synced to disk, never before; writes that wait
-//! together share one commit. Everything is keyed by (profile, interaction), so that two tenants whose
-//! interaction ids coincide stay apart.
+//! It takes events, deliveries, rankings and decisions and gives them back after a restart, whatever ended the process. A write
+//! for which somebody waits is acknowledged once its commit is kept, never before; writes that wait together share one commit.
+//! What nobody waits for is written behind, from bounded memory. Everything is keyed by (profile, interaction), so that two
+//! tenants whose interaction ids coincide stay apart.
 //!
-//! All writes pass through the one connection of [`writer`], reads through a small pool of read-only ones.
-//! Each kind of record has a handle of its own ([`FeedbackQueue`], [`Deliveries`],
-//! [`Rankings`], [`OperatorActions`]).
-//! On failure every call answers a [`LedgerError`]; nothing is half written. A writer that is gone is told by
-//! [`Ledger::writer_gone`].
+//! All writes pass through the one connection of [`writer`], reads through a small pool. Each kind of record has a handle of its
+//! own ([`Feedback`], [`Queue`], [`Deliveries`], [`Rankings`], [`OperatorActions`], [`Decisions`]). What the two databases
+//! write differently stands in [`dialect`] and in their migrations.
+//! On failure every call answers a [`LedgerError`]; nothing is half written. That nothing can be written is told by
+//! [`Ledger::health`], and that the writer is gone by [`Ledger::writer_gone`].
 
+mod behind;
+mod database;
+mod decisions;
 mod deliveries;
+mod dialect;
 mod error;
 mod feedback;
+mod health;
 mod judged;
 mod ledger;
 mod microseconds;
 mod opening;
 mod operator_actions;
+mod queue;
 mod rankings;
+mod retention;
 mod totals;
+mod upkeep;
 mod writer;
+mod writes;
 
-pub use deliveries::{DeliveryRecord, Impression, QuestionRecord};
+pub use behind::BehindKind;
+pub use decisions::{DecisionKey, DecisionRecord};
+pub use deliveries::{DeliveryRecord, Impression, QuestionRecord, ShownCards};
 pub use error::LedgerError;
-pub use feedback::{FeedbackId, NewFeedback, PendingFeedback};
+pub use feedback::{FeedbackPayload, NewFeedback};
+pub use health::LedgerHealth;
 pub use judged::{JudgedCard, JudgedDelivery, judged_deliveries};
-pub use ledger::{Deliveries, FeedbackQueue, Ledger, OperatorActions, Rankings};
-pub use opening::LedgerState;
+pub use ledger::{
+    Decisions, Deliveries, Durability, Feedback, Ledger, LedgerOptions, OperatorActions, Queue, Rankings,
+};
+pub use opening::{Damaged, LedgerState};
 pub use operator_actions::{ArticleAction, OperatorAction};
-pub use rankings::{Click, RankingEntry, RankingId, RankingMetrics, RankingStatus};
+pub use queue::{DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
+pub use rankings::{Click, RankingEntry, RankingMetrics, RankingStatus};
+pub use retention::{Erased, RecordKind, Retention};
 pub use totals::Acceptance;
+pub use upkeep::{LedgerStats, QueueStats, TableStats, backup, stats};

@@ -3,20 +3,11 @@
 use jiff::Timestamp;
 
 /// Microseconds since 1970, an integer that every database sorts.
-#[derive(Debug, Clone, Copy, sqlx::Type)]
-#[sqlx(transparent)]
-pub(crate) struct Microseconds(i64);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Microseconds(pub(crate) i64);
 
-impl From<Timestamp> for Microseconds {
-    fn from(timestamp: Timestamp) -> Self {
-        Self(timestamp.as_microsecond())
-    }
-}
-
-impl TryFrom<Microseconds> for Timestamp {
-    type Error = jiff::Error;
-
-    fn try_from(microseconds: Microseconds) -> Result<Self, Self::Error> {
-        Self::from_microsecond(microseconds.0)
+impl Microseconds {
+    pub(crate) fn timestamp(self) -> sqlx::Result<Timestamp> {
+        Timestamp::from_microsecond(self.0).map_err(|error| sqlx::Error::Decode(error.into()))
     }
 }

@@ -1,50 +1,36 @@
-//! Opening a ledger: from a URL to a checked file, its writing connection and its pool of readers.
+//! Opening a ledger: from a URL to a database of this version's form that can be written.
 //!
-//! A file that can't serve is refused here, with its path, what is wrong and what to do, and not when the
-//! first event is about to be lost. Whoever only wants to know looks at it ([`inspect`]) and changes nothing.
+//! One that can't serve is refused here, with its name, what is wrong and what to do, and not when the first event is about to
+//! be lost. How long that takes does not depend on how much is kept: pages are checked by [`damage`], when there is time.
+//! Whoever only wants to know looks at it ([`inspect`]) and changes nothing.
 
 use std::io::ErrorKind;
-use std::path::Path;
-use std::str::FromStr;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use jiff::Timestamp;
+use sqlx::migrate::MigrateError;
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
 use crate::LedgerError;
-
-static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// Readers serve the retry loops and an operator's page; more would only contend for the same two cores.
-const MAX_READERS: u32 = 4;
-
-/// Another process may hold the file's lock while it reads or copies it; none does so for longer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::database::{Access, Database};
+use crate::dialect::{Dialect, Meaning, Sync};
 
 const DAMAGED: &str = "the file is damaged or is no SQLite database; put a copy of it in its place, or move it \
                        away with its -wal and -shm files to start with an empty ledger";
+/// SQLite keeps these beside the file.
+const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
+/// The tables whose newest row is read at the start: a file that lost its end is found so.
+const TABLES: [&str; 6] = ["deliveries", "feedback", "queue", "ranking_audit", "ranking_clicks", "decisions"];
 
-pub(crate) async fn open(url: &str) -> Result<(SqliteConnection, SqlitePool), LedgerError> {
-    let options = connect_options(url)?;
-    let refused = |reason| LedgerError::Open { path: options.get_filename().to_path_buf(), reason };
-    create_directory(options.get_filename()).await.map_err(refused)?;
-    let writer = prepare(&options).await.map_err(refused)?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(MAX_READERS)
-        .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
-    Ok((writer, readers))
-}
-
-/// Reads what is there, beside whoever writes it; a file of an earlier version is brought up to date by the service alone.
-pub(crate) async fn reader(url: &str) -> Result<SqliteConnection, LedgerError> {
-    let options = plain_options(url)?.busy_timeout(BUSY_TIMEOUT).read_only(true);
-    let refused = |reason| LedgerError::Open { path: options.get_filename().to_path_buf(), reason };
-    let mut connection = options.connect().await.map_err(explain).map_err(refused)?;
-    match state(&mut connection).await.map_err(refused)? {
-        LedgerState::Current => Ok(connection),
-        _ => Err(refused("it is of an earlier version; start the service once, which brings it up to date".to_owned())),
-    }
+/// What to do with a file that is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Damaged {
+    /// The service does not start.
+    #[default]
+    Refuse,
+    /// It is kept under another name, and an empty one takes its place.
+    SetAside,
 }
 
 /// What a start would find.
@@ -52,134 +38,212 @@ pub(crate) async fn reader(url: &str) -> Result<SqliteConnection, LedgerError> {
 pub enum LedgerState {
     /// No file: the start makes one.
     Missing,
-    /// A file of this version's form.
+    /// One of this version's form.
     Current,
-    /// A file of an earlier version: the start brings it to this version's form.
+    /// One of an earlier version, or an empty database: the start brings it to this version's form.
     Older,
     /// A file with a log that a killed process left, which the start folds in. What it holds is told only then.
     Unfolded,
 }
 
-/// Looks at the file of `sqlite:<path>` and writes nothing, not even beside it. No other process may have it open.
-pub(crate) async fn inspect(url: &str) -> Result<LedgerState, LedgerError> {
-    let options = plain_options(url)?;
-    let path = options.get_filename().to_path_buf();
-    let refused = |reason| LedgerError::Open { path: path.clone(), reason };
-    if path.to_string_lossy().starts_with("file:") {
-        return Err(refused("it has no write-ahead log; name a file on a local disk".to_owned()));
+/// A connection that writes, and those that read.
+pub(crate) async fn open(database: &Database, damaged: Damaged) -> Result<(AnyConnection, AnyPool), LedgerError> {
+    if let Some(directory) = database.path.as_deref().and_then(Path::parent) {
+        create_directory(directory).await.map_err(|reason| database.refused(reason))?;
     }
-    match std::fs::OpenOptions::new().write(true).open(&path) {
+    let writer = match prepare(database).await {
+        Err(Unfit { is_damaged: true, .. }) if damaged == Damaged::SetAside && database.path.is_some() => {
+            set_aside(database).map_err(|error| database.refused(format!("it can't be set aside: {error}")))?;
+            prepare(database).await
+        }
+        prepared => prepared,
+    };
+    let writer = writer.map_err(|unfit| database.refused(unfit.reason))?;
+    let readers = database.readers().map_err(|error| database.refused(error.to_string()))?;
+    Ok((writer, readers))
+}
+
+/// A connection that reads what is there, beside whoever writes it; one of an earlier version is brought up to date by the
+/// service alone.
+pub(crate) async fn reader(database: &Database) -> Result<AnyConnection, LedgerError> {
+    let look = async {
+        let mut connection = database.connect(Access::Read).await.map_err(|error| explain(database.dialect, error))?;
+        match state(database.dialect, &mut connection).await? {
+            LedgerState::Current => Ok(connection),
+            _ => Err(Unfit::because("it is of an earlier version; start the service once, which brings it up to date")),
+        }
+    };
+    look.await.map_err(|unfit| database.refused(unfit.reason))
+}
+
+/// Looks at a ledger and writes nothing, not even beside it. No other process may have a file open meanwhile.
+pub(crate) async fn inspect(database: &Database) -> Result<LedgerState, LedgerError> {
+    let refused = |unfit: Unfit| database.refused(unfit.reason);
+    let Some(path) = &database.path else {
+        return look_into(database, Access::Read).await.map_err(refused);
+    };
+    match std::fs::OpenOptions::new().write(true).open(path) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(LedgerState::Missing),
-        Err(error) => return Err(refused(format!("{error}; let this user write the file and its directory"))),
+        Err(error) => {
+            return Err(database.refused(format!("{error}; let this user write the file and its directory")));
+        }
     }
-    let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().display()));
-    if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+    if std::fs::metadata(companion(path, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Ok(LedgerState::Unfolded);
     }
-    // Immutable: else SQLite makes two files beside this one, to read it with.
-    look_into(&options.read_only(true).immutable(true)).await.map_err(refused)
+    look_into(database, Access::Look).await.map_err(refused)
 }
 
-async fn look_into(options: &SqliteConnectOptions) -> Result<LedgerState, String> {
-    let mut connection = options.connect().await.map_err(explain)?;
-    check_pages(&mut connection).await?;
-    state(&mut connection).await
+/// What is wrong with the pages of a file, if anything; reads all of it.
+pub(crate) async fn damage(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
+    if dialect == Dialect::Postgres {
+        return Ok(None);
+    }
+    let verdict: String = connection.fetch_one("PRAGMA quick_check(1)").await?.try_get(0)?;
+    Ok((verdict != "ok").then(|| format!("{DAMAGED} ({verdict})")))
 }
 
-async fn state(connection: &mut SqliteConnection) -> Result<LedgerState, String> {
-    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(explain)?;
+/// Why a ledger can't serve.
+struct Unfit {
+    reason: String,
+    is_damaged: bool,
+}
+
+impl Unfit {
+    fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_damaged: false }
+    }
+}
+
+async fn look_into(database: &Database, access: Access) -> Result<LedgerState, Unfit> {
+    let mut connection = database.connect(access).await.map_err(|error| explain(database.dialect, error))?;
+    let damage = damage(database.dialect, &mut connection).await.map_err(|error| explain(database.dialect, error))?;
+    match damage {
+        Some(reason) => Err(Unfit { reason, is_damaged: true }),
+        None => state(database.dialect, &mut connection).await,
+    }
+}
+
+async fn state(dialect: Dialect, connection: &mut AnyConnection) -> Result<LedgerState, Unfit> {
+    let explain = |error| explain(dialect, error);
+    let table = match dialect {
+        Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'",
+        Dialect::Postgres => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')",
+    };
+    let tables: i64 = connection.fetch_one(table).await.and_then(|row| row.try_get(0)).map_err(explain)?;
     if tables == 0 {
         return Ok(LedgerState::Older);
     }
-    let applied: Vec<(i64, Vec<u8>)> =
-        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(explain)?;
-    for (version, checksum) in &applied {
-        let migration = MIGRATIONS.iter().find(|migration| migration.version == *version);
-        let migration = migration.ok_or_else(|| explain_migration(MigrateError::VersionMissing(*version)))?;
-        if *migration.checksum != **checksum {
-            return Err(explain_migration(MigrateError::VersionMismatch(*version)));
+    let applied = connection.fetch_all("SELECT version, checksum FROM _sqlx_migrations ORDER BY version").await;
+    let applied = applied.map_err(explain)?;
+    for row in &applied {
+        let version: i64 = row.try_get(0).map_err(explain)?;
+        let checksum: Vec<u8> = row.try_get(1).map_err(explain)?;
+        let migration = dialect.migrations().iter().find(|migration| migration.version == version);
+        let migration = migration.ok_or_else(|| explain_migration(dialect, MigrateError::VersionMissing(version)))?;
+        if *migration.checksum != *checksum {
+            return Err(explain_migration(dialect, MigrateError::VersionMismatch(version)));
         }
     }
-    Ok(if applied.len() < MIGRATIONS.iter().count() { LedgerState::Older } else { LedgerState::Current })
+    let is_current = applied.len() == dialect.migrations().iter().count();
+    Ok(if is_current { LedgerState::Current } else { LedgerState::Older })
 }
 
-fn connect_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
-    Ok(plain_options(url)?
-        .create_if_missing(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // With a write-ahead log, only FULL syncs each commit before it is acknowledged.
-        .synchronous(SqliteSynchronous::Full)
-        // A statement with many rows notes how to take itself back: in memory, or a file is made for each commit.
-        .pragma("temp_store", "memory"))
-}
-
-/// The file that a URL names.
-fn plain_options(url: &str) -> Result<SqliteConnectOptions, LedgerError> {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    if scheme != "sqlite" {
-        return Err(LedgerError::UnsupportedScheme { scheme: scheme.to_owned() });
-    }
-    SqliteConnectOptions::from_str(url)
-        .map_err(|error| LedgerError::Open { path: url.into(), reason: error.to_string() })
-}
-
-async fn create_directory(file: &Path) -> Result<(), String> {
-    let Some(directory) = file.parent() else { return Ok(()) };
+async fn create_directory(directory: &Path) -> Result<(), String> {
     tokio::fs::create_dir_all(directory)
         .await
         .map_err(|error| format!("its directory can't be made: {error}; make one that this user may write"))
 }
 
-async fn prepare(options: &SqliteConnectOptions) -> Result<SqliteConnection, String> {
-    let mut connection = options.connect().await.map_err(explain)?;
-    check_file(&mut connection).await?;
-    MIGRATIONS.run_direct(&mut connection).await.map_err(explain_migration)?;
-    // A file that may only be read opens without complaint; a statement that would write shows it.
-    sqlx::query("DELETE FROM feedback WHERE FALSE").execute(&mut connection).await.map_err(explain)?;
+async fn prepare(database: &Database) -> Result<AnyConnection, Unfit> {
+    let dialect = database.dialect;
+    let explain = |error| explain(dialect, error);
+    let mut connection = database.connect(Access::Create).await.map_err(explain)?;
+    claim(dialect, &mut connection).await?;
+    dialect.migrations().run_direct(&mut connection).await.map_err(|error| explain_migration(dialect, error))?;
+    for table in TABLES {
+        let newest = format!("SELECT * FROM {table} ORDER BY 1 DESC LIMIT 1");
+        connection.fetch_optional(&*newest).await.map_err(explain)?;
+    }
+    // One that may only be read opens without complaint; a statement that would write shows it.
+    let probe = async {
+        dialect.begin(Sync::Process, &mut connection).await?;
+        connection.execute("DELETE FROM feedback WHERE FALSE").await?;
+        connection.execute("COMMIT").await
+    };
+    probe.await.map_err(explain)?;
     Ok(connection)
 }
 
-async fn check_file(connection: &mut SqliteConnection) -> Result<(), String> {
-    let journal: String =
-        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(explain)?;
-    if journal != "wal" {
-        return Err(format!("it has no write-ahead log (journal mode {journal}); name a file on a local disk"));
+/// Makes sure that the ledger can be kept, and that nobody else keeps it.
+async fn claim(dialect: Dialect, connection: &mut AnyConnection) -> Result<(), Unfit> {
+    match dialect {
+        Dialect::Sqlite => {
+            let mode = connection.fetch_one("PRAGMA journal_mode").await.and_then(|row| row.try_get::<String, _>(0));
+            let mode = mode.map_err(|error| explain(dialect, error))?;
+            let reason = format!("it has no write-ahead log (journal mode {mode}); name a file on a local disk");
+            if mode == "wal" { Ok(()) } else { Err(Unfit::because(reason)) }
+        }
+        // A file is guarded by the lock on its directory; of a server, each schema may hold one ledger in service.
+        Dialect::Postgres => {
+            let claim = "SELECT pg_try_advisory_lock(hashtext('cuecard ledger'), hashtext(current_schema()))";
+            let claimed = connection.fetch_one(claim).await.and_then(|row| row.try_get::<bool, _>(0));
+            let reason = "another service uses it; give each a database or a schema of its own, or stop the other one";
+            if claimed.map_err(|error| explain(dialect, error))? { Ok(()) } else { Err(Unfit::because(reason)) }
+        }
     }
-    check_pages(connection).await
 }
 
-async fn check_pages(connection: &mut SqliteConnection) -> Result<(), String> {
-    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(explain)?;
-    if verdict == "ok" { Ok(()) } else { Err(format!("{DAMAGED} ({verdict})")) }
+/// Renames a damaged file and what lies beside it.
+fn set_aside(database: &Database) -> std::io::Result<()> {
+    let Some(path) = &database.path else { return Ok(()) };
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
+    let aside = companion(path, &format!(".damaged-{now}"));
+    tracing::error!(ledger = %path.display(), aside = %aside.display(), "the ledger is damaged and was set aside; a new one begins");
+    for suffix in COMPANIONS {
+        match std::fs::rename(companion(path, suffix), companion(&aside, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
-fn explain_migration(error: MigrateError) -> String {
+fn companion(path: &Path, suffix: &str) -> PathBuf {
+    path.with_file_name(format!("{}{suffix}", path.file_name().unwrap_or_default().display()))
+}
+
+fn explain_migration(dialect: Dialect, error: MigrateError) -> Unfit {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => explain(error),
-        MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => format!(
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => explain(dialect, error),
+        MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => Unfit::because(format!(
             "its schema {version} is not known to this version of cuecard; start the version that wrote it or a later one"
-        ),
-        error => error.to_string(),
+        )),
+        error => Unfit::because(error.to_string()),
     }
 }
 
-/// The result codes of <https://www.sqlite.org/rescode.html>; the lowest byte is the kind of error.
 #[allow(clippy::needless_pass_by_value, reason = "stands in map_err")]
-fn explain(error: sqlx::Error) -> String {
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
-    match code.map(|code| code & 0xff) {
-        Some(11 | 26) => DAMAGED.to_owned(),
-        Some(8 | 14) => format!("{error}; let this user write the file and its directory"),
-        Some(5 | 6) => format!("{error}; end the other process that uses it"),
+fn explain(dialect: Dialect, error: sqlx::Error) -> Unfit {
+    let meaning = error.as_database_error().map(|error| dialect.meaning(error));
+    let is_damaged = meaning == Some(Meaning::Damaged);
+    let reason = match meaning {
+        Some(Meaning::Damaged) if dialect == Dialect::Sqlite => DAMAGED.to_owned(),
+        Some(Meaning::Forbidden) if dialect == Dialect::Sqlite => {
+            format!("{error}; let this user write the file and its directory")
+        }
+        Some(Meaning::Forbidden) => format!("{error}; give the user of the URL this database and its schema"),
+        Some(Meaning::Locked) => format!("{error}; end the other process that uses it"),
+        None if dialect == Dialect::Postgres => format!("{error}; see that the server runs and that the URL names it"),
         _ => error.to_string(),
+    };
+    Unfit { reason, is_damaged }
+}
+
+/// Ends a connection in order.
+pub(crate) async fn close(connection: AnyConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "the ledger's log was not folded into its file; the next start does it");
     }
 }

@@ -2,15 +2,28 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row, SqliteConnection};
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, Row};
 
+use crate::LedgerError;
+use crate::dialect::{Session, text};
 use crate::microseconds::Microseconds;
 
+const ADD: &str = "
+    INSERT INTO operator_actions (profile, article_id, action, reason, at_us, ends_at_us)
+    SELECT rows.value ->> 0, rows.value ->> 1, rows.value ->> 2, rows.value ->> 3, CAST(rows.value ->> 4 AS BIGINT),
+           CAST(rows.value ->> 5 AS BIGINT)
+    FROM {rows} ORDER BY rows.key";
+
+const NEWEST: &str = "
+    SELECT article_id, action, reason, at_us, ends_at_us FROM operator_actions
+    WHERE number IN (SELECT MAX(number) FROM operator_actions WHERE profile = $1 GROUP BY article_id)
+    ORDER BY number DESC";
+
 /// What an operator does with an article.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ArticleAction {
     /// It comes first.
     Pin,
@@ -35,34 +48,30 @@ pub struct OperatorAction {
     pub ends_at: Option<Timestamp>,
 }
 
-impl OperatorAction {
-    pub(crate) async fn insert(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        sqlx::query(
-            "INSERT INTO operator_actions (profile, article_id, action, reason, at_us, ends_at_us)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )
-        .bind(&self.profile)
-        .bind(&self.article_id)
-        .bind(self.action)
-        .bind(&self.reason)
-        .bind(Microseconds::from(self.at))
-        .bind(self.ends_at.map(Microseconds::from))
-        .execute(connection)
-        .await
-        .map(drop)
-    }
+pub(crate) async fn add(session: &mut Session<'_>, actions: &[&OperatorAction]) -> sqlx::Result<()> {
+    let row = |action: &&OperatorAction| {
+        let OperatorAction { profile, article_id, action, reason, at, ends_at } = (*action).clone();
+        let (action, ends_at): (&str, _) = (action.into(), ends_at.map(Timestamp::as_microsecond));
+        (profile, article_id, action, reason, at.as_microsecond(), ends_at)
+    };
+    session.run(ADD, &actions.iter().map(row).collect::<Vec<_>>()).await.map(drop)
 }
 
-impl FromRow<'_, SqliteRow> for OperatorAction {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let time = |at: Microseconds| Timestamp::try_from(at).map_err(|error| sqlx::Error::Decode(error.into()));
-        Ok(Self {
-            profile: row.try_get("profile")?,
-            article_id: row.try_get("article_id")?,
-            action: row.try_get("action")?,
-            reason: row.try_get("reason")?,
-            at: time(row.try_get("at_us")?)?,
-            ends_at: row.try_get::<Option<Microseconds>, _>("ends_at_us")?.map(time).transpose()?,
-        })
-    }
+/// The newest action on each article of a profile, newest first, also where it ended or released the article.
+pub(crate) async fn newest(readers: &AnyPool, profile: &str) -> Result<Vec<OperatorAction>, LedgerError> {
+    let rows = sqlx::query(NEWEST).bind(text(profile).into_owned()).fetch_all(readers).await;
+    let actions = rows.and_then(|rows| rows.iter().map(|row| read(profile, row)).collect());
+    actions.map_err(LedgerError::read)
+}
+
+fn read(profile: &str, row: &AnyRow) -> sqlx::Result<OperatorAction> {
+    let action = row.try_get::<&str, _>(1)?.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    Ok(OperatorAction {
+        profile: profile.to_owned(),
+        article_id: row.try_get(0)?,
+        action,
+        reason: row.try_get(2)?,
+        at: Microseconds(row.try_get(3)?).timestamp()?,
+        ends_at: row.try_get::<Option<i64>, _>(4)?.map(|at| Microseconds(at).timestamp()).transpose()?,
+    })
 }

@@ -2,71 +2,72 @@
 //!
 //! In: a [`RankingEntry`] per submission, a [`Click`] per click. Out: [`RankingMetrics`], which are running totals and so
 //! take the same time however much is kept.
-//! An entry is never changed or deleted: the schema refuses it. A write that breaks a rule of the schema
-//! (a latency that is not finite, negative or above a day; a rank of 0) is refused and leaves nothing.
+//! An entry is never changed, and deleted by its age alone: the schema refuses anything else. It names its session by a
+//! pseudonym, to which the table of sessions is the key. A write that breaks a rule of the schema (a latency that is not
+//! finite, negative or above a day; a rank of 0) is refused and leaves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use serde::Serialize;
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{AnyPool, Row};
+use uuid::Uuid;
 
-/// `?1` is the profile, `?2` the entries as [`EntryRow`]s, `?3` their count, `?4` how many succeeded, `?5` the latency
-/// of these. The ids of the entries follow each other in the order of the rows: [`RankingBatch::apply`] counts on it.
-///
-/// The third statement changes a row for each snippet that was not delivered in its session before, and the fourth
-/// counts them by `changes()`.
+use crate::LedgerError;
+use crate::dialect::{Session, text};
+
+/// Profile, session, a pseudonym for it, and now.
+const ADD_SESSIONS: &str = "
+    INSERT INTO ranking_sessions (profile, session, pseudonym, at_us)
+    SELECT rows.value ->> 0, rows.value ->> 1, {bytes 2}, CAST(rows.value ->> 3 AS BIGINT) FROM {rows} WHERE TRUE
+    ON CONFLICT (session, profile) DO NOTHING RETURNING number, profile, session, pseudonym";
+
+const KNOWN_SESSIONS: &str = "
+    SELECT s.number, s.profile, s.session, s.pseudonym
+    FROM {rows} JOIN ranking_sessions s ON s.profile = rows.value ->> 0 AND s.session = rows.value ->> 1";
+
 const ADD_ENTRIES: &str = "
-    INSERT INTO ranking_sessions (profile, session)
-    SELECT ?1, value ->> 0 FROM json_each(?2) WHERE TRUE
-    ON CONFLICT DO NOTHING;
-
     INSERT INTO ranking_audit
-        (profile, session, status, delivered, at_us, snippet_count, latency_us, max_window, checksum)
-    SELECT ?1, value ->> 0, value ->> 1, value -> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-    FROM json_each(?2) ORDER BY key;
+        (profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered)
+    SELECT rows.value ->> 0, {bytes 1}, CAST(rows.value ->> 2 AS BIGINT), CAST(rows.value ->> 3 AS BIGINT),
+           CAST(rows.value ->> 4 AS BIGINT), CAST(rows.value ->> 5 AS BIGINT), rows.value ->> 6, rows.value ->> 7,
+           CAST(rows.value -> 8 AS TEXT)
+    FROM {rows} ORDER BY rows.key";
 
-    WITH entry AS MATERIALIZED (
-        SELECT s.number, value -> 2 AS delivered
-        FROM json_each(?2) CROSS JOIN ranking_sessions s ON s.profile = ?1 AND s.session = value ->> 0
-        WHERE value ->> 1 = 'success'
-    )
-    INSERT INTO ranked_snippets (session, snippet, delivered, clicked)
-    SELECT entry.number, snippet.value, 1, 0 FROM entry, json_each(entry.delivered) AS snippet WHERE TRUE
-    ON CONFLICT (session, snippet) DO UPDATE SET delivered = 1 WHERE NOT delivered;
-
-    INSERT INTO ranking_totals (profile, delivered, entries, successes, latency_us)
-    VALUES (?1, changes(), ?3, ?4, ?5)
-    ON CONFLICT (profile) DO UPDATE SET
-        delivered = delivered + excluded.delivered,
-        entries = entries + excluded.entries,
-        successes = successes + excluded.successes,
-        latency_us = latency_us + excluded.latency_us";
-
-/// `?1` is the profile, `?2` the clicks as [`ClickRow`]s, `?3` their count.
 const ADD_CLICKS: &str = "
-    INSERT INTO ranking_sessions (profile, session)
-    SELECT ?1, value ->> 0 FROM json_each(?2) WHERE TRUE
-    ON CONFLICT DO NOTHING;
-
     INSERT INTO ranking_clicks (session, snippet, rank_position, clicked_at_us)
-    SELECT s.number, value ->> 1, value ->> 2, value ->> 3
-    FROM json_each(?2) CROSS JOIN ranking_sessions s ON s.profile = ?1 AND s.session = value ->> 0
-    ORDER BY key;
+    SELECT CAST(rows.value ->> 0 AS BIGINT), rows.value ->> 1, CAST(rows.value ->> 2 AS BIGINT),
+           CAST(rows.value ->> 3 AS BIGINT)
+    FROM {rows} ORDER BY rows.key";
 
+/// The session's number and the snippet.
+const KNOWN_SNIPPETS: &str = "
+    SELECT s.session, s.snippet, s.delivered, s.clicked
+    FROM {rows} JOIN ranked_snippets s ON s.session = CAST(rows.value ->> 0 AS BIGINT) AND s.snippet = rows.value ->> 1";
+
+/// The same, whether it was delivered and whether it was clicked.
+const ADD_SNIPPETS: &str = "
     INSERT INTO ranked_snippets (session, snippet, delivered, clicked)
-    SELECT s.number, value ->> 1, 0, 1
-    FROM json_each(?2) CROSS JOIN ranking_sessions s ON s.profile = ?1 AND s.session = value ->> 0 WHERE TRUE
-    ON CONFLICT (session, snippet) DO UPDATE SET clicked = 1 WHERE NOT clicked;
+    SELECT CAST(rows.value ->> 0 AS BIGINT), rows.value ->> 1, CAST(rows.value ->> 2 AS BIGINT),
+           CAST(rows.value ->> 3 AS BIGINT)
+    FROM {rows} WHERE TRUE
+    ON CONFLICT (session, snippet) DO UPDATE SET delivered = excluded.delivered, clicked = excluded.clicked";
 
-    INSERT INTO ranking_totals (profile, clicks) VALUES (?1, ?3)
-    ON CONFLICT (profile) DO UPDATE SET clicks = clicks + excluded.clicks";
+const ADD_TOTALS: &str = "
+    INSERT INTO ranking_totals (profile, entries, successes, latency_us, clicks, delivered, delivered_clicked)
+    SELECT rows.value ->> 0, CAST(rows.value ->> 1 AS BIGINT), CAST(rows.value ->> 2 AS BIGINT),
+           CAST(rows.value ->> 3 AS BIGINT), CAST(rows.value ->> 4 AS BIGINT), CAST(rows.value ->> 5 AS BIGINT),
+           CAST(rows.value ->> 6 AS BIGINT)
+    FROM {rows} WHERE TRUE
+    ON CONFLICT (profile) DO UPDATE SET
+        entries = ranking_totals.entries + excluded.entries,
+        successes = ranking_totals.successes + excluded.successes,
+        latency_us = ranking_totals.latency_us + excluded.latency_us,
+        clicks = ranking_totals.clicks + excluded.clicks,
+        delivered = ranking_totals.delivered + excluded.delivered,
+        delivered_clicked = ranking_totals.delivered_clicked + excluded.delivered_clicked";
 
-/// As [`ADD_ENTRIES`] reads it.
-type EntryRow<'a> = (&'a str, &'static str, &'a [String], i64, u32, Option<i64>, u32, Option<&'a str>);
-
-/// As [`ADD_CLICKS`] reads it.
-type ClickRow<'a> = (&'a str, &'a str, u32, i64);
+const METRICS: &str = "
+    SELECT entries, successes, latency_us, clicks, delivered, delivered_clicked FROM ranking_totals WHERE profile = $1";
 
 /// A submission of a ranking and how it ended. Times and latencies are kept to the microsecond.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,10 +112,6 @@ pub struct Click {
     pub at: Timestamp,
 }
 
-/// Grows in the order of storing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RankingId(pub i64);
-
 /// What a profile's entries and clicks come to, unrounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RankingMetrics {
@@ -128,120 +125,170 @@ pub struct RankingMetrics {
     pub click_through_rate: f64,
 }
 
-/// The running totals of a profile.
-#[derive(FromRow)]
-pub(crate) struct RankingTotals {
-    entries: u64,
-    successes: u64,
-    latency_us: u64,
-    clicks: u64,
-    delivered: u64,
-    delivered_clicked: u64,
-}
-
-#[derive(Debug)]
-pub(crate) enum RankingWrite {
-    Record(RankingEntry),
-    Click(Click),
-}
-
-/// The rankings and clicks of one commit, written together: the way to SQLite's thread and back costs more than most
-/// rows, and a ranking brings up to fifty snippets. So each kind of row goes over once for each profile, all its
-/// statements together, with the rows as JSON.
-#[derive(Debug, Default)]
-pub(crate) struct RankingBatch<'a> {
-    profiles: BTreeMap<&'a str, ProfileBatch<'a>>,
-}
-
-#[derive(Debug, Default)]
-struct ProfileBatch<'a> {
-    /// The place in the commit of each of `entries`.
-    places: Vec<usize>,
-    entries: Vec<EntryRow<'a>>,
-    clicks: Vec<ClickRow<'a>>,
+/// What is added to a profile's totals.
+#[derive(Debug, Clone, Default)]
+struct Added {
+    entries: i64,
     successes: i64,
     latency_us: i64,
+    clicks: i64,
+    delivered: i64,
+    delivered_clicked: i64,
 }
 
-impl<'a> RankingBatch<'a> {
-    /// `place` tells the caller of [`RankingBatch::apply`] whose row is whose.
-    pub(crate) fn add(&mut self, place: usize, write: &'a RankingWrite) {
-        match write {
-            RankingWrite::Record(entry) => self.profiles.entry(&entry.profile).or_default().add_entry(place, entry),
-            RankingWrite::Click(click) => self.profiles.entry(&click.profile).or_default().add_click(click),
-        }
-    }
+/// A profile and a session of it.
+type SessionKey<'a> = (&'a str, &'a str);
 
-    /// The places and ids of the entries.
-    pub(crate) async fn apply(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<(usize, i64)>> {
-        let mut ids = Vec::new();
-        for (profile, batch) in self.profiles {
-            let first = batch.apply(profile, connection).await?;
-            ids.extend(batch.places.into_iter().zip(first..));
-        }
-        Ok(ids)
-    }
+#[derive(Debug, Clone)]
+struct KnownSession {
+    number: i64,
+    pseudonym: String,
 }
 
-impl<'a> ProfileBatch<'a> {
-    fn add_entry(&mut self, place: usize, entry: &'a RankingEntry) {
+/// Whether a snippet of a session was delivered, and whether it was clicked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Seen {
+    delivered: bool,
+    clicked: bool,
+}
+
+/// Records entries and clicks of one commit together: a ranking brings up to fifty snippets, and the way to the database and
+/// back costs more than most rows.
+pub(crate) async fn add(session: &mut Session<'_>, entries: &[&RankingEntry], clicks: &[&Click]) -> sqlx::Result<()> {
+    if entries.is_empty() && clicks.is_empty() {
+        return Ok(());
+    }
+    let (sessions, new) = sessions(session, entries, clicks).await?;
+    let mut totals: BTreeMap<&str, Added> = BTreeMap::new();
+    add_entries(session, entries, &sessions, &mut totals).await?;
+    add_clicks(session, clicks, &sessions, &mut totals).await?;
+    add_snippets(session, seen_of(entries, clicks), (&sessions, &new), &mut totals).await?;
+    let rows: Vec<_> = totals.into_iter().map(|(profile, added)| added.row(profile)).collect();
+    session.run(ADD_TOTALS, &rows).await.map(drop)
+}
+
+/// The sessions of these writes, and the numbers of those that are new.
+async fn sessions<'a>(
+    session: &mut Session<'_>,
+    entries: &[&'a RankingEntry],
+    clicks: &[&'a Click],
+) -> sqlx::Result<(HashMap<SessionKey<'a>, KnownSession>, BTreeSet<i64>)> {
+    let mut at: BTreeMap<SessionKey<'a>, Timestamp> = BTreeMap::new();
+    let of_entries = entries.iter().map(|entry| ((&*entry.profile, &*entry.session), entry.at));
+    at.extend(of_entries.chain(clicks.iter().map(|click| ((&*click.profile, &*click.session), click.at))));
+    let row =
+        |(key, at): (&SessionKey<'a>, &Timestamp)| (key.0, key.1, hex::encode(Uuid::new_v4()), at.as_microsecond());
+    let made = session.fetch(ADD_SESSIONS, &at.iter().map(row).collect::<Vec<_>>()).await?;
+    let mut known: HashMap<(String, String), KnownSession> = HashMap::new();
+    for row in &made {
+        known.insert((row.try_get(1)?, row.try_get(2)?), known_session(row)?);
+    }
+    let new = known.values().map(|session| session.number).collect();
+    let is_kept = |key: &SessionKey<'a>| known.contains_key(&(text(key.0).into_owned(), text(key.1).into_owned()));
+    let others: Vec<_> = at.keys().filter(|key| !is_kept(key)).collect();
+    for row in &session.fetch(KNOWN_SESSIONS, &others).await? {
+        known.insert((row.try_get(1)?, row.try_get(2)?), known_session(row)?);
+    }
+    let named = |key: SessionKey<'a>| {
+        let session = known.get(&(text(key.0).into_owned(), text(key.1).into_owned())).cloned();
+        session.map(|session| (key, session)).ok_or(sqlx::Error::RowNotFound)
+    };
+    Ok((at.into_keys().map(named).collect::<Result<_, _>>()?, new))
+}
+
+fn known_session(row: &sqlx::any::AnyRow) -> sqlx::Result<KnownSession> {
+    Ok(KnownSession { number: row.try_get(0)?, pseudonym: hex::encode(row.try_get::<Vec<u8>, _>(3)?) })
+}
+
+async fn add_entries<'a>(
+    session: &mut Session<'_>,
+    entries: &[&'a RankingEntry],
+    sessions: &HashMap<SessionKey<'a>, KnownSession>,
+    totals: &mut BTreeMap<&'a str, Added>,
+) -> sqlx::Result<()> {
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
         let latency_us = latency_us(entry.latency_ms);
+        let added = totals.entry(&entry.profile).or_default();
+        added.entries += 1;
         if entry.status == RankingStatus::Success {
-            self.successes += 1;
-            self.latency_us = self.latency_us.saturating_add(latency_us.unwrap_or_default());
+            added.successes += 1;
+            added.latency_us = added.latency_us.saturating_add(latency_us.unwrap_or_default());
         }
-        self.places.push(place);
-        self.entries.push((
-            &entry.session,
-            entry.status.name(),
-            &entry.delivered,
+        rows.push((
+            &entry.profile,
+            sessions.get(&(&*entry.profile, &*entry.session)).map(|session| &session.pseudonym),
             entry.at.as_microsecond(),
             entry.snippet_count,
             latency_us,
             entry.max_window,
-            entry.checksum.as_deref(),
+            entry.status.name(),
+            &entry.checksum,
+            &entry.delivered,
         ));
     }
-
-    fn add_click(&mut self, click: &'a Click) {
-        self.clicks.push((&click.session, &click.snippet, click.rank_position, click.at.as_microsecond()));
-    }
-
-    /// The id of the first entry, or 0 without any.
-    async fn apply(&self, profile: &str, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-        if !self.clicks.is_empty() {
-            self.write_clicks(profile, connection).await?;
-        }
-        if self.entries.is_empty() { Ok(0) } else { self.write_entries(profile, connection).await }
-    }
-
-    async fn write_entries(&self, profile: &str, connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-        let count = integer(self.entries.len());
-        let written = sqlx::query(ADD_ENTRIES)
-            .bind(profile)
-            .bind(json(&self.entries)?)
-            .bind(count)
-            .bind(self.successes)
-            .bind(self.latency_us)
-            .execute(connection)
-            .await?;
-        // Neither of the tables that are written after the audit has row ids.
-        Ok(written.last_insert_rowid() + 1 - count)
-    }
-
-    async fn write_clicks(&self, profile: &str, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        sqlx::query(ADD_CLICKS)
-            .bind(profile)
-            .bind(json(&self.clicks)?)
-            .bind(integer(self.clicks.len()))
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
+    session.run(ADD_ENTRIES, &rows).await.map(drop)
 }
 
-fn json<T: Serialize>(rows: &[T]) -> sqlx::Result<String> {
-    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+async fn add_clicks<'a>(
+    session: &mut Session<'_>,
+    clicks: &[&'a Click],
+    sessions: &HashMap<SessionKey<'a>, KnownSession>,
+    totals: &mut BTreeMap<&'a str, Added>,
+) -> sqlx::Result<()> {
+    let mut rows = Vec::with_capacity(clicks.len());
+    for click in clicks {
+        totals.entry(&click.profile).or_default().clicks += 1;
+        let number = sessions.get(&(&*click.profile, &*click.session)).map(|session| session.number);
+        rows.push((number, &click.snippet, click.rank_position, click.at.as_microsecond()));
+    }
+    session.run(ADD_CLICKS, &rows).await.map(drop)
+}
+
+/// What these writes say of each snippet.
+fn seen_of<'a>(entries: &[&'a RankingEntry], clicks: &[&'a Click]) -> BTreeMap<(SessionKey<'a>, &'a str), Seen> {
+    let mut seen: BTreeMap<(SessionKey<'a>, &'a str), Seen> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.status == RankingStatus::Success) {
+        for snippet in &entry.delivered {
+            seen.entry(((&entry.profile, &entry.session), snippet)).or_default().delivered = true;
+        }
+    }
+    for click in clicks {
+        seen.entry(((&click.profile, &click.session), &click.snippet)).or_default().clicked = true;
+    }
+    seen
+}
+
+async fn add_snippets<'a>(
+    session: &mut Session<'_>,
+    seen: BTreeMap<(SessionKey<'a>, &'a str), Seen>,
+    (sessions, new): (&HashMap<SessionKey<'a>, KnownSession>, &BTreeSet<i64>),
+    totals: &mut BTreeMap<&'a str, Added>,
+) -> sqlx::Result<()> {
+    let number = |key: &SessionKey<'a>| sessions.get(key).map_or(0, |session| session.number);
+    let numbered: Vec<_> =
+        seen.into_iter().map(|((key, snippet), now)| (key.0, number(&key), text(snippet), now)).collect();
+    // A session that is new has no snippets yet.
+    let asked = numbered.iter().filter(|(_, number, ..)| !new.contains(number));
+    let asked: Vec<_> = asked.map(|(_, number, snippet, _)| (*number, snippet)).collect();
+    let mut before: HashMap<(i64, String), Seen> = HashMap::new();
+    for row in session.fetch(KNOWN_SNIPPETS, &asked).await? {
+        let seen = Seen { delivered: row.try_get::<i64, _>(2)? != 0, clicked: row.try_get::<i64, _>(3)? != 0 };
+        before.insert((row.try_get(0)?, row.try_get(1)?), seen);
+    }
+    let mut rows = Vec::new();
+    for (profile, number, snippet, now) in &numbered {
+        let before = before.get(&(*number, snippet.clone().into_owned())).copied().unwrap_or_default();
+        let after = Seen { delivered: before.delivered || now.delivered, clicked: before.clicked || now.clicked };
+        if after != before {
+            let added = totals.entry(profile).or_default();
+            added.delivered += i64::from(after.delivered) - i64::from(before.delivered);
+            let both = |seen: Seen| i64::from(seen.delivered && seen.clicked);
+            added.delivered_clicked += both(after) - both(before);
+            rows.push((number, snippet, u8::from(after.delivered), u8::from(after.clicked)));
+        }
+    }
+    session.run(ADD_SNIPPETS, &rows).await.map(drop)
 }
 
 /// None, which the schema refuses, for what is not finite.
@@ -249,20 +296,24 @@ fn latency_us(latency_ms: f64) -> Option<i64> {
     latency_ms.is_finite().then(|| (latency_ms * 1000.0).round() as i64)
 }
 
-/// As SQLite counts; no commit holds more than it reaches to.
-fn integer(count: impl TryInto<i64>) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
+impl Added {
+    fn row(self, profile: &str) -> (&str, i64, i64, i64, i64, i64, i64) {
+        let Self { entries, successes, latency_us, clicks, delivered, delivered_clicked } = self;
+        (profile, entries, successes, latency_us, clicks, delivered, delivered_clicked)
+    }
 }
 
-impl From<RankingTotals> for RankingMetrics {
-    fn from(totals: RankingTotals) -> Self {
-        Self {
-            average_latency_ms: ratio(totals.latency_us, totals.successes) / 1000.0,
-            total_clicks_tracked: totals.clicks,
-            audit_entries_count: totals.entries,
-            click_through_rate: ratio(totals.delivered_clicked, totals.delivered),
-        }
-    }
+pub(crate) async fn metrics(readers: &AnyPool, profile: &str) -> Result<RankingMetrics, LedgerError> {
+    let row = sqlx::query(METRICS).bind(text(profile).into_owned()).fetch_optional(readers).await;
+    let row = row.map_err(LedgerError::read)?;
+    let Some(row) = row else { return Ok(RankingMetrics::default()) };
+    let sum = |field: usize| row.try_get::<i64, _>(field).map(i64::unsigned_abs).map_err(LedgerError::read);
+    Ok(RankingMetrics {
+        average_latency_ms: ratio(sum(2)?, sum(1)?) / 1000.0,
+        total_clicks_tracked: sum(3)?,
+        audit_entries_count: sum(0)?,
+        click_through_rate: ratio(sum(5)?, sum(4)?),
+    })
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

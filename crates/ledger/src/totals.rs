@@ -1,17 +1,26 @@
-//! What the feedback comes to, in figures that are counted along with the writes: how delivered cards were received,
-//! and how many events wait for CXone.
+//! What the records come to, in figures that are counted along with the writes: how delivered cards were received, and how much
+//! waits in the queue.
 //!
-//! In: what each commit changes. Out: [`Acceptance`] and the events that wait, at any time and without asking the
-//! database, which is only counted over when the ledger is opened. Nothing of a commit that failed is counted.
+//! In: what each commit changes. Out: [`Acceptance`] and what waits, at any time and without asking the database, which is
+//! asked once, when the ledger is opened. Nothing of a commit that failed is counted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::{FromRow, SqliteConnection};
-use uuid::Uuid;
+use sqlx::{AnyConnection, Executor, Row};
+
+use crate::dialect::Session;
+use crate::queue::QueueKind;
+
+/// Adds to the figures of a profile; the counts may be negative.
+const ADD_ACCEPTANCE: &str = "
+    INSERT INTO acceptance (profile, accepted, rejected)
+    SELECT rows.value ->> 0, CAST(rows.value ->> 1 AS BIGINT), CAST(rows.value ->> 2 AS BIGINT) FROM {rows} WHERE TRUE
+    ON CONFLICT (profile) DO UPDATE SET
+        accepted = acceptance.accepted + excluded.accepted, rejected = acceptance.rejected + excluded.rejected";
 
 /// Delivered cards that agents judged, each counted once, by its newest event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Acceptance {
     pub accepted: u64,
     pub rejected: u64,
@@ -23,67 +32,36 @@ impl Acceptance {
         let judged = self.accepted + self.rejected;
         (judged > 0).then(|| self.accepted as f64 / judged as f64)
     }
-
-    /// Counts everything that was ever stored.
-    async fn count(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
-        sqlx::query_as(
-            "SELECT COUNT(*) FILTER (WHERE accepted) AS accepted, COUNT(*) FILTER (WHERE NOT accepted) AS rejected
-             FROM feedback
-             WHERE id IN (SELECT MAX(id) FROM feedback WHERE delivery IS NOT NULL GROUP BY delivery, insight)",
-        )
-        .fetch_one(connection)
-        .await
-    }
 }
 
 /// What one commit changes.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
-    accepted: i64,
-    rejected: i64,
-    pending: HashMap<String, i64>,
+    /// Accepted and rejected cards, by profile.
+    acceptance: HashMap<String, (i64, i64)>,
+    pending: HashMap<(QueueKind, String), i64>,
 }
 
 impl Change {
-    /// An event about a delivered card was stored as the newest: it stands for the card instead of the one before it.
-    pub(crate) async fn judged(
-        &mut self,
-        (event, delivery, insight): (i64, Uuid, &str),
-        accepted: bool,
-        connection: &mut SqliteConnection,
-    ) -> sqlx::Result<()> {
-        let before: Option<bool> = sqlx::query_scalar(
-            "SELECT accepted FROM feedback WHERE delivery = ?1 AND insight = ?2 AND id < ?3 ORDER BY id DESC LIMIT 1",
-        )
-        .bind(delivery)
-        .bind(insight)
-        .bind(event)
-        .fetch_optional(connection)
-        .await?;
+    /// A card is judged for the first time, or anew.
+    pub(crate) fn judged(&mut self, profile: &str, before: Option<bool>, now: bool) {
+        let (accepted, rejected) = self.acceptance.entry(profile.to_owned()).or_default();
+        let mut add = |verdict: bool, cards: i64| *(if verdict { &mut *accepted } else { &mut *rejected }) += cards;
         if let Some(before) = before {
-            self.add(before, -1);
+            add(before, -1);
         }
-        self.add(accepted, 1);
-        Ok(())
+        add(now, 1);
     }
 
-    /// A card was delivered that had been judged already.
-    pub(crate) fn found(&mut self, accepted: bool) {
-        self.add(accepted, 1);
+    /// So much more of a kind waits; less where it is negative.
+    pub(crate) fn waits(&mut self, kind: QueueKind, profile: String, items: i64) {
+        *self.pending.entry((kind, profile)).or_default() += items;
     }
 
-    /// An event of this profile waits for CXone.
-    pub(crate) fn waits(&mut self, profile: &str) {
-        *self.pending.entry(profile.to_owned()).or_default() += 1;
-    }
-
-    /// An event of this profile is settled.
-    pub(crate) fn settled(&mut self, profile: String) {
-        *self.pending.entry(profile).or_default() -= 1;
-    }
-
-    fn add(&mut self, accepted: bool, cards: i64) {
-        *(if accepted { &mut self.accepted } else { &mut self.rejected }) += cards;
+    /// Writes down what is kept of it.
+    pub(crate) async fn write(&self, session: &mut Session<'_>) -> sqlx::Result<()> {
+        let rows: Vec<_> = self.acceptance.iter().map(|(profile, (yes, no))| (profile, yes, no)).collect();
+        session.run(ADD_ACCEPTANCE, &rows).await.map(drop)
     }
 }
 
@@ -93,21 +71,25 @@ pub(crate) struct Totals {
     figures: Arc<Mutex<Figures>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Figures {
     acceptance: Acceptance,
-    /// By profile.
-    pending: HashMap<String, u64>,
+    pending: HashMap<(QueueKind, String), u64>,
 }
 
 impl Totals {
-    pub(crate) async fn open(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
-        let acceptance = Acceptance::count(connection).await?;
-        let pending: Vec<(String, u64)> =
-            sqlx::query_as("SELECT profile, COUNT(*) FROM feedback WHERE state = 'pending' GROUP BY profile")
-                .fetch_all(connection)
-                .await?;
-        let figures = Figures { acceptance, pending: pending.into_iter().collect() };
+    pub(crate) async fn open(connection: &mut AnyConnection) -> sqlx::Result<Self> {
+        let mut figures = Figures::default();
+        for row in connection.fetch_all("SELECT accepted, rejected FROM acceptance").await? {
+            let [accepted, rejected] = [row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?];
+            figures.acceptance.accepted += accepted.unsigned_abs();
+            figures.acceptance.rejected += rejected.unsigned_abs();
+        }
+        let waiting = "SELECT kind, profile, COUNT(*) FROM queue WHERE state = 'pending' GROUP BY kind, profile";
+        for row in connection.fetch_all(waiting).await? {
+            let kind = QueueKind::named(row.try_get(0)?)?;
+            figures.pending.insert((kind, row.try_get(1)?), row.try_get::<i64, _>(2)?.unsigned_abs());
+        }
         Ok(Self { figures: Arc::new(Mutex::new(figures)) })
     }
 
@@ -115,29 +97,31 @@ impl Totals {
         self.lock().acceptance
     }
 
-    /// Events of a profile that wait for CXone.
-    pub(crate) fn pending(&self, profile: &str) -> u64 {
-        self.lock().pending.get(profile).copied().unwrap_or_default()
+    /// What of a kind waits of a profile.
+    pub(crate) fn pending(&self, kind: QueueKind, profile: &str) -> u64 {
+        self.lock().pending.get(&(kind, profile.to_owned())).copied().unwrap_or_default()
     }
 
-    /// The profiles that have such events, by name.
-    pub(crate) fn pending_profiles(&self) -> Vec<(String, u64)> {
+    /// The profiles of which something of a kind waits, by name.
+    pub(crate) fn pending_profiles(&self, kind: QueueKind) -> Vec<(String, u64)> {
         let figures = self.lock();
-        let waiting = figures.pending.iter().filter(|(_, events)| **events > 0);
-        let mut waiting: Vec<_> = waiting.map(|(profile, events)| (profile.clone(), *events)).collect();
+        let waiting = figures.pending.iter().filter(|((of, _), items)| *of == kind && **items > 0);
+        let mut waiting: Vec<_> = waiting.map(|((_, profile), items)| (profile.clone(), *items)).collect();
         waiting.sort_unstable();
         waiting
     }
 
-    /// Takes over what a commit changed, once it is on disk.
+    /// Takes over what a commit changed, once it is kept.
     pub(crate) fn apply(&self, change: &Change) {
         let mut figures = self.lock();
-        let acceptance = &mut figures.acceptance;
-        acceptance.accepted = acceptance.accepted.saturating_add_signed(change.accepted);
-        acceptance.rejected = acceptance.rejected.saturating_add_signed(change.rejected);
-        for (profile, events) in &change.pending {
-            let pending = figures.pending.entry(profile.clone()).or_default();
-            *pending = pending.saturating_add_signed(*events);
+        for (accepted, rejected) in change.acceptance.values() {
+            let acceptance = &mut figures.acceptance;
+            acceptance.accepted = acceptance.accepted.saturating_add_signed(*accepted);
+            acceptance.rejected = acceptance.rejected.saturating_add_signed(*rejected);
+        }
+        for (of, items) in &change.pending {
+            let pending = figures.pending.entry(of.clone()).or_default();
+            *pending = pending.saturating_add_signed(*items);
         }
     }
 

@@ -1,36 +1,36 @@
-//! The one writer: it takes writes from a bounded queue and answers each after its commit is on disk.
+//! The one writer: it takes writes from a bounded queue and answers each after its commit is kept, and between them writes what
+//! was left behind somebody's back.
 //!
-//! Group commit: whatever came in while the last commit was being synced goes into the next one together,
-//! so that the price of a sync is shared. A full queue makes callers wait. A write that breaks a rule of the
-//! schema fails alone; an error of the file itself (disk full, locked) fails the whole commit.
+//! Group commit: whatever came in while the last commit was being synced goes into the next one together, so that the price of
+//! a sync is shared. A full queue makes callers wait. A write that breaks a rule of the schema fails alone. Where nothing can
+//! be written (a full disk, a lock, a server that is gone), whoever waits is told so at once, what is written behind waits in
+//! memory, and a write a second finds out when that is over.
 
-use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use sqlx::{Connection, SqliteConnection, error::ErrorKind};
+use sqlx::{AnyConnection, Executor};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::LedgerError;
-use crate::deliveries::DeliveryRecord;
-use crate::feedback::FeedbackWrite;
-use crate::operator_actions::OperatorAction;
-use crate::rankings::{RankingBatch, RankingWrite};
+use crate::behind::Behind;
+use crate::database::{Access, Database};
+use crate::dialect::{Dialect, Meaning, Session, Sync};
+use crate::health::Health;
+use crate::opening;
 use crate::totals::{Change, Totals};
+use crate::writes::{Alone, Rows, Write, apply};
 
 /// Holds several commits' worth, so that the writer never waits for its callers to be scheduled.
 const QUEUE_CAPACITY: usize = 1024;
-
 /// A write takes some 70 µs: this keeps a commit, and the wait of the next one's callers, near 20 ms.
 const MAX_WRITES_PER_COMMIT: usize = 256;
-
-#[derive(Debug)]
-pub(crate) enum Write {
-    Feedback(FeedbackWrite),
-    Delivery(DeliveryRecord),
-    Ranking(RankingWrite),
-    OperatorAction(OperatorAction),
-}
+/// How often it is tried whether the ledger can be written again.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+/// A server that has not answered by then is taken for gone; a file is done, or locked, before.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum Request {
@@ -41,7 +41,8 @@ enum Request {
 #[derive(Debug)]
 struct Job {
     write: Write,
-    reply: oneshot::Sender<Result<i64, LedgerError>>,
+    /// None where nobody waits.
+    reply: Option<oneshot::Sender<Result<Rows, LedgerError>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,30 +51,48 @@ pub(crate) struct Writer {
     is_closed: Arc<AtomicBool>,
 }
 
+/// What the writer's task works with.
+pub(crate) struct WriterParts {
+    pub(crate) database: Database,
+    pub(crate) connection: AnyConnection,
+    pub(crate) totals: Totals,
+    pub(crate) behind: Behind,
+    pub(crate) health: Health,
+    /// How sure what agents do must be before it is acknowledged.
+    pub(crate) durable: Sync,
+}
+
 impl Writer {
-    pub(crate) fn spawn(connection: SqliteConnection, totals: Totals) -> Self {
+    pub(crate) fn spawn(parts: WriterParts) -> Self {
         let (requests, received) = mpsc::channel(QUEUE_CAPACITY);
-        tokio::spawn(run(connection, totals, received));
+        let WriterParts { database, connection, totals, behind, health, durable } = parts;
+        let (connection, next_try) = (Some(connection), Instant::now());
+        let task = WriterTask { database, connection, totals, behind, health, durable, next_try };
+        tokio::spawn(task.run(received));
         Self { requests, is_closed: Arc::default() }
     }
 
-    /// Returns when the write is durable. A caller that stops waiting does not take its write back.
-    pub(crate) async fn write(&self, write: Write) -> Result<i64, LedgerError> {
+    /// Returns when the write is kept. A caller that stops waiting does not take its write back.
+    pub(crate) async fn write(&self, write: Write) -> Result<Rows, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Write(Job { write, reply });
+        let request = Request::Write(Job { write, reply: Some(reply) });
         self.requests.send(request).await.map_err(|_| self.absent())?;
         answer.await.map_err(|_| self.absent())?
     }
 
     /// Why there is nobody to write.
     fn absent(&self) -> LedgerError {
-        if self.is_closed.load(Ordering::Acquire) { LedgerError::Closed } else { LedgerError::WriterGone }
+        if self.is_closed() { LedgerError::Closed } else { LedgerError::WriterGone }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// Waits until the writer is gone without having been closed.
     pub(crate) async fn gone(&self) {
         self.requests.closed().await;
-        if self.is_closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             std::future::pending::<()>().await;
         }
     }
@@ -88,222 +107,198 @@ impl Writer {
     }
 }
 
-/// Ends when every handle is dropped, or closed and the queue empty.
-async fn run(mut connection: SqliteConnection, totals: Totals, mut requests: mpsc::Receiver<Request>) {
-    let mut batch = Vec::with_capacity(MAX_WRITES_PER_COMMIT);
-    let mut closing = Vec::new();
-    while requests.recv_many(&mut batch, MAX_WRITES_PER_COMMIT).await > 0 {
-        let mut jobs = Vec::with_capacity(batch.len());
-        for request in batch.drain(..) {
-            match request {
-                Request::Write(job) => jobs.push(job),
-                Request::Close(reply) => {
-                    requests.close();
-                    closing.push(reply);
+struct WriterTask {
+    database: Database,
+    /// None after a connection was lost.
+    connection: Option<AnyConnection>,
+    totals: Totals,
+    behind: Behind,
+    health: Health,
+    durable: Sync,
+    /// When to find out whether the ledger can be written again.
+    next_try: Instant,
+}
+
+impl WriterTask {
+    /// Ends when every handle is dropped, or closed and everything written that can be.
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let (mut batch, mut closing) = (Vec::with_capacity(MAX_WRITES_PER_COMMIT), Vec::new());
+        loop {
+            self.wait(&mut requests, &mut batch).await;
+            let mut jobs = Vec::with_capacity(batch.len());
+            for request in batch.drain(..) {
+                match request {
+                    Request::Write(job) => jobs.push(job),
+                    Request::Close(reply) => {
+                        requests.close();
+                        closing.push(reply);
+                    }
+                }
+            }
+            if let Some(refusal) = self.health.refusal() {
+                jobs.into_iter().for_each(|job| answer(job, Err(refusal.clone())));
+            } else {
+                let left = MAX_WRITES_PER_COMMIT.saturating_sub(jobs.len());
+                let behind = self.behind.take(left).into_iter().map(|write| Job { write, reply: None });
+                let (alone, together) = behind.chain(jobs).partition(|job| matches!(job.write, Write::Alone(_)));
+                self.settle(together).await;
+                self.one_by_one(Vec::into_iter(alone)).await;
+            }
+            let is_done = self.behind.total() == 0 || self.health.refusal().is_some();
+            if requests.is_closed() && requests.is_empty() && is_done {
+                break;
+            }
+        }
+        self.end().await;
+        for reply in closing {
+            let _ = reply.send(());
+        }
+    }
+
+    /// Waits for something to write, or while nothing can be written for the time to try.
+    async fn wait(&mut self, requests: &mut mpsc::Receiver<Request>, batch: &mut Vec<Request>) {
+        let is_failing = self.health.refusal().is_some();
+        tokio::select! {
+            biased;
+            () = sleep_until(self.next_try), if is_failing => {
+                self.try_again().await;
+                self.next_try = Instant::now() + TRY_EVERY;
+            }
+            _ = requests.recv_many(batch, MAX_WRITES_PER_COMMIT) => {}
+            () = self.behind.came(), if !is_failing => {}
+        }
+    }
+
+    /// Writes what waits, or else one row, to find out whether anything can be written.
+    async fn try_again(&mut self) {
+        let mut jobs: Vec<Job> =
+            self.behind.take(MAX_WRITES_PER_COMMIT).into_iter().map(|write| Job { write, reply: None }).collect();
+        if jobs.is_empty() {
+            jobs.push(Job { write: Write::Alone(Alone::Probe), reply: None });
+        }
+        self.settle(jobs).await;
+    }
+
+    async fn settle(&mut self, mut jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let sync = jobs.iter().map(|job| job.write.sync(self.durable)).max().unwrap_or(Sync::Process);
+        match self.commit(sync, &jobs).await {
+            Ok(rows) => {
+                self.health.wrote();
+                for job in jobs {
+                    self.behind_done(&job);
+                    answer(job, Ok(rows.clone()));
+                }
+            }
+            Err(error) if self.is_refusal(&error) => {
+                let error = LedgerError::Refused(Arc::new(error));
+                match jobs.pop() {
+                    Some(job) if jobs.is_empty() => self.refuse(job, &error),
+                    last => self.one_by_one(jobs.into_iter().chain(last)).await,
+                }
+            }
+            Err(error) => self.unavailable(jobs, &error),
+        }
+    }
+
+    /// A write among them breaks a rule: the others need not suffer for it.
+    async fn one_by_one(&mut self, jobs: impl Iterator<Item = Job>) {
+        for job in jobs {
+            Box::pin(self.settle(vec![job])).await;
+        }
+    }
+
+    fn refuse(&self, job: Job, error: &LedgerError) {
+        self.behind_done(&job);
+        if job.reply.is_none() {
+            self.health.refused(job.write.behind_kind(), error);
+        }
+        answer(job, Err(error.clone()));
+    }
+
+    fn unavailable(&self, jobs: Vec<Job>, error: &sqlx::Error) {
+        let (mut waiting, mut put_back) = (Vec::new(), Vec::new());
+        for job in jobs {
+            if job.reply.is_some() { waiting.push(job) } else { put_back.push(job.write) }
+        }
+        let behind = put_back.into_iter().filter(|write| write.behind_kind().is_some()).collect::<Vec<_>>();
+        self.behind.put_back(behind.into_iter());
+        let error = self.health.failed(error, || self.behind.total());
+        waiting.into_iter().for_each(|job| answer(job, Err(error.clone())));
+    }
+
+    fn behind_done(&self, job: &Job) {
+        if job.reply.is_none() {
+            self.behind.done(&job.write);
+        }
+    }
+
+    fn is_refusal(&self, error: &sqlx::Error) -> bool {
+        let meaning = error.as_database_error().map(|error| self.database.dialect.meaning(error));
+        meaning == Some(Meaning::Refused)
+    }
+
+    /// One transaction over all jobs.
+    async fn commit(&mut self, sync: Sync, jobs: &[Job]) -> sqlx::Result<Rows> {
+        let Some(mut connection) = self.connection.take() else { return self.reconnect_and_commit(sync, jobs).await };
+        let dialect = self.database.dialect;
+        let mut change = Change::default();
+        let writes: Vec<&Write> = jobs.iter().map(|job| &job.write).collect();
+        let mut session = Session { dialect, connection: &mut connection };
+        let transaction = timeout(COMMIT_TIMEOUT, transaction(&mut session, sync, &writes, &mut change)).await;
+        let silence = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer for 10 s");
+        let result = transaction.unwrap_or_else(|_| Err(silence().into()));
+        match &result {
+            Ok(_) => self.totals.apply(&change),
+            // What a server still does for a connection that was given up is its own; it is closed behind our back.
+            Err(error) if error.as_database_error().is_none() => return result,
+            Err(_) => {
+                let rolled_back = timeout(COMMIT_TIMEOUT, connection.execute("ROLLBACK")).await;
+                // SQLite rolls back by itself after some errors, and says so.
+                if !matches!(rolled_back, Ok(Ok(_))) && dialect == Dialect::Postgres {
+                    return result;
                 }
             }
         }
-        if !jobs.is_empty() {
-            settle(&mut connection, &totals, jobs).await;
-        }
+        self.connection = Some(connection);
+        result
     }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "the ledger's log was not folded into its file; the next start does it");
-    }
-    for reply in closing {
-        let _ = reply.send(());
-    }
-}
 
-async fn settle(connection: &mut SqliteConnection, totals: &Totals, jobs: Vec<Job>) {
-    match commit(connection, totals, &jobs).await {
-        Ok(rows) => jobs.into_iter().zip(rows).for_each(|(job, row)| answer(job, Ok(row))),
-        Err(error) if jobs.len() > 1 && breaks_a_rule(&error) => {
-            for job in jobs {
-                let result = commit(connection, totals, slice::from_ref(&job)).await;
-                answer(job, result.map(|rows| rows[0]).map_err(write_error));
-            }
+    async fn reconnect_and_commit(&mut self, sync: Sync, jobs: &[Job]) -> sqlx::Result<Rows> {
+        let connection = self.database.connect(Access::Create).await?;
+        // With nobody else on it: a session that a network cut off may hold the claim for as long as it is not missed.
+        self.connection = Some(connection);
+        Box::pin(self.commit(sync, jobs)).await
+    }
+
+    async fn end(&mut self) {
+        let waiting = self.behind.total();
+        if waiting > 0 {
+            tracing::error!(waiting, "the ledger can't be written; what waited for it is lost");
         }
-        Err(error) => {
-            let error = write_error(error);
-            for job in jobs {
-                answer(job, Err(error.clone()));
-            }
+        if let Some(connection) = self.connection.take() {
+            opening::close(connection).await;
         }
     }
 }
 
-/// One transaction over all jobs. Its statements are plain ones: after some errors SQLite rolls back by
-/// itself, and sqlx's own transaction would then count one level too many for ever.
-async fn commit(connection: &mut SqliteConnection, totals: &Totals, jobs: &[Job]) -> sqlx::Result<Vec<i64>> {
-    let mut change = Change::default();
-    let result = apply_all(connection, &mut change, jobs).await;
-    match &result {
-        Ok(_) => totals.apply(&change),
-        Err(_) => drop(sqlx::query("ROLLBACK").execute(connection).await),
-    }
-    result
-}
-
-/// The row of each job, or 0 where no caller asks for it. Rankings, which come by the thousand, are gathered
-/// and written together; the order between the kinds means nothing.
-async fn apply_all(connection: &mut SqliteConnection, change: &mut Change, jobs: &[Job]) -> sqlx::Result<Vec<i64>> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    let mut rows = vec![0; jobs.len()];
-    let mut rankings = RankingBatch::default();
-    for (place, job) in jobs.iter().enumerate() {
-        match &job.write {
-            Write::Feedback(write) => rows[place] = write.apply(change, connection).await?,
-            Write::Delivery(delivery) => delivery.insert(change, connection).await?,
-            Write::Ranking(write) => rankings.add(place, write),
-            Write::OperatorAction(action) => action.insert(connection).await?,
-        }
-    }
-    for (place, id) in rankings.apply(connection).await? {
-        rows[place] = id;
-    }
-    sqlx::query("COMMIT").execute(connection).await?;
+async fn transaction(
+    session: &mut Session<'_>,
+    sync: Sync,
+    writes: &[&Write],
+    change: &mut Change,
+) -> sqlx::Result<Rows> {
+    session.dialect.begin(sync, session.connection).await?;
+    let rows = apply(session, writes, change).await?;
+    session.connection.execute("COMMIT").await?;
     Ok(rows)
 }
 
-fn breaks_a_rule(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| !matches!(error.kind(), ErrorKind::Other))
-}
-
-fn write_error(error: sqlx::Error) -> LedgerError {
-    let is_refusal = breaks_a_rule(&error);
-    let error = Arc::new(error);
-    if is_refusal { LedgerError::Refused(error) } else { LedgerError::Write(error) }
-}
-
-fn answer(job: Job, result: Result<i64, LedgerError>) {
+fn answer(job: Job, result: Result<Rows, LedgerError>) {
     // A caller that no longer waits has nothing to be told.
-    let _ = job.reply.send(result);
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::sync::atomic::AtomicUsize;
-
-    use futures_util::FutureExt;
-    use futures_util::future::join_all;
-    use jiff::Timestamp;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::deliveries::Impression;
-    use crate::feedback::NewFeedback;
-
-    /// A writer on a file of its own, and the count of its commits.
-    async fn counted_writer(directory: &tempfile::TempDir) -> (Writer, Arc<AtomicUsize>) {
-        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
-        let (mut connection, _) = crate::opening::open(&url).await.unwrap();
-        let commits = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&commits);
-        connection.lock_handle().await.unwrap().set_commit_hook(move || {
-            counter.fetch_add(1, Ordering::SeqCst);
-            true
-        });
-        (spawn(connection).await, commits)
-    }
-
-    async fn spawn(mut connection: SqliteConnection) -> Writer {
-        let totals = Totals::open(&mut connection).await.unwrap();
-        Writer::spawn(connection, totals)
-    }
-
-    fn event(number: usize) -> Write {
-        Write::Feedback(FeedbackWrite::Store(NewFeedback {
-            profile: "main".into(),
-            interaction: format!("call-{number}"),
-            insight: "article".into(),
-            action: "ACCEPTED".into(),
-            accepted: true,
-            heard_at: Timestamp::UNIX_EPOCH,
-        }))
-    }
-
-    /// The same article twice breaks a rule of the schema.
-    fn impossible_delivery() -> Write {
-        let card = Impression { article_id: "article".into(), rank: 1, ..Impression::default() };
-        Write::Delivery(DeliveryRecord {
-            id: Uuid::from_u128(1),
-            decision: Uuid::from_u128(2),
-            profile: "main".into(),
-            interaction: "call-1".into(),
-            utterance: 1,
-            impressions: vec![card.clone(), card],
-            question: None,
-            delivered_at: Timestamp::UNIX_EPOCH,
-            cxone_id: None,
-            latency_ms: 12,
-        })
-    }
-
-    #[tokio::test]
-    async fn two_hundred_waiting_stores_share_a_few_commits() {
-        let directory = tempfile::tempdir().unwrap();
-        let (writer, commits) = counted_writer(&directory).await;
-        let results = join_all((0..200).map(|number| writer.write(event(number)))).await;
-        let mut ids: Vec<i64> = results.into_iter().map(Result::unwrap).collect();
-        ids.dedup();
-        assert_eq!(ids.len(), 200);
-        let commits = commits.load(Ordering::SeqCst);
-        assert!((1..=4).contains(&commits), "{commits} commits");
-    }
-
-    #[tokio::test]
-    async fn a_write_that_breaks_a_rule_fails_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let (writer, _) = counted_writer(&directory).await;
-        let together = [event(1), impossible_delivery(), event(2)];
-        let results = join_all(together.map(|write| writer.write(write))).await;
-        assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
-        assert!(matches!(&results[1], Err(error @ LedgerError::Refused(_)) if error.is_final()), "{results:?}");
-    }
-
-    #[tokio::test]
-    async fn every_commit_is_synced() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
-        let (mut connection, _) = crate::opening::open(&url).await.unwrap();
-        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await.unwrap();
-        assert_eq!(synchronous, 2, "2 is FULL");
-    }
-
-    #[tokio::test]
-    async fn a_writer_that_is_gone_is_told_from_one_that_was_closed() {
-        let (requests, received) = mpsc::channel(1);
-        let gone = Writer { requests, is_closed: Arc::default() };
-        assert!(gone.gone().now_or_never().is_none(), "it is there");
-        // As it goes when the writer's task panics.
-        drop(received);
-        assert!(matches!(gone.write(event(1)).await, Err(LedgerError::WriterGone)));
-        assert!(gone.gone().now_or_never().is_some());
-
-        let directory = tempfile::tempdir().unwrap();
-        let (writer, _) = counted_writer(&directory).await;
-        writer.close().await;
-        assert!(matches!(writer.write(event(1)).await, Err(LedgerError::Closed)));
-        assert!(writer.gone().now_or_never().is_none());
-    }
-
-    #[tokio::test]
-    async fn a_lock_held_elsewhere_fails_every_write_of_the_commit() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
-        let (mut impatient, _) = crate::opening::open(&url).await.unwrap();
-        sqlx::query("PRAGMA busy_timeout = 0").execute(&mut impatient).await.unwrap();
-        let (mut other, _) = crate::opening::open(&url).await.unwrap();
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-
-        let writer = spawn(impatient).await;
-        let results = join_all([event(1), event(2)].map(|write| writer.write(write))).await;
-        assert!(results.iter().all(|result| matches!(result, Err(LedgerError::Write(_)))), "{results:?}");
-
-        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-        assert!(writer.write(event(3)).await.is_ok());
+    if let Some(reply) = job.reply {
+        let _ = reply.send(result);
     }
 }

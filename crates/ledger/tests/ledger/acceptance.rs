@@ -1,43 +1,44 @@
 //! How cards were received: counted along, and the same as a count over everything.
 
-use cuecard_ledger::{Acceptance, Ledger, NewFeedback};
+use cuecard_ledger::{Acceptance, NewFeedback};
 use proptest::prelude::*;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AnyConnection, Executor, Row};
 
 use crate::deliveries::delivery;
-use crate::{event, fresh, url};
+use crate::event;
+use crate::stores::{Store, on_both};
 
-#[tokio::test]
-async fn each_delivered_card_counts_once_by_its_newest_event() {
-    let (_directory, ledger) = fresh().await;
-    let (deliveries, queue) = (ledger.deliveries(), ledger.feedback());
-    assert_eq!(deliveries.acceptance().ratio(), None);
-    deliveries.record(delivery(1, "call", &["a", "b", "c"])).await.unwrap();
-    deliveries.record(delivery(2, "another", &["a", "b"])).await.unwrap();
-    for (interaction, insight, accepted) in [
-        ("call", "a", false),
-        ("call", "a", true),
-        ("call", "b", true),
-        ("another", "a", true),
-        ("another", "b", false),
-        ("never shown", "a", false),
-    ] {
-        queue.store(event(interaction, insight, accepted)).await.unwrap();
+on_both! {
+    async fn each_delivered_card_counts_once_by_its_newest_event(store: Store) {
+        let ledger = store.open().await;
+        let (deliveries, queue) = (ledger.deliveries(), ledger.feedback());
+        assert_eq!(deliveries.acceptance().ratio(), None);
+        deliveries.record(delivery(1, "call", &["a", "b", "c"])).await.unwrap();
+        deliveries.record(delivery(2, "another", &["a", "b"])).await.unwrap();
+        for (interaction, insight, accepted) in [
+            ("call", "a", false),
+            ("call", "a", true),
+            ("call", "b", true),
+            ("another", "a", true),
+            ("another", "b", false),
+            ("never shown", "a", false),
+        ] {
+            queue.store(event(interaction, insight, accepted)).await.unwrap();
+        }
+        queue.store(NewFeedback { profile: "other".into(), ..event("call", "c", false) }).await.unwrap();
+        assert_eq!(deliveries.acceptance(), Acceptance { accepted: 3, rejected: 1 });
+        assert_eq!(deliveries.acceptance().ratio(), Some(0.75));
     }
-    queue.store(NewFeedback { profile: "other".into(), ..event("call", "c", false) }).await.unwrap();
-    assert_eq!(deliveries.acceptance(), Acceptance { accepted: 3, rejected: 1 });
-    assert_eq!(deliveries.acceptance().ratio(), Some(0.75));
-}
 
-#[tokio::test]
-async fn a_write_that_fails_is_not_counted() {
-    let (_directory, ledger) = fresh().await;
-    ledger.feedback().store(event("call", "a", true)).await.unwrap();
-    let deliveries = ledger.deliveries();
-    assert!(deliveries.record(delivery(1, "call", &["a", "a"])).await.is_err());
-    assert_eq!(deliveries.acceptance(), Acceptance::default());
-    deliveries.record(delivery(1, "call", &["a"])).await.unwrap();
-    assert_eq!(deliveries.acceptance(), Acceptance { accepted: 1, rejected: 0 });
+    async fn a_write_that_fails_is_not_counted(store: Store) {
+        let ledger = store.open().await;
+        ledger.feedback().store(event("call", "a", true)).await.unwrap();
+        let deliveries = ledger.deliveries();
+        assert!(deliveries.record(delivery(1, "call", &["a", "a"])).await.is_err());
+        assert_eq!(deliveries.acceptance(), Acceptance::default());
+        deliveries.record(delivery(1, "call", &["a"])).await.unwrap();
+        assert_eq!(deliveries.acceptance(), Acceptance { accepted: 1, rejected: 0 });
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -58,24 +59,23 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation, 1..40)
 }
 
-/// The rule as one statement over the whole file: of each delivered card, the newest event.
-async fn counted_over(url: &str) -> Acceptance {
-    let mut file = SqliteConnection::connect(url).await.unwrap();
-    sqlx::query_as(
-        "SELECT COALESCE(SUM(accepted), 0) AS accepted, COALESCE(SUM(NOT accepted), 0) AS rejected FROM feedback AS one
+/// The rule as one statement over everything: of each delivered card, the newest event.
+async fn counted_over(raw: &mut AnyConnection) -> Acceptance {
+    let statement = "SELECT COALESCE(SUM(accepted), 0) AS accepted, COALESCE(SUM(1 - accepted), 0) AS rejected
+         FROM feedback AS one
          WHERE delivery IS NOT NULL AND NOT EXISTS (
              SELECT 1 FROM feedback AS later
-             WHERE later.delivery = one.delivery AND later.insight = one.insight AND later.id > one.id)",
-    )
-    .fetch_one(&mut file)
-    .await
-    .unwrap()
+             WHERE later.delivery = one.delivery AND later.insight = one.insight AND later.id > one.id)";
+    // The sum of integers is a number of another type in PostgreSQL.
+    let statement = format!("SELECT CAST(accepted AS BIGINT), CAST(rejected AS BIGINT) FROM ({statement}) AS sums");
+    let row = raw.fetch_one(&*statement).await.unwrap();
+    let [accepted, rejected] = [0, 1].map(|field| row.get::<i64, _>(field) as u64);
+    Acceptance { accepted, rejected }
 }
 
-async fn compare(operations: Vec<Operation>) {
-    let directory = tempfile::tempdir().unwrap();
-    let url = url(&directory);
-    let mut ledger = Ledger::open(&url).await.unwrap();
+async fn compare(store: Store, operations: Vec<Operation>) {
+    let mut ledger = store.open().await;
+    let mut raw = store.raw().await;
     for (number, operation) in (1..).zip(operations) {
         match operation {
             Operation::Deliver { interaction, articles } => {
@@ -88,20 +88,26 @@ async fn compare(operations: Vec<Operation>) {
             }
             Operation::Reopen => {
                 ledger.close().await;
-                ledger = Ledger::open(&url).await.unwrap();
+                ledger = store.open().await;
             }
         }
-        assert_eq!(ledger.deliveries().acceptance(), counted_over(&url).await);
+        assert_eq!(ledger.deliveries().acceptance(), counted_over(&mut raw).await);
     }
+    ledger.close().await;
 }
 
 proptest! {
-    // Each case works on a file of its own.
+    // Each case works on a database of its own.
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_running_figures_are_those_of_a_count_over_everything(operations in operations()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(compare(operations));
+        runtime.block_on(async {
+            compare(Store::sqlite(), operations.clone()).await;
+            if let Some(store) = Store::postgres().await {
+                compare(store, operations).await;
+            }
+        });
     }
 }

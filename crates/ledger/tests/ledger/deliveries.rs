@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use cuecard_ledger::{DeliveryRecord, Impression, LedgerError, QuestionRecord, judged_deliveries};
+use cuecard_ledger::{
+    DeliveryRecord, Impression, LedgerError, NewFeedback, QuestionRecord, QueueKind, ShownCards, judged_deliveries,
+};
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::types::Json;
-use sqlx::{Connection, Row, SqliteConnection};
-use tempfile::TempDir;
+use sqlx::any::AnyRow;
+use sqlx::{Executor, Row};
 use uuid::Uuid;
 
-use crate::{event, fresh, second, url};
+use crate::stores::{Store, on_both};
+use crate::{event, second};
 
 pub fn delivery(id: u128, interaction: &str, articles: &[&str]) -> DeliveryRecord {
     let impression = |(index, article): (usize, &&str)| Impression {
@@ -25,7 +26,6 @@ pub fn delivery(id: u128, interaction: &str, articles: &[&str]) -> DeliveryRecor
     };
     DeliveryRecord {
         id: Uuid::from_u128(id),
-        decision: Uuid::from_u128(id << 64),
         profile: "main".into(),
         interaction: interaction.into(),
         utterance: 7,
@@ -37,35 +37,33 @@ pub fn delivery(id: u128, interaction: &str, articles: &[&str]) -> DeliveryRecor
     }
 }
 
-/// What the file holds: each delivery in the order of recording, with its cards by rank.
-async fn recorded(directory: &TempDir) -> Vec<DeliveryRecord> {
-    let mut file = SqliteConnection::connect(&url(directory)).await.unwrap();
-    let rows = sqlx::query("SELECT * FROM deliveries ORDER BY number").fetch_all(&mut file).await.unwrap();
+/// What the database holds: each delivery in the order of recording, with its cards by rank.
+async fn recorded(store: &Store) -> Vec<DeliveryRecord> {
+    let mut raw = store.raw().await;
     let mut deliveries = Vec::new();
-    for row in rows {
-        let id: Uuid = row.get("id");
-        let shown = sqlx::query("SELECT * FROM impressions WHERE delivery = ?1 ORDER BY rank");
-        let shown = shown.bind(id).fetch_all(&mut file).await.unwrap();
-        let impression = |row: &SqliteRow| Impression {
+    for row in raw.fetch_all("SELECT * FROM deliveries ORDER BY number").await.unwrap() {
+        let count = |name: &str| row.get::<Option<i64>, _>(name).map(|count| count as u32);
+        let shown = sqlx::query("SELECT * FROM impressions WHERE delivery = $1 ORDER BY rank");
+        let shown = shown.bind(row.get::<i64, _>("number")).fetch_all(&mut raw).await.unwrap();
+        let impression = |row: &AnyRow| Impression {
             article_id: row.get("article_id"),
             wire_id: row.get("wire_id"),
             content_hash: row.get("content_hash"),
-            rank: row.get("rank"),
+            rank: row.get::<i64, _>("rank") as u32,
             score: row.get("score"),
             probability: row.get("probability"),
             propensity: row.get("propensity"),
-            features: row.get::<Json<_>, _>("features").0,
+            features: serde_json::from_str(row.get("features")).unwrap(),
         };
         let vector: Option<Vec<u8>> = row.get("question_vector");
         let vector = vector.map(|bytes| bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect());
-        let question = row.get::<Option<u32>, _>("num_words").map(|num_words| QuestionRecord {
+        let question = count("num_words").map(|num_words| QuestionRecord {
             num_words,
-            num_turns: row.get("num_turns"),
+            num_turns: count("num_turns").unwrap(),
             vector,
         });
         deliveries.push(DeliveryRecord {
-            id,
-            decision: row.get("decision"),
+            id: Uuid::from_slice(row.get("id")).unwrap(),
             profile: row.get("profile"),
             interaction: row.get("interaction"),
             utterance: row.get::<i64, _>("utterance") as u64,
@@ -79,82 +77,125 @@ async fn recorded(directory: &TempDir) -> Vec<DeliveryRecord> {
     deliveries
 }
 
-#[tokio::test]
-async fn a_delivery_is_kept_as_it_was_recorded() {
-    let (directory, ledger) = fresh().await;
-    let deliveries = [delivery(1, "call", &["b", "a", "c"]), delivery(2, "call", &["a"])];
-    for delivery in &deliveries {
-        ledger.deliveries().record(delivery.clone()).await.unwrap();
+on_both! {
+    async fn a_delivery_is_kept_as_it_was_recorded(store: Store) {
+        let ledger = store.open().await;
+        let deliveries = [delivery(1, "call", &["b", "a", "c"]), delivery(2, "call", &["a"])];
+        for delivery in &deliveries {
+            ledger.deliveries().record(delivery.clone()).await.unwrap();
+        }
+        assert_eq!(recorded(&store).await, deliveries);
     }
-    assert_eq!(recorded(&directory).await, deliveries);
-}
 
-#[tokio::test]
-async fn recording_the_same_delivery_again_changes_nothing() {
-    let (directory, ledger) = fresh().await;
-    let deliveries = ledger.deliveries();
-    let first = delivery(1, "call", &["a"]);
-    deliveries.record(first.clone()).await.unwrap();
-    deliveries.record(DeliveryRecord { latency_ms: 99, ..first.clone() }).await.unwrap();
-    assert_eq!(recorded(&directory).await, [first]);
-}
-
-#[tokio::test]
-async fn a_delivery_is_kept_with_all_its_cards_or_not_at_all() {
-    let (directory, ledger) = fresh().await;
-    let deliveries = ledger.deliveries();
-    let error = deliveries.record(delivery(1, "call", &["a", "a"])).await.unwrap_err();
-    assert!(matches!(error, LedgerError::Refused(_)), "{error:?}");
-    let mut unscored = delivery(2, "call", &["a", "b"]);
-    unscored.impressions[1].score = f64::NAN;
-    assert!(deliveries.record(unscored).await.is_err());
-    assert_eq!(recorded(&directory).await, []);
-}
-
-#[tokio::test]
-async fn feedback_is_matched_to_the_latest_delivery_of_its_card() {
-    let (_directory, ledger) = fresh().await;
-    let (deliveries, queue) = (ledger.deliveries(), ledger.feedback());
-    deliveries.record(delivery(1, "call", &["a"])).await.unwrap();
-    deliveries.record(delivery(2, "call", &["a"])).await.unwrap();
-    queue.store(event("call", "a", true)).await.unwrap();
-    queue.store(event("another", "a", true)).await.unwrap();
-    queue.store(event("quick", "a", true)).await.unwrap();
-    deliveries.record(delivery(3, "quick", &["a"])).await.unwrap();
-    deliveries.record(DeliveryRecord { profile: "other".into(), ..delivery(4, "call", &["a"]) }).await.unwrap();
-    deliveries.record(delivery(5, "older", &["b", "c"])).await.unwrap();
-    deliveries.record(delivery(6, "older", &["b"])).await.unwrap();
-    queue.store(event("older", "c", true)).await.unwrap();
-    let due = queue.due("main", second(0), 10).await.unwrap();
-    let matched: Vec<_> = due
-        .iter()
-        .map(|pending| (pending.feedback.interaction.as_str(), pending.delivery.map(|id| id.as_u128())))
-        .collect();
-    assert_eq!(matched, [("call", Some(2)), ("another", None), ("quick", Some(3)), ("older", Some(5))]);
-}
-
-#[tokio::test]
-async fn what_was_judged_is_read_beside_the_writer_with_the_newest_judgement_of_each_card() {
-    let (directory, ledger) = fresh().await;
-    let (deliveries, queue) = (ledger.deliveries(), ledger.feedback());
-    let first = delivery(1, "call", &["a", "b", "c"]);
-    let unasked = DeliveryRecord { question: None, ..delivery(3, "older", &["a"]) };
-    for delivery in [&first, &delivery(2, "unjudged", &["a"]), &unasked] {
-        deliveries.record(delivery.clone()).await.unwrap();
+    async fn recording_the_same_delivery_again_changes_nothing(store: Store) {
+        let ledger = store.open().await;
+        let deliveries = ledger.deliveries();
+        let first = delivery(1, "call", &["a"]);
+        deliveries.record(first.clone()).await.unwrap();
+        deliveries.record(DeliveryRecord { latency_ms: 99, ..first.clone() }).await.unwrap();
+        assert_eq!(recorded(&store).await, [first]);
     }
-    for (interaction, insight, accepted) in
-        [("call", "a", false), ("call", "b", false), ("call", "b", true), ("older", "a", true), ("never", "a", true)]
-    {
-        queue.store(event(interaction, insight, accepted)).await.unwrap();
+
+    async fn a_delivery_is_kept_with_all_its_cards_or_not_at_all(store: Store) {
+        let ledger = store.open().await;
+        let deliveries = ledger.deliveries();
+        let error = deliveries.record(delivery(1, "call", &["a", "a"])).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Refused(_)), "{error:?}");
+        let mut unscored = delivery(2, "call", &["a", "b"]);
+        unscored.impressions[1].score = f64::NAN;
+        assert!(deliveries.record(unscored).await.is_err());
+        assert_eq!(recorded(&store).await, []);
     }
-    let judged = judged_deliveries(&url(&directory), "main").await.unwrap();
-    let verdicts: Vec<Vec<Option<bool>>> =
-        judged.iter().map(|delivery| delivery.cards.iter().map(|card| card.accepted).collect()).collect();
-    assert_eq!(verdicts, [vec![Some(false), Some(true), None], vec![Some(true)]]);
-    let shown: Vec<Impression> = judged[0].cards.iter().map(|card| card.impression.clone()).collect();
-    assert_eq!((&shown, &judged[0].question), (&first.impressions, &first.question));
-    assert_eq!((judged[1].question.as_ref(), judged[1].interaction.as_str()), (None, "older"));
-    assert!(judged_deliveries(&url(&directory), "other").await.unwrap().is_empty());
-    let nowhere = judged_deliveries("sqlite:/nowhere/ledger.db", "main").await.unwrap_err();
-    assert!(nowhere.to_string().contains("/nowhere/ledger.db"), "{nowhere}");
+
+    async fn feedback_is_matched_to_the_latest_delivery_of_its_card(store: Store) {
+        let ledger = store.open().await;
+        let (deliveries, feedback) = (ledger.deliveries(), ledger.feedback());
+        deliveries.record(delivery(1, "call", &["a"])).await.unwrap();
+        deliveries.record(delivery(2, "call", &["a"])).await.unwrap();
+        feedback.store(event("call", "a", true)).await.unwrap();
+        feedback.store(event("another", "a", true)).await.unwrap();
+        feedback.store(event("quick", "a", true)).await.unwrap();
+        deliveries.record(delivery(3, "quick", &["a"])).await.unwrap();
+        deliveries.record(DeliveryRecord { profile: "other".into(), ..delivery(4, "call", &["a"]) }).await.unwrap();
+        deliveries.record(delivery(5, "older", &["b", "c"])).await.unwrap();
+        deliveries.record(delivery(6, "older", &["b"])).await.unwrap();
+        feedback.store(event("older", "c", true)).await.unwrap();
+        let statement = "SELECT f.interaction, d.id FROM feedback f LEFT JOIN deliveries d ON d.number = f.delivery ORDER BY f.id";
+        let rows = store.raw().await.fetch_all(statement).await.unwrap();
+        let matched: Vec<(String, Option<u128>)> = rows
+            .iter()
+            .map(|row| (row.get(0), row.get::<Option<Vec<u8>>, _>(1).map(|id| Uuid::from_slice(&id).unwrap().as_u128())))
+            .collect();
+        let expected = [("call", Some(2)), ("another", None), ("quick", Some(3)), ("older", Some(5))];
+        assert_eq!(matched, expected.map(|(call, id)| (call.to_owned(), id)));
+    }
+
+    async fn what_was_judged_is_read_beside_the_writer_with_the_newest_judgement_of_each_card(store: Store) {
+        let ledger = store.open().await;
+        let (deliveries, feedback) = (ledger.deliveries(), ledger.feedback());
+        let first = delivery(1, "call", &["a", "b", "c"]);
+        let unasked = DeliveryRecord { question: None, ..delivery(3, "older", &["a"]) };
+        for delivery in [&first, &delivery(2, "unjudged", &["a"]), &unasked] {
+            deliveries.record(delivery.clone()).await.unwrap();
+        }
+        for (interaction, insight, accepted) in
+            [("call", "a", false), ("call", "b", false), ("call", "b", true), ("older", "a", true), ("never", "a", true)]
+        {
+            feedback.store(event(interaction, insight, accepted)).await.unwrap();
+        }
+        let judged = judged_deliveries(&store.url, "main").await.unwrap();
+        let verdicts: Vec<Vec<Option<bool>>> =
+            judged.iter().map(|delivery| delivery.cards.iter().map(|card| card.accepted).collect()).collect();
+        assert_eq!(verdicts, [vec![Some(false), Some(true), None], vec![Some(true)]]);
+        let shown: Vec<Impression> = judged[0].cards.iter().map(|card| card.impression.clone()).collect();
+        assert_eq!((&shown, &judged[0].question), (&first.impressions, &first.question));
+        assert_eq!((judged[1].question.as_ref(), judged[1].interaction.as_str()), (None, "older"));
+        assert!(judged_deliveries(&store.url, "other").await.unwrap().is_empty());
+        let nowhere = judged_deliveries("sqlite:/nowhere/ledger.db", "main").await.unwrap_err();
+        assert!(nowhere.to_string().contains("/nowhere/ledger.db"), "{nowhere}");
+    }
+
+    async fn what_nobody_waits_for_is_written_behind_in_its_order(store: Store) {
+        let ledger = store.open().await;
+        let written: Vec<_> = (1..=600).map(|id| delivery(id, "call", &["a"])).collect();
+        for delivery in &written {
+            assert!(ledger.deliveries().record_behind(delivery.clone()));
+            assert!(ledger.feedback().store_behind(event("call", "a", true)));
+        }
+        ledger.close().await;
+        assert_eq!(recorded(&store).await, written);
+        let ledger = store.open().await;
+        assert_eq!(ledger.queue(QueueKind::Feedback).pending_count("main"), 600);
+        assert!(ledger.waiting().all(|(_, waiting)| waiting == 0));
+    }
+
+    async fn what_was_shown_lately_is_read_back(store: Store) {
+        let ledger = store.open().await;
+        for (id, call, articles) in [(1, "old", ["a", "b"]), (5, "call", ["b", "a"]), (6, "call", ["c", "d"])] {
+            ledger.deliveries().record(delivery(id, call, &articles)).await.unwrap();
+        }
+        let shown = |id: i64, articles: [&str; 2]| ShownCards {
+            profile: "main".into(),
+            interaction: "call".into(),
+            delivered_at: second(1_700_000_000 + id),
+            article_ids: articles.map(|article| format!("article-{article}")).to_vec(),
+        };
+        let since = ledger.deliveries().since(second(1_700_000_005), 100).await.unwrap();
+        assert_eq!(since, [shown(5, ["b", "a"]), shown(6, ["c", "d"])]);
+        assert_eq!(ledger.deliveries().since(second(0), 1).await.unwrap(), [shown(6, ["c", "d"])]);
+    }
+
+    async fn an_event_of_the_same_commit_as_its_delivery_finds_it(store: Store) {
+        let ledger = store.open().await;
+        let (deliveries, feedback) = (ledger.deliveries(), ledger.feedback());
+        let other = NewFeedback { profile: "other".into(), ..event("call", "a", false) };
+        // All wait together, whoever was first.
+        let (first, second, third) = tokio::join!(
+            feedback.store(event("call", "a", true)),
+            feedback.store(other),
+            deliveries.record(delivery(1, "call", &["a"]))
+        );
+        assert!(first.is_ok() && second.is_ok() && third.is_ok());
+        assert_eq!(deliveries.acceptance().ratio(), Some(1.0));
+    }
 }

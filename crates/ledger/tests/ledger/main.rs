@@ -1,31 +1,26 @@
-//! The ledger on real files: what it keeps, in which order it gives it back, and which files it refuses.
+//! The ledger on real databases: what it keeps, in which order it gives it back, what it refuses, and what becomes of what can't
+//! be written.
 
 #![allow(clippy::unwrap_used)]
 
 mod acceptance;
 mod deliveries;
-mod feedback_model;
-mod feedback_order;
+mod failing;
 mod kill;
+mod migrating;
 mod opening;
 mod operator_actions;
+mod queue;
+mod queue_model;
 mod ranking_metrics;
 mod ranking_model;
 mod rankings;
+mod retention;
+mod stores;
 
-use cuecard_ledger::{Ledger, NewFeedback};
+use cuecard_ledger::NewFeedback;
 use jiff::Timestamp;
-use tempfile::TempDir;
-
-fn url(directory: &TempDir) -> String {
-    format!("sqlite:{}", directory.path().join("ledger.db").display())
-}
-
-async fn fresh() -> (TempDir, Ledger) {
-    let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(&url(&directory)).await.unwrap();
-    (directory, ledger)
-}
+use uuid::Uuid;
 
 fn second(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -33,6 +28,7 @@ fn second(seconds: i64) -> Timestamp {
 
 fn event(interaction: &str, insight: &str, accepted: bool) -> NewFeedback {
     NewFeedback {
+        event: Uuid::new_v4(),
         profile: "main".into(),
         interaction: interaction.into(),
         insight: insight.into(),

@@ -3,17 +3,36 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use cuecard_ledger::{Ledger, LedgerError, LedgerState};
+use cuecard_ledger::{Damaged, Ledger, LedgerError, LedgerOptions, LedgerState};
 
+use sqlx::{Executor, Row};
 use tempfile::TempDir;
 
-use crate::{event, fresh, url};
+use crate::event;
+use crate::stores::Store;
+
+fn url(directory: &TempDir) -> String {
+    format!("sqlite:{}", directory.path().join("ledger.db").display())
+}
+
+async fn open(url: &str) -> Result<Ledger, LedgerError> {
+    Ledger::open(url, LedgerOptions::default()).await
+}
+
+async fn fresh() -> (TempDir, Ledger) {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(&url(&directory)).await.unwrap();
+    (directory, ledger)
+}
 
 /// Why a file can't be opened, which whoever only looks at it is told too.
 async fn refusal(path: &Path) -> String {
     let url = format!("sqlite:{}", path.display());
-    let error = Ledger::open(&url).await.unwrap_err();
-    assert!(matches!(&error, LedgerError::Open { path: named, .. } if named == path), "{error:?}");
+    let error = open(&url).await.unwrap_err();
+    assert!(
+        matches!(&error, LedgerError::Open { ledger: named, .. } if *named == path.display().to_string()),
+        "{error:?}"
+    );
     error.to_string()
 }
 
@@ -43,7 +62,7 @@ async fn whoever_looks_is_told_what_a_start_would_find_and_changes_nothing() {
         assert!(files(&directory) == before, "{expected:?}: something was written");
     };
     look(LedgerState::Missing).await;
-    let ledger = Ledger::open(&url).await.unwrap();
+    let ledger = open(&url).await.unwrap();
     ledger.feedback().store(event("a", "1", true)).await.unwrap();
     look(LedgerState::Unfolded).await;
     ledger.close().await;
@@ -60,7 +79,7 @@ async fn missing_directories_are_made() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data/deep/ledger.db");
     for prefix in ["sqlite:", "sqlite://"] {
-        let ledger = Ledger::open(&format!("{prefix}{}", path.display())).await.unwrap();
+        let ledger = open(&format!("{prefix}{}", path.display())).await.unwrap();
         ledger.feedback().store(event("a", "1", true)).await.unwrap();
         ledger.close().await;
     }
@@ -72,14 +91,14 @@ async fn open_and_its_calls_may_be_spawned() {
     let (directory, ledger) = fresh().await;
     ledger.close().await;
     let url = url(&directory);
-    let opened = tokio::spawn(async move { Ledger::open(&url).await }).await.unwrap().unwrap();
+    let opened = tokio::spawn(async move { open(&url).await }).await.unwrap().unwrap();
     tokio::spawn(async move { opened.feedback().store(event("a", "1", true)).await }).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn another_scheme_is_refused_without_telling_the_password() {
-    for (url, scheme) in [("postgres://cuecard:hunter2@db/ledger", "postgres"), ("ledger.db", ""), ("", "")] {
-        let error = Ledger::open(url).await.unwrap_err();
+    for (url, scheme) in [("mysql://cuecard:hunter2@db/ledger", "mysql"), ("ledger.db", ""), ("", "")] {
+        let error = open(url).await.unwrap_err();
         assert!(matches!(&error, LedgerError::UnsupportedScheme { scheme: named } if named == scheme), "{error:?}");
         assert!(error.to_string().contains("sqlite:<path>"));
         assert!(!error.to_string().contains("hunter2"));
@@ -88,7 +107,7 @@ async fn another_scheme_is_refused_without_telling_the_password() {
 
 #[tokio::test]
 async fn a_ledger_in_memory_is_refused() {
-    let error = Ledger::open("sqlite::memory:").await.unwrap_err();
+    let error = open("sqlite::memory:").await.unwrap_err();
     assert!(error.to_string().contains("name a file"), "{error}");
 }
 
@@ -123,8 +142,8 @@ async fn a_file_that_is_no_database_is_refused() {
     assert!(message.contains("damaged") && message.contains("move it away"), "{message}");
 }
 
-#[tokio::test]
-async fn damage_within_the_file_is_found() {
+/// A ledger whose second half is overwritten.
+async fn damaged() -> TempDir {
     let (directory, ledger) = fresh().await;
     for number in 0..200 {
         ledger.feedback().store(event(&format!("call-{number}"), "article", true)).await.unwrap();
@@ -135,8 +154,66 @@ async fn damage_within_the_file_is_found() {
     let middle = bytes.len() / 2;
     bytes[middle..].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
-    let message = refusal_of_both(&path).await;
+    directory
+}
+
+#[tokio::test]
+async fn damage_within_the_file_is_found() {
+    let directory = damaged().await;
+    let message = refusal_of_both(&directory.path().join("ledger.db")).await;
     assert!(message.contains("damaged"), "{message}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_kept_under_another_name_where_the_settings_say_so() {
+    let directory = damaged().await;
+    let before = std::fs::read(directory.path().join("ledger.db")).unwrap();
+    let options = LedgerOptions { damaged: Damaged::SetAside, ..LedgerOptions::default() };
+    let ledger = Ledger::open(&url(&directory), options).await.unwrap();
+    ledger.feedback().store(event("a", "1", true)).await.unwrap();
+    let aside = files(&directory).into_iter().find(|(path, _)| path.to_string_lossy().contains("ledger.db.damaged-"));
+    assert!(aside.unwrap().1 == before, "it must be kept as it was");
+}
+
+#[tokio::test]
+async fn damage_that_the_start_does_not_meet_is_found_by_a_check_of_all_pages() {
+    let (directory, ledger) = fresh().await;
+    ledger.verify().await.unwrap();
+    assert_eq!(ledger.health().damage, None);
+    for number in 0..400 {
+        ledger.feedback().store(event(&format!("call-{number}"), "article", true)).await.unwrap();
+    }
+    ledger.close().await;
+    let path = directory.path().join("ledger.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut raw = sqlx::SqlitePool::connect(&url(&directory)).await.unwrap().acquire().await.unwrap();
+    let index = "SELECT rootpage FROM sqlite_schema WHERE name = 'feedback_by_card'";
+    let page = raw.fetch_one(index).await.unwrap().get::<i64, _>(0) as usize;
+    drop(raw);
+    bytes[(page - 1) * 4096 + 8..page * 4096].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let ledger = open(&url(&directory)).await.unwrap();
+    ledger.verify().await.unwrap();
+    assert!(ledger.health().damage.unwrap().contains("damaged"));
+}
+
+#[tokio::test]
+async fn a_schema_of_a_server_is_one_services() {
+    let Some(store) = Store::postgres().await else { return };
+    assert_eq!(Ledger::inspect(&store.url).await.unwrap(), LedgerState::Older);
+    let first = store.open().await;
+    assert_eq!(Ledger::inspect(&store.url).await.unwrap(), LedgerState::Current);
+    let message = store.try_open().await.unwrap_err().to_string();
+    assert!(message.contains("another service uses it") && !message.contains("cuecard-tests"), "{message}");
+    first.close().await;
+    store.open().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_without_the_password() {
+    let message = open("postgres://cuecard:hunter2@127.0.0.1:1/ledger").await.unwrap_err().to_string();
+    assert!(message.contains("ledger at 127.0.0.1:1") && message.contains("see that the server runs"), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
 }
 
 #[tokio::test]
@@ -158,7 +235,12 @@ async fn a_file_of_a_later_version_is_refused() {
 async fn a_file_that_may_only_be_read_is_refused() {
     let (directory, ledger) = fresh().await;
     ledger.close().await;
-    let url = format!("{}?mode=ro", url(&directory));
-    let message = Ledger::open(&url).await.unwrap_err().to_string();
+    let path = directory.path().join("ledger.db");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
+    if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
+        eprintln!("skipped: this user may write everywhere");
+        return;
+    }
+    let message = refusal(&path).await;
     assert!(message.contains("let this user write"), "{message}");
 }

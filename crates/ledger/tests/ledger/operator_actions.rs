@@ -1,8 +1,9 @@
 //! What operators decided about articles comes back after a restart, the newest action on each.
 
-use cuecard_ledger::{ArticleAction, Ledger, OperatorAction};
+use cuecard_ledger::{ArticleAction, OperatorAction};
 
-use crate::{fresh, second, url};
+use crate::second;
+use crate::stores::{Store, on_both};
 
 fn action(profile: &str, article_id: &str, action: ArticleAction, at: i64) -> OperatorAction {
     OperatorAction {
@@ -15,21 +16,22 @@ fn action(profile: &str, article_id: &str, action: ArticleAction, at: i64) -> Op
     }
 }
 
-#[tokio::test]
-async fn the_newest_action_on_each_article_outlives_the_process() {
-    let (directory, ledger) = fresh().await;
-    let [pin, mute, other, release] = [
-        action("main", "a", ArticleAction::Pin, 1),
-        action("main", "b", ArticleAction::Mute, 2),
-        action("other", "a", ArticleAction::Mute, 3),
-        action("main", "b", ArticleAction::Release, 4),
-    ];
-    for action in [&pin, &mute, &other, &release] {
-        ledger.operator_actions().record(action.clone()).await.unwrap();
+on_both! {
+    async fn the_newest_action_on_each_article_outlives_the_process(store: Store) {
+        let ledger = store.open().await;
+        let [pin, mute, other, release] = [
+            action("main", "a", ArticleAction::Pin, 1),
+            action("main", "b", ArticleAction::Mute, 2),
+            action("other", "a", ArticleAction::Mute, 3),
+            action("main", "b", ArticleAction::Release, 4),
+        ];
+        for action in [&pin, &mute, &other, &release] {
+            ledger.operator_actions().record(action.clone()).await.unwrap();
+        }
+        ledger.close().await;
+        let actions = store.open().await.operator_actions();
+        assert_eq!(actions.newest("main").await.unwrap(), [release, pin]);
+        assert_eq!(actions.newest("other").await.unwrap(), [other]);
+        assert!(actions.newest("nobody").await.unwrap().is_empty());
     }
-    ledger.close().await;
-    let actions = Ledger::open(&url(&directory)).await.unwrap().operator_actions();
-    assert_eq!(actions.newest("main").await.unwrap(), [release, pin]);
-    assert_eq!(actions.newest("other").await.unwrap(), [other]);
-    assert!(actions.newest("nobody").await.unwrap().is_empty());
 }

@@ -2,8 +2,8 @@
 
 use cuecard_ledger::{Click, RankingEntry, RankingMetrics};
 
-use crate::fresh;
 use crate::rankings::{click, entry, failed};
+use crate::stores::{Store, on_both};
 
 /// What happens, in order, and delivered pairs, those of them that were clicked, clicks, entries.
 type Case = (&'static str, Vec<Step>, (u32, u32, u64, u64));
@@ -54,46 +54,45 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-#[tokio::test]
-async fn metrics_count_distinct_snippets_of_sessions() {
-    for (name, steps, (delivered, clicked, clicks, count)) in cases() {
-        let (_directory, ledger) = fresh().await;
+on_both! {
+    async fn metrics_count_distinct_snippets_of_sessions(store: Store) {
+        let ledger = store.open().await;
         let rankings = ledger.rankings();
-        for step in steps {
-            match step {
-                Step::Record(entry) => drop(rankings.record(entry).await.unwrap()),
-                Step::Click(click) => rankings.click(click).await.unwrap(),
+        for (name, steps, (delivered, clicked, clicks, count)) in cases() {
+            for step in steps {
+                match step {
+                    Step::Record(entry) => rankings.record(RankingEntry { profile: name.into(), ..entry }, None).await.unwrap(),
+                    Step::Click(click) => rankings.click(Click { profile: name.into(), ..click }).await.unwrap(),
+                }
             }
+            let metrics = rankings.metrics(name).await.unwrap();
+            let rate = if delivered == 0 { 0.0 } else { f64::from(clicked) / f64::from(delivered) };
+            assert_eq!(metrics.click_through_rate, rate, "{name}");
+            assert_eq!((metrics.total_clicks_tracked, metrics.audit_entries_count), (clicks, count), "{name}");
         }
-        let metrics = rankings.metrics("main").await.unwrap();
-        let rate = if delivered == 0 { 0.0 } else { f64::from(clicked) / f64::from(delivered) };
-        assert_eq!(metrics.click_through_rate, rate, "{name}");
-        assert_eq!((metrics.total_clicks_tracked, metrics.audit_entries_count), (clicks, count), "{name}");
     }
-}
 
-#[tokio::test]
-async fn the_average_latency_is_that_of_the_successes() {
-    let (_directory, ledger) = fresh().await;
-    let rankings = ledger.rankings();
-    rankings.record(RankingEntry { latency_ms: 900.0, ..failed("s", &[]) }).await.unwrap();
-    assert_eq!(rankings.metrics("main").await.unwrap().average_latency_ms, 0.0);
-    for latency_ms in [10.0, 20.5] {
-        rankings.record(RankingEntry { latency_ms, ..entry("s", &["a"]) }).await.unwrap();
+    async fn the_average_latency_is_that_of_the_successes(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        rankings.record(RankingEntry { latency_ms: 900.0, ..failed("s", &[]) }, None).await.unwrap();
+        assert_eq!(rankings.metrics("main").await.unwrap().average_latency_ms, 0.0);
+        for latency_ms in [10.0, 20.5] {
+            rankings.record(RankingEntry { latency_ms, ..entry("s", &["a"]) }, None).await.unwrap();
+        }
+        assert_eq!(rankings.metrics("main").await.unwrap().average_latency_ms, 15.25);
     }
-    assert_eq!(rankings.metrics("main").await.unwrap().average_latency_ms, 15.25);
-}
 
-#[tokio::test]
-async fn profiles_with_the_same_sessions_stay_apart() {
-    let (_directory, ledger) = fresh().await;
-    let rankings = ledger.rankings();
-    rankings.record(entry("s", &["a", "b"])).await.unwrap();
-    rankings.record(RankingEntry { profile: "other".into(), ..entry("s", &["a"]) }).await.unwrap();
-    rankings.click(Click { profile: "other".into(), ..click("s", "a") }).await.unwrap();
-    let theirs = rankings.metrics("other").await.unwrap();
-    assert_eq!((theirs.click_through_rate, theirs.total_clicks_tracked, theirs.audit_entries_count), (1.0, 1, 1));
-    let ours = rankings.metrics("main").await.unwrap();
-    assert_eq!((ours.click_through_rate, ours.total_clicks_tracked, ours.audit_entries_count), (0.0, 0, 1));
-    assert_eq!(rankings.metrics("nobody").await.unwrap(), RankingMetrics::default());
+    async fn profiles_with_the_same_sessions_stay_apart(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        rankings.record(entry("s", &["a", "b"]), None).await.unwrap();
+        rankings.record(RankingEntry { profile: "other".into(), ..entry("s", &["a"]) }, None).await.unwrap();
+        rankings.click(Click { profile: "other".into(), ..click("s", "a") }).await.unwrap();
+        let theirs = rankings.metrics("other").await.unwrap();
+        assert_eq!((theirs.click_through_rate, theirs.total_clicks_tracked, theirs.audit_entries_count), (1.0, 1, 1));
+        let ours = rankings.metrics("main").await.unwrap();
+        assert_eq!((ours.click_through_rate, ours.total_clicks_tracked, ours.audit_entries_count), (0.0, 0, 1));
+        assert_eq!(rankings.metrics("nobody").await.unwrap(), RankingMetrics::default());
+    }
 }

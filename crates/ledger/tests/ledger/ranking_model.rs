@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use cuecard_ledger::{Ledger, RankingEntry, RankingMetrics, RankingStatus};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use sqlx::SqlitePool;
+use sqlx::Row;
 
-use crate::rankings::{click, entry};
-use crate::url;
+use crate::rankings::{click, entry, kept};
+use crate::stores::Store;
 
 const PROFILES: [&str; 2] = ["main", "other"];
 
@@ -99,29 +99,23 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// The same figures from the rows of entries and clicks alone.
-pub async fn from_rows(pool: &SqlitePool, profile: &str) -> RankingMetrics {
-    let (entries, successes, latency_us, clicks, delivered, delivered_clicked): (u64, u64, u64, u64, u64, u64) =
-        sqlx::query_as(
-            "WITH
-                 entries AS (SELECT * FROM ranking_audit WHERE profile = ?1),
-                 successes AS (SELECT * FROM entries WHERE status = 'success'),
-                 clicks AS (SELECT s.session, c.snippet FROM ranking_clicks c
-                            JOIN ranking_sessions s ON s.number = c.session WHERE s.profile = ?1),
-                 delivered AS (SELECT DISTINCT session, value FROM successes, json_each(delivered))
-             SELECT (SELECT COUNT(*) FROM entries), (SELECT COUNT(*) FROM successes),
-                    (SELECT COALESCE(SUM(latency_us), 0) FROM successes), (SELECT COUNT(*) FROM clicks),
-                    (SELECT COUNT(*) FROM delivered),
-                    (SELECT COUNT(*) FROM (SELECT * FROM clicks INTERSECT SELECT * FROM delivered))",
-        )
-        .bind(profile)
-        .fetch_one(pool)
-        .await
-        .unwrap();
+pub async fn from_rows(store: &Store, profile: &str) -> RankingMetrics {
+    let entries = kept(store, profile).await;
+    let successes = || entries.iter().filter(|entry| entry.status == RankingStatus::Success);
+    let statement = "SELECT s.session, c.snippet FROM ranking_clicks c JOIN ranking_sessions s ON s.number = c.session
+                     WHERE s.profile = $1";
+    let rows = sqlx::query(statement).bind(profile.to_owned()).fetch_all(&mut store.raw().await).await.unwrap();
+    let clicks: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let of =
+        |entry: &RankingEntry| entry.delivered.iter().map(|id| (entry.session.clone(), id.clone())).collect::<Vec<_>>();
+    let delivered: HashSet<(String, String)> = successes().flat_map(of).collect();
+    let clicked: HashSet<(String, String)> = clicks.iter().cloned().collect();
+    let latency_us: u64 = successes().map(|entry| (entry.latency_ms * 1000.0).round() as u64).sum();
     RankingMetrics {
-        average_latency_ms: ratio(latency_us, successes) / 1000.0,
-        total_clicks_tracked: clicks,
-        audit_entries_count: entries,
-        click_through_rate: ratio(delivered_clicked, delivered),
+        average_latency_ms: ratio(latency_us, successes().count() as u64) / 1000.0,
+        total_clicks_tracked: clicks.len() as u64,
+        audit_entries_count: entries.len() as u64,
+        click_through_rate: ratio(delivered.intersection(&clicked).count() as u64, delivered.len() as u64),
     }
 }
 
@@ -136,7 +130,7 @@ async fn apply(write: Write, ledger: &Ledger) {
                 latency_ms: f64::from(latency_us) / 1000.0,
                 ..entry(&format!("session-{session}"), &[])
             };
-            rankings.record(written).await.unwrap();
+            rankings.record(written, None).await.unwrap();
         }
         Write::Click { profile, session, snippet } => {
             let click = click(&format!("session-{session}"), &format!("snippet-{snippet}"));
@@ -145,11 +139,8 @@ async fn apply(write: Write, ledger: &Ledger) {
     }
 }
 
-async fn compare(operations: Vec<Operation>) {
-    let directory = tempfile::tempdir().unwrap();
-    let url = url(&directory);
-    let mut ledger = Ledger::open(&url).await.unwrap();
-    let pool = SqlitePool::connect(&url).await.unwrap();
+async fn compare(store: Store, operations: Vec<Operation>) {
+    let mut ledger = store.open().await;
     let mut models = [Model::default(), Model::default()];
     for operation in operations {
         match operation {
@@ -162,24 +153,30 @@ async fn compare(operations: Vec<Operation>) {
             }
             Operation::Reopen => {
                 ledger.close().await;
-                ledger = Ledger::open(&url).await.unwrap();
+                ledger = store.open().await;
             }
         }
         for (profile, model) in PROFILES.iter().zip(&models) {
             let metrics = ledger.rankings().metrics(profile).await.unwrap();
             assert_eq!(metrics, model.metrics(), "{profile}");
-            assert_eq!(metrics, from_rows(&pool, profile).await, "{profile}");
+            assert_eq!(metrics, from_rows(&store, profile).await, "{profile}");
         }
     }
+    ledger.close().await;
 }
 
 proptest! {
-    // Each case works on a file of its own.
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    // Each case works on a database of its own.
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_metrics_are_those_of_the_model_and_of_the_rows(operations in operations()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(compare(operations));
+        runtime.block_on(async {
+            compare(Store::sqlite(), operations.clone()).await;
+            if let Some(store) = Store::postgres().await {
+                compare(store, operations).await;
+            }
+        });
     }
 }

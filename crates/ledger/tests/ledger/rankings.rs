@@ -1,13 +1,13 @@
 //! Audit entries come back as they were recorded, and stay as they are.
 
-use cuecard_ledger::{Click, Ledger, LedgerError, RankingEntry, RankingId, RankingStatus};
+use cuecard_ledger::{Click, LedgerError, RankingEntry, RankingStatus};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row, SqliteConnection};
-use tempfile::TempDir;
+use sqlx::any::AnyRow;
+use sqlx::{Executor, Row};
 
-use crate::{fresh, second, url};
+use crate::second;
+use crate::stores::{Store, on_both};
 
 pub fn entry(session: &str, delivered: &[&str]) -> RankingEntry {
     RankingEntry {
@@ -37,18 +37,19 @@ pub fn failed(session: &str, delivered: &[&str]) -> RankingEntry {
     RankingEntry { status: RankingStatus::Failed, checksum: None, ..entry(session, delivered) }
 }
 
-/// The audit entries of a profile as the file holds them, each with its id, newest first.
-pub async fn kept(url: &str, profile: &str) -> Vec<(i64, RankingEntry)> {
-    let mut file = SqliteConnection::connect(url).await.unwrap();
-    let statement = "SELECT * FROM ranking_audit WHERE profile = ?1 ORDER BY id DESC";
-    let rows = sqlx::query(statement).bind(profile).fetch_all(&mut file).await.unwrap();
-    let entry = |row: &SqliteRow| RankingEntry {
+/// The audit entries of a profile as the database holds them, newest first; the session by the key to its pseudonym.
+pub async fn kept(store: &Store, profile: &str) -> Vec<RankingEntry> {
+    let statement = "SELECT a.*, s.session FROM ranking_audit a
+                     LEFT JOIN ranking_sessions s ON s.pseudonym = a.pseudonym
+                     WHERE a.profile = $1 ORDER BY a.id DESC";
+    let rows = sqlx::query(statement).bind(profile.to_owned()).fetch_all(&mut store.raw().await).await.unwrap();
+    let entry = |row: &AnyRow| RankingEntry {
         profile: row.get("profile"),
-        session: row.get("session"),
+        session: row.get::<Option<String>, _>("session").unwrap_or_default(),
         at: Timestamp::from_microsecond(row.get("at_us")).unwrap(),
-        snippet_count: row.get("snippet_count"),
+        snippet_count: row.get::<i64, _>("snippet_count") as u32,
         latency_ms: row.get::<i64, _>("latency_us") as f64 / 1000.0,
-        max_window: row.get("max_window"),
+        max_window: row.get::<i64, _>("max_window") as u32,
         status: match row.get("status") {
             "success" => RankingStatus::Success,
             _ => RankingStatus::Failed,
@@ -56,104 +57,108 @@ pub async fn kept(url: &str, profile: &str) -> Vec<(i64, RankingEntry)> {
         checksum: row.get("checksum"),
         delivered: serde_json::from_str(row.get("delivered")).unwrap(),
     };
-    rows.iter().map(|row| (row.get("id"), entry(row))).collect()
+    rows.iter().map(entry).collect()
 }
 
-async fn entries(directory: &TempDir) -> Vec<RankingEntry> {
-    kept(&url(directory), "main").await.into_iter().map(|(_, entry)| entry).collect()
-}
+on_both! {
+    async fn an_entry_comes_back_as_it_was_recorded(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        let odd = RankingEntry {
+            at: "2026-03-29T01:30:00.123456Z".parse().unwrap(),
+            latency_ms: 1234.567,
+            ..entry("sess\u{2}ion \"ü\"", &["b1", "b2", "a'\\", "12", "null", "\u{1f4a1}"])
+        };
+        rankings.record(odd.clone(), None).await.unwrap();
+        rankings.record(failed("s", &[]), None).await.unwrap();
+        assert_eq!(kept(&store, "main").await, [failed("s", &[]), odd.clone()]);
 
-#[tokio::test]
-async fn an_entry_comes_back_as_it_was_recorded() {
-    let (directory, ledger) = fresh().await;
-    let rankings = ledger.rankings();
-    let odd = RankingEntry {
-        at: "2026-03-29T01:30:00.123456Z".parse().unwrap(),
-        latency_ms: 1234.567,
-        ..entry("sess\u{0}ion \"ü\"", &["b\u{0}1", "b\u{0}2", "a'\\", "12", "null", "\u{1f4a1}"])
-    };
-    let id = rankings.record(odd.clone()).await.unwrap();
-    let of_a_failure = rankings.record(failed("s", &[])).await.unwrap();
-    assert!(of_a_failure > id);
-    let kept = kept(&url(&directory), "main").await;
-    assert_eq!(kept, [(of_a_failure.0, failed("s", &[])), (id.0, odd.clone())]);
-
-    rankings.click(click(&odd.session, "b\u{0}2")).await.unwrap();
-    assert_eq!(rankings.metrics("main").await.unwrap().click_through_rate, 1.0 / 6.0);
-}
-
-#[tokio::test]
-async fn every_caller_of_a_shared_commit_gets_the_id_of_its_own_entry() {
-    let (directory, ledger) = fresh().await;
-    let rankings = ledger.rankings();
-    let ids = join_all((0..100).map(|number| {
-        let profile = format!("profile-{}", number % 3);
-        rankings.record(RankingEntry { profile, ..entry(&format!("session-{number}"), &["a"]) })
-    }))
-    .await;
-    let mut recorded = Vec::new();
-    for profile in ["profile-0", "profile-1", "profile-2"] {
-        recorded.extend(kept(&url(&directory), profile).await);
+        rankings.click(click(&odd.session, "b2")).await.unwrap();
+        assert_eq!(rankings.metrics("main").await.unwrap().click_through_rate, 1.0 / 6.0);
     }
-    for (number, id) in ids.into_iter().enumerate() {
-        let RankingId(id) = id.unwrap();
-        let (_, entry) = recorded.iter().find(|(recorded, _)| *recorded == id).unwrap();
-        assert_eq!(entry.session, format!("session-{number}"));
-    }
-}
 
-#[tokio::test]
-async fn metrics_and_entries_are_the_same_after_a_restart() {
-    let (directory, ledger) = fresh().await;
-    let rankings = ledger.rankings();
-    rankings.record(entry("s", &["a", "b", "c"])).await.unwrap();
-    rankings.record(failed("s", &["d"])).await.unwrap();
-    rankings.click(click("s", "b")).await.unwrap();
-    let before = (rankings.metrics("main").await.unwrap(), entries(&directory).await);
-    ledger.close().await;
-    assert!(matches!(rankings.record(entry("s", &["a"])).await, Err(LedgerError::Closed)));
-    assert!(matches!(rankings.click(click("s", "a")).await, Err(LedgerError::Closed)));
-    assert!(matches!(rankings.metrics("main").await, Err(LedgerError::Closed)));
-
-    let rankings = Ledger::open(&url(&directory)).await.unwrap().rankings();
-    assert_eq!((rankings.metrics("main").await.unwrap(), entries(&directory).await), before);
-}
-
-#[tokio::test]
-async fn what_breaks_a_rule_is_refused_alone_and_leaves_nothing() {
-    let (directory, ledger) = fresh().await;
-    let rankings = ledger.rankings();
-    let mut writes = Vec::new();
-    for latency_ms in [f64::NAN, f64::INFINITY, -0.1, 1e18, f64::MAX] {
-        writes.push(rankings.record(RankingEntry { latency_ms, ..entry("refused", &["a"]) }));
-        writes.push(rankings.record(entry("s", &["a"])));
+    async fn a_nul_is_kept_as_its_symbol_and_counts_as_itself(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        rankings.record(entry("se\0ssion", &["b\0", "\\u0000"]), None).await.unwrap();
+        rankings.click(click("se\0ssion", "b\0")).await.unwrap();
+        rankings.record(entry("se\0ssion", &["b\0"]), None).await.unwrap();
+        let kept = kept(&store, "main").await;
+        assert_eq!((kept[1].session.as_str(), &kept[1].delivered[..]), ("se␀ssion", &["b␀".to_owned(), "\\u0000".to_owned()][..]));
+        assert_eq!(rankings.metrics("main").await.unwrap().click_through_rate, 0.5);
     }
-    let (results, unranked) =
-        tokio::join!(join_all(writes), rankings.click(Click { rank_position: 0, ..click("s", "a") }));
-    for (place, result) in results.iter().enumerate() {
-        assert_eq!(matches!(result, Err(LedgerError::Refused(_))), place % 2 == 0, "{place}: {result:?}");
-    }
-    assert!(matches!(unranked, Err(LedgerError::Refused(_))));
-    assert!(entries(&directory).await.iter().all(|entry| entry.session == "s"));
-    let metrics = rankings.metrics("main").await.unwrap();
-    assert_eq!((metrics.audit_entries_count, metrics.total_clicks_tracked), (5, 0));
-    assert_eq!((metrics.click_through_rate, (metrics.average_latency_ms * 100.0).round()), (0.0, 1234.0));
-}
 
-#[tokio::test]
-async fn an_audit_entry_can_be_neither_changed_nor_deleted() {
-    let (directory, ledger) = fresh().await;
-    let rankings = ledger.rankings();
-    rankings.record(entry("s", &["a"])).await.unwrap();
-    let pool = sqlx::SqlitePool::connect(&url(&directory)).await.unwrap();
-    for (statement, refusal) in [
-        ("UPDATE ranking_audit SET status = 'failed'", "never changed"),
-        ("UPDATE ranking_audit SET id = 7", "never changed"),
-        ("DELETE FROM ranking_audit", "never deleted"),
-        ("INSERT OR REPLACE INTO ranking_audit SELECT * FROM ranking_audit", "never replaced"),
-    ] {
-        let error = sqlx::query(statement).execute(&pool).await.unwrap_err();
-        assert!(error.to_string().contains(refusal), "{statement}: {error}");
+    async fn every_entry_of_a_shared_commit_has_the_pseudonym_of_its_own_session(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        let written: Vec<_> = (0..100)
+            .map(|number| {
+                let session = format!("session-{}", number / 2);
+                RankingEntry { profile: format!("profile-{}", number % 3), ..entry(&session, &[&format!("s{number}")]) }
+            })
+            .collect();
+        for result in join_all(written.iter().map(|entry| rankings.record(entry.clone(), None))).await {
+            result.unwrap();
+        }
+        let mut recorded = Vec::new();
+        for profile in ["profile-0", "profile-1", "profile-2"] {
+            recorded.extend(kept(&store, profile).await);
+        }
+        assert_eq!(recorded.len(), 100);
+        assert!(written.iter().all(|entry| recorded.contains(entry)));
+        let pseudonyms = "SELECT COUNT(DISTINCT pseudonym) FROM ranking_audit";
+        assert_eq!(store.raw().await.fetch_one(pseudonyms).await.unwrap().get::<i64, _>(0), 100);
     }
-    assert_eq!(entries(&directory).await, [entry("s", &["a"])]);
+
+    async fn metrics_and_entries_are_the_same_after_a_restart(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        rankings.record(entry("s", &["a", "b", "c"]), None).await.unwrap();
+        rankings.record(failed("s", &["d"]), None).await.unwrap();
+        rankings.click(click("s", "b")).await.unwrap();
+        let before = (rankings.metrics("main").await.unwrap(), kept(&store, "main").await);
+        ledger.close().await;
+        assert!(matches!(rankings.record(entry("s", &["a"]), None).await, Err(LedgerError::Closed)));
+        assert!(matches!(rankings.click(click("s", "a")).await, Err(LedgerError::Closed)));
+        assert!(matches!(rankings.metrics("main").await, Err(LedgerError::Closed)));
+
+        let rankings = store.open().await.rankings();
+        assert_eq!((rankings.metrics("main").await.unwrap(), kept(&store, "main").await), before);
+    }
+
+    async fn what_breaks_a_rule_is_refused_alone_and_leaves_nothing(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        let mut writes = Vec::new();
+        for latency_ms in [f64::NAN, f64::INFINITY, -0.1, 1e18, f64::MAX] {
+            writes.push(rankings.record(RankingEntry { latency_ms, ..entry("refused", &["a"]) }, None));
+            writes.push(rankings.record(entry("s", &["a"]), None));
+        }
+        let (results, unranked) =
+            tokio::join!(join_all(writes), rankings.click(Click { rank_position: 0, ..click("s", "a") }));
+        for (place, result) in results.iter().enumerate() {
+            assert_eq!(matches!(result, Err(LedgerError::Refused(_))), place % 2 == 0, "{place}: {result:?}");
+        }
+        assert!(matches!(unranked, Err(LedgerError::Refused(_))));
+        assert!(kept(&store, "main").await.iter().all(|entry| entry.session == "s"));
+        let metrics = rankings.metrics("main").await.unwrap();
+        assert_eq!((metrics.audit_entries_count, metrics.total_clicks_tracked), (5, 0));
+        assert_eq!((metrics.click_through_rate, (metrics.average_latency_ms * 100.0).round()), (0.0, 1234.0));
+    }
+
+    async fn an_audit_entry_can_be_neither_changed_nor_deleted(store: Store) {
+        let ledger = store.open().await;
+        ledger.rankings().record(entry("s", &["a"]), None).await.unwrap();
+        let mut statements = vec![
+            ("UPDATE ranking_audit SET status = 'failed'", "never changed"),
+            ("DELETE FROM ranking_audit", "by its age alone"),
+        ];
+        statements.extend(store.is_sqlite().then_some(("INSERT OR REPLACE INTO ranking_audit SELECT * FROM ranking_audit", "never replaced")));
+        statements.extend((!store.is_sqlite()).then_some(("TRUNCATE ranking_audit", "by its age alone")));
+        for (statement, refusal) in statements {
+            let error = store.raw().await.execute(statement).await.unwrap_err();
+            assert!(error.to_string().contains(refusal), "{statement}: {error}");
+        }
+        assert_eq!(kept(&store, "main").await, [entry("s", &["a"])]);
+    }
 }

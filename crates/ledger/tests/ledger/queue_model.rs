@@ -1,9 +1,10 @@
 //! The queue against a model of it in memory, over random operations and reopenings.
 
-use cuecard_ledger::{FeedbackId, Ledger, PendingFeedback};
+use cuecard_ledger::{ItemEnd, ItemId, Ledger, QueueKind};
 use proptest::prelude::*;
 
-use crate::{event, second, url};
+use crate::stores::Store;
+use crate::{event, second};
 
 #[derive(Debug, Clone)]
 enum Operation {
@@ -27,7 +28,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 
 #[derive(Debug)]
 struct ModelEvent {
-    id: FeedbackId,
+    id: ItemId,
     interaction: String,
     pending: bool,
     attempts: u32,
@@ -40,13 +41,13 @@ struct Model {
 }
 
 impl Model {
-    fn due(&self, now: i64) -> Vec<(FeedbackId, u32)> {
+    fn due(&self, now: i64) -> Vec<(ItemId, u32)> {
         let mut seen = std::collections::HashSet::new();
         let heads = self.events.iter().filter(|event| event.pending && seen.insert(&event.interaction));
         heads.filter(|event| event.retry_at <= now).map(|event| (event.id, event.attempts)).collect()
     }
 
-    fn attempt(&mut self, chosen: usize, settled: bool, retry_at: i64) -> Option<FeedbackId> {
+    fn attempt(&mut self, chosen: usize, settled: bool, retry_at: i64) -> Option<ItemId> {
         let index = chosen.checked_rem(self.events.len())?;
         let event = &mut self.events[index];
         if event.pending {
@@ -56,59 +57,66 @@ impl Model {
     }
 }
 
-async fn apply(operation: Operation, ledger: &mut Ledger, url: &str, model: &mut Model) {
-    let queue = ledger.feedback();
+async fn apply(operation: Operation, ledger: &mut Ledger, store: &Store, model: &mut Model) {
+    let queue = ledger.queue(QueueKind::Feedback);
     match operation {
         Operation::Store { interaction } => {
             let interaction = format!("call-{interaction}");
-            let id = queue.store(event(&interaction, "article", true)).await.unwrap();
+            ledger.feedback().store(event(&interaction, "article", true)).await.unwrap();
+            // The ids grow in the order of storing, from 1 in a database of one's own.
+            let id = ItemId(model.events.len() as i64 + 1);
             model.events.push(ModelEvent { id, interaction, pending: true, attempts: 0, retry_at: 0 });
         }
         Operation::Delivered { chosen } => {
             let Some(id) = model.attempt(chosen, true, 0) else { return };
-            queue.delivered(id).await.unwrap();
+            queue.ended(id, ItemEnd::Arrived).await.unwrap();
         }
         Operation::RetryAt { chosen, at } => {
             let Some(id) = model.attempt(chosen, false, at) else { return };
-            queue.retry_at(id, second(at), "no answer").await.unwrap();
+            queue.ended(id, ItemEnd::RetryAt(second(at), "no answer".into())).await.unwrap();
         }
         Operation::SetAside { chosen } => {
             let Some(id) = model.attempt(chosen, true, 0) else { return };
-            queue.set_aside(id, "refused").await.unwrap();
+            queue.ended(id, ItemEnd::SetAside("refused".into())).await.unwrap();
         }
         Operation::Reopen => {
             ledger.close().await;
-            *ledger = Ledger::open(url).await.unwrap();
+            *ledger = store.open().await;
         }
     }
 }
 
-async fn compare(operations: Vec<Operation>) {
-    let directory = tempfile::tempdir().unwrap();
-    let url = url(&directory);
-    let mut ledger = Ledger::open(&url).await.unwrap();
+async fn compare(store: Store, operations: Vec<Operation>) {
+    let mut ledger = store.open().await;
     let mut model = Model::default();
     for operation in operations {
-        apply(operation, &mut ledger, &url, &mut model).await;
+        apply(operation, &mut ledger, &store, &mut model).await;
+        let queue = ledger.queue(QueueKind::Feedback);
         for now in [0, 10, 20] {
-            let due = ledger.feedback().due("main", second(now), 100).await.unwrap();
-            let due: Vec<_> = due.iter().map(|PendingFeedback { id, attempts, .. }| (*id, *attempts)).collect();
+            let due = queue.due("main", second(now), 100).await.unwrap();
+            let due: Vec<_> = due.iter().map(|item| (item.id, item.attempts)).collect();
             assert_eq!(due, model.due(now), "due at {now}");
         }
         let pending = model.events.iter().filter(|event| event.pending).count();
-        assert_eq!(ledger.feedback().pending_count("main"), pending as u64);
+        assert_eq!(queue.pending_count("main"), pending as u64);
         let profiles: Vec<_> = (pending > 0).then(|| ("main".to_owned(), pending as u64)).into_iter().collect();
-        assert_eq!(ledger.feedback().pending_profiles(), profiles);
+        assert_eq!(queue.pending_profiles(), profiles);
     }
+    ledger.close().await;
 }
 
 proptest! {
-    // Each case works on a file of its own.
+    // Each case works on a database of its own.
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_queue_behaves_as_its_model(operations in operations()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(compare(operations));
+        runtime.block_on(async {
+            compare(Store::sqlite(), operations.clone()).await;
+            if let Some(store) = Store::postgres().await {
+                compare(store, operations).await;
+            }
+        });
     }
 }

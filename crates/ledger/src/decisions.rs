@@ -1,0 +1,102 @@
+//! Decisions, kept for whoever asks later why an agent saw what.
+//!
+//! In: a decision's JSON, which whoever keeps it has freed of what names a person or an account. It lies deflated.
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, Row};
+use uuid::Uuid;
+
+use crate::LedgerError;
+use crate::dialect::{Session, text};
+
+const ADD: &str = "
+    INSERT INTO decisions (id, profile, interaction, outcome, at_us, body)
+    SELECT {bytes 0}, rows.value ->> 1, rows.value ->> 2, rows.value ->> 3, CAST(rows.value ->> 4 AS BIGINT), {bytes 5}
+    FROM {rows} WHERE TRUE ORDER BY rows.key
+    ON CONFLICT (id) DO NOTHING";
+
+const FIND: &str = "SELECT body FROM decisions WHERE id = $1";
+
+const OF_INTERACTION: &str = "
+    SELECT body FROM decisions WHERE interaction = $1 ORDER BY number DESC LIMIT $2";
+
+/// No decision is longer; what a damaged file says is not believed.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A decision as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionRecord {
+    pub id: Uuid,
+    pub profile: String,
+    pub interaction: String,
+    /// Its label.
+    pub outcome: String,
+    pub at: Timestamp,
+    /// A JSON object, deflated by [`DecisionRecord::new`].
+    body: Vec<u8>,
+}
+
+/// What a decision is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionKey {
+    pub id: Uuid,
+    pub profile: String,
+    pub interaction: String,
+    /// Its label.
+    pub outcome: String,
+    pub at: Timestamp,
+}
+
+impl DecisionRecord {
+    /// A decision of this JSON.
+    pub fn new(key: DecisionKey, json: &str) -> Self {
+        let mut deflated = DeflateEncoder::new(Vec::with_capacity(json.len() / 4), Compression::fast());
+        // Writing into memory can't fail; what could not be written would be an empty decision.
+        let body = deflated.write_all(json.as_bytes()).and_then(|()| deflated.finish()).unwrap_or_default();
+        let DecisionKey { id, profile, interaction, outcome, at } = key;
+        Self { id, profile, interaction, outcome, at, body }
+    }
+
+    /// What it takes in memory while it waits.
+    pub(crate) fn num_bytes(&self) -> usize {
+        self.body.len() + self.interaction.len() + self.profile.len() + size_of::<Self>()
+    }
+}
+
+pub(crate) async fn add(session: &mut Session<'_>, decisions: &[&DecisionRecord]) -> sqlx::Result<()> {
+    let row = |decision: &&DecisionRecord| {
+        let DecisionRecord { id, profile, interaction, outcome, at, body } = *decision;
+        let (profile, interaction, outcome) = (profile.clone(), interaction.clone(), outcome.clone());
+        (hex::encode(id), profile, interaction, outcome, at.as_microsecond(), hex::encode(body))
+    };
+    session.run(ADD, &decisions.iter().map(row).collect::<Vec<_>>()).await.map(drop)
+}
+
+/// The JSON of a decision.
+pub(crate) async fn find(readers: &AnyPool, id: Uuid) -> Result<Option<String>, LedgerError> {
+    let row = sqlx::query(FIND).bind(id.as_bytes().to_vec()).fetch_optional(readers).await;
+    row.and_then(|row| row.as_ref().map(json).transpose()).map_err(LedgerError::read)
+}
+
+/// The JSON of the newest decisions of an interaction, newest first.
+pub(crate) async fn of_interaction(
+    readers: &AnyPool,
+    interaction: &str,
+    most: u32,
+) -> Result<Vec<String>, LedgerError> {
+    let query = sqlx::query(OF_INTERACTION).bind(text(interaction).into_owned()).bind(i64::from(most));
+    let rows = query.fetch_all(readers).await;
+    rows.and_then(|rows| rows.iter().map(json).collect()).map_err(LedgerError::read)
+}
+
+fn json(row: &AnyRow) -> sqlx::Result<String> {
+    let mut json = String::new();
+    let inflated = DeflateDecoder::new(row.try_get::<&[u8], _>(0)?).take(MAX_BYTES).read_to_string(&mut json);
+    inflated.map(|_| json).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}

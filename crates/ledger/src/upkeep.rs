@@ -1,0 +1,101 @@
+//! What is done with a ledger beside a service that has it open: how much it holds, and a copy of it.
+
+use std::path::Path;
+
+use serde::Serialize;
+use sqlx::{Connection, Executor, Row};
+
+use crate::LedgerError;
+use crate::database::Database;
+use crate::dialect::Dialect;
+use crate::opening;
+
+/// The tables, as an operator calls what is in them, and the column that says when.
+const TABLES: [(&str, &str, &str); 7] = [
+    ("decisions", "decisions", "at_us"),
+    ("deliveries", "deliveries", "delivered_at_us"),
+    ("feedback", "feedback", "heard_at_us"),
+    ("ranking sessions", "ranking_sessions", "at_us"),
+    ("ranking clicks", "ranking_clicks", "clicked_at_us"),
+    ("audit entries", "ranking_audit", "at_us"),
+    ("operator actions", "operator_actions", "at_us"),
+];
+
+/// What a ledger holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LedgerStats {
+    /// On disk, of the whole database.
+    pub num_bytes: u64,
+    pub tables: Vec<TableStats>,
+    /// What waits in the queue, or was set aside, by kind and state.
+    pub queue: Vec<QueueStats>,
+}
+
+/// What one kind of record comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableStats {
+    pub name: &'static str,
+    pub rows: u64,
+    /// When the oldest and the newest in the order of recording were made, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<i64>,
+}
+
+/// What of a kind waits, or was set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueueStats {
+    pub kind: String,
+    pub state: String,
+    pub rows: u64,
+}
+
+/// What the ledger at a URL holds.
+pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
+    let database = Database::named(url)?;
+    let mut connection = opening::reader(&database).await?;
+    let stats = async {
+        let size = match database.dialect {
+            Dialect::Sqlite => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+            Dialect::Postgres => "SELECT pg_database_size(current_database())",
+        };
+        let num_bytes: i64 = connection.fetch_one(size).await?.try_get(0)?;
+        let mut tables = Vec::new();
+        for (name, table, time) in TABLES {
+            let end = |order| format!("(SELECT {time} FROM {table} ORDER BY 1 {order} LIMIT 1)");
+            let statement = format!("SELECT (SELECT COUNT(*) FROM {table}), {}, {}", end("ASC"), end("DESC"));
+            let row = connection.fetch_one(&*statement).await?;
+            let second = |field| row.try_get::<Option<i64>, _>(field).map(|time| time.map(|us| us / 1_000_000));
+            let rows = row.try_get::<i64, _>(0)?.unsigned_abs();
+            tables.push(TableStats { name, rows, oldest: second(1)?, newest: second(2)? });
+        }
+        let statement = "SELECT kind, state, COUNT(*) FROM queue GROUP BY kind, state ORDER BY kind, state";
+        let mut queue = Vec::new();
+        for row in connection.fetch_all(statement).await? {
+            let rows = row.try_get::<i64, _>(2)?.unsigned_abs();
+            queue.push(QueueStats { kind: row.try_get(0)?, state: row.try_get(1)?, rows });
+        }
+        Ok(LedgerStats { num_bytes: num_bytes.unsigned_abs(), tables, queue })
+    };
+    stats.await.map_err(LedgerError::read)
+}
+
+/// Writes a copy of the ledger as it is at this instant into a file that is not there yet; whoever writes goes on meanwhile.
+pub async fn backup(url: &str, file: &Path) -> Result<(), LedgerError> {
+    let database = Database::named(url)?;
+    if database.dialect == Dialect::Postgres {
+        return Err(LedgerError::BackupElsewhere);
+    }
+    let refused = |reason: String| LedgerError::Open { ledger: file.display().to_string(), reason };
+    if file.exists() {
+        return Err(refused("it is there already; name another file".to_owned()));
+    }
+    let name = file.to_str().ok_or_else(|| refused("its path is not UTF-8; name another".to_owned()))?;
+    let mut connection = opening::reader(&database).await?;
+    let copied = sqlx::query("VACUUM INTO $1").bind(name.to_owned()).execute(&mut connection).await;
+    copied.map_err(|error| refused(error.to_string()))?;
+    // It only read.
+    let _ = connection.close().await;
+    Ok(())
+}

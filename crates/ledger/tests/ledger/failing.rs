@@ -1,0 +1,137 @@
+//! A ledger that can't be written: whoever waits is told so at once, what nobody waits for waits, and all of it is written when
+//! that is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cuecard_ledger::{BehindKind, Ledger, LedgerError, QueueKind};
+use sqlx::Executor;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
+
+use crate::deliveries::delivery;
+use crate::event;
+use crate::rankings::{click, entry};
+use crate::stores::Store;
+
+/// Longer than another process's lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// From the first failed write on, until `mend` has ended what the ledger suffers from.
+async fn suffers_and_is_well_again(ledger: &Ledger, mend: impl AsyncFnOnce()) {
+    let (deliveries, feedback, rankings) = (ledger.deliveries(), ledger.feedback(), ledger.rankings());
+    assert!(feedback.store_behind(event("call", "a", true)));
+    until("it is known to fail", || ledger.health().failing.is_some()).await;
+    for id in 1..=300 {
+        assert!(deliveries.record_behind(delivery(id, "call", &["a"])));
+        assert!(feedback.store_behind(event("call", "a", true)));
+    }
+    let waiting = |kind| ledger.waiting().find(|(of, _)| *of == kind).unwrap().1;
+    assert_eq!((waiting(BehindKind::Feedback), waiting(BehindKind::Deliveries)), (301, 300));
+    // Nobody waits for a lock, or a server, that others have waited for in vain. One try may be under way.
+    let started = Instant::now();
+    for _ in 0..20 {
+        assert!(matches!(rankings.record(entry("s", &["a"]), None).await, Err(LedgerError::Unavailable(_))));
+        assert!(matches!(rankings.click(click("s", "a")).await, Err(LedgerError::Unavailable(_))));
+    }
+    assert!(started.elapsed() < PATIENCE / 2, "{:?}", started.elapsed());
+
+    mend().await;
+    until("it is well again", || ledger.health().failing.is_none()).await;
+    until("all is written", || ledger.waiting().all(|(_, waiting)| waiting == 0)).await;
+    assert_eq!(ledger.queue(QueueKind::Feedback).pending_count("main"), 301);
+    assert!(deliveries.acceptance().accepted > 0, "events find what was delivered");
+    rankings.record(entry("s", &["a"]), None).await.unwrap();
+    rankings.click(click("s", "a")).await.unwrap();
+    assert_eq!(rankings.metrics("main").await.unwrap().total_clicks_tracked, 1);
+    assert!(ledger.health().errors > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_another_process_holds() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    let mut other = store.raw().await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    suffers_and_is_well_again(&ledger, async || drop(other.execute("ROLLBACK").await.unwrap())).await;
+}
+
+/// A way to a server that can be cut.
+struct Way {
+    is_open: Arc<AtomicBool>,
+    cut: Arc<tokio::sync::Notify>,
+    url: String,
+}
+
+impl Way {
+    async fn to(url: &str) -> Self {
+        let mut url: Url = url.parse().unwrap();
+        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        let (is_open, cut) = (Arc::new(AtomicBool::new(true)), Arc::new(tokio::sync::Notify::new()));
+        let (open, cutting) = (Arc::clone(&is_open), Arc::clone(&cut));
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                if !open.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let (server, cutting) = (server.clone(), Arc::clone(&cutting));
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(&server).await.unwrap();
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        () = cutting.notified() => {}
+                    }
+                });
+            }
+        });
+        Self { is_open, cut, url: url.into() }
+    }
+
+    fn cut(&self) {
+        self.is_open.store(false, Ordering::SeqCst);
+        self.cut.notify_waiters();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_gone_for_a_while() {
+    let Some(store) = Store::postgres().await else { return };
+    let way = Way::to(&store.url).await;
+    let ledger = Ledger::open(&way.url, cuecard_ledger::LedgerOptions::default()).await.unwrap();
+    way.cut();
+    suffers_and_is_well_again(&ledger, async || way.is_open.store(true, Ordering::SeqCst)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_can_not_be_written_at_its_end_is_closed_all_the_same() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    let mut other = store.raw().await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    assert!(ledger.feedback().store_behind(event("call", "a", true)));
+    tokio::time::timeout(PATIENCE, ledger.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    let mut other = store.raw().await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let kept = (0..30_000).filter(|_| ledger.feedback().store_behind(event("call", "a", true))).count();
+    assert_eq!(kept, 20_000);
+    // Of another kind there is room.
+    assert!(ledger.deliveries().record_behind(delivery(1, "call", &["a"])));
+}
