@@ -10,14 +10,14 @@ mod progress;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, StreamHandler, Supervised};
+use cuecard_cxone::InteractionIdError;
 use cuecard_cxone::feedback::FeedbackCall;
-use cuecard_ledger::{FeedbackQueue, LedgerError, NewFeedback, PendingFeedback};
+use cuecard_ledger::{DueItem, Feedback, FeedbackPayload, ItemEnd, LedgerError, NewFeedback, Queue};
 use jiff::{SignedDuration, Timestamp};
 use progress::Progress;
-use tokio::sync::{Mutex, Semaphore};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::cxone_calls::ForwardEnd;
 use crate::failure_points::failure_point;
@@ -31,9 +31,7 @@ use crate::tenant::{Tenant, Tenants};
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Events forwarded at once per profile.
 const AT_ONCE: u32 = 16;
-/// Events on their way into the ledger at once; beyond that the stream waits.
-const STORES_AT_ONCE: usize = 64;
-/// The pause before a failed write to the ledger is tried again.
+/// The pause before the end of an event's way is written again where the ledger could not be.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a `FeedbackLogger` works with.
@@ -42,8 +40,10 @@ pub struct FeedbackLoggerDeps {
     pub inbox: Inbox<HeardFeedback>,
     /// Hears what agents did not want to see.
     pub ranker: Recipient<CardRejected>,
-    /// The durable queue.
-    pub queue: FeedbackQueue,
+    /// Where they are stored.
+    pub stored: Feedback,
+    /// The durable queue of what waits for CXone.
+    pub queue: Queue,
     /// Whose events are handed on.
     pub tenants: Tenants,
     /// Where events are counted.
@@ -57,11 +57,7 @@ pub struct FeedbackLogger {
     deps: FeedbackLoggerDeps,
     progress: Progress,
     /// The event that is about to be forwarded, with its tenant; set aside if that panics.
-    in_hand: Option<(Arc<Tenant>, PendingFeedback)>,
-    /// Fair, so that events are stored in the order in which they were heard, even where a write is tried again.
-    storing: Arc<Mutex<()>>,
-    /// Bounds the events that wait for their turn.
-    room: Arc<Semaphore>,
+    in_hand: Option<(Arc<Tenant>, DueItem)>,
 }
 
 /// What the ledger holds for a tenant.
@@ -69,13 +65,13 @@ pub struct FeedbackLogger {
 #[rtype(result = "()")]
 struct Looked {
     tenant: Arc<Tenant>,
-    due: Vec<PendingFeedback>,
+    due: Vec<DueItem>,
 }
 
 /// Says that a look ended when it is dropped, whatever became of it.
 struct LookNotice {
     tenant: Arc<Tenant>,
-    due: Vec<PendingFeedback>,
+    due: Vec<DueItem>,
     logger: Addr<FeedbackLogger>,
 }
 
@@ -99,7 +95,7 @@ enum Way {
 #[rtype(result = "()")]
 struct Ended {
     tenant: Arc<Tenant>,
-    event: PendingFeedback,
+    event: DueItem,
     way: Way,
     panicked: bool,
 }
@@ -107,7 +103,7 @@ struct Ended {
 /// Says that an event's way ended when it is dropped.
 struct EndNotice {
     tenant: Arc<Tenant>,
-    event: PendingFeedback,
+    event: DueItem,
     way: Way,
     logger: Addr<FeedbackLogger>,
 }
@@ -122,8 +118,7 @@ impl Drop for EndNotice {
 impl FeedbackLogger {
     /// A `FeedbackLogger` that forwards what earlier processes stored as well.
     pub fn new(deps: FeedbackLoggerDeps) -> Self {
-        let room = Arc::new(Semaphore::new(STORES_AT_ONCE));
-        Self { deps, progress: Progress::default(), in_hand: None, storing: Arc::default(), room }
+        Self { deps, progress: Progress::default(), in_hand: None }
     }
 
     /// Says what waits of profiles that nobody asks for: it would else lie there without a word.
@@ -142,6 +137,23 @@ impl FeedbackLogger {
         self.deps.metrics.set_feedback_unclaimed(sum);
     }
 
+    /// Stores an event, at the latest when the ledger can be written again; one for which there is no room is lost, and counted.
+    fn store(&self, heard: HeardFeedback) {
+        let feedback = NewFeedback {
+            event: Uuid::now_v7(),
+            profile: heard.profile.to_string(),
+            interaction: heard.interaction.to_string(),
+            insight: heard.insight,
+            action: heard.action,
+            accepted: heard.accepted,
+            heard_at: heard.heard_at,
+        };
+        if !self.deps.stored.store_behind(feedback) {
+            let detail = "too many wait for the ledger already, or it is closed";
+            ActorDropped { reason: DropReason::FeedbackNotStored, count: 1, detail }.emit(&self.deps.metrics);
+        }
+    }
+
     /// Asks the ledger what is due, where anything waits at all and may go out; the answer comes back as a message.
     fn look(&mut self, tenant: &Arc<Tenant>, context: &Context<Self>) {
         let pending = self.deps.queue.pending_count(tenant.name().as_str());
@@ -155,7 +167,7 @@ impl FeedbackLogger {
             let profile = notice.tenant.name().clone();
             match queue.due(profile.as_str(), Timestamp::now(), AT_ONCE).await {
                 Ok(due) => notice.due = due,
-                Err(error) => tracing::error!(%error, %profile, "the ledger does not say what feedback is due"),
+                Err(error) => tracing::debug!(%error, %profile, "the ledger does not say what feedback is due"),
             }
             drop(notice);
         });
@@ -168,10 +180,10 @@ impl FeedbackLogger {
         }
     }
 
-    fn forward(&mut self, tenant: Arc<Tenant>, event: PendingFeedback, context: &Context<Self>) {
+    fn forward(&mut self, tenant: Arc<Tenant>, event: DueItem, context: &Context<Self>) {
         self.progress.forwarding(event.id);
         self.in_hand = Some((Arc::clone(&tenant), event.clone()));
-        failure_point("feedback_logger", &event.feedback.insight);
+        failure_point("feedback_logger", &insight(&event));
         let forward = forward(Arc::clone(&tenant), event.clone());
         self.in_hand = None;
         self.settle(EndNotice { tenant, event, way: Way::Forward, logger: context.address() }, forward);
@@ -183,13 +195,13 @@ impl FeedbackLogger {
         let in_flight = self.deps.cell.in_flight();
         tokio::spawn(async move {
             let end = forward.await;
-            settle(&queue, &metrics, &notice.event, end).await;
+            settle(&queue, &metrics, (&notice.tenant, &notice.event), end).await;
             drop((in_flight, notice));
         });
     }
 
     /// An event on which something panicked would panic again.
-    fn set_aside(&self, tenant: Arc<Tenant>, event: PendingFeedback, context: &Context<Self>) {
+    fn set_aside(&self, tenant: Arc<Tenant>, event: DueItem, context: &Context<Self>) {
         let end = ForwardEnd::SetAside { reason: "the service panicked on it".to_owned() };
         let notice = EndNotice { tenant, event, way: Way::SetAside, logger: context.address() };
         self.settle(notice, std::future::ready(end));
@@ -197,40 +209,34 @@ impl FeedbackLogger {
 }
 
 /// Hands one event on to its tenant's CXone.
-async fn forward(tenant: Arc<Tenant>, event: PendingFeedback) -> ForwardEnd {
-    let PendingFeedback { feedback, attempts, .. } = event;
-    match feedback.interaction.parse() {
-        Ok(interaction) => {
-            let NewFeedback { insight, action, heard_at: arrived_at, .. } = feedback;
-            let call = FeedbackCall { interaction, insight, action, arrived_at };
-            tenant.calls.forward(&call, attempts.saturating_add(1)).await
-        }
-        Err(error) => ForwardEnd::SetAside { reason: error.to_string() },
+async fn forward(tenant: Arc<Tenant>, event: DueItem) -> ForwardEnd {
+    let call = || -> Result<FeedbackCall, String> {
+        let interaction = event.key.parse().map_err(|error: InteractionIdError| error.to_string())?;
+        let payload = payload(&event)?;
+        let arrived_at = payload.heard_at();
+        let FeedbackPayload { insight, action, .. } = payload;
+        Ok(FeedbackCall { interaction, insight, action, arrived_at })
+    };
+    match call() {
+        Ok(call) => tenant.calls.forward(&call, event.attempts.saturating_add(1)).await,
+        Err(reason) => ForwardEnd::SetAside { reason },
     }
 }
 
-/// Stores an event, for as long as that takes; one that no ledger takes any more is lost, and counted.
-async fn store(queue: FeedbackQueue, heard: HeardFeedback, metrics: &Metrics) {
-    let feedback = NewFeedback {
-        profile: heard.profile.to_string(),
-        interaction: heard.interaction.to_string(),
-        insight: heard.insight,
-        action: heard.action,
-        accepted: heard.accepted,
-        heard_at: heard.heard_at,
-    };
-    let (queue, feedback) = (&queue, &feedback);
-    let store = move || async move { queue.store(feedback.clone()).await.map(drop) };
-    if let Err(error) = write_until_done(store).await {
-        let detail = error.to_string();
-        ActorDropped { reason: DropReason::FeedbackNotStored, count: 1, detail: &detail }.emit(metrics);
-    }
+/// What CXone calls the card; nothing where that can't be read.
+fn insight(event: &DueItem) -> String {
+    payload(event).map(|payload| payload.insight).unwrap_or_default()
+}
+
+/// What is passed on of an event.
+fn payload(event: &DueItem) -> Result<FeedbackPayload, String> {
+    serde_json::from_str(&event.payload).map_err(|error| format!("what was stored of it can't be read: {error}"))
 }
 
 /// Counts how forwarding ended and writes it down, for as long as that takes: an event whose end is not written
 /// would be forwarded again.
-async fn settle(queue: &FeedbackQueue, metrics: &Metrics, event: &PendingFeedback, end: ForwardEnd) {
-    failure_point("feedback_logger_settle", &event.feedback.insight);
+async fn settle(queue: &Queue, metrics: &Metrics, (tenant, event): (&Tenant, &DueItem), end: ForwardEnd) {
+    failure_point("feedback_logger_settle", &insight(event));
     let (stage, detail) = match &end {
         ForwardEnd::Forwarded => (FeedbackStage::Forwarded, ""),
         // Thousands may wait for the same thing: nothing is said or written of each.
@@ -238,22 +244,18 @@ async fn settle(queue: &FeedbackQueue, metrics: &Metrics, event: &PendingFeedbac
         ForwardEnd::Postponed { reason, .. } => (FeedbackStage::Postponed, reason.as_str()),
         ForwardEnd::SetAside { reason } => (FeedbackStage::SetAside, reason.as_str()),
     };
-    let (profile, accepted) = (event.feedback.profile.as_str(), event.feedback.accepted);
+    let (profile, accepted) = (tenant.name().as_str(), payload(event).is_ok_and(|payload| payload.accepted));
     FeedbackReached { profile, accepted, stage, detail }.emit(metrics);
     if let ForwardEnd::SetAside { reason } = &end {
         ActorDropped { reason: DropReason::FeedbackSetAside, count: 1, detail: reason }.emit(metrics);
     }
-    let id = event.id;
-    let written = match end {
-        ForwardEnd::Forwarded => write_until_done(|| queue.delivered(id)).await,
+    let end = match end {
+        ForwardEnd::Forwarded => ItemEnd::Arrived,
         ForwardEnd::NotSent { .. } => return,
-        ForwardEnd::Postponed { wait, reason } => {
-            let at = after(wait);
-            write_until_done(|| queue.retry_at(id, at, &reason)).await
-        }
-        ForwardEnd::SetAside { reason } => write_until_done(|| queue.set_aside(id, &reason)).await,
+        ForwardEnd::Postponed { wait, reason } => ItemEnd::RetryAt(after(wait), reason),
+        ForwardEnd::SetAside { reason } => ItemEnd::SetAside(reason),
     };
-    if let Err(error) = written {
+    if let Err(error) = write_until_done(queue, event, end).await {
         tracing::warn!(%error, "how an event was forwarded is not written down; the next start forwards it again");
     }
 }
@@ -263,17 +265,11 @@ fn after(wait: Duration) -> Timestamp {
     Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
-/// Only a ledger that takes no more ends the trying.
-async fn write_until_done<W>(write: impl Fn() -> W) -> Result<(), LedgerError>
-where
-    W: Future<Output = Result<(), LedgerError>>,
-{
+/// Only a ledger that takes no more ends the trying. That it can't be written it says itself.
+async fn write_until_done(queue: &Queue, event: &DueItem, end: ItemEnd) -> Result<(), LedgerError> {
     loop {
-        match write().await {
-            Err(error) if !error.is_final() => {
-                tracing::error!(%error, "feedback can't be written to the ledger");
-                sleep(WRITE_PAUSE).await;
-            }
+        match queue.ended(event.id, end.clone()).await {
+            Err(LedgerError::Unavailable(_)) => sleep(WRITE_PAUSE).await,
             done => return done,
         }
     }
@@ -298,7 +294,7 @@ impl Supervised for FeedbackLogger {
 }
 
 impl StreamHandler<HeardFeedback> for FeedbackLogger {
-    fn handle(&mut self, heard: HeardFeedback, context: &mut Self::Context) {
+    fn handle(&mut self, heard: HeardFeedback, _: &mut Self::Context) {
         // Whoever shows nothing hears of cards that others show, and these hand their feedback on.
         if self.deps.tenants.get(&heard.profile).is_some_and(|tenant| !tenant.profile.pushes) {
             let (reason, detail) = (DropReason::FeedbackNotOurs, heard.interaction.to_string());
@@ -308,21 +304,7 @@ impl StreamHandler<HeardFeedback> for FeedbackLogger {
             let key = InteractionKey { profile: heard.profile.clone(), interaction: heard.interaction.clone() };
             self.deps.ranker.do_send(CardRejected { key, article_id: heard.insight.clone() });
         }
-        let (in_flight, metrics) = (self.deps.cell.in_flight(), self.deps.metrics.clone());
-        let (queue, storing) = (self.deps.queue.clone(), Arc::clone(&self.storing));
-        let (room, full) = (Arc::clone(&self.room), Arc::clone(&self.room));
-        let is_full = room.available_permits() == 0;
-        // On the actor's own thread, where tasks begin in the order in which they were spawned.
-        actix_rt::spawn(async move {
-            let place = room.acquire().await;
-            let turn = storing.lock().await;
-            store(queue, heard, &metrics).await;
-            drop((turn, place, in_flight));
-        });
-        // The ledger is behind: the stream waits, and in the end whoever sends to it.
-        if is_full {
-            context.wait(wrap_future::<_, Self>(async move { drop(full.acquire().await) }));
-        }
+        self.store(heard);
     }
 }
 

@@ -5,16 +5,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cuecard_ledger::{FeedbackId, PendingFeedback};
+use cuecard_ledger::{DueItem, ItemId};
 
 use crate::messages::ProfileName;
 
 /// Events on their way and looks under way, of all profiles.
 #[derive(Default)]
 pub(super) struct Progress {
-    under_way: HashSet<FeedbackId>,
+    under_way: HashSet<ItemId>,
     /// The looks under way, each with the events that ended meanwhile.
-    looks: HashMap<ProfileName, HashSet<FeedbackId>>,
+    looks: HashMap<ProfileName, HashSet<ItemId>>,
 }
 
 impl Progress {
@@ -31,20 +31,20 @@ impl Progress {
     pub(super) fn looked(
         &mut self,
         profile: &ProfileName,
-        mut events: Vec<PendingFeedback>,
-    ) -> (Vec<PendingFeedback>, bool) {
+        mut events: Vec<DueItem>,
+    ) -> (Vec<DueItem>, bool) {
         let ended_meanwhile = self.looks.remove(profile).unwrap_or_default();
         events.retain(|event| !ended_meanwhile.contains(&event.id) && !self.under_way.contains(&event.id));
         (events, !ended_meanwhile.is_empty())
     }
 
     /// Notes that an event is on its way.
-    pub(super) fn forwarding(&mut self, id: FeedbackId) {
+    pub(super) fn forwarding(&mut self, id: ItemId) {
         self.under_way.insert(id);
     }
 
     /// An event's way came to an end; whether to look what comes next.
-    pub(super) fn ended(&mut self, profile: &ProfileName, id: FeedbackId) -> bool {
+    pub(super) fn ended(&mut self, profile: &ProfileName, id: ItemId) -> bool {
         self.under_way.remove(&id);
         match self.looks.get_mut(profile) {
             Some(ended_meanwhile) => {
@@ -58,24 +58,13 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use cuecard_ledger::NewFeedback;
-    use jiff::Timestamp;
-
     use super::*;
 
-    fn event(id: i64) -> PendingFeedback {
-        let feedback = NewFeedback {
-            profile: "acme".into(),
-            interaction: "a".into(),
-            insight: "article".into(),
-            action: "ACCEPTED".into(),
-            accepted: true,
-            heard_at: Timestamp::UNIX_EPOCH,
-        };
-        PendingFeedback { id: FeedbackId(id), feedback, delivery: None, attempts: 0 }
+    fn event(id: i64) -> DueItem {
+        DueItem { id: ItemId(id), key: "a".into(), payload: "{}".into(), attempts: 0 }
     }
 
-    fn ids(events: &[PendingFeedback]) -> Vec<i64> {
+    fn ids(events: &[DueItem]) -> Vec<i64> {
         events.iter().map(|event| event.id.0).collect()
     }
 
@@ -95,10 +84,10 @@ mod tests {
         let acme = ProfileName::new("acme");
         let mut progress = Progress::default();
         for id in [1, 2] {
-            progress.forwarding(FeedbackId(id));
+            progress.forwarding(ItemId(id));
         }
         progress.start_look(&acme);
-        assert!(!progress.ended(&acme, FeedbackId(1)), "the look under way comes first");
+        assert!(!progress.ended(&acme, ItemId(1)), "the look under way comes first");
         let (events, again) = progress.looked(&acme, vec![event(1), event(2), event(3)]);
         assert_eq!((ids(&events), again), (vec![3], true));
     }
@@ -107,8 +96,8 @@ mod tests {
     fn an_event_that_was_postponed_comes_again_with_a_later_look() {
         let acme = ProfileName::new("acme");
         let mut progress = Progress::default();
-        progress.forwarding(FeedbackId(1));
-        assert!(progress.ended(&acme, FeedbackId(1)));
+        progress.forwarding(ItemId(1));
+        assert!(progress.ended(&acme, ItemId(1)));
         progress.start_look(&acme);
         let (events, again) = progress.looked(&acme, vec![event(1)]);
         assert_eq!((ids(&events), again), (vec![1], false));

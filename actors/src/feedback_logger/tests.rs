@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use async_channel::Sender;
-use cuecard_ledger::Ledger;
+use cuecard_ledger::{Ledger, LedgerOptions, QueueKind};
 use tempfile::TempDir;
 
 use super::*;
@@ -16,7 +16,7 @@ use crate::testing::{
 struct Fixture {
     bench: Bench,
     events: Sender<HeardFeedback>,
-    queue: FeedbackQueue,
+    queue: Queue,
     ledger: Ledger,
     cxone: Arc<Cxone>,
     logger: Addr<FeedbackLogger>,
@@ -73,7 +73,7 @@ fn heard(interaction: &str, insight: &str) -> HeardFeedback {
 }
 
 async fn open(directory: &TempDir) -> Ledger {
-    Ledger::open(&format!("sqlite:{}", directory.path().join("ledger.db").display())).await.unwrap()
+    Ledger::open(&format!("sqlite:{}", directory.path().join("ledger.db").display()), LedgerOptions::default()).await.unwrap()
 }
 
 async fn fixture(expected_panics: u64) -> Fixture {
@@ -92,18 +92,19 @@ fn with_tokens_after(failures: u32, expected_panics: u64, directory: TempDir, le
     inject_panics("feedback_logger_settle", "unwritable");
     let bench = Bench::expecting("feedback_logger", expected_panics);
     let (events, inbox) = bounded(64);
-    let cxone = Cxone::gated(|call| Some(insight(call)).filter(|insight| insight.starts_with("slow")));
+    let cxone = Cxone::gated(|call| Some(insight_of(call)).filter(|insight| insight.starts_with("slow")));
     let late = AtomicUsize::new(0);
-    cxone.answer_with(move |call| answer_to(&insight(call), &late));
+    cxone.answer_with(move |call| answer_to(&insight_of(call), &late));
     let tenant = TenantParts { cxone: Arc::clone(&cxone), ..TenantParts::new("acme") }.build();
     let silent = TenantParts { pushes: false, ..TenantParts::new("silent") }.build();
     let tenants: Tenants = [tenant, silent].into_iter().collect();
     give_tokens_after(failures, &tenants);
-    let queue = ledger.feedback();
+    let queue = ledger.queue(QueueKind::Feedback);
     let rejections = Rejections::default();
     let deps = FeedbackLoggerDeps {
         inbox,
         ranker: rejections.clone().start().recipient(),
+        stored: ledger.feedback(),
         queue: queue.clone(),
         tenants,
         metrics: bench.metrics.clone(),
@@ -113,7 +114,7 @@ fn with_tokens_after(failures: u32, expected_panics: u64, directory: TempDir, le
     Fixture { bench, events, queue, ledger, cxone, logger, rejections, directory }
 }
 
-fn insight(call: &Call) -> String {
+fn insight_of(call: &Call) -> String {
     call.text("/insightId")
 }
 
@@ -134,7 +135,7 @@ impl Fixture {
 
     /// Insights in the order in which they reached CXone.
     fn forwarded(&self) -> Vec<String> {
-        self.cxone.calls().iter().map(insight).collect()
+        self.cxone.calls().iter().map(insight_of).collect()
     }
 
     fn pending(&self) -> u64 {
@@ -156,7 +157,7 @@ async fn an_event_is_stored_before_it_is_forwarded() {
     fixture.hear("a", "slow-1").await;
     until("it is being forwarded", || fixture.forwarded().len() == 1).await;
     let stored = fixture.queue.due("acme", Timestamp::now(), 9).await.unwrap();
-    assert_eq!(stored.iter().map(|event| event.feedback.insight.as_str()).collect::<Vec<_>>(), ["slow-1"]);
+    assert_eq!(stored.iter().map(insight).collect::<Vec<_>>(), ["slow-1"]);
     until("the gauge shows it", || fixture.bench.metric(r#"cuecard_feedback_pending{profile="acme"}"#) == 1).await;
     fixture.cxone.open("slow-1");
     fixture.ended("forwarded", 1).await;
@@ -318,7 +319,8 @@ async fn what_waits_for_a_profile_that_is_gone_is_named_at_the_start_and_kept() 
     for profile in ["gone", "gone", "acme"] {
         let HeardFeedback { insight, action, accepted, heard_at, .. } = heard("a", "1");
         let profile = profile.to_owned();
-        let event = NewFeedback { profile, interaction: "a".to_owned(), insight, action, accepted, heard_at };
+        let event = Uuid::new_v4();
+        let event = NewFeedback { event, profile, interaction: "a".to_owned(), insight, action, accepted, heard_at };
         ledger.feedback().store(event).await.unwrap();
     }
     let logged = Logged::start();

@@ -158,7 +158,7 @@ impl Injector {
             // Nobody waits for the record but a shutdown.
             let record = |(receipt, question)| DeliveryRecords::record(&item, &content, question, &receipt);
             if let Some(record) = shown.and_then(record) {
-                records.write(record).await;
+                records.write(record);
             }
             drop(in_flight);
         };

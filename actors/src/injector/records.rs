@@ -1,22 +1,15 @@
 //! Writes down what CXone took, behind the agent's back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use cuecard_engine::knowledge::ContentHash;
 use cuecard_engine::{Query, Ranked, Ranking};
 use cuecard_ledger::{Deliveries, DeliveryRecord, Impression, QuestionRecord};
 use jiff::Timestamp;
-use tokio::time::sleep;
 
 use crate::messages::{Content, Receipt, Ticket, WorkItem};
 use crate::telemetry::{ActorDropped, DropReason, Metrics};
 use crate::tenant::Learning;
-
-/// A disk that is full or a file that is locked may be well again after this pause.
-const PAUSE: Duration = Duration::from_secs(1);
-/// A delivery that could not be written for so long is given up: nobody waits for it.
-const TRIES: u32 = 30;
 
 /// The record of deliveries.
 #[derive(Clone)]
@@ -47,21 +40,12 @@ impl DeliveryRecords {
         ticket.query().map(|query| question(query, ticket.tenant().profile.learning))
     }
 
-    /// Writes it down, for as long as that takes.
-    pub(super) async fn write(&self, record: DeliveryRecord) {
-        let mut detail = record.id.to_string();
-        for _ in 0..TRIES {
-            match self.deliveries.record(record.clone()).await {
-                Ok(()) => return,
-                Err(error) if error.is_final() => {
-                    detail = format!("{detail}: {error}");
-                    break;
-                }
-                Err(error) => tracing::error!(%error, "a delivery can't be written down"),
-            }
-            sleep(PAUSE).await;
+    /// Writes it down, at the latest when the ledger can be written again; one for which there is no room is counted.
+    pub(super) fn write(&self, record: DeliveryRecord) {
+        let detail = record.id.to_string();
+        if !self.deliveries.record_behind(record) {
+            ActorDropped { reason: DropReason::DeliveryUnrecorded, count: 1, detail: &detail }.emit(&self.metrics);
         }
-        ActorDropped { reason: DropReason::DeliveryUnrecorded, count: 1, detail: &detail }.emit(&self.metrics);
     }
 }
 
@@ -78,7 +62,6 @@ fn record(item: &WorkItem, ranking: &Ranking, receipt: &Receipt) -> DeliveryReco
     };
     DeliveryRecord {
         id: item.decision,
-        decision: item.decision,
         profile: item.key.profile.to_string(),
         interaction: item.key.interaction.to_string(),
         utterance: item.utterance_number,
@@ -101,48 +84,4 @@ fn question(query: &Query, learning: Learning) -> QuestionRecord {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let vector = query.newest_embedding.as_ref().filter(|_| learning.keeps_vectors).cloned();
     QuestionRecord { num_words: count(signs.num_words), num_turns: count(signs.num_turns), vector }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use cuecard_ledger::Ledger;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::messages::ProfileName;
-    use crate::testing::Logged;
-
-    /// One article stands on it twice.
-    #[tokio::test]
-    async fn a_record_that_breaks_a_rule_of_the_ledger_is_given_up_at_once_and_counted() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
-        let ledger = Ledger::open(&url).await.unwrap();
-        let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
-        let card = Impression { article_id: "article".to_owned(), rank: 1, ..Impression::default() };
-        let record = DeliveryRecord {
-            id: Uuid::from_u128(1),
-            decision: Uuid::from_u128(1),
-            profile: "acme".to_owned(),
-            interaction: "a".to_owned(),
-            utterance: 1,
-            impressions: vec![card.clone(), card],
-            question: None,
-            delivered_at: Timestamp::UNIX_EPOCH,
-            cxone_id: None,
-            latency_ms: 1,
-        };
-        let logged = Logged::start();
-        DeliveryRecords::new(ledger.deliveries(), metrics.clone()).write(record).await;
-        assert_eq!(
-            (logged.count("can't be written down"), logged.count("breaks a rule")),
-            (0, 1),
-            "{:?}",
-            logged.lines()
-        );
-        let dropped = r#"cuecard_dropped_total{actor="injector",reason="unrecorded"} 1"#;
-        assert!(metrics.render(0.0).unwrap().contains(dropped));
-    }
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use cuecard_ledger::Ledger;
+use cuecard_ledger::{Ledger, LedgerOptions};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::{advance, pause};
@@ -53,7 +53,8 @@ impl Handler<NotShown> for Unseen {
 async fn fixture(expected_panics: u64) -> Fixture {
     inject_panics("injector", "bad");
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(&format!("sqlite:{}", directory.path().join("ledger.db").display())).await.unwrap();
+    let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
+    let ledger = Ledger::open(&url, LedgerOptions::default()).await.unwrap();
     pause();
     let bench = Bench::expecting("injector", expected_panics);
     let cxone = Cxone::gated(|call| Some(interaction(call)));
