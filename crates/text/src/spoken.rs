@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::masking;
+
 /// Words as they were said. Compares and hashes by the words.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
@@ -27,6 +29,12 @@ impl Spoken {
     /// What may be logged, stored, exported or shown: the length. The one place where that is decided.
     pub fn redacted(&self) -> String {
         format!("{} bytes", self.0.len())
+    }
+
+    /// What may be stored, or used for training: the words, with what names a person or an account taken out of them. See
+    /// [`crate::masking`] for what that is, and what it is not.
+    pub fn masked(&self) -> String {
+        masking::mask(&self.0).into_owned()
     }
 
     /// Length in bytes of UTF-8.
