@@ -37,6 +37,8 @@ pub(crate) enum Command {
     /// Work with a knowledge graph.
     #[command(subcommand)]
     Graph(GraphCommand),
+    /// Look after the ledger: what it holds, what is too old, what of a customer is to be erased, a copy.
+    Ledger(LedgerArgs),
     /// Play conversations through simulator and service, with a page to watch.
     Demo(DemoArgs),
 }
@@ -150,6 +152,44 @@ pub struct WhyArgs {
     /// The running service's admin port; without it `CUECARD_ADMIN_ADDR` or the default.
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<std::net::SocketAddr>,
+}
+
+/// `cuecard ledger`
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// The settings file of the service whose ledger it is.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: LedgerCommand,
+}
+
+/// What is done with a ledger. All of it may be done while a service has it open.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Say how much it holds.
+    Stats {
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take away now what is older than it is kept ([retention] in the settings).
+    Purge,
+    /// Take away every row of an interaction. Figures stay, and so does the audit, which says no more whose entries they are.
+    Erase {
+        /// The interaction, or the session of a ranking.
+        #[arg(long, value_name = "ID")]
+        interaction: String,
+        /// Of this profile alone; without it of all.
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+    },
+    /// Write a copy of it as it is now (a ledger in a file; one on PostgreSQL is copied with pg_dump).
+    Backup {
+        /// A file that is not there yet.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// `cuecard eval`

@@ -110,7 +110,8 @@ async fn serve(
         started = start(settings, metrics, escalation) => started?,
     };
     let Started { pipeline, api, tenants } = started;
-    state.loaded(tenants, pipeline.refreshers(), pipeline.recent().clone(), Arc::clone(pipeline.marks()));
+    let (recent, ledger) = (pipeline.recent().clone(), pipeline.ledger().clone());
+    state.loaded(tenants, pipeline.refreshers(), recent, Arc::clone(pipeline.marks()), ledger);
     if let Some(RunningApi { addr, .. }) = &api {
         tracing::info!(%addr, "the API is open");
         listening(Listening::Api(*addr));

@@ -31,6 +31,17 @@ pub struct Ranker {
     screens: Keyed<InteractionKey, Screen>,
 }
 
+/// A first card that an earlier process put on the screen.
+#[derive(Debug, Clone)]
+pub struct ShownBefore {
+    /// Where.
+    pub key: InteractionKey,
+    /// Which.
+    pub article_id: String,
+    /// When, by the clock of this process.
+    pub at: Instant,
+}
+
 /// What a Ranker works with.
 pub struct RankerDeps {
     /// Where candidates come from.
@@ -49,6 +60,16 @@ impl Ranker {
     /// A Ranker that remembers nothing yet.
     pub fn new(deps: RankerDeps) -> Self {
         Self { screens: Keyed::new(deps.conversations), deps }
+    }
+
+    /// A Ranker that knows what an earlier process put on the screens, oldest first.
+    pub fn restored(deps: RankerDeps, shown: impl IntoIterator<Item = ShownBefore>) -> Self {
+        let mut ranker = Self::new(deps);
+        for ShownBefore { key, article_id, at } in shown {
+            // Utterances are counted anew: nothing of an earlier process is taken back.
+            ranker.screens.with(&key, at, |screen| screen.note(&article_id, 0, at.into_std()));
+        }
+        ranker
     }
 
     /// Judges and notes what goes to the screen, in one step.
@@ -283,7 +304,7 @@ mod tests {
     #[actix::test]
     async fn cards_below_the_first_are_swapped_now_and_then_and_that_is_written_down() {
         let fixture = fixture(0);
-        let learning = Learning { explore: 0.3, keeps_vectors: false };
+        let learning = Learning { explore: 0.3, ..Learning::default() };
         let tenant = TenantParts { learning, ..TenantParts::new("acme") }.build();
         let recorder = Recorder::of(std::iter::once(tenant).collect());
         let mut swapped = 0;

@@ -1,5 +1,6 @@
 //! The admin port: metrics, probes, and the table of actors. It reads cells and health and asks no actor.
 
+mod ledger;
 mod marks;
 mod routes;
 
@@ -14,6 +15,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
+use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, ActorState};
 use cuecard_actors::telemetry::{Metrics, ProfileState};
@@ -30,6 +32,7 @@ pub struct AdminState {
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     marks: OnceLock<Arc<ArticleMarks>>,
+    ledger: OnceLock<Ledger>,
     stopping: AtomicBool,
 }
 
@@ -51,24 +54,27 @@ impl AdminState {
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
             marks: OnceLock::new(),
+            ledger: OnceLock::new(),
             stopping: AtomicBool::new(false),
         })
     }
 
     /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, where the newest
-    /// decisions are, and who hears what operators decide about articles.
+    /// decisions are, who hears what operators decide about articles, and where all of it is kept.
     pub fn loaded(
         &self,
         tenants: Tenants,
         refreshers: HashMap<ProfileName, Recipient<Refresh>>,
         recent: RecentDecisions,
         marks: Arc<ArticleMarks>,
+        ledger: Ledger,
     ) {
         // Loading happens once.
         let _ = self.tenants.set(tenants);
         let _ = self.refreshers.set(refreshers);
         let _ = self.recent.set(recent);
         let _ = self.marks.set(marks);
+        let _ = self.ledger.set(ledger);
     }
 
     /// Asks for a poll of a profile's articles; `false` where it does not poll any.

@@ -4,11 +4,12 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, get, post, web};
 use cuecard_actors::decisions::DecisionFilter;
 use cuecard_actors::engine::{Ranking, why};
+use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AdminState, marks};
+use super::{AdminState, ledger, marks};
 
 /// Adds every route.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
@@ -21,6 +22,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         .service(deliveries)
         .service(explain)
         .configure(marks::configure)
+        .configure(ledger::configure)
         .default_service(web::to(async || not_found("there is no such page")));
 }
 
@@ -64,7 +66,10 @@ async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
         (false, None) => "loading",
         (false, Some(_)) => "not ready",
     };
-    let body = json!({ "status": status, "profiles": profiles });
+    let mut body = json!({ "status": status, "profiles": profiles });
+    if let Some(ledger) = state.ledger.get() {
+        body["ledger"] = ledger::readiness(ledger);
+    }
     if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
@@ -102,6 +107,7 @@ const SHOWN_DECISIONS: usize = 50;
 struct DeliveriesQuery {
     outcome: Option<String>,
     profile: Option<String>,
+    interaction: Option<String>,
     limit: Option<usize>,
 }
 
@@ -111,7 +117,7 @@ async fn deliveries(
     state: web::Data<AdminState>,
     asked: Result<web::Query<DeliveriesQuery>, actix_web::Error>,
 ) -> HttpResponse {
-    let DeliveriesQuery { outcome, profile, limit } = match asked {
+    let DeliveriesQuery { outcome, profile, interaction, limit } = match asked {
         Ok(asked) => asked.into_inner(),
         Err(error) => return unprocessable(&error.to_string()),
     };
@@ -121,7 +127,7 @@ async fn deliveries(
     }
     let Some(recent) = state.recent.get() else { return loading() };
     let limit = limit.unwrap_or(SHOWN_DECISIONS).min(MAX_DECISIONS);
-    let decisions = recent.newest(&DecisionFilter { outcome, profile }, limit);
+    let decisions = recent.newest(&DecisionFilter { outcome, profile, interaction }, limit);
     json_text(format!(r#"{{"deliveries":[{}]}}"#, decisions.join(",")))
 }
 
@@ -134,8 +140,21 @@ async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> H
             "a decision's id looks like 0196a3f2-7d1c-7000-8000-000000000000; /deliveries lists them",
         );
     };
-    let gone = || not_found("this decision is not among the newest; /deliveries lists those that are");
-    recent.find(id).map_or_else(gone, |decision| json_text(with_reasons(decision)))
+    let decision = match (recent.find(id), state.ledger.get()) {
+        (Some(decision), _) => Some(decision),
+        // It is not of the newest.
+        (None, Some(ledger)) => match ledger.decisions().find(id).await {
+            Ok(decision) => decision,
+            Err(error) => return unavailable(&error),
+        },
+        (None, None) => None,
+    };
+    let gone = || {
+        not_found(
+            "no decision of this id is kept; /deliveries lists the newest, and retention.decisions says how long others are",
+        )
+    };
+    decision.map_or_else(gone, |decision| json_text(with_reasons(decision)))
 }
 
 /// The decision with its reasons in sentences, where it came to a ranking; and those of a second ranker.
@@ -161,6 +180,11 @@ pub(super) fn loading() -> HttpResponse {
 
 pub(super) fn unprocessable(detail: &str) -> HttpResponse {
     HttpResponse::UnprocessableEntity().json(json!({ "detail": detail }))
+}
+
+/// The ledger can't be asked now.
+pub(super) fn unavailable(error: &LedgerError) -> HttpResponse {
+    HttpResponse::ServiceUnavailable().json(json!({ "detail": error.to_string() }))
 }
 
 pub(super) fn not_found(detail: &str) -> HttpResponse {

@@ -2,34 +2,47 @@
 //!
 //! A caller's URL makes this service call somebody: only allowed hosts are called, none of them at an address of this
 //! machine or of a private network unless the settings say so, and redirects are not followed. The addresses are
-//! checked when the caller asks and again when the call is made, so that a name can't change between the two. A
-//! failure is logged and counted and fails nothing else.
+//! checked when the caller asks and again when the call is made, so that a name can't change between the two. A result is
+//! stored with its ranking and sent from the durable queue, until it arrives or an hour is over; one that nobody takes is set
+//! aside. A failure is logged and counted and fails nothing else.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cuecard_actors::cxone::http::{ClientError, client_config};
+use cuecard_actors::ledger::{DueItem, ItemEnd, ItemId, LedgerError, NewItem, Queue, QueueKind};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::telemetry::{CallbackEnded, CallbackResult, Metrics};
+use cuecard_actors::tenant::{CallbackRules, Tenant};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::lookup_host;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use super::background::Background;
-use cuecard_actors::tenant::CallbackRules;
 
 /// The contract's own.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Callbacks under way at once, each with a socket; a host that hangs takes no more than these.
 const AT_ONCE: usize = 64;
-/// Results that wait for one of these to end. What comes beyond would be sent too late to be of use.
-const WAITING: usize = 256;
+/// Results of a profile that may wait to be sent. What comes beyond is dropped, and counted.
+const WAITING: u64 = 10_000;
+/// How often it is looked for results whose wait is over.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// A result that could not be sent so often, an hour after it was made, is of no use any more.
+const MOST_ATTEMPTS: u32 = 10;
+/// The wait before the second attempt, doubled before each further one up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
 
 /// No callbacks can be sent.
 #[derive(Debug, thiserror::Error)]
@@ -53,31 +66,45 @@ pub(super) enum NotAllowed {
     Private(IpAddr),
 }
 
-/// Sends callbacks.
+/// Sends callbacks: what the durable queue holds of them, whoever stored it.
 pub struct Callbacks {
     /// One that calls public addresses only, and one that calls any.
     public: reqwest::Client,
     any: reqwest::Client,
-    /// One for each that is under way or waits.
-    places: Arc<Semaphore>,
+    queue: Queue,
     /// One for each that is under way.
     sending: Arc<Semaphore>,
+    came: Notify,
     metrics: Metrics,
     background: Background,
 }
 
+/// What waits in the queue of a callback.
+#[derive(Debug, Serialize, Deserialize)]
+struct Payload {
+    url: Url,
+    allow_private: bool,
+    body: Value,
+}
+
+/// How an attempt ended that did not arrive.
+struct Unsent {
+    reason: String,
+    /// Whether another attempt may do better.
+    is_passing: bool,
+}
+
 impl Callbacks {
     /// Clients that follow no redirect.
-    pub(super) fn new(metrics: Metrics, background: Background) -> Result<Self, CallbackError> {
+    pub(super) fn new(queue: Queue, metrics: Metrics, background: Background) -> Result<Self, CallbackError> {
         let tls = client_config()?;
         let client = || {
             let client = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone());
             client.timeout(TIMEOUT).redirect(Policy::none()).no_proxy()
         };
         let public = client().dns_resolver(Arc::new(PublicOnly)).build()?;
-        let (places, sending) = (Semaphore::new(AT_ONCE + WAITING), Semaphore::new(AT_ONCE));
-        let (places, sending) = (Arc::new(places), Arc::new(sending));
-        Ok(Self { public, any: client().build()?, places, sending, metrics, background })
+        let (sending, came) = (Arc::new(Semaphore::new(AT_ONCE)), Notify::new());
+        Ok(Self { public, any: client().build()?, queue, sending, came, metrics, background })
     }
 
     /// Where the result goes; `None` where nobody wants it. The caller's URL comes before that of the settings.
@@ -95,39 +122,124 @@ impl Callbacks {
         Ok(Some(url))
     }
 
-    /// Sends in the background; a result for which there is no place is dropped, and counted.
-    pub(super) fn send(&self, profile: &ProfileName, allow_private: bool, url: Url, body: &Value) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return CallbackEnded { profile, result: CallbackResult::Dropped }.emit(&self.metrics);
+    /// A result as it is stored with its ranking; none, and counted, where too many wait.
+    pub(super) fn item(&self, tenant: &Tenant, session: &str, url: &Url, body: &Value) -> Option<NewItem> {
+        let profile = tenant.name();
+        if self.queue.pending_count(profile.as_str()) >= WAITING {
+            CallbackEnded { profile, result: CallbackResult::Dropped }.emit(&self.metrics);
+            return None;
+        }
+        let allow_private = tenant.profile.callback.allow_private;
+        let payload = Payload { url: url.clone(), allow_private, body: body.clone() };
+        let payload = serde_json::to_string(&payload).ok()?;
+        let (kind, profile, key) = (QueueKind::Callback, profile.to_string(), session.to_owned());
+        Some(NewItem { kind, profile, key, payload, queued_at: Timestamp::now() })
+    }
+
+    /// Something may have been stored.
+    pub(super) fn wake(&self) {
+        self.came.notify_one();
+    }
+
+    /// Sends what waits of these profiles, until it is told to stop and nothing more is due.
+    pub(super) async fn run(self: Arc<Self>, profiles: Vec<ProfileName>, stop: CancellationToken) {
+        let under_way: Arc<Mutex<HashSet<ItemId>>> = Arc::default();
+        loop {
+            let mut sent = 0;
+            for profile in &profiles {
+                sent += self.look(profile, &under_way).await;
+            }
+            if sent == 0 && stop.is_cancelled() && self.is_idle() {
+                return;
+            }
+            if sent == 0 {
+                let came = timeout(LOOK_INTERVAL, self.came.notified());
+                let _ = if stop.is_cancelled() {
+                    came.await
+                } else {
+                    stop.run_until_cancelled(came).await.unwrap_or(Ok(()))
+                };
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sending.available_permits() == AT_ONCE
+    }
+
+    /// Begins to send what is due of a profile, as far as there is room; gives how many.
+    async fn look(self: &Arc<Self>, profile: &ProfileName, under_way: &Arc<Mutex<HashSet<ItemId>>>) -> usize {
+        if self.queue.pending_count(profile.as_str()) == 0 {
+            return 0;
+        }
+        // A ledger that can't be read says so elsewhere, and is asked again.
+        let due = self.queue.due(profile.as_str(), Timestamp::now(), AT_ONCE as u32).await.unwrap_or_default();
+        let mut sent = 0;
+        for item in due {
+            if !lock(under_way).insert(item.id) {
+                continue;
+            }
+            let Ok(turn) = Arc::clone(&self.sending).acquire_owned().await else { break };
+            sent += 1;
+            let (callbacks, profile, under_way) = (Arc::clone(self), profile.clone(), Arc::clone(under_way));
+            self.background.spawn(async move {
+                let id = item.id;
+                callbacks.send(&profile, item).await;
+                lock(&under_way).remove(&id);
+                drop(turn);
+                callbacks.wake();
+            });
+        }
+        sent
+    }
+
+    async fn send(&self, profile: &ProfileName, item: DueItem) {
+        let attempt = self.background.within_grace(self.attempt(&item.payload)).await;
+        // Cut short by a stop: the next start sends it.
+        let Some(attempt) = attempt else { return };
+        let result =
+            attempt.as_ref().map_or_else(|unsent| CallbackResult::Failed(&unsent.reason), |()| CallbackResult::Sent);
+        CallbackEnded { profile, result }.emit(&self.metrics);
+        let attempts = item.attempts.saturating_add(1);
+        let end = match attempt {
+            Ok(()) => ItemEnd::Arrived,
+            Err(unsent) if unsent.is_passing && attempts < MOST_ATTEMPTS => {
+                let wait = FIRST_WAIT.saturating_mul(1 << (attempts - 1).min(16)).min(LONGEST_WAIT);
+                let wait = SignedDuration::try_from(wait).unwrap_or_default();
+                ItemEnd::RetryAt(Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX), unsent.reason)
+            }
+            Err(unsent) => ItemEnd::SetAside(unsent.reason),
         };
+        while let Err(LedgerError::Unavailable(_)) = self.queue.ended(item.id, end.clone()).await {
+            if self.background.within_grace(sleep(LOOK_INTERVAL)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn attempt(&self, payload: &str) -> Result<(), Unsent> {
+        let never = |reason: String| Unsent { reason, is_passing: false };
+        let Payload { url, allow_private, body } = serde_json::from_str(payload)
+            .map_err(|error| never(format!("what was stored of it can't be read: {error}")))?;
+        if let Some(address) = literal(&url).filter(|address| !allow_private && !is_public(*address)) {
+            return Err(never(NotAllowed::Private(address).to_string()));
+        }
         let client = if allow_private { &self.any } else { &self.public };
         let host = url.host_str().unwrap_or_default().to_owned();
-        let blocked = if allow_private { None } else { literal(&url).filter(|address| !is_public(*address)) };
-        let sending = client.post(url).json(body).send();
-        let (profile, metrics, background) = (profile.clone(), self.metrics.clone(), self.background.clone());
-        let turn = Arc::clone(&self.sending);
-        self.background.spawn(async move {
-            let outcome = if let Some(address) = blocked {
-                Err(NotAllowed::Private(address).to_string())
-            } else {
-                let answer = background.within_grace(async {
-                    let _turn = turn.acquire().await;
-                    sending.await
-                });
-                let stopped = || Err(format!("the service stopped before {host} answered"));
-                answer.await.map_or_else(stopped, |answer| taken(answer, &host))
-            };
-            let result = outcome.as_ref().map_or_else(|error| CallbackResult::Failed(error), |()| CallbackResult::Sent);
-            CallbackEnded { profile: &profile, result }.emit(&metrics);
-            drop(place);
-        });
+        taken(client.post(url).json(&body).send().await, &host)
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether whoever was called took it, else why not. The URL is left out: it may hold a secret of the caller's.
-fn taken(answer: Result<reqwest::Response, reqwest::Error>, host: &str) -> Result<(), String> {
-    let status = answer.map_err(|error| error.without_url().to_string())?.status();
-    if status.is_success() { Ok(()) } else { Err(format!("{host} answered {status}")) }
+fn taken(answer: Result<reqwest::Response, reqwest::Error>, host: &str) -> Result<(), Unsent> {
+    let unsent = |error: reqwest::Error| Unsent { reason: error.without_url().to_string(), is_passing: true };
+    let status = answer.map_err(unsent)?.status();
+    let is_passing = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
+    if status.is_success() { Ok(()) } else { Err(Unsent { reason: format!("{host} answered {status}"), is_passing }) }
 }
 
 impl fmt::Debug for Callbacks {
@@ -200,6 +312,10 @@ impl Resolve for PublicOnly {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use cuecard_actors::ledger::{Ledger, LedgerOptions, RankingEntry, RankingStatus};
+    use serde_json::json;
+    use tempfile::TempDir;
+
     use super::*;
 
     fn rules(default_url: Option<&str>, hosts: &[&str], allow_private: bool) -> CallbackRules {
@@ -210,8 +326,16 @@ mod tests {
         }
     }
 
-    fn callbacks() -> Callbacks {
-        Callbacks::new(Metrics::new(&[], Vec::new()).unwrap(), Background::new()).unwrap()
+    async fn ledger() -> (TempDir, Ledger) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
+        (directory, Ledger::open(&url, LedgerOptions::default()).await.unwrap())
+    }
+
+    async fn callbacks() -> (TempDir, Callbacks) {
+        let (directory, ledger) = ledger().await;
+        let metrics = Metrics::new(&[], Vec::new()).unwrap();
+        (directory, Callbacks::new(ledger.queue(QueueKind::Callback), metrics, Background::new()).unwrap())
     }
 
     #[test]
@@ -255,7 +379,7 @@ mod tests {
     #[tokio::test]
     async fn a_caller_may_name_allowed_hosts_only() {
         use NotAllowed as N;
-        let callbacks = callbacks();
+        let (_directory, callbacks) = callbacks().await;
         let default = Some("https://hooks.example/default");
         // (rules, asked, target or complaint)
         let table = [
@@ -279,32 +403,61 @@ mod tests {
         }
     }
 
-    /// As many rankings as a busy minute has, each with a callback to a host that takes connections and never answers.
-    #[tokio::test]
-    async fn a_host_that_hangs_takes_so_many_sockets_and_what_finds_no_place_is_counted() {
-        const BEYOND: usize = 7;
-        let (profile, metrics) =
-            (ProfileName::new("acme"), Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap());
-        let callbacks = Callbacks::new(metrics.clone(), Background::new()).unwrap();
-        let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url: Url = format!("http://{}/done", host.local_addr().unwrap()).parse().unwrap();
-        for _ in 0..AT_ONCE + WAITING + BEYOND {
-            callbacks.send(&profile, true, url.clone(), &Value::Null);
+    fn stored(number: usize, url: &str) -> NewItem {
+        let payload = Payload { url: url.parse().unwrap(), allow_private: true, body: json!({ "number": number }) };
+        NewItem {
+            kind: QueueKind::Callback,
+            profile: "acme".into(),
+            key: format!("session-{number}"),
+            payload: serde_json::to_string(&payload).unwrap(),
+            queued_at: Timestamp::now(),
         }
-        let text = metrics.render(0.0).unwrap();
-        let dropped = format!(r#"cuecard_callbacks_total{{profile="acme",result="dropped"}} {BEYOND}"#);
-        assert!(text.contains(&dropped), "{text}");
+    }
+
+    async fn store(ledger: &Ledger, item: NewItem) {
+        let entry = RankingEntry {
+            profile: "acme".into(),
+            session: item.key.clone(),
+            at: Timestamp::now(),
+            snippet_count: 0,
+            latency_ms: 1.0,
+            max_window: 1,
+            status: RankingStatus::Success,
+            checksum: None,
+            delivered: Vec::new(),
+        };
+        ledger.rankings().record(entry, Some(item)).await.unwrap();
+    }
+
+    /// As many rankings as a busy minute has, each with a callback to a host that takes connections and never answers.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_host_that_hangs_takes_so_many_sockets_and_the_others_wait_in_the_ledger() {
+        let profile = ProfileName::new("acme");
+        let ((_directory, ledger), metrics) =
+            (ledger().await, Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap());
+        let background = Background::new();
+        let queue = ledger.queue(QueueKind::Callback);
+        let callbacks = Arc::new(Callbacks::new(queue.clone(), metrics, background.clone()).unwrap());
+        let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/done", host.local_addr().unwrap());
+        for number in 0..AT_ONCE + 9 {
+            store(&ledger, stored(number, &url)).await;
+        }
+        tokio::spawn(Arc::clone(&callbacks).run(vec![profile], CancellationToken::new()));
         let mut taken = Vec::new();
         while let Ok(Ok((socket, _))) = timeout(Duration::from_secs(1), host.accept()).await {
             taken.push(socket);
         }
         assert_eq!(taken.len(), AT_ONCE);
+        // A stop in the middle of it leaves all of them to the next start.
+        background.end_grace();
+        assert_eq!(queue.pending_count("acme"), AT_ONCE as u64 + 9);
     }
 
     #[tokio::test]
     async fn a_name_of_this_machine_is_refused_as_it_resolves() {
         let asked = Some("http://localhost:9/");
-        let refused = callbacks().target(&rules(None, &["localhost"], false), asked).await.unwrap_err();
+        let refused = callbacks().await.1.target(&rules(None, &["localhost"], false), asked).await.unwrap_err();
         assert!(matches!(refused, NotAllowed::Private(address) if address.is_loopback()), "{refused}");
         let resolved = PublicOnly.resolve("localhost".parse().unwrap()).await;
         assert!(resolved.is_err());

@@ -25,11 +25,12 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpRequest, HttpServer, web};
 use cuecard_actors::admission::Admission;
 use cuecard_actors::cxone::Contract;
-use cuecard_actors::ledger::Ledger;
+use cuecard_actors::ledger::{Ledger, QueueKind};
 use cuecard_actors::telemetry::{ApiRoute, Metrics};
 use cuecard_actors::tenant::{Profile, Tenant, Tenants};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use background::Background;
 pub use callback::{CallbackError, Callbacks};
@@ -45,7 +46,7 @@ pub struct Api {
     tenants: Tenants,
     admission: Admission,
     ledger: Ledger,
-    callbacks: Callbacks,
+    callbacks: Arc<Callbacks>,
     metrics: Metrics,
     access: access::Access,
     background: Background,
@@ -98,6 +99,8 @@ pub struct RunningApi {
     pub addr: SocketAddr,
     handle: ServerHandle,
     background: Background,
+    /// Ends the sending of callbacks, once there is nothing more to send.
+    stop_sending: CancellationToken,
 }
 
 impl RunningApi {
@@ -106,6 +109,7 @@ impl RunningApi {
     pub async fn stop(self, by: Instant) {
         let ended = async {
             self.handle.stop(true).await;
+            self.stop_sending.cancel();
             self.background.ended().await;
         };
         if timeout_at(by, ended).await.is_err() {
@@ -129,8 +133,11 @@ impl Api {
         Ok(Self {
             tenants,
             admission,
+            callbacks: {
+                let queue = ledger.queue(QueueKind::Callback);
+                Arc::new(Callbacks::new(queue, metrics.clone(), background.clone())?)
+            },
             ledger,
-            callbacks: Callbacks::new(metrics.clone(), background.clone())?,
             metrics,
             access: access::Access::new(settings.accepted_keys()),
             background,
@@ -152,6 +159,10 @@ impl Api {
         let (addr, background) = (port.addr, self.background.clone());
         let bind_error = |source| ApiError::Bind { addr, source };
         let listener = port.listen()?;
+        let stop_sending = CancellationToken::new();
+        let of_rankings = self.tenants.iter().filter(|tenant| tenant.profile.contract == Contract::Ranking);
+        let profiles = of_rankings.map(|tenant| tenant.name().clone()).collect();
+        self.background.spawn(Arc::clone(&self.callbacks).run(profiles, stop_sending.clone()));
         let (api, max_body_bytes) = (web::Data::new(self), settings.max_body_bytes);
         let server = HttpServer::new(move || {
             App::new()
@@ -172,7 +183,7 @@ impl Api {
         let server = server.run();
         let handle = server.handle();
         actix_rt::spawn(server);
-        Ok(RunningApi { addr, handle, background })
+        Ok(RunningApi { addr, handle, background, stop_sending })
     }
 }
 

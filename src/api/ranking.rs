@@ -26,6 +26,9 @@ use super::answer::{as_it_came, delivered, own_words};
 use super::body::{self, Body};
 use super::problem::Problem;
 
+/// A ledger that can't be written is tried again every second; a disk that is full takes somebody's time.
+const LEDGER_PAUSE: Duration = Duration::from_secs(5);
+
 /// `POST /sessions/{session_id}/snippets/ranking`
 pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let tenant = Arc::clone(api.tenant(&request, Contract::Ranking)?);
@@ -53,22 +56,28 @@ struct Submission {
 
 impl Submission {
     async fn run(self, api: Arc<Api>) -> Result<Receipt, Problem> {
+        // Nothing is pushed that could not be audited.
+        if let Some((_, reason)) = api.ledger.health().failing {
+            return Err(unrecorded("the ranking's audit entry", &LedgerError::Unavailable(reason)));
+        }
         let (entry, start) = (self.entry(), Instant::now());
         let item = self.tenant.question(self.session, None, Ask::Order(self.asked));
         let outcome = api.outcome(item).await;
         let entry = ended(entry, start.elapsed(), outcome.as_ref());
-        let audit = audit(&entry);
-        let recorded = api.ledger.rankings().record(entry).await;
+        let callback = self.callback.and_then(|url| match &outcome {
+            Some(Outcome::Delivered(receipt)) => {
+                let result = tolerant::parse(&receipt.answer).map_or(Value::Null, |parsed| parsed.value);
+                let body = json!({"audit": audit(&entry), "ranking_result": result});
+                api.callbacks.item(&self.tenant, &entry.session, &url, &body)
+            }
+            _ => None,
+        });
+        let recorded = api.ledger.rankings().record(entry, callback).await;
+        api.callbacks.wake();
         let receipt = delivered(outcome, wording)?;
         recorded.map_err(|error| unrecorded("the ranking was delivered, but its audit entry", &error))?;
         let nothing = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the ranking came to nothing");
-        let receipt = receipt.ok_or(nothing)?;
-        if let Some(url) = self.callback {
-            let result = tolerant::parse(&receipt.answer).map_or(Value::Null, |parsed| parsed.value);
-            let body = json!({"audit": audit, "ranking_result": result});
-            api.callbacks.send(self.tenant.name(), self.tenant.profile.callback.allow_private, url, &body);
-        }
-        Ok(receipt)
+        receipt.ok_or(nothing)
     }
 
     /// Failed until it is known to have succeeded.
@@ -130,8 +139,15 @@ fn wording(status: u16, refusal: &Refusal) -> Problem {
 }
 
 fn unrecorded(what: &str, error: &LedgerError) -> Problem {
-    tracing::error!(%error, "{what} can't be written");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{what} can't be written: {error}"))
+    let detail = format!("{what} can't be written: {error}");
+    match error {
+        // It says so itself, once a minute.
+        LedgerError::Unavailable(_) => Problem::busy(detail, LEDGER_PAUSE),
+        _ => {
+            tracing::error!(%error, "{what} can't be written");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        }
+    }
 }
 
 fn session(request: &HttpRequest) -> Result<InteractionId, Problem> {

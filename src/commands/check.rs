@@ -11,7 +11,7 @@ use cuecard_actors::cxone::stream::StreamKind;
 use cuecard_actors::cxone::websocket::HandshakeError;
 use cuecard_actors::cxone_calls::{ArticlesRead, ConnectFailure, CxoneCalls};
 use cuecard_actors::engine::BackendName;
-use cuecard_actors::ledger::{Ledger, LedgerState};
+use cuecard_actors::ledger::{Ledger, LedgerState, name as ledger_name};
 use cuecard_actors::messages::{ProfileName, TokenError};
 use cuecard_actors::supervision::ActorCell;
 use cuecard_actors::telemetry::Metrics;
@@ -78,8 +78,9 @@ fn indexes_to_come(tenants: &Tenants) -> String {
 /// Looks at the ledger, and what the next start will do with it. One that a service has open is left alone.
 async fn ledger(data: &DataSettings) -> anyhow::Result<String> {
     let url = data.ledger_url();
+    let name = ledger_name(&url)?;
     if DataLock::is_taken(&data.directories())? {
-        return Ok(format!("{url}, which a running cuecard has open"));
+        return Ok(format!("{name}, which a running cuecard has open"));
     }
     for directory in data.directories() {
         may_be_written(&directory)?;
@@ -90,7 +91,7 @@ async fn ledger(data: &DataSettings) -> anyhow::Result<String> {
         LedgerState::Older => ", which the next start brings to this version's form",
         LedgerState::Unfolded => ", with what a killed process left beside it, which the next start takes in",
     };
-    Ok(url + what)
+    Ok(name + what)
 }
 
 /// Fetches a token, opens the stream and closes it, asks what the profile's knowledge comes from; says what was reached.

@@ -7,6 +7,7 @@ mod eval;
 mod graph;
 mod index;
 mod knowledge;
+mod ledger;
 mod model;
 mod serve;
 mod train;
@@ -34,6 +35,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Rollback(arguments)) => model::roll_back(&arguments),
         Command::Model(ModelCommand::Show(arguments)) => model::show(&arguments),
         Command::Graph(GraphCommand::Load(arguments)) => graph::load(&arguments),
+        Command::Ledger(arguments) => ledger::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cuecard_actors::cxone::http::client_config;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::cli::WhyArgs;
@@ -11,7 +12,7 @@ use crate::exit::ExitCode;
 use crate::logging;
 use crate::settings::ToolSettings;
 
-/// A service that runs answers at once.
+/// A service that runs answers at once, or after its ledger has.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks the running service why an agent saw what they saw, and prints it.
@@ -39,24 +40,35 @@ pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
 
 /// Newest first, as the service lists them.
 async fn decisions_of(base: &str, interaction: &str) -> anyhow::Result<Vec<String>> {
-    let listed = asked(&format!("{base}/deliveries?limit=1000")).await?;
-    let of_interaction = |decision: &&Value| decision["interaction"] == interaction;
-    let all = listed["deliveries"].as_array().into_iter().flatten();
-    let ids: Vec<String> =
-        all.filter(of_interaction).filter_map(|decision| decision["id"].as_str()).map(str::to_owned).collect();
+    let encoded = utf8_percent_encode(interaction, NON_ALPHANUMERIC);
+    let listed = asked(&format!("{base}/decisions?interaction={encoded}")).await?;
+    let all = listed["decisions"].as_array().into_iter().flatten();
+    let ids: Vec<String> = all.filter_map(Value::as_str).map(str::to_owned).collect();
     anyhow::ensure!(
         !ids.is_empty(),
-        "no decision about interaction `{interaction}` is among the newest that the service keeps"
+        "no decision about interaction `{interaction}` is kept; data.keep_decisions and retention.decisions say which are"
     );
     Ok(ids)
 }
 
 /// What the admin port says; its refusals are told as they came.
-async fn asked(url: &str) -> anyhow::Result<Value> {
+pub(super) async fn asked(url: &str) -> anyhow::Result<Value> {
+    answered(client()?.get(url), url).await
+}
+
+/// The same of what is posted.
+pub(super) async fn posted(url: &str, body: &Value) -> anyhow::Result<Value> {
+    answered(client()?.post(url).json(body), url).await
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
     let tls = client_config()?;
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone());
-    let client = client.no_proxy().timeout(PATIENCE).build()?;
-    let answer = client.get(url).send().await.with_context(|| {
+    Ok(client.no_proxy().timeout(PATIENCE).build()?)
+}
+
+async fn answered(request: reqwest::RequestBuilder, url: &str) -> anyhow::Result<Value> {
+    let answer = request.send().await.with_context(|| {
         format!("no service answers at {url}; say where its admin port is with --admin or CUECARD_ADMIN_ADDR")
     })?;
     let status = answer.status();
@@ -73,6 +85,9 @@ fn print(decision: &Value) {
     let text = |name| text_of(decision, name);
     println!("decision {}, interaction {}, profile {}", text("id"), text("interaction"), text("profile"));
     println!("  came to: {}", decision["outcome"]["kind"].as_str().unwrap_or("nothing yet"));
+    for turn in decision["words"].as_array().into_iter().flatten() {
+        println!("  {}: {}", text_of(turn, "speaker"), text_of(turn, "text"));
+    }
     for sentence in decision["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         println!("  {sentence}");
     }

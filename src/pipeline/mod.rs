@@ -2,6 +2,7 @@
 
 mod stages;
 mod start;
+mod upkeep;
 mod watch;
 mod wiring;
 

@@ -8,6 +8,7 @@ use cuecard_actors::extractor::{Extractor, ExtractorDeps};
 use cuecard_actors::feedback_logger::{FeedbackLogger, FeedbackLoggerDeps};
 use cuecard_actors::injector::{DeliveryRecords, Injector, InjectorDeps};
 use cuecard_actors::knowledge_sync::{KnowledgeSync, KnowledgeSyncDeps, Poll};
+use cuecard_actors::ledger::QueueKind;
 use cuecard_actors::ranker::{Ranker, RankerDeps};
 use cuecard_actors::retriever::{Retriever, RetrieverDeps};
 use cuecard_actors::stream_listener::{Listening, StreamListener, StreamListenerDeps};
@@ -84,7 +85,7 @@ pub(super) fn ranker(wiring: &Wiring, cell: Arc<ActorCell>) {
         forget_after: wiring.buffer_settings.forget_after,
         escalation: wiring.escalation.clone(),
     };
-    let address = wiring.supervise(cell, |_| Ranker::new(deps));
+    let address = wiring.supervise(cell, |_| Ranker::restored(deps, wiring.shown_before.take()));
     // There is one Ranker.
     let _ = wiring.ranker_address.set(address);
 }
@@ -113,7 +114,8 @@ pub(super) fn feedback_logger(wiring: &Wiring, cell: Arc<ActorCell>) {
     let deps = FeedbackLoggerDeps {
         inbox,
         ranker: ranker.recipient(),
-        queue: wiring.ledger.feedback(),
+        stored: wiring.ledger.feedback(),
+        queue: wiring.ledger.queue(QueueKind::Feedback),
         tenants: wiring.tenants.clone(),
         metrics: wiring.metrics.clone(),
         cell: Arc::clone(&cell),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cuecard_actors::admission::Admission;
 use cuecard_actors::engine::Effort;
 use cuecard_actors::health::{Condition, Part};
-use cuecard_actors::ledger::Deliveries;
+use cuecard_actors::ledger::Ledger;
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::Tenants;
 use tokio::time::interval;
@@ -20,7 +20,7 @@ pub(super) struct Watch {
     pub(super) tenants: Tenants,
     pub(super) metrics: Metrics,
     pub(super) admission: Admission,
-    pub(super) deliveries: Deliveries,
+    pub(super) ledger: Ledger,
 }
 
 impl Watch {
@@ -30,7 +30,8 @@ impl Watch {
         loop {
             tick.tick().await;
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
-            self.metrics.set_acceptance(self.deliveries.acceptance().ratio());
+            self.metrics.set_acceptance(self.ledger.deliveries().acceptance().ratio());
+            self.metrics.set_ledger(&self.ledger.health(), self.ledger.waiting());
             let condition = condition(self.admission.effort());
             for tenant in self.tenants.iter().filter(|tenant| tenant.profile.plan.reads_embeddings()) {
                 tenant.health.set(Part::Effort, condition.clone());

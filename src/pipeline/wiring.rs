@@ -3,29 +3,35 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use async_channel::Sender;
 use cuecard_actors::admission::{Admission, AdmissionSettings, LoadShedding};
 use cuecard_actors::buffer::BufferSettings;
-use cuecard_actors::decisions::{Decisions, RecentDecisions, Shadows};
+use cuecard_actors::decisions::{DecisionRecords, Decisions, RecentDecisions, Shadows};
 use cuecard_actors::engine::conversation::Pauses;
 use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
 use cuecard_actors::injector::LaneWidth;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::{Ledger, LedgerError};
-use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, ProfileName, Rankable};
-use cuecard_actors::ranker::Ranker;
+use cuecard_actors::ledger::{Ledger, LedgerError, ShownCards};
+use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, InteractionKey, ProfileName, Rankable};
+use cuecard_actors::ranker::{Ranker, ShownBefore};
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{ArticleMarks, Tenants, Upkeep};
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::upkeep;
 use super::watch::Watch;
-use crate::settings::Settings;
+use crate::settings::{RetentionSettings, Settings};
 
+/// Deliveries that are looked at for what may still stand on a screen: some minutes of the busiest service.
+const LOOKED_AT: u32 = 20_000;
 /// Frames, fragments and feedback that may wait for their actor; a sender beyond that waits itself.
 const STREAM_INBOX: usize = 256;
 
@@ -65,6 +71,9 @@ pub(super) struct Wiring {
     /// Reads the decisions' tap.
     pub(super) keeping: JoinHandle<()>,
     pub(super) ledger: Ledger,
+    /// What an earlier process put on the screens, until the Ranker takes it.
+    pub(super) shown_before: Cell<Vec<ShownBefore>>,
+    retention: RetentionSettings,
     pub(super) marks: Arc<ArticleMarks>,
     pub(super) metrics: Metrics,
     pub(super) escalation: Escalation,
@@ -88,13 +97,16 @@ impl Wiring {
         escalation: Escalation,
     ) -> Result<Self, LedgerError> {
         let permits = settings.pipeline.in_flight;
-        let ledger = Ledger::open(&settings.data.ledger_url()).await?;
+        let ledger = Ledger::open(&settings.data.ledger_url(), settings.data.ledger_options()).await?;
+        let shown_before = shown_before(&ledger, &tenants).await?;
         let marks = ArticleMarks::restored(tenants.clone(), ledger.operator_actions()).await?;
         let (decisions, tap) = Decisions::new(metrics.clone());
         let recent = RecentDecisions::default();
         let watched = buffer(settings);
         let shadows = Shadows::new(tenants.clone(), metrics.clone(), watched.conversations, watched.forget_after);
-        let keeping = tokio::spawn(recent.clone().keep(tap, shadows));
+        let kept = settings.data.keep_decisions.is_on().then(|| ledger.decisions());
+        let records = DecisionRecords::new(tenants.clone(), metrics.clone(), kept);
+        let keeping = tokio::spawn(recent.clone().keep(tap, shadows, records));
         Ok(Self {
             admission: Admission::new(admission(settings), tenants.clone(), decisions.clone()),
             buffer: Channel::new(bounded(STREAM_INBOX)),
@@ -108,6 +120,8 @@ impl Wiring {
             recent,
             keeping,
             ledger,
+            shown_before: Cell::new(shown_before),
+            retention: settings.retention.clone(),
             marks: Arc::new(marks),
             metrics,
             escalation,
@@ -132,9 +146,10 @@ impl Wiring {
             tenants: self.tenants.clone(),
             metrics: self.metrics.clone(),
             admission: self.admission.clone(),
-            deliveries: self.ledger.deliveries(),
+            ledger: self.ledger.clone(),
         };
         self.until_stopped(watch.run());
+        self.until_stopped(upkeep::run(self.ledger.clone(), self.retention.clone()));
         let (ledger, escalation) = (self.ledger.clone(), self.escalation.clone());
         self.until_stopped(async move {
             ledger.writer_gone().await;
@@ -179,4 +194,22 @@ fn buffer(settings: &Settings) -> BufferSettings {
         conversations: buffer.conversations,
         forget_after: buffer.forget_after,
     }
+}
+
+/// The first cards that may still stand on a screen, by what the ledger recorded.
+async fn shown_before(ledger: &Ledger, tenants: &Tenants) -> Result<Vec<ShownBefore>, LedgerError> {
+    let longest = tenants.iter().map(|tenant| tenant.profile.plan.screen_time).max().unwrap_or_default();
+    let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
+    let (now, started) = (Timestamp::now(), Instant::now());
+    let since = now.checked_sub(longest).unwrap_or(Timestamp::MIN);
+    let shown = ledger.deliveries().since(since, LOOKED_AT).await?;
+    let before = |shown: ShownCards| {
+        let interaction = shown.interaction.parse().ok()?;
+        let key = InteractionKey { profile: ProfileName::new(&shown.profile), interaction };
+        // A clock that was set back shows a card as new, which is the safe side.
+        let age = Duration::try_from(now.duration_since(shown.delivered_at)).unwrap_or_default();
+        let article_id = shown.article_ids.into_iter().next()?;
+        Some(ShownBefore { key, article_id, at: started.checked_sub(age)? })
+    };
+    Ok(shown.into_iter().filter_map(before).collect())
 }

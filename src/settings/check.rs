@@ -88,7 +88,11 @@ impl ProfileSettings {
             plan: Arc::new(if defaults.stream.is_some() { plan } else { plan.answering() }),
             model: filled_path(&settings.model)
                 .map(|file| NamedModel { file, may_be_unproven: settings.unproven_model.is_on() }),
-            learning: Learning { explore: settings.explore, keeps_vectors: settings.keep_question_vectors.is_on() },
+            learning: Learning {
+                explore: settings.explore,
+                keeps_vectors: settings.keep_question_vectors.is_on(),
+                keeps_words: settings.keep_words.is_on(),
+            },
             knowledge,
             retry_ambiguous: settings.retry_ambiguous,
             rate_limit: rate_limit(settings.rate_limit, settings.rate_burst),

@@ -14,7 +14,7 @@ use super::keys::{self, KnownKeys, NotText, UnknownKey, UnknownVariable};
 use super::profile::ProfileSettings;
 use super::sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
-    PipelineSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
+    PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
 };
 use super::values::Words;
 
@@ -26,6 +26,7 @@ pub struct Settings {
     pub admin: AdminSettings,
     pub api: ApiSettings,
     pub data: DataSettings,
+    pub retention: RetentionSettings,
     pub encoder: EncoderSection,
     pub search: SearchSettings,
     pub pipeline: PipelineSettings,
@@ -46,6 +47,7 @@ struct Written {
     admin: AdminSettings,
     api: ApiSettings,
     data: DataSettings,
+    retention: RetentionSettings,
     encoder: EncoderSection,
     search: SearchSettings,
     pipeline: PipelineSettings,
@@ -129,12 +131,25 @@ impl Settings {
         let written = layers.written()?;
         let (profiles, superseded) = (profiles(&written)?, superseded(&written)?);
         let Written {
-            admin, api, data, encoder, search, pipeline, buffer, cxone, delivery, supervision, shutdown, ..
+            admin,
+            api,
+            data,
+            retention,
+            encoder,
+            search,
+            pipeline,
+            buffer,
+            cxone,
+            delivery,
+            supervision,
+            shutdown,
+            ..
         } = written;
         let settings = Self {
             admin,
             api,
             data,
+            retention,
             encoder,
             search,
             pipeline,
@@ -362,11 +377,19 @@ pub struct ToolSettings {
     pub encoder: EncoderSection,
     pub buffer: BufferSection,
     pub profile: ProfileSettings,
+    pub data: DataSettings,
+    pub retention: RetentionSettings,
 }
 
 impl ToolSettings {
     pub fn of_environment() -> Result<Self, SettingsError> {
-        let Written { admin, encoder, buffer, profile, .. } = Layers::read(None, variables()?)?.written()?;
-        Ok(Self { admin, encoder, buffer, profile })
+        Self::load(None)
+    }
+
+    /// With the file if one is given.
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let Written { admin, encoder, buffer, profile, data, retention, .. } =
+            Layers::read(file, variables()?)?.written()?;
+        Ok(Self { admin, encoder, buffer, profile, data, retention })
     }
 }

@@ -14,7 +14,7 @@ pub use load::{Settings, SettingsError, ToolSettings};
 pub use profile::ProfileSettings;
 pub use sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
-    PipelineSettings, SearchSettings, ShutdownSettings, SupervisionSettings, Threads,
+    PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings, Threads,
 };
 pub use values::{Auto, Switch};
 

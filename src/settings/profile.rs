@@ -59,6 +59,7 @@ pub struct ProfileSettings {
     pub unproven_model: Switch,
     pub explore: f64,
     pub keep_question_vectors: Switch,
+    pub keep_words: Switch,
     #[serde(deserialize_with = "parsed")]
     pub window: TurnWindow,
     pub candidates: usize,

@@ -11,10 +11,11 @@ use serde::{Deserialize, Deserializer};
 
 use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
+use cuecard_actors::ledger::{Damaged, Durability, LedgerOptions, Retention};
 use cuecard_actors::supervision::RestartPolicy;
 
 use super::load::Settings;
-use super::values::{Auto, Words, absolute, address, duration, filled_path};
+use super::values::{Auto, Switch, Words, absolute, address, duration, filled_path};
 
 /// More permits or places than this are a slip of the finger.
 const MANY: usize = 1_000_000;
@@ -95,10 +96,62 @@ impl ApiSettings {
 }
 
 /// `[data]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct DataSettings {
     pub dir: PathBuf,
+    /// May hold a password.
     pub database_url: String,
+    pub durability: Durability,
+    pub damaged_ledger: Damaged,
+    pub keep_decisions: Switch,
+}
+
+impl fmt::Debug for DataSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DataSettings").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct RetentionSettings {
+    pub decisions: Kept,
+    pub deliveries: Kept,
+    pub feedback: Kept,
+    pub rankings: Kept,
+    pub audit: Kept,
+    pub dead: Kept,
+    #[serde(deserialize_with = "duration")]
+    pub purge_every: Duration,
+}
+
+impl RetentionSettings {
+    /// How long each kind of record is kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            decisions: self.decisions.0,
+            deliveries: self.deliveries.0,
+            feedback: self.feedback.0,
+            rankings: self.rankings.0,
+            audit: self.audit.0,
+            dead: self.dead.0,
+        }
+    }
+}
+
+/// How long something is kept, or `"forever"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept(pub Option<Duration>);
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "forever" {
+            return Ok(Self(None));
+        }
+        let kept = humantime::parse_duration(&text).map(|kept| Self(Some(kept)));
+        kept.map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}; or write \"forever\"")))
+    }
 }
 
 impl DataSettings {
@@ -112,6 +165,11 @@ impl DataSettings {
             let relative = self.database_url.strip_prefix("sqlite:///").filter(|path| path.starts_with('.'));
             relative.map_or_else(|| self.database_url.clone(), |path| format!("sqlite:{path}"))
         }
+    }
+
+    /// How the ledger is opened.
+    pub fn ledger_options(&self) -> LedgerOptions {
+        LedgerOptions { durability: self.durability, damaged: self.damaged_ledger }
     }
 
     /// What no other process may write while this one serves: the data directory, and that of a ledger which lies elsewhere.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use cuecard_actors::engine::knowledge::{ContentHash, read_articles};
 use cuecard_actors::engine::ranking::conversation::Evidence;
-use cuecard_actors::ledger::{DeliveryRecord, Impression, Ledger, NewFeedback, QuestionRecord, judged_deliveries};
+use cuecard_actors::ledger::{
+    DeliveryRecord, Impression, Ledger, LedgerOptions, NewFeedback, QuestionRecord, judged_deliveries,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -64,7 +66,6 @@ fn push(number: u128, profile: &str) -> DeliveryRecord {
     };
     DeliveryRecord {
         id: Uuid::from_u128(number),
-        decision: Uuid::from_u128(number),
         profile: profile.to_owned(),
         interaction: format!("call-{number}"),
         utterance: 1,
@@ -80,10 +81,11 @@ fn push(number: u128, profile: &str) -> DeliveryRecord {
 async fn a_model_is_learned_from_what_agents_accept_and_says_what_it_lacks() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("ledger.db");
-    let ledger = Ledger::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let ledger = Ledger::open(&format!("sqlite:{}", path.display()), LedgerOptions::default()).await.unwrap();
     for number in 1..=60 {
         ledger.deliveries().record(push(number, "insights")).await.unwrap();
         let feedback = NewFeedback {
+            event: Uuid::new_v4(),
             profile: "insights".to_owned(),
             interaction: format!("call-{number}"),
             insight: "bicycles".to_owned(),

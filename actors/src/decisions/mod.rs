@@ -5,6 +5,7 @@
 //! falls behind, decisions are dropped and counted.
 
 mod recent;
+mod records;
 mod shadow;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use std::fmt;
 use async_channel::{Receiver, Sender};
 
 pub use recent::{DecisionFilter, RecentDecisions};
+pub use records::DecisionRecords;
 pub use shadow::{Shadow, Shadows};
 
 use crate::messages::{Decision, InteractionKey, Outcome, ProfileName};

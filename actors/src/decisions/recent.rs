@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_channel::Receiver;
+use cuecard_cxone::InteractionId;
 use uuid::Uuid;
 
-use super::Shadows;
+use super::{DecisionRecords, Shadows};
 use crate::messages::{Decision, ProfileName};
 
 /// What the newest decisions may take: some ten thousand of them.
@@ -29,6 +30,8 @@ pub struct DecisionFilter {
     pub outcome: Option<String>,
     /// Of this profile.
     pub profile: Option<String>,
+    /// About this interaction.
+    pub interaction: Option<String>,
 }
 
 struct Kept {
@@ -45,6 +48,7 @@ struct Kept {
 struct Written {
     id: Uuid,
     profile: ProfileName,
+    interaction: InteractionId,
     outcome: &'static str,
     json: Box<str>,
 }
@@ -63,26 +67,31 @@ impl RecentDecisions {
 
     /// Logs and keeps what comes through the tap, until it is closed and empty; with what a second ranker would have shown,
     /// as long as that does not hold up what waits behind it.
-    pub async fn keep(self, tap: Receiver<Box<Decision>>, mut shadows: Shadows) {
+    pub async fn keep(self, tap: Receiver<Box<Decision>>, mut shadows: Shadows, records: DecisionRecords) {
         while let Ok(mut decision) = tap.recv().await {
             if tap.len() < BEHIND && !tap.is_closed() {
                 shadows.add_to(&mut decision).await;
             }
             super::log(&decision);
-            self.add(&decision);
+            if let Some(json) = records.write(&decision) {
+                self.add(&decision, json);
+            }
         }
     }
 
-    fn add(&self, decision: &Decision) {
-        match serde_json::to_string(decision) {
-            Ok(json) => self.lock().add(Written {
-                id: decision.id,
-                profile: decision.profile.clone(),
-                outcome: decision.outcome.label(),
-                json: json.into(),
-            }),
-            Err(error) => tracing::error!(%error, id = %decision.id, "a decision can't be written down"),
-        }
+    fn add(&self, decision: &Decision, json: String) {
+        self.lock().add(Written {
+            id: decision.id,
+            profile: decision.profile.clone(),
+            interaction: decision.interaction.clone(),
+            outcome: decision.outcome.label(),
+            json: json.into(),
+        });
+    }
+
+    /// Forgets the decisions about an interaction, of one profile or of all.
+    pub fn erase(&self, interaction: &str, profile: Option<&str>) {
+        self.lock().erase(interaction, profile);
     }
 
     /// The decision of this id, as JSON.
@@ -90,7 +99,7 @@ impl RecentDecisions {
         let kept = self.lock();
         let number = kept.by_id.get(&id)?;
         let position = usize::try_from(number - kept.oldest).ok()?;
-        kept.decisions.get(position).map(|written| written.json.to_string())
+        kept.decisions.get(position).filter(|written| !written.is_erased()).map(|written| written.json.to_string())
     }
 
     /// At most so many that pass the filter, newest first, each as JSON.
@@ -123,7 +132,24 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// What is erased leaves its place, or the others would not be found by their numbers any more.
+    fn erase(&mut self, interaction: &str, profile: Option<&str>) {
+        for written in &mut self.decisions {
+            let is_of = profile.is_none_or(|profile| profile == written.profile.as_str());
+            if is_of && written.interaction.as_str() == interaction {
+                self.num_bytes -= written.json.len();
+                written.json = "".into();
+            }
+        }
+    }
+}
+
 impl Written {
+    fn is_erased(&self) -> bool {
+        self.json.is_empty()
+    }
+
     fn num_bytes(&self) -> usize {
         self.json.len() + OVERHEAD_BYTES
     }
@@ -133,6 +159,8 @@ impl DecisionFilter {
     fn passes(&self, written: &Written) -> bool {
         self.outcome.as_ref().is_none_or(|outcome| outcome == written.outcome)
             && self.profile.as_ref().is_none_or(|profile| profile == written.profile.as_str())
+            && self.interaction.as_ref().is_none_or(|interaction| interaction == written.interaction.as_str())
+            && !written.is_erased()
     }
 }
 
@@ -164,11 +192,12 @@ mod tests {
             decision("acme", Outcome::Replaced),
         ];
         for decision in &decisions {
-            recent.add(decision);
+            recent.add(decision, serde_json::to_string(decision).unwrap());
         }
         let filter = |outcome: Option<&str>, profile: Option<&str>| DecisionFilter {
             outcome: outcome.map(str::to_owned),
             profile: profile.map(str::to_owned),
+            interaction: None,
         };
         // (outcome, profile, at most) → positions
         for (outcome, profile, limit, expected) in [
@@ -189,12 +218,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_erased_is_found_no_more_and_the_others_still_are() {
+        let recent = RecentDecisions::default();
+        let decisions = ["her", "him", "her"].map(|interaction| {
+            let interaction = interaction.parse().unwrap();
+            let decision = Decision { interaction, ..decision("acme", Outcome::Shed) };
+            recent.add(&decision, serde_json::to_string(&decision).unwrap());
+            decision.id
+        });
+        recent.erase("her", Some("other"));
+        assert!(recent.find(decisions[0]).is_some());
+        recent.erase("her", None);
+        assert_eq!(decisions.map(|id| recent.find(id).is_some()), [false, true, false]);
+        assert_eq!(recent.newest(&DecisionFilter::default(), 9).len(), 1);
+    }
+
+    #[test]
     fn the_oldest_make_room_and_what_is_left_is_still_found() {
         let recent = RecentDecisions::of_size(5_000);
         let ids: Vec<_> = (0..100)
             .map(|_| {
                 let decision = decision("acme", Outcome::Replaced);
-                recent.add(&decision);
+                recent.add(&decision, serde_json::to_string(&decision).unwrap());
                 decision.id
             })
             .collect();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, StreamHandler, Supervised};
-use cuecard_cxone::InteractionIdError;
+use cuecard_cxone::InteractionId;
 use cuecard_cxone::feedback::FeedbackCall;
 use cuecard_ledger::{DueItem, Feedback, FeedbackPayload, ItemEnd, LedgerError, NewFeedback, Queue};
 use jiff::{SignedDuration, Timestamp};
@@ -211,7 +211,7 @@ impl FeedbackLogger {
 /// Hands one event on to its tenant's CXone.
 async fn forward(tenant: Arc<Tenant>, event: DueItem) -> ForwardEnd {
     let call = || -> Result<FeedbackCall, String> {
-        let interaction = event.key.parse().map_err(|error: InteractionIdError| error.to_string())?;
+        let interaction: InteractionId = event.key.parse().map_err(|error| format!("{error}"))?;
         let payload = payload(&event)?;
         let arrived_at = payload.heard_at();
         let FeedbackPayload { insight, action, .. } = payload;

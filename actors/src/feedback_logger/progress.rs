@@ -28,11 +28,7 @@ impl Progress {
     }
 
     /// A look came back: what of it is to be forwarded now, and whether to look again at once.
-    pub(super) fn looked(
-        &mut self,
-        profile: &ProfileName,
-        mut events: Vec<DueItem>,
-    ) -> (Vec<DueItem>, bool) {
+    pub(super) fn looked(&mut self, profile: &ProfileName, mut events: Vec<DueItem>) -> (Vec<DueItem>, bool) {
         let ended_meanwhile = self.looks.remove(profile).unwrap_or_default();
         events.retain(|event| !ended_meanwhile.contains(&event.id) && !self.under_way.contains(&event.id));
         (events, !ended_meanwhile.is_empty())

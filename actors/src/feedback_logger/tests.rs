@@ -73,7 +73,9 @@ fn heard(interaction: &str, insight: &str) -> HeardFeedback {
 }
 
 async fn open(directory: &TempDir) -> Ledger {
-    Ledger::open(&format!("sqlite:{}", directory.path().join("ledger.db").display()), LedgerOptions::default()).await.unwrap()
+    Ledger::open(&format!("sqlite:{}", directory.path().join("ledger.db").display()), LedgerOptions::default())
+        .await
+        .unwrap()
 }
 
 async fn fixture(expected_panics: u64) -> Fixture {

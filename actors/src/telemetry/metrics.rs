@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cuecard_ledger::{BehindKind, LedgerHealth};
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
@@ -35,6 +36,9 @@ pub struct Metrics {
     pub(super) feedback_forwarding: IntCounterVec,
     pub(super) feedback_pending: IntGaugeVec,
     feedback_unclaimed: IntGauge,
+    ledger_up: IntGauge,
+    ledger_errors: IntGauge,
+    ledger_waiting: IntGaugeVec,
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
@@ -113,6 +117,13 @@ impl Metrics {
             )?,
             feedback_unclaimed: register
                 .gauge("feedback_unclaimed", "Feedback that waits for profiles which the settings do not name")?,
+            ledger_up: register.gauge("ledger_up", "1 while the ledger can be written and no damage was found")?,
+            ledger_errors: register.gauge("ledger_errors", "Commits that failed since the start")?,
+            ledger_waiting: register.gauges(
+                "ledger_waiting",
+                "Records that wait in memory for the ledger, by kind",
+                &["kind"],
+            )?,
             acceptance: register.float_gauges(
                 "acceptance_ratio",
                 "Accepted cards among those that an agent judged",
@@ -282,6 +293,16 @@ impl Metrics {
     /// Says how much feedback waits for profiles that do not exist any more. Their names are no label: nothing bounds them.
     pub fn set_feedback_unclaimed(&self, events: u64) {
         self.feedback_unclaimed.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Says how the ledger is, and what waits for it.
+    pub fn set_ledger(&self, health: &LedgerHealth, waiting: impl Iterator<Item = (BehindKind, usize)>) {
+        let is_well = health.failing.is_none() && health.damage.is_none();
+        self.ledger_up.set(is_well.into());
+        self.ledger_errors.set(i64::try_from(health.errors).unwrap_or(i64::MAX));
+        for (kind, records) in waiting {
+            self.ledger_waiting.with_label_values(&[kind.name()]).set(i64::try_from(records).unwrap_or(i64::MAX));
+        }
     }
 
     /// Says which share of the judged cards was accepted; `None` before the first.

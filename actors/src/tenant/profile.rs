@@ -79,6 +79,8 @@ pub struct Learning {
     /// Whether the embedding of a question is kept with its delivery; nobody can read it, but it tells what the question was
     /// about.
     pub keeps_vectors: bool,
+    /// Whether the words of a conversation are kept with what was decided about them, masked.
+    pub keeps_words: bool,
 }
 
 /// A model that the settings name.

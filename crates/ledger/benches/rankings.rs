@@ -1,7 +1,8 @@
 //! How many rankings and clicks a second are acknowledged, and whether the metrics stay quick as they pile up.
 //!
-//! `cargo bench --profile release -p cuecard-ledger --bench rankings [-- ENTRIES]` prints a table; `taskset -c 0` before
-//! it shows what one core does. Each entry comes from a session of its own, delivers ten snippets and is clicked
+//! `cargo bench --profile release -p cuecard-ledger --bench rankings [-- ENTRIES] [URL] [process]` prints a table; `taskset -c 0`
+//! before it shows what one core does. URL is that of an empty PostgreSQL database, else a file is made; `process` acknowledges
+//! what survives the process, where by default it survives a loss of power. Each entry comes from a session of its own, delivers ten snippets and is clicked
 //! once: for the file the hardest case, as a session that is ranked again finds its rows close together.
 
 #![allow(clippy::unwrap_used)]
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cuecard_ledger::{Click, Ledger, RankingEntry, RankingStatus, Rankings};
+use cuecard_ledger::{Click, Durability, Ledger, LedgerOptions, RankingEntry, RankingStatus, Rankings, stats};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -28,8 +29,12 @@ fn main() {
 
 async fn report(entries: u64) {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("ledger.db");
-    let ledger = Ledger::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let file = format!("sqlite:{}", directory.path().join("ledger.db").display());
+    let url = std::env::args().find(|argument| argument.contains("://")).unwrap_or(file);
+    let is_process = std::env::args().any(|argument| argument == "process");
+    let durability = if is_process { Durability::Process } else { Durability::Power };
+    let options = LedgerOptions { durability, ..LedgerOptions::default() };
+    let ledger = Ledger::open(&url, options).await.unwrap();
     let rankings = ledger.rankings();
     println!("{CALLERS} callers, each records a ranking of {SNIPPETS} snippets and then a click on one of them");
     println!(
@@ -38,7 +43,7 @@ async fn report(entries: u64) {
     for round in 1..=ROUNDS {
         let per_second = fill(&rankings, entries / ROUNDS).await;
         let metrics = slowest_of_twenty(async || assert!(rankings.metrics(PROFILE).await.is_ok())).await;
-        let megabytes = std::fs::metadata(&path).unwrap().len() / 1_000_000;
+        let megabytes = stats(&url).await.unwrap().num_bytes / 1_000_000;
         let stored = round * (entries / ROUNDS);
         println!("| {stored} | {per_second:.0} | {metrics:.2} | {megabytes} |");
     }
@@ -73,7 +78,7 @@ async fn call(rankings: Rankings, next: Arc<AtomicU64>, count: u64) {
             rank_position: 4,
             at: entry.at,
         };
-        rankings.record(entry).await.unwrap();
+        rankings.record(entry, None).await.unwrap();
         rankings.click(click).await.unwrap();
     }
 }
@@ -106,7 +111,7 @@ async fn slowest_of_twenty(work: impl AsyncFn()) -> f64 {
 async fn one_caller(rankings: &Rankings) -> f64 {
     let started = Instant::now();
     for number in 0..200 {
-        rankings.record(entry(number)).await.unwrap();
+        rankings.record(entry(number), None).await.unwrap();
     }
     started.elapsed().as_secs_f64() * 1000.0 / 200.0
 }

@@ -90,15 +90,7 @@ pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], chan
     let row = |event: &&NewFeedback| {
         let NewFeedback { event, profile, interaction, insight, action, accepted, heard_at } = (*event).clone();
         let accepted = u8::from(accepted);
-        (
-            hex::encode(event),
-            profile,
-            interaction,
-            insight,
-            action.verbatim().to_owned(),
-            accepted,
-            heard_at.as_microsecond(),
-        )
+        (hex::encode(event), profile, interaction, insight, action.masked(), accepted, heard_at.as_microsecond())
     };
     let stored = session.fetch(ADD, &events.iter().map(row).collect::<Vec<_>>()).await?;
     let mut judgements = Vec::new();

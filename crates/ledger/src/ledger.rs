@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::AnyPool;
 use strum::IntoEnumIterator;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::LedgerError;
@@ -19,7 +20,7 @@ use crate::opening::{self, Damaged, LedgerState};
 use crate::operator_actions::{self, OperatorAction};
 use crate::queue::{self, DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 use crate::rankings::{self, Click, RankingEntry, RankingMetrics};
-use crate::retention::{Erased, RecordKind, Retention, goes_on};
+use crate::retention::{Erased, Purge, Retention};
 use crate::totals::{Acceptance, Totals};
 use crate::writer::{Writer, WriterParts};
 use crate::writes::{Alone, Write};
@@ -134,22 +135,13 @@ impl Ledger {
 
     /// Takes away what is older than it is kept, in small steps with `pause` between them; gives the rows by kind.
     pub async fn purge(&self, retention: Retention, pause: std::time::Duration) -> Result<Erased, LedgerError> {
-        let now = Timestamp::now();
-        let mut purged = Erased::new();
-        for kind in RecordKind::iter() {
-            let Some(before) = retention.cutoff(kind, now) else { continue };
-            let mut sum = 0;
-            loop {
-                let rows = self.alone(Alone::Purge(kind, before)).await?.iter().map(|(_, rows)| rows).sum();
-                sum += rows;
-                if !goes_on(rows) {
-                    break;
-                }
-                tokio::time::sleep(pause).await;
-            }
-            purged.push((kind.name(), sum));
+        let mut purge = Purge::new(retention);
+        while let Some((kind, before)) = purge.next_step() {
+            let rows = self.alone(Alone::Purge(kind, before)).await?;
+            purge.took(rows.iter().map(|(_, rows)| rows).sum());
+            sleep(pause).await;
         }
-        Ok(purged)
+        Ok(purge.purged)
     }
 
     /// Takes an interaction's rows away everywhere, of one profile or of all; figures and the audit's entries stay.

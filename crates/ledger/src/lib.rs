@@ -48,4 +48,4 @@ pub use queue::{DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 pub use rankings::{Click, RankingEntry, RankingMetrics, RankingStatus};
 pub use retention::{Erased, RecordKind, Retention};
 pub use totals::Acceptance;
-pub use upkeep::{LedgerStats, QueueStats, TableStats, backup, stats};
+pub use upkeep::{LedgerStats, QueueStats, TableStats, backup, erase, name, purge, stats};

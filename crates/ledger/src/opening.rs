@@ -63,11 +63,23 @@ pub(crate) async fn open(database: &Database, damaged: Damaged) -> Result<(AnyCo
     Ok((writer, readers))
 }
 
-/// A connection that reads what is there, beside whoever writes it; one of an earlier version is brought up to date by the
-/// service alone.
+/// A connection that reads what is there, beside whoever writes it.
 pub(crate) async fn reader(database: &Database) -> Result<AnyConnection, LedgerError> {
+    beside(database, Access::Read).await
+}
+
+/// A connection that writes beside whoever else does.
+pub(crate) async fn current(database: &Database) -> Result<AnyConnection, LedgerError> {
+    if let Some(path) = database.path.as_deref().filter(|path| !path.exists()) {
+        return Err(database.refused(format!("there is no file {}", path.display())));
+    }
+    beside(database, Access::Create).await
+}
+
+/// One of an earlier version is brought up to date by the service alone.
+async fn beside(database: &Database, access: Access) -> Result<AnyConnection, LedgerError> {
     let look = async {
-        let mut connection = database.connect(Access::Read).await.map_err(|error| explain(database.dialect, error))?;
+        let mut connection = database.connect(access).await.map_err(|error| explain(database.dialect, error))?;
         match state(database.dialect, &mut connection).await? {
             LedgerState::Current => Ok(connection),
             _ => Err(Unfit::because("it is of an earlier version; start the service once, which brings it up to date")),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Executor, Row};
+use strum::IntoEnumIterator;
 
 use crate::dialect::{Session, text};
 use crate::queue::QueueKind;
@@ -106,10 +107,42 @@ pub(crate) async fn step(session: &mut Session<'_>, kind: RecordKind, before: Ti
     Ok(step.execute(&mut *session.connection).await?.rows_affected())
 }
 
-/// Whether a purge goes on after a step that took away so many rows.
-pub(crate) fn goes_on(rows: u64) -> bool {
-    // A step in which nothing was old enough, or the last of what was.
-    rows > 0
+/// The steps of a purge, a commit each: of every kind one after the other, until one takes nothing away.
+pub(crate) struct Purge {
+    retention: Retention,
+    now: Timestamp,
+    kinds: std::vec::IntoIter<RecordKind>,
+    /// The kind whose turn it is, and before when.
+    current: Option<(RecordKind, Timestamp)>,
+    /// Rows by kind.
+    pub(crate) purged: Erased,
+}
+
+impl Purge {
+    pub(crate) fn new(retention: Retention) -> Self {
+        let kinds = RecordKind::iter().collect::<Vec<_>>().into_iter();
+        Self { retention, now: Timestamp::now(), kinds, current: None, purged: Erased::new() }
+    }
+
+    /// What to take away next; none where all is done.
+    pub(crate) fn next_step(&mut self) -> Option<(RecordKind, Timestamp)> {
+        while self.current.is_none() {
+            let kind = self.kinds.next()?;
+            if let Some(before) = self.retention.cutoff(kind, self.now) {
+                self.current = Some((kind, before));
+                self.purged.push((kind.name(), 0));
+            }
+        }
+        self.current
+    }
+
+    /// The step took so many rows away.
+    pub(crate) fn took(&mut self, rows: u64) {
+        if rows == 0 {
+            self.current = None;
+        }
+        self.purged.last_mut().into_iter().for_each(|(_, sum)| *sum += rows);
+    }
 }
 
 /// What was erased, row by kind of table.

@@ -1,14 +1,19 @@
-//! What is done with a ledger beside a service that has it open: how much it holds, and a copy of it.
+//! What is done with a ledger beside a service that has it open: how much it holds, a copy of it, a purge. What an interaction
+//! left is erased here only where no service runs: one that does has some of it in memory.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::{Connection, Executor, Row};
+use sqlx::{AnyConnection, Connection, Executor, Row};
+use tokio::time::sleep;
 
 use crate::LedgerError;
 use crate::database::Database;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Session, Sync};
 use crate::opening;
+use crate::retention::{self, Erased, Purge, Retention};
+use crate::totals::Change;
 
 /// The tables, as an operator calls what is in them, and the column that says when.
 const TABLES: [(&str, &str, &str); 7] = [
@@ -79,6 +84,49 @@ pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
         Ok(LedgerStats { num_bytes: num_bytes.unsigned_abs(), tables, queue })
     };
     stats.await.map_err(LedgerError::read)
+}
+
+/// The name of the ledger at a URL, for people: without a password.
+pub fn name(url: &str) -> Result<String, LedgerError> {
+    Ok(Database::named(url)?.name)
+}
+
+/// Takes away what is older than it is kept, in small steps with `pause` between them; gives the rows by kind.
+pub async fn purge(url: &str, retention: Retention, pause: Duration) -> Result<Erased, LedgerError> {
+    let database = Database::named(url)?;
+    let mut connection = opening::current(&database).await?;
+    let mut purge = Purge::new(retention);
+    while let Some((kind, before)) = purge.next_step() {
+        let work = async |session: &mut Session<'_>| retention::step(session, kind, before).await;
+        purge.took(alone(database.dialect, &mut connection, work).await.map_err(unwritable)?);
+        sleep(pause).await;
+    }
+    Ok(purge.purged)
+}
+
+/// Takes an interaction's rows away everywhere, of one profile or of all. No service may have the ledger open.
+pub async fn erase(url: &str, interaction: &str, profile: Option<&str>) -> Result<Erased, LedgerError> {
+    let database = Database::named(url)?;
+    let mut connection = opening::current(&database).await?;
+    let work =
+        async |session: &mut Session<'_>| retention::erase(session, interaction, profile, &mut Change::default()).await;
+    alone(database.dialect, &mut connection, work).await.map_err(unwritable)
+}
+
+/// A transaction of its own.
+async fn alone<T>(
+    dialect: Dialect,
+    connection: &mut AnyConnection,
+    work: impl AsyncFnOnce(&mut Session<'_>) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
+    dialect.begin(Sync::Process, connection).await?;
+    let done = work(&mut Session { dialect, connection }).await;
+    connection.execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+    done
+}
+
+fn unwritable(error: sqlx::Error) -> LedgerError {
+    LedgerError::Unavailable(error.to_string().into())
 }
 
 /// Writes a copy of the ledger as it is at this instant into a file that is not there yet; whoever writes goes on meanwhile.

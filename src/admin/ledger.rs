@@ -1,0 +1,168 @@
+//! The ledger by the admin port: how it is, what was set aside, and what of a customer's interaction is erased.
+
+use actix_web::{HttpResponse, get, post, web};
+use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, QueueKind};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::routes::{loading, not_found, unavailable, unprocessable};
+
+/// Items that are listed at most, and if nobody says how many.
+const MOST_LISTED: u32 = 1000;
+const LISTED: u32 = 100;
+
+pub(super) fn configure(app: &mut web::ServiceConfig) {
+    app.service(set_aside).service(try_again).service(erase).service(of_interaction);
+}
+
+/// How the ledger is, for `/readyz`: cards go on without it.
+pub(super) fn readiness(ledger: &Ledger) -> Value {
+    let health = ledger.health();
+    let reason = match (&health.failing, &health.damage) {
+        (Some((since, reason)), _) => Some(format!("can't be written since {since}: {reason}")),
+        (None, Some(damage)) => Some(damage.to_string()),
+        (None, None) => None,
+    };
+    let waiting: serde_json::Map<String, Value> =
+        ledger.waiting().map(|(kind, records)| (kind.name().to_owned(), records.into())).collect();
+    match reason {
+        None => json!({ "state": "ready" }),
+        Some(reason) => json!({ "state": "degraded", "reason": reason, "waiting": waiting }),
+    }
+}
+
+/// What is asked for of the items that were set aside.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeadQuery {
+    /// Only those after this id.
+    #[serde(default)]
+    after: i64,
+    limit: Option<u32>,
+}
+
+/// The kinds by the name of their route.
+fn kind(name: &str) -> Option<QueueKind> {
+    match name {
+        "feedback" => Some(QueueKind::Feedback),
+        "callbacks" => Some(QueueKind::Callback),
+        _ => None,
+    }
+}
+
+/// What nobody would take, oldest first, with the reason of the last attempt.
+#[get("/{kind:feedback|callbacks}/dead")]
+async fn set_aside(
+    state: web::Data<AdminState>,
+    name: web::Path<String>,
+    asked: Result<web::Query<DeadQuery>, actix_web::Error>,
+) -> HttpResponse {
+    let DeadQuery { after, limit } = match asked {
+        Ok(asked) => asked.into_inner(),
+        Err(error) => return unprocessable(&error.to_string()),
+    };
+    let (Some(ledger), Some(kind)) = (state.ledger.get(), kind(&name)) else { return loading() };
+    match ledger.queue(kind).dead(ItemId(after), limit.unwrap_or(LISTED).min(MOST_LISTED)).await {
+        Ok(items) => {
+            let items: Vec<Value> = items.iter().map(shown).collect();
+            HttpResponse::Ok().json(json!({ "dead": items }))
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// Of a callback neither the address, which may hold a secret, nor the body.
+fn shown(dead: &DeadItem) -> Value {
+    let mut line = json!({
+        "id": dead.item.id,
+        "profile": dead.profile,
+        "interaction": dead.item.key,
+        "attempts": dead.item.attempts,
+        "reason": dead.reason,
+        "queued_at": dead.queued_at,
+    });
+    if let Ok(payload) = serde_json::from_str::<FeedbackPayload>(&dead.item.payload) {
+        line["insight"] = payload.insight.into();
+        line["accepted"] = payload.accepted.into();
+    }
+    line
+}
+
+/// Tries again what was set aside.
+#[post("/{kind:feedback|callbacks}/dead/{id}/retry")]
+async fn try_again(state: web::Data<AdminState>, path: web::Path<(String, String)>) -> HttpResponse {
+    let (name, id) = path.into_inner();
+    let (Some(ledger), Some(kind)) = (state.ledger.get(), kind(&name)) else { return loading() };
+    let Ok(id) = id.parse() else {
+        return unprocessable("an item's id is a number; the list of what was set aside has it");
+    };
+    match ledger.queue(kind).revive(ItemId(id)).await {
+        Ok(true) => HttpResponse::Accepted().json(json!({ "status": "waits again" })),
+        Ok(false) => not_found("nothing of this id was set aside"),
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// Whose rows are erased.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Erasure {
+    interaction: String,
+    /// Of all profiles where it does not say.
+    profile: Option<String>,
+}
+
+/// Takes an interaction's rows away everywhere, in memory as well. Figures stay, and so do the audit's entries, which say no
+/// more whose they are.
+#[post("/ledger/erase")]
+async fn erase(state: web::Data<AdminState>, body: Result<web::Json<Erasure>, actix_web::Error>) -> HttpResponse {
+    let Erasure { interaction, profile } = match body {
+        Ok(body) => body.into_inner(),
+        Err(error) => return unprocessable(&error.to_string()),
+    };
+    let (Some(ledger), Some(recent)) = (state.ledger.get(), state.recent.get()) else { return loading() };
+    recent.erase(&interaction, profile.as_deref());
+    match ledger.erase(&interaction, profile.as_deref()).await {
+        Ok(erased) => {
+            let rows: serde_json::Map<String, Value> =
+                erased.into_iter().map(|(table, rows)| (table.to_owned(), rows.into())).collect();
+            HttpResponse::Ok().json(json!({ "erased": rows }))
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// What is asked for of an interaction's decisions.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfInteraction {
+    interaction: String,
+}
+
+/// The ids of an interaction's decisions that are kept, newest first, whether or not they are among the newest of all.
+#[get("/decisions")]
+async fn of_interaction(
+    state: web::Data<AdminState>,
+    asked: Result<web::Query<OfInteraction>, actix_web::Error>,
+) -> HttpResponse {
+    let OfInteraction { interaction } = match asked {
+        Ok(asked) => asked.into_inner(),
+        Err(error) => return unprocessable(&error.to_string()),
+    };
+    let (Some(ledger), Some(recent)) = (state.ledger.get(), state.recent.get()) else { return loading() };
+    let filter =
+        cuecard_actors::decisions::DecisionFilter { interaction: Some(interaction.clone()), ..Default::default() };
+    let mut decisions = recent.newest(&filter, MOST_LISTED as usize);
+    match ledger.decisions().of_interaction(&interaction, MOST_LISTED).await {
+        Ok(kept) => decisions.extend(kept),
+        Err(error) => return unavailable(&error),
+    }
+    let mut ids: Vec<String> = Vec::new();
+    for decision in decisions.iter().filter_map(|json| serde_json::from_str::<Value>(json).ok()) {
+        if let Some(id) = decision["id"].as_str().filter(|id| !ids.iter().any(|known| known == id)) {
+            ids.push(id.to_owned());
+        }
+    }
+    HttpResponse::Ok().json(json!({ "decisions": ids }))
+}

@@ -1,0 +1,89 @@
+//! `cuecard ledger`
+
+use std::io::IsTerminal;
+use std::path::absolute;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cuecard_actors::ledger::{Erased, LedgerStats, backup, erase, name, purge, stats};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::why::posted;
+use crate::cli::{LedgerArgs, LedgerCommand};
+use crate::data_lock::DataLock;
+use crate::exit::ExitCode;
+use crate::logging;
+use crate::settings::ToolSettings;
+
+/// Between two steps of a purge: a service that runs comes first.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Looks after a ledger, also while a service has it open.
+pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::TOOL);
+    let settings = ToolSettings::load(arguments.config.as_deref())?;
+    let url = settings.data.ledger_url();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match &arguments.command {
+            LedgerCommand::Stats { json } => {
+                let stats = stats(&url).await?;
+                if *json { println!("{}", serde_json::to_string(&stats)?) } else { print(&name(&url)?, &stats) }
+            }
+            LedgerCommand::Purge => told("taken away", &purge(&url, settings.retention.retention(), PAUSE).await?),
+            LedgerCommand::Erase { interaction, profile } => {
+                erase_everywhere(&settings, interaction, profile.as_deref()).await?;
+            }
+            LedgerCommand::Backup { file } => {
+                let file = absolute(file)?;
+                backup(&url, &file).await?;
+                println!("a copy of {} is in {}", name(&url)?, file.display());
+            }
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(ExitCode::Success)
+}
+
+/// A service that runs has some of it in memory, and erases that as well.
+async fn erase_everywhere(settings: &ToolSettings, interaction: &str, profile: Option<&str>) -> anyhow::Result<()> {
+    if !DataLock::is_taken(&settings.data.directories())? {
+        told("erased", &erase(&settings.data.ledger_url(), interaction, profile).await?);
+        return Ok(());
+    }
+    let url = format!("http://{}/ledger/erase", settings.admin.addr);
+    let body = json!({ "interaction": interaction, "profile": profile });
+    let answer = posted(&url, &body).await.context("a service has the ledger open, so it is the one to erase there")?;
+    for (table, rows) in answer["erased"].as_object().into_iter().flatten() {
+        println!("erased {rows} of {table}");
+    }
+    Ok(())
+}
+
+fn told(what: &str, rows: &Erased) {
+    for (kind, rows) in rows {
+        println!("{what} {rows} of {kind}");
+    }
+    if rows.is_empty() {
+        println!("nothing is kept for a time: all of it is kept for ever");
+    }
+}
+
+fn print(name: &str, stats: &LedgerStats) {
+    println!("{name}: {:.1} MB", stats.num_bytes as f64 / 1e6);
+    let day = |second: Option<i64>| {
+        let time = second.and_then(|second| Timestamp::from_second(second).ok());
+        time.map_or_else(|| "-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+    };
+    let is_read = std::io::stdout().is_terminal();
+    if is_read {
+        println!("{:<18} {:>12}  {:<16}  newest", "", "rows", "oldest");
+    }
+    for table in &stats.tables {
+        println!("{:<18} {:>12}  {:<16}  {}", table.name, table.rows, day(table.oldest), day(table.newest));
+    }
+    for queue in &stats.queue {
+        println!("{:<18} {:>12}", format!("{} {}", queue.kind, queue.state), queue.rows);
+    }
+}
