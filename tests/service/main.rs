@@ -16,6 +16,7 @@ mod feedback_lessons;
 mod graph;
 mod insights;
 mod learning;
+mod ledger;
 mod logs;
 mod marks;
 mod odd_words;

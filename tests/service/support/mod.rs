@@ -12,7 +12,7 @@ mod speech;
 
 use std::time::Duration;
 
-pub use admin::{Admin, Page};
+pub use admin::{Admin, Page, Scrape};
 pub use caller::{Answered, Caller};
 pub use chroma_stand_in::{COLLECTION, serve_chroma};
 pub use command::{Ended, Process, cpu_ticks, cuecard, is_encoding, run, send_signal};
