@@ -1,8 +1,8 @@
 //! How much text is masked in a second.
 //!
-//! `cargo bench -p cuecard-text --bench masking` prints it for what is said in calls, with and without anything to mask, and for
-//! texts that are made to be slow; nothing passes or fails here. Each text is measured in two lengths: where the work grows with the
-//! length alone, both have the same throughput.
+//! `cargo bench -p cuecard-text --bench masking` prints it for what is said in calls, with and without anything to
+//! mask, and for texts that are made to be slow; nothing passes or fails here. Each text is measured in two lengths:
+//! where the work grows with the length alone, both have the same throughput.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,8 +1,8 @@
 //! Masking finds what it must and leaves the rest: measured over a table that was written by hand before the masker.
 //!
-//! A find is right where the table has a span of the same kind that covers the same characters, no more and no fewer. A card with
-//! one digit less is a miss and a false find. "Hidden" is the share of the table's spans of which every character is in some
-//! find, whatever its kind and however wide: what can't be read any more.
+//! A find is right where the table has a span of the same kind that covers the same characters, no more and no fewer. A
+//! card with one digit less is a miss and a false find. "Hidden" is the share of the table's spans of which every
+//! character is in some find, whatever its kind and however wide: what can't be read any more.
 
 #![allow(clippy::unwrap_used)]
 

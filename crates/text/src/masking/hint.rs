@@ -1,7 +1,7 @@
 //! What the words around a run of digits say about it: "call me at" before it, "is my order number" behind it.
 //!
-//! Input: tokens and the place of a run. Output: the kind that the nearest telling word speaks for, or that it speaks against
-//! them all. Looking back ends at an earlier number, because the words before belong to that one.
+//! Input: tokens and the place of a run. Output: the kind that the nearest telling word speaks for, or that it speaks
+//! against them all. Looking back ends at an earlier number, because the words before belong to that one.
 
 use std::ops::Range;
 

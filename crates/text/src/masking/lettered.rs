@@ -1,9 +1,9 @@
 //! Numbers that begin with letters: IBANs and Britain's national insurance numbers, written or spelled.
 //!
-//! Input: tokens. Output: the finds in their order. From each token that may be the first, characters are collected: those of
-//! codes and digits, of spoken digits and of spelled letters. An IBAN is known by its country's length and its check digits
-//! (modulo 97), a national insurance number by its prefix and its suffix; where the words announce one, a wrong check digit or
-//! a missing suffix hides nothing.
+//! Input: tokens. Output: the finds in their order. From each token that may be the first, characters are collected:
+//! those of codes and digits, of spoken digits and of spelled letters. An IBAN is known by its country's length and its
+//! check digits (modulo 97), a national insurance number by its prefix and its suffix; where the words announce one, a
+//! wrong check digit or a missing suffix hides nothing.
 
 use super::{
     Found, Kind,
@@ -14,6 +14,8 @@ use super::{
 
 /// ISO 13616: no country has longer ones.
 const MAX_CHARACTERS: usize = 34;
+/// A national insurance number without its suffix.
+const MIN_CHARACTERS: usize = NUM_CHARACTERS_NINO - 1;
 /// More fillers and signs in a row than people put into a number.
 const MAX_BETWEEN: usize = 6;
 /// Groups of letters in a written IBAN, the bank's code among them.
@@ -120,7 +122,7 @@ impl Collected {
                 return None;
             }
         }
-        Some(collected)
+        (collected.characters.len() >= MIN_CHARACTERS).then_some(collected)
     }
 
     fn take(&mut self, tokens: &Tokens, place: usize) -> Option<usize> {

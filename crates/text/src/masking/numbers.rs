@@ -1,8 +1,8 @@
 //! Cards, national ids and phone numbers in the runs of a text.
 //!
-//! Input: tokens. Output: the finds in their order. A number begins where the run does, after another find, or where the
-//! groups show it; what it is depends on nothing behind it but on what parts it from there. So a placeholder in its place changes no other
-//! decision.
+//! Input: tokens. Output: the finds in their order. A number begins where the run does, after another find, or where
+//! the groups show it; what it is depends on nothing behind it but on what parts it from there. So a placeholder in its
+//! place changes no other decision.
 
 use super::{
     Found, Kind, card,

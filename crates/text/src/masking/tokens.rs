@@ -1,7 +1,7 @@
 //! A text as words, digits and symbols, each with its place in the text.
 //!
-//! Input: a text. Output: its tokens. A character that has no width is in a token only where it stands inside one, and parts
-//! nothing. A placeholder of an earlier masking is one token.
+//! Input: a text. Output: its tokens. A character that has no width is in a token only where it stands inside one, and
+//! parts nothing. A placeholder of an earlier masking is one token.
 
 use std::ops::Range;
 
@@ -136,8 +136,12 @@ impl Tokens {
         }
     }
 
-    /// Makes one token of each find, as if its placeholder had been read. They come in the order of the text and don't overlap.
+    /// Makes one token of each find, as if its placeholder had been read. They come in the order of the text and don't
+    /// overlap.
     pub fn put_placeholders(&mut self, found: &[Found]) {
+        if found.is_empty() {
+            return;
+        }
         let mut tokens = std::mem::take(&mut self.list).into_iter();
         let mut place = 0;
         for find in found {
