@@ -1,8 +1,8 @@
 //! Numbers of payment cards.
 //!
-//! Input: a run, the place of an item in it and the hint. Output: where a card number ends that begins there. By itself one is
-//! known by the digits its brand begins with, its length and its check digit (Luhn). Where the words say that it is a card, a
-//! wrong check digit hides nothing: one digit that was misheard must not show the other fifteen.
+//! Input: a run, the place of an item in it and the hint. Output: where a card number ends that begins there. By itself
+//! one is known by the digits its brand begins with, its length and its check digit (Luhn). Where the words say that it
+//! is a card, a wrong check digit hides nothing: one digit that was misheard must not show the other fifteen.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! What the words around a run of digits say about it: "call me at" before it, "is my order number" behind it.
 //!
-//! Input: tokens and the place of a run. Output: the kind that the nearest telling word speaks for, or that it speaks against
-//! them all. Looking back ends at an earlier number, because the words before belong to that one.
+//! Input: tokens and the place of a run. Output: the kind that the nearest telling word speaks for, or that it speaks
+//! against them all. Looking back ends at an earlier number, because the words before belong to that one.
 
 use std::ops::Range;
 
@@ -208,7 +208,8 @@ fn after(tokens: &Tokens, place: usize) -> Option<Near> {
 /// What a word says between its neighbours.
 fn qualified(before: &str, word: &str, after: &str) -> Option<Hint> {
     match (before, word, after) {
-        ("in", "order" | "case", _)
+        ("in", "order", _)
+        | ("in" | "this" | "that" | "any" | "either", "case", _)
         | (_, "number" | "numbers", "of")
         | (_, "social", "media" | "club" | "event" | "app") => None,
         ("area", "code", _) | ("customer", "service", _) => Some(Hint::Phone),
@@ -271,6 +272,7 @@ mod tests {
             ("# is it", None),
             ("in order to reach me #", Some(Hint::Phone)),
             ("just in case #", None),
+            ("in this case #", None),
             ("my i t i n is #", Some(Hint::NationalId)),
             ("S.S.N. #", Some(Hint::NationalId)),
             ("national insurance number #", Some(Hint::NationalId)),

@@ -1,9 +1,9 @@
 //! Numbers that begin with letters: IBANs and Britain's national insurance numbers, written or spelled.
 //!
-//! Input: tokens. Output: the finds in their order. From each token that may be the first, characters are collected: those of
-//! codes and digits, of spoken digits and of spelled letters. An IBAN is known by its country's length and its check digits
-//! (modulo 97), a national insurance number by its prefix and its suffix; where the words announce one, a wrong check digit or
-//! a missing suffix hides nothing.
+//! Input: tokens. Output: the finds in their order. From each token that may be the first, characters are collected:
+//! those of codes and digits, of spoken digits and of spelled letters. An IBAN is known by its country's length and its
+//! check digits (modulo 97), a national insurance number by its prefix and its suffix; where the words announce one, a
+//! wrong check digit or a missing suffix hides nothing.
 
 use super::{
     Found, Kind,
@@ -14,6 +14,8 @@ use super::{
 
 /// ISO 13616: no country has longer ones.
 const MAX_CHARACTERS: usize = 34;
+/// A national insurance number without its suffix.
+const MIN_CHARACTERS: usize = NUM_CHARACTERS_NINO - 1;
 /// More fillers and signs in a row than people put into a number.
 const MAX_BETWEEN: usize = 6;
 /// Groups of letters in a written IBAN, the bank's code among them.
@@ -120,7 +122,7 @@ impl Collected {
                 return None;
             }
         }
-        Some(collected)
+        (collected.characters.len() >= MIN_CHARACTERS).then_some(collected)
     }
 
     fn take(&mut self, tokens: &Tokens, place: usize) -> Option<usize> {
@@ -228,4 +230,60 @@ fn is_prefix(prefix: &str) -> bool {
     let mut letters = prefix.chars();
     let (Some(first), Some(second)) = (letters.next(), letters.next()) else { return false };
     !NO_FIRST.contains(first) && !NO_SECOND.contains(second) && !NO_PREFIXES.contains(&prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The finds with the words that they cover.
+    fn found(text: &str) -> Vec<(Kind, &str)> {
+        let tokens = Tokens::read(text);
+        find(&tokens).into_iter().map(|found| (found.kind, &text[tokens.source(&found.tokens)])).collect()
+    }
+
+    #[test]
+    fn an_iban_is_known_by_its_length_and_its_check_digits() {
+        // (text, the IBAN in it)
+        for (text, expected) in [
+            ("to DE91 3740 7188 1817 4143 33 now", Some("DE91 3740 7188 1817 4143 33")),
+            ("GB67NWBK15354930666836", Some("GB67NWBK15354930666836")),
+            ("b e four nine 3663 0626 uh 1169", Some("b e four nine 3663 0626 uh 1169")),
+            (
+                "d as in david e nine one 3740 7188 1817 4143 33",
+                Some("d as in david e nine one 3740 7188 1817 4143 33"),
+            ),
+            ("DE91 3740 7188 1817 4143 34", None),
+            ("iban DE91 3740 7188 1817 4143 34", Some("DE91 3740 7188 1817 4143 34")),
+            ("iban DE91 3740 7188", None),
+            ("is 01223300085. It does not look", None),
+            ("ZZ91 3740 7188 1817 4143 33", None),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|iban| (Kind::Iban, iban)).collect();
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_national_insurance_number_is_known_by_its_prefix_and_its_suffix() {
+        // (text, the number in it)
+        for (text, expected) in [
+            ("GG446431A", Some("GG446431A")),
+            ("gg 44 64 31 a", Some("gg 44 64 31 a")),
+            (
+                "hotel juliet eight five one nine seven eight bravo",
+                Some("hotel juliet eight five one nine seven eight bravo"),
+            ),
+            ("part GG446431A", None),
+            ("GG446431E", None),
+            ("QQ446431A", None),
+            ("national insurance QQ446431A", Some("QQ446431A")),
+            ("GG446431", None),
+            ("national insurance GG446431", Some("GG446431")),
+            ("my ssn at 356699275", None),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|id| (Kind::NationalId, id)).collect();
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
 }

@@ -90,11 +90,11 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     let mut masked = String::with_capacity(text.len());
     let mut kept = 0;
     for find in finds {
-        masked.push_str(&text[kept..find.range.start]);
+        masked.push_str(text.get(kept..find.range.start).unwrap_or_default());
         masked.push_str(find.kind.placeholder());
         kept = find.range.end;
     }
-    masked.push_str(&text[kept..]);
+    masked.push_str(text.get(kept..).unwrap_or_default());
     Cow::Owned(masked)
 }
 
@@ -105,7 +105,7 @@ pub fn finds(text: &str) -> Vec<Find> {
     for step in [email::find, lettered::find, numbers::find] {
         let found = step(&tokens);
         finds.extend(found.iter().map(|found| Find { kind: found.kind, range: tokens.source(&found.tokens) }));
-        tokens.put_placeholders(found);
+        tokens.put_placeholders(&found);
     }
     finds.sort_by_key(|find| find.range.start);
     finds

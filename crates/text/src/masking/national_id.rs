@@ -1,9 +1,9 @@
 //! National ids that are digits alone: the social security and taxpayer numbers of the USA, the patients' numbers of
 //! Britain's health service.
 //!
-//! Input: a run, the place of an item in it and the hint. Output: where an id ends that begins there. Nine digits are an id
-//! where the words say so, or where they stand in groups of three, two and four in the ranges that are given out. Ten are one only
-//! where the words say so: they look like a phone number.
+//! Input: a run, the place of an item in it and the hint. Output: where an id ends that begins there. Nine digits are
+//! an id where the words say so, or where they stand in groups of three, two and four in the ranges that are given out.
+//! Ten are one only where the words say so: they look like a phone number.
 
 use super::{
     hint::{Hint, Near},

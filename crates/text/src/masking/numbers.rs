@@ -1,8 +1,8 @@
 //! Cards, national ids and phone numbers in the runs of a text.
 //!
-//! Input: tokens. Output: the finds in their order. A number begins where the run does, after another find, or where the
-//! groups show it; what it is depends on nothing behind it but on what parts it from there. So a placeholder in its place changes no other
-//! decision.
+//! Input: tokens. Output: the finds in their order. A number begins where the run does, after another find, or where
+//! the groups show it; what it is depends on nothing behind it but on what parts it from there. So a placeholder in its
+//! place changes no other decision.
 
 use super::{
     Found, Kind, card,
@@ -89,9 +89,54 @@ impl Search<'_> {
         let (Some(first), Some(last)) = (items.first(), items.last()) else { return 0..0 };
         let start = first.plus.unwrap_or(first.tokens.start);
         let end = last.tokens.end;
-        let closes = (start..end).any(|place| self.tokens.symbol(place) == Some(')'));
+        let num = |bracket| (start..end).filter(|place| self.tokens.symbol(*place) == Some(bracket)).count();
         let opens = |place: &usize| self.tokens.symbol(*place) == Some('(');
-        let bracket = start.checked_sub(1).filter(opens).filter(|_| closes);
+        let bracket = start.checked_sub(1).filter(opens).filter(|_| num(')') > num('('));
         bracket.unwrap_or(start)..end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(Kind, &str)> {
+        let tokens = Tokens::read(text);
+        find(&tokens).into_iter().map(|found| (found.kind, &text[tokens.source(&found.tokens)])).collect()
+    }
+
+    #[test]
+    fn numbers_are_told_apart_within_a_run() {
+        // (text, the finds with what they cover)
+        for (text, expected) in [
+            ("415-555-0132 415-555-0133", vec![(Kind::Phone, "415-555-0132"), (Kind::Phone, "415-555-0133")]),
+            ("12 415-555-0132", vec![(Kind::Phone, "415-555-0132")]),
+            ("room 1205 4526 0181 5908 3012", vec![]),
+            ("12 4526 0181 5908 3012", vec![(Kind::Card, "4526 0181 5908 3012")]),
+            (
+                "4526 0181 5908 3012, 434-45-4206",
+                vec![(Kind::Card, "4526 0181 5908 3012"), (Kind::NationalId, "434-45-4206")],
+            ),
+            ("[card] 415-555-0132", vec![(Kind::Phone, "415-555-0132")]),
+            ("9400111899223857268499", vec![]),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_sign_and_the_bracket_before_a_number_belong_to_it() {
+        // (text, what the find covers)
+        for (text, expected) in [
+            ("(+1 (415) 555-0132)", "+1 (415) 555-0132"),
+            ("((415) 555-0132)", "(415) 555-0132"),
+            ("(415 555 0132)", "415 555 0132"),
+            (
+                "it's plus four four seven seven double oh nine hundred one two three",
+                "plus four four seven seven double oh nine hundred one two three",
+            ),
+        ] {
+            assert_eq!(found(text), [(Kind::Phone, expected)], "{text}");
+        }
     }
 }

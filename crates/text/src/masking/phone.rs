@@ -1,7 +1,8 @@
 //! Phone numbers: of the USA and Canada, of Britain and Germany, and with the code of any country.
 //!
-//! Input: a run, the place of an item in it, how far a number may reach, and the hint. Output: where a number ends that begins there. By themselves only the
-//! forms are believed that little else has; where the words say that it is a phone number, any seven to fifteen digits are one.
+//! Input: a run, the place of an item in it, how far a number may reach, and the hint. Output: where a number ends that
+//! begins there. By themselves only the forms are believed that little else has; where the words say that it is a phone
+//! number, any seven to fifteen digits are one.
 
 use std::ops::Range;
 

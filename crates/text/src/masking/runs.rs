@@ -1,8 +1,8 @@
 //! Digits that are told one after the other, written or spoken, as runs of items.
 //!
-//! Input: tokens. Output: runs. An item is what was written or said as one: `0132`, "twenty three", "double five". Items belong to one
-//! run where nothing but spaces, dashes, dots, commas, brackets and fillers stands between them. A number is found at the
-//! borders of items, never inside one.
+//! Input: tokens. Output: runs. An item is what was written or said as one: `0132`, "twenty three", "double five".
+//! Items belong to one run where nothing but spaces, dashes, dots, commas, brackets and fillers stands between them. A
+//! number is found at the borders of items, never inside one.
 
 use std::ops::Range;
 
@@ -85,8 +85,8 @@ impl Run<'_> {
         self.items.get(place).is_some_and(|item| matches!(item.gap, Gap::Dash | Gap::Dot | Gap::Slash))
     }
 
-    /// The items that may follow each other in one number from a place on: up to a placeholder or another plus sign, and to so
-    /// many digits. Each end comes with the digits up to it.
+    /// The items that may follow each other in one number from a place on: up to a placeholder or another plus sign,
+    /// and to so many digits. Each end comes with the digits up to it.
     pub fn ends(&self, start: usize, max_digits: usize) -> impl Iterator<Item = (usize, &str)> {
         let items = self.items.get(start..).unwrap_or_default();
         let whole =
@@ -97,8 +97,8 @@ impl Run<'_> {
             .take_while(move |(_, digits)| digits.len() <= max_digits)
     }
 
-    /// Whether items are several numbers: each parted from the next, and too short or too long for the group of one or not all
-    /// of their run; or each as much larger than the one before.
+    /// Whether items are several numbers: each parted from the next, and too short or too long for the group of one or
+    /// not all of their run; or each as much larger than the one before.
     pub fn is_list(&self, items: Range<usize>) -> bool {
         let is_group = |item: &Item| (3..=6).contains(&item.num_digits());
         let are_groups = self.items.get(items.clone()).is_some_and(|items| items.iter().all(is_group));
@@ -200,7 +200,10 @@ impl Reader {
             self.push(&digits, place..end, Origin::Spoken);
             return end;
         }
-        let Some((gap, end)) = gap(tokens, place) else {
+        // Before a run, only what a number begins with says anything.
+        let matters = self.first < self.runs.items.len() || matches!(tokens.mark(place), Some('+' | '('));
+        let gap = if matters { gap(tokens, place) } else { None };
+        let Some((gap, end)) = gap else {
             self.end_run();
             return place + 1;
         };

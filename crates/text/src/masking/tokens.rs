@@ -1,7 +1,7 @@
 //! A text as words, digits and symbols, each with its place in the text.
 //!
-//! Input: a text. Output: its tokens. A character that has no width is in a token only where it stands inside one, and parts
-//! nothing. A placeholder of an earlier masking is one token.
+//! Input: a text. Output: its tokens. A character that has no width is in a token only where it stands inside one, and
+//! parts nothing. A placeholder of an earlier masking is one token.
 
 use std::ops::Range;
 
@@ -34,6 +34,12 @@ pub(super) struct Token {
     source: Range<usize>,
     /// In bytes of [`Tokens::text`].
     text: Range<usize>,
+}
+
+impl Token {
+    fn masked(self, kind: Kind) -> Self {
+        Self { kind: TokenKind::Masked(kind), meaning: Meaning::Other, text: 0..0, ..self }
+    }
 }
 
 /// The tokens of one text.
@@ -130,29 +136,25 @@ impl Tokens {
         }
     }
 
-    /// Makes one token of each find. They come in the order of the text and don't overlap.
-    pub fn put_placeholders(&mut self, found: Vec<Found>) {
+    /// Makes one token of each find, as if its placeholder had been read. They come in the order of the text and don't
+    /// overlap.
+    pub fn put_placeholders(&mut self, found: &[Found]) {
         if found.is_empty() {
             return;
         }
-        let mut found = found.into_iter().peekable();
-        let mut list = Vec::with_capacity(self.list.len());
-        for (place, mut token) in std::mem::take(&mut self.list).into_iter().enumerate() {
-            match found.peek() {
-                Some(find) if place >= find.tokens.start => {
-                    if place == find.tokens.start {
-                        token.kind = TokenKind::Masked(find.kind);
-                        token.meaning = Meaning::Other;
-                        list.push(token);
-                    }
-                    if place + 1 >= find.tokens.end {
-                        found.next();
-                    }
-                }
-                _ => list.push(token),
-            }
+        let mut tokens = std::mem::take(&mut self.list).into_iter();
+        let mut place = 0;
+        for find in found {
+            self.list.extend(tokens.by_ref().take(find.tokens.start.saturating_sub(place)));
+            let covered = tokens.by_ref().take(find.tokens.len());
+            let masked = covered.reduce(|mut first, last| {
+                first.source.end = last.source.end;
+                first
+            });
+            self.list.extend(masked.map(|token| token.masked(find.kind)));
+            place = find.tokens.end;
         }
-        self.list = list;
+        self.list.extend(tokens);
     }
 }
 
@@ -269,9 +271,16 @@ impl Reader {
     }
 
     fn extension_follows(&self, rest: &str) -> bool {
-        self.open == Some(TokenKind::Digits)
-            && self.open_text().len() >= MIN_DIGITS_BEFORE_EXTENSION
-            && rest.chars().next().is_some_and(|next| matches!(class(next), Class::Digit(_)))
+        // A placeholder stands for the number.
+        let behind_placeholder = || {
+            let last = self.tokens.list.last();
+            !self.spaced && last.is_some_and(|token| matches!(token.kind, TokenKind::Masked(_)))
+        };
+        let behind_number = self.open.map_or_else(behind_placeholder, |open| {
+            open == TokenKind::Digits && self.open_text().len() >= MIN_DIGITS_BEFORE_EXTENSION
+        });
+        let is_digit = |next| matches!(class(next), Class::Digit(_));
+        behind_number && (rest.chars().next().is_some_and(is_digit) || placeholder(rest).is_some())
     }
 }
 
@@ -311,6 +320,7 @@ mod tests {
             ("41\u{200b}5–５５５", vec!["415", "-", "555"]),
             ("555-0132x204", vec!["555", "-", "0132", "x", "204"]),
             ("3x4", vec!["3x4"]),
+            ("[phone]x204", vec!["[phone]", "x", "204"]),
             ("電話4155電", vec!["電話", "4155", "電"]),
             ("to [national id][x]", vec!["to", "[national id]", "[", "x", "]"]),
             ("'a' b'", vec!["'", "a", "'", "b", "'"]),

@@ -1,6 +1,7 @@
 //! What a spoken word means where numbers and addresses are told, in English and German.
 //!
-//! Input: a word in lower case. Output: the digit, the symbol or the pause that it stands for; most words mean nothing here.
+//! Input: a word in lower case. Output: the digit, the symbol or the pause that it stands for; most words mean nothing
+//! here.
 
 /// The part of a word in a number or an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +34,6 @@ pub(super) const FILLER_PHRASES: [&[&str]; 9] = [
     &["you", "know"],
     &["und", "dann"],
     &["wait"],
-];
-
-/// The alphabet of the NATO, in the ways that it is written.
-const SPELLING: [&str; 28] = [
-    "alpha", "alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "juliett",
-    "kilo", "lima", "mike", "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor",
-    "whiskey", "xray", "yankee", "zulu",
 ];
 
 /// No word of the vocabulary is longer, in bytes.
@@ -124,6 +118,9 @@ fn tens(word: &str) -> Option<u8> {
 
 /// "dreiundzwanzig", and "zwanzig" alone: no digit that follows belongs to it.
 fn german_pair(word: &str) -> Option<u8> {
+    if !word.ends_with("ig") {
+        return None;
+    }
     let Some((unit, tens)) = word.split_once("und") else { return german_tens(word) };
     let unit = if unit == "ein" { 1 } else { digit(unit).filter(|digit| *digit > 1)? };
     Some(german_tens(tens)? + unit)
@@ -149,7 +146,12 @@ pub(super) fn letter(word: &str) -> Option<char> {
     if let (Some(only @ 'a'..='z'), None) = (letters.next(), letters.next()) {
         return Some(only);
     }
-    if SPELLING.contains(&word) { word.chars().next() } else { None }
+    match word {
+        "alpha" | "alfa" | "bravo" | "charlie" | "delta" | "echo" | "foxtrot" | "golf" | "hotel" | "india"
+        | "juliet" | "juliett" | "kilo" | "lima" | "mike" | "november" | "oscar" | "papa" | "quebec" | "romeo"
+        | "sierra" | "tango" | "uniform" | "victor" | "whiskey" | "xray" | "yankee" | "zulu" => word.chars().next(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What is said before an e-mail address: "my email is", "send it to", or nothing but "sure, it's".
 //!
-//! Input: tokens and the place where the name seems to begin. Output: where it begins, with the words between the announcement and the
-//! name that nothing ties to it: of "my email is sarah jones at …" both are the name.
+//! Input: tokens and the place where the name seems to begin. Output: where it begins, with the words between the
+//! announcement and the name that nothing ties to it: of "my email is sarah jones at …" both are the name.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! The part of an e-mail address behind the "at".
 //!
-//! Input: tokens and the place behind the "at". Output: where the domain ends, and whether people have their mailboxes there.
-//! A domain is written without gaps, or said: its labels may be several words, dots are a word, and the last label may be
-//! spelled ("dot c o m").
+//! Input: tokens and the place behind the "at". Output: where the domain ends, and whether people have their mailboxes
+//! there. A domain is written without gaps, or said: its labels may be several words, dots are a word, and the last
+//! label may be spelled ("dot c o m").
 
 use super::super::{
     tokens::{TokenKind, Tokens},
@@ -80,7 +80,8 @@ fn dot(tokens: &Tokens, place: usize) -> Option<usize> {
     (is_said || is_written).then_some(place + 1)
 }
 
-/// A label up to the dot behind it: what it says, without gaps and signs, and where it ends. One that is written has no gaps.
+/// A label up to the dot behind it: what it says, without gaps and signs, and where it ends. One that is written has no
+/// gaps.
 fn label(tokens: &Tokens, start: usize, written: bool) -> Option<(String, usize)> {
     let mut said = String::new();
     let (mut place, mut num_words) = (start, 0);

@@ -1,8 +1,9 @@
 //! E-mail addresses, written, or said word by word.
 //!
-//! Input: tokens. Output: the finds in their order. Around each "at" there must be a domain that ends in a known country or
-//! kind, and before it a name. People also say "I looked at example dot com"; so an address that is said has to be one by
-//! its form ("j dot smith", spelled letters, a number), by its provider ("gmail"), or by what is said before it ("my email is").
+//! Input: tokens. Output: the finds in their order. Around each "at" there must be a domain that ends in a known
+//! country or kind, and before it a name. People also say "I looked at example dot com"; so an address that is said has
+//! to be one by its form ("j dot smith", spelled letters, a number), by its provider ("gmail"), or by what is said
+//! before it ("my email is").
 
 mod announcement;
 mod domain;

@@ -1,8 +1,8 @@
 //! The part of an e-mail address before the "at".
 //!
-//! Input: tokens, the place of the "at" and the domain behind it. Output: where the name begins, or nothing where the words
-//! are no address. A name is read backwards: the last word, what signs tie to it ("j dot smith"), letters that are spelled, a
-//! number that is said behind a word.
+//! Input: tokens, the place of the "at" and the domain behind it. Output: where the name begins, or nothing where the
+//! words are no address. A name is read backwards: the last word, what signs tie to it ("j dot smith"), letters that
+//! are spelled, a number that is said behind a word.
 
 use super::super::{
     tokens::{TokenKind, Tokens},
