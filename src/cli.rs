@@ -184,7 +184,7 @@ pub enum LedgerCommand {
         #[arg(long, value_name = "NAME")]
         profile: Option<String>,
     },
-    /// Write a copy of it as it is now (a ledger in a file; one on PostgreSQL is copied with pg_dump).
+    /// Write a copy of it as it is now, where it is a file; what is on `PostgreSQL` is copied by that.
     Backup {
         /// A file that is not there yet.
         #[arg(value_name = "FILE")]

@@ -29,6 +29,11 @@ impl Background {
         self.grace_over.run_until_cancelled(waiting).await
     }
 
+    /// Whether nobody else is waited for any more.
+    pub(super) fn is_grace_over(&self) -> bool {
+        self.grace_over.is_cancelled()
+    }
+
     /// From now on nobody else is waited for.
     pub(super) fn end_grace(&self) {
         self.grace_over.cancel();

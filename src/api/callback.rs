@@ -145,20 +145,20 @@ impl Callbacks {
     pub(super) async fn run(self: Arc<Self>, profiles: Vec<ProfileName>, stop: CancellationToken) {
         let under_way: Arc<Mutex<HashSet<ItemId>>> = Arc::default();
         loop {
+            let is_stopping = stop.is_cancelled();
             let mut sent = 0;
             for profile in &profiles {
                 sent += self.look(profile, &under_way).await;
             }
-            if sent == 0 && stop.is_cancelled() && self.is_idle() {
+            if is_stopping && (self.background.is_grace_over() || sent == 0 && self.is_idle()) {
                 return;
             }
             if sent == 0 {
                 let came = timeout(LOOK_INTERVAL, self.came.notified());
-                let _ = if stop.is_cancelled() {
-                    came.await
-                } else {
-                    stop.run_until_cancelled(came).await.unwrap_or(Ok(()))
-                };
+                tokio::select! {
+                    _ = came => {}
+                    () = stop.cancelled(), if !is_stopping => {}
+                }
             }
         }
     }
@@ -172,14 +172,15 @@ impl Callbacks {
         if self.queue.pending_count(profile.as_str()) == 0 {
             return 0;
         }
+        // What is under way before the look may have arrived when it comes back, and still stand in it.
+        let busy = lock(under_way).clone();
         // A ledger that can't be read says so elsewhere, and is asked again.
         let due = self.queue.due(profile.as_str(), Timestamp::now(), AT_ONCE as u32).await.unwrap_or_default();
         let mut sent = 0;
-        for item in due {
-            if !lock(under_way).insert(item.id) {
-                continue;
-            }
-            let Ok(turn) = Arc::clone(&self.sending).acquire_owned().await else { break };
+        for item in due.into_iter().filter(|item| !busy.contains(&item.id)) {
+            // Whoever ends makes room, and wakes.
+            let Ok(turn) = Arc::clone(&self.sending).try_acquire_owned() else { break };
+            lock(under_way).insert(item.id);
             sent += 1;
             let (callbacks, profile, under_way) = (Arc::clone(self), profile.clone(), Arc::clone(under_way));
             self.background.spawn(async move {

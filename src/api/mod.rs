@@ -114,6 +114,7 @@ impl RunningApi {
         };
         if timeout_at(by, ended).await.is_err() {
             tracing::warn!("the API is stopped before its last answer");
+            self.stop_sending.cancel();
             self.background.end_grace();
             self.background.ended().await;
         }

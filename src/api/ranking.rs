@@ -140,14 +140,12 @@ fn wording(status: u16, refusal: &Refusal) -> Problem {
 
 fn unrecorded(what: &str, error: &LedgerError) -> Problem {
     let detail = format!("{what} can't be written: {error}");
-    match error {
+    if matches!(error, LedgerError::Unavailable(_)) {
         // It says so itself, once a minute.
-        LedgerError::Unavailable(_) => Problem::busy(detail, LEDGER_PAUSE),
-        _ => {
-            tracing::error!(%error, "{what} can't be written");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        }
+        return Problem::busy(detail, LEDGER_PAUSE);
     }
+    tracing::error!(%error, "{what} can't be written");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
 fn session(request: &HttpRequest) -> Result<InteractionId, Problem> {

@@ -217,7 +217,7 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
         ("/deliveries?outcome=pushed", 422, "there are delivered"),
         ("/deliveries?outcomes=shed", 422, "outcomes"),
         ("/explain/7", 422, "looks like"),
-        ("/explain/0196a3f2-7d1c-7000-8000-000000000000", 404, "not among the newest"),
+        ("/explain/0196a3f2-7d1c-7000-8000-000000000000", 404, "no decision of this id is kept"),
     ] {
         let page = service.admin.get(path).await;
         assert_eq!(page.status, status, "{path}");

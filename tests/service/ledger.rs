@@ -45,7 +45,7 @@ async fn until_ledger(admin: &Admin, state: &str) -> Value {
 /// Cards go on, verdicts wait and arrive, rankings and clicks are told to come back, and nothing of it is lost.
 async fn goes_on_without_its_ledger(data: &Path, suffer: impl AsyncFnOnce(), mend: impl AsyncFnOnce()) {
     let simulator = simulator();
-    let mut service = Process::serve(&listening_and_ranking(&simulator, data));
+    let service = Process::serve(&listening_and_ranking(&simulator, data));
     let caller: Caller = service.caller();
     connected(&simulator).await;
     say(&simulator, "call-1", DOG).await;

@@ -99,13 +99,14 @@ pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], chan
         judgements.push(Judgement::read(row)?);
         new.insert(row.try_get::<Vec<u8>, _>(4)?);
     }
-    let items: Vec<_> = events.iter().filter(|event| new.remove(event.event.as_bytes().as_slice())).map(item).collect();
+    let items: Vec<_> =
+        events.iter().filter(|event| new.remove(event.event.as_bytes().as_slice())).map(|event| item(event)).collect();
     queue::add(session, &items.iter().collect::<Vec<_>>(), change).await?;
     judge(session, judgements, change).await
 }
 
-fn item(event: &&NewFeedback) -> NewItem {
-    let NewFeedback { profile, interaction, insight, action, accepted, heard_at, .. } = (*event).clone();
+fn item(event: &NewFeedback) -> NewItem {
+    let NewFeedback { profile, interaction, insight, action, accepted, heard_at, .. } = event.clone();
     let payload = FeedbackPayload { insight, action, accepted, heard_at_us: heard_at.as_microsecond() };
     // Of texts and numbers alone: there is nothing in it that JSON can't say.
     let payload = serde_json::to_string(&payload).unwrap_or_default();

@@ -125,6 +125,7 @@ async fn alone<T>(
     done
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "stands in map_err")]
 fn unwritable(error: sqlx::Error) -> LedgerError {
     LedgerError::Unavailable(error.to_string().into())
 }

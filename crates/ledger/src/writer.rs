@@ -34,7 +34,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum Request {
-    Write(Job),
+    Write(Box<Job>),
     Close(oneshot::Sender<()>),
 }
 
@@ -75,7 +75,7 @@ impl Writer {
     /// Returns when the write is kept. A caller that stops waiting does not take its write back.
     pub(crate) async fn write(&self, write: Write) -> Result<Rows, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Write(Job { write, reply: Some(reply) });
+        let request = Request::Write(Box::new(Job { write, reply: Some(reply) }));
         self.requests.send(request).await.map_err(|_| self.absent())?;
         answer.await.map_err(|_| self.absent())?
     }
@@ -128,7 +128,7 @@ impl WriterTask {
             let mut jobs = Vec::with_capacity(batch.len());
             for request in batch.drain(..) {
                 match request {
-                    Request::Write(job) => jobs.push(job),
+                    Request::Write(job) => jobs.push(*job),
                     Request::Close(reply) => {
                         requests.close();
                         closing.push(reply);
@@ -136,7 +136,9 @@ impl WriterTask {
                 }
             }
             if let Some(refusal) = self.health.refusal() {
-                jobs.into_iter().for_each(|job| answer(job, Err(refusal.clone())));
+                for job in jobs {
+                    answer(job, Err(refusal.clone()));
+                }
             } else {
                 let left = MAX_WRITES_PER_COMMIT.saturating_sub(jobs.len());
                 let behind = self.behind.take(left).into_iter().map(|write| Job { write, reply: None });
@@ -226,7 +228,9 @@ impl WriterTask {
         let behind = put_back.into_iter().filter(|write| write.behind_kind().is_some()).collect::<Vec<_>>();
         self.behind.put_back(behind.into_iter());
         let error = self.health.failed(error, || self.behind.total());
-        waiting.into_iter().for_each(|job| answer(job, Err(error.clone())));
+        for job in waiting {
+            answer(job, Err(error.clone()));
+        }
     }
 
     fn behind_done(&self, job: &Job) {

@@ -135,3 +135,19 @@ async fn what_waits_is_bounded() {
     // Of another kind there is room.
     assert!(ledger.deliveries().record_behind(delivery(1, "call", &["a"])));
 }
+
+#[tokio::test]
+async fn a_write_that_is_refused_behind_somebodys_back_is_given_up_alone_and_told() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    let deliveries = ledger.deliveries();
+    // The same article twice breaks a rule.
+    for (id, articles) in [(1, &["a", "b"][..]), (2, &["a", "a"]), (3, &["a"])] {
+        assert!(deliveries.record_behind(delivery(id, "call", articles)));
+    }
+    until("all is written that can be", || ledger.waiting().all(|(_, waiting)| waiting == 0)).await;
+    let health = ledger.health();
+    assert_eq!((health.refused, health.failing), (1, None));
+    let kept = deliveries.since(crate::second(0), 10).await.unwrap();
+    assert_eq!(kept.iter().map(|shown| shown.article_ids.len()).collect::<Vec<_>>(), [2, 1]);
+}
