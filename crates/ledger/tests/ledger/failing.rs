@@ -63,7 +63,10 @@ async fn a_file_that_another_process_holds() {
     let ledger = store.open().await;
     let mut other = store.raw().await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
-    suffers_and_is_well_again(&ledger, async || drop(other.execute("ROLLBACK").await.unwrap())).await;
+    let mend = async || {
+        other.execute("ROLLBACK").await.unwrap();
+    };
+    suffers_and_is_well_again(&ledger, mend).await;
 }
 
 /// A way to a server that can be cut.

@@ -64,7 +64,7 @@ async fn apply(operation: Operation, ledger: &mut Ledger, store: &Store, model: 
             let interaction = format!("call-{interaction}");
             ledger.feedback().store(event(&interaction, "article", true)).await.unwrap();
             // The ids grow in the order of storing, from 1 in a database of one's own.
-            let id = ItemId(model.events.len() as i64 + 1);
+            let id = ItemId(i64::try_from(model.events.len()).unwrap() + 1);
             model.events.push(ModelEvent { id, interaction, pending: true, attempts: 0, retry_at: 0 });
         }
         Operation::Delivered { chosen } => {
