@@ -57,7 +57,7 @@ impl Linear {
 
     pub(crate) fn quantised(&self) -> Result<Self, TchError> {
         match self {
-            Self::F32(linear) => linear.quantised(largest_integer()).map(Self::Int8),
+            Self::F32(linear) => linear.quantised(Sums::of_this_processor()).map(Self::Int8),
             Self::Int8(linear) => Ok(Self::Int8(linear.clone())),
         }
     }
@@ -79,11 +79,10 @@ impl FloatLinear {
         Ok(Self { weight: Weights(Tensor::f_cat(&weights, 0)?), bias: Weights(Tensor::f_cat(&biases, 0)?) })
     }
 
-    fn quantised(&self, largest_integer: f64) -> Result<QuantisedLinear, TchError> {
+    fn quantised(&self, sums: Sums) -> Result<QuantisedLinear, TchError> {
         let of_output: &[i64] = &[1];
         let (weight, bias) = (&self.weight.0, &self.bias.0);
-        let largest = weight.f_abs()?.f_amax(of_output, true)?;
-        let scales = largest.f_div_scalar(largest_integer)?.f_clamp_min(LEAST_SCALE)?;
+        let scales = sums.largest(weight)?.f_div_scalar(LARGEST_INTEGER)?.f_clamp_min(LEAST_SCALE)?;
         let integers = weight.f_div(&scales)?.f_round()?;
         let sums = integers.f_sum_dim_intlist(of_output, false, Kind::Int)?;
         let numbers = |tensor: &Tensor| Vec::<f32>::try_from(tensor.f_view([-1])?.f_to_kind(Kind::Float)?);
@@ -97,18 +96,46 @@ impl FloatLinear {
     }
 }
 
-/// Without VNNI the kernel adds two products of an input (up to 255) and a weight in 16 bits, and they must not overflow.
-fn largest_integer() -> f64 {
-    if has_vnni() { 127.0 } else { 63.0 }
+/// Of a weight, or of a pair of them before each is rounded.
+const LARGEST_INTEGER: f64 = 127.0;
+
+/// In how many bits the kernel adds two products of an input (0 to 255) and a weight, neighbours in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sums {
+    /// With VNNI nothing overflows.
+    Bits32,
+    /// What two weights of one sign come to must be 128 at most, since 255 times that is what 16 bits hold.
+    Bits16,
+}
+
+impl Sums {
+    fn of_this_processor() -> Self {
+        if has_vnni() { Self::Bits32 } else { Self::Bits16 }
+    }
+
+    /// What the scale of each output must leave room for: `[outputs, 1]`. Two large weights are seldom neighbours, so a pair
+    /// costs far less precision than half the range for each weight would.
+    fn largest(self, weight: &Tensor) -> Result<Tensor, TchError> {
+        let [of_output, of_pair]: [&[i64]; 2] = [&[1], &[2]];
+        match self {
+            Self::Bits32 => weight.f_abs()?.f_amax(of_output, true),
+            Self::Bits16 => {
+                let pairs = weight.f_view([weight.size()[0], -1, 2])?;
+                let of_sign = |pairs: Tensor| pairs.f_clamp_min(0.0)?.f_sum_dim_intlist(of_pair, false, Kind::Float);
+                let (positive, negative) = (of_sign(pairs.shallow_clone())?, of_sign(pairs.f_neg()?)?);
+                positive.f_maximum(&negative)?.f_amax(of_output, true)
+            }
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn has_vnni() -> bool {
+fn has_vnni() -> bool {
     is_x86_feature_detected!("avx512vnni")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn has_vnni() -> bool {
+fn has_vnni() -> bool {
     false
 }
 
@@ -228,9 +255,9 @@ mod tests {
         }
     }
 
-    fn int8(linear: &FloatLinear, input: &Rows, largest_integer: f64) -> Rows {
+    fn int8(linear: &FloatLinear, input: &Rows, sums: Sums) -> Rows {
         let mut output = Rows::default();
-        linear.quantised(largest_integer).unwrap().apply(input, &mut output, &mut || ()).unwrap();
+        linear.quantised(sums).unwrap().apply(input, &mut output, &mut || ()).unwrap();
         output
     }
 
@@ -248,14 +275,30 @@ mod tests {
     fn outputs_large_and_small_are_exact_to_a_thousandth() {
         let _no_grad = become_torch_thread();
         let (linear, input) = (linear(), rows(14));
-        for (largest_integer, bound) in [(127.0, 0.001), (63.0, 0.002)] {
-            if largest_integer > super::largest_integer() {
-                println!("skipped: without VNNI, weights up to {largest_integer} overflow");
+        for (sums, bound) in [(Sums::Bits32, 0.001), (Sums::Bits16, 0.002)] {
+            if sums == Sums::Bits32 && !has_vnni() {
+                println!("skipped: without VNNI the sums overflow");
                 continue;
             }
-            let output = int8(&linear, &input, largest_integer);
+            let output = int8(&linear, &input, sums);
             let worst = worst(&linear, &input, &output, 0..14);
-            assert!(worst < bound, "{worst} with integers up to {largest_integer}");
+            assert!(worst < bound, "{worst} with {sums:?}");
+        }
+    }
+
+    /// The largest weights are neighbours, and the input is as large as can be at both.
+    #[test]
+    fn nothing_overflows_where_two_large_weights_meet_two_large_inputs() {
+        let _no_grad = become_torch_thread();
+        let (mut linear, mut input) = (linear(), rows(3));
+        for sign in [1.0, -1.0] {
+            let mut weights = wave(OUTPUTS * INPUTS, 0.7);
+            weights.chunks_mut(INPUTS).for_each(|weights| weights[10..14].fill(sign));
+            linear.weight = Weights(tensor(&weights, INPUTS).unwrap());
+            input.values.chunks_mut(INPUTS).for_each(|row| row[10..14].fill(1.0));
+            let output = int8(&linear, &input, Sums::of_this_processor());
+            let worst = worst(&linear, &input, &output, 0..3);
+            assert!(worst < 0.002, "{worst} with weights of {sign}");
         }
     }
 
@@ -267,13 +310,13 @@ mod tests {
         input.values[99] = 100.0;
         input.values[2 * INPUTS..3 * INPUTS].iter_mut().for_each(|value| *value = *value * 0.01 + 5.0);
         input.values[5 * INPUTS..6 * INPUTS].fill(0.0);
-        let output = int8(&linear, &input, largest_integer());
+        let output = int8(&linear, &input, Sums::of_this_processor());
         let bound = if has_vnni() { 0.001 } else { 0.002 };
         for row in 0..14 {
             let worst = worst(&linear, &input, &output, row..row + 1);
             assert!(worst < bound, "{worst} in row {row}");
         }
         let others = Rows { values: input.slice(6..14).to_vec(), width: INPUTS };
-        assert_eq!(int8(&linear, &others, largest_integer()).values, output.slice(6..14));
+        assert_eq!(int8(&linear, &others, Sums::of_this_processor()).values, output.slice(6..14));
     }
 }

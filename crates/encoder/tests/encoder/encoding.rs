@@ -40,8 +40,8 @@ fn reference() -> Option<Vec<(String, usize, Vec<f32>)>> {
 fn vectors_are_those_of_sentence_transformers() {
     let Some(reference) = reference() else { return };
     let texts: Vec<String> = reference.iter().map(|(text, ..)| text.clone()).collect();
-    // In int8 the lowest is 0.9961 and the average 0.9985.
-    for (encoder, bound, mean_bound) in [(&F32, 0.9999, 0.9999), (&INT8, 0.99, 0.9965)] {
+    // In int8 the lowest is 0.9961 and the average 0.9985; on a processor without VNNI 0.9901 and 0.9978.
+    for (encoder, bound, mean_bound) in [(&F32, 0.9999, 0.9999), (&INT8, 0.987, 0.9965)] {
         let (mut worst, mut sum, mut count) = (1.0_f32, 0.0, 0.0);
         for ((text, pieces, expected), embedding) in reference.iter().zip(encoder.embed_bulk(&texts).unwrap()) {
             let live = encoder.encode_blocking(text).unwrap();
