@@ -95,9 +95,12 @@ impl Behind {
         self.lock().counts.iter().sum()
     }
 
-    /// Waits until something may have come.
+    /// Waits until something is there to be taken, or was.
     pub(crate) async fn came(&self) {
-        self.came.notified().await;
+        // Of many that came at once one is told, and not all of them are taken at once.
+        if self.lock().writes.is_empty() {
+            self.came.notified().await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

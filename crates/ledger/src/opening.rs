@@ -6,10 +6,12 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::migrate::MigrateError;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
+use tokio::time::{Instant, sleep};
 
 use crate::LedgerError;
 use crate::database::{Access, Database};
@@ -17,6 +19,10 @@ use crate::dialect::{Dialect, Meaning, Sync};
 
 const DAMAGED: &str = "the file is damaged or is no SQLite database; put a copy of it in its place, or move it \
                        away with its -wal and -shm files to start with an empty ledger";
+const CLAIMED: &str = "another service uses it; give each a database or a schema of its own, or stop the other one";
+/// A server lets go of what a service held a moment after that one has ended.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 /// SQLite keeps these beside the file.
 const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
 /// The tables whose newest row is read at the start: a file that lost its end is found so.
@@ -200,9 +206,17 @@ async fn claim(dialect: Dialect, connection: &mut AnyConnection) -> Result<(), U
         // A file is guarded by the lock on its directory; of a server, each schema may hold one ledger in service.
         Dialect::Postgres => {
             let claim = "SELECT pg_try_advisory_lock(hashtext('cuecard ledger'), hashtext(current_schema()))";
-            let claimed = connection.fetch_one(claim).await.and_then(|row| row.try_get::<bool, _>(0));
-            let reason = "another service uses it; give each a database or a schema of its own, or stop the other one";
-            if claimed.map_err(|error| explain(dialect, error))? { Ok(()) } else { Err(Unfit::because(reason)) }
+            let patience = Instant::now() + CLAIM_PATIENCE;
+            loop {
+                let claimed = connection.fetch_one(claim).await.and_then(|row| row.try_get::<bool, _>(0));
+                if claimed.map_err(|error| explain(dialect, error))? {
+                    return Ok(());
+                }
+                if Instant::now() >= patience {
+                    return Err(Unfit::because(CLAIMED));
+                }
+                sleep(CLAIM_PAUSE).await;
+            }
         }
     }
 }

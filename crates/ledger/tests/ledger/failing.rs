@@ -154,3 +154,13 @@ async fn a_write_that_is_refused_behind_somebodys_back_is_given_up_alone_and_tol
     let kept = deliveries.since(crate::second(0), 10).await.unwrap();
     assert_eq!(kept.iter().map(|shown| shown.article_ids.len()).collect::<Vec<_>>(), [2, 1]);
 }
+
+#[tokio::test]
+async fn what_came_at_once_is_written_without_anything_else_coming() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    for _ in 0..1_000 {
+        assert!(ledger.feedback().store_behind(event("call", "a", true)));
+    }
+    until("all is written", || ledger.waiting().all(|(_, waiting)| waiting == 0)).await;
+}

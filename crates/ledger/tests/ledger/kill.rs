@@ -24,7 +24,7 @@ async fn every_acknowledged_event_survives_sigkill() {
     }
     for store in [Some(Store::sqlite()), Store::postgres().await].into_iter().flatten() {
         let acknowledged = run_and_kill("every_acknowledged_event_survives_sigkill", &store.url);
-        let ledger = reopened(&store).await;
+        let ledger = store.open().await;
         assert_nothing_is_lost(&acknowledged, &drain(&ledger.queue(QueueKind::Feedback)).await);
     }
 }
@@ -36,7 +36,7 @@ async fn every_acknowledged_ranking_and_click_survives_sigkill() {
     }
     for store in [Some(Store::sqlite()), Store::postgres().await].into_iter().flatten() {
         let acknowledged = run_and_kill("every_acknowledged_ranking_and_click_survives_sigkill", &store.url);
-        let rankings = reopened(&store).await.rankings();
+        let rankings = store.open().await.rankings();
         let clicked = store.raw().await.fetch_all("SELECT snippet FROM ranking_clicks").await.unwrap();
         let mut written: HashSet<_> = clicked.iter().map(|row| format!("click {}", row.get::<String, _>(0))).collect();
         written.extend(kept(&store, "main").await.iter().map(|entry| format!("entry {}", entry.delivered[0])));
@@ -46,17 +46,6 @@ async fn every_acknowledged_ranking_and_click_survives_sigkill() {
         assert_eq!(metrics, from_rows(&store, "main").await);
         assert_eq!(metrics.total_clicks_tracked, clicked.len() as u64);
     }
-}
-
-/// A server may hold the session of a killed process for an instant.
-async fn reopened(store: &Store) -> Ledger {
-    for _ in 0..100 {
-        if let Ok(ledger) = store.try_open().await {
-            return ledger;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    store.open().await
 }
 
 /// What survives a kill needs no sync.
