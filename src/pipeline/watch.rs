@@ -32,9 +32,11 @@ impl Watch {
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
             self.metrics.set_acceptance(self.ledger.deliveries().acceptance().ratio());
             self.metrics.set_ledger(&self.ledger.health(), self.ledger.waiting());
-            let condition = condition(self.admission.effort());
-            for tenant in self.tenants.iter().filter(|tenant| tenant.profile.plan.reads_embeddings()) {
-                tenant.health.set(Part::Effort, condition.clone());
+            for tenant in self.tenants.iter() {
+                self.metrics.set_shedding_level(tenant.name(), self.admission.shedding_level(tenant.name()));
+                if tenant.profile.plan.reads_embeddings() {
+                    tenant.health.set(Part::Effort, condition(self.admission.effort(tenant.name())));
+                }
             }
         }
     }

@@ -1,23 +1,23 @@
-//! Load shedding: how much is done for a question, a pure function of what waits, with hysteresis.
+//! Load shedding: how much is done for a profile's questions, a pure function of what waits of it, with hysteresis.
 
 use std::time::Duration;
 
 use cuecard_engine::Effort;
 
-/// What the service has to do at this moment.
+/// What has to be done for a profile at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Load {
-    /// Items waiting for admission.
+    /// Its items that wait for admission.
     pub(super) queued: usize,
     /// How long the oldest of them has waited.
     pub(super) oldest_age: Duration,
     /// Items that could still be let in at once.
     pub(super) permits_free: usize,
-    /// How long the oldest text has waited for the encoder.
+    /// How long its oldest text has waited for the encoder.
     pub(super) encoder_wait: Duration,
 }
 
-/// How far the service is behind, from not at all to hopelessly.
+/// How far a profile is behind, from not at all to hopelessly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pressure {
     /// Every question gets what its plan says.

@@ -2,14 +2,15 @@
 //!
 //! A bounded queue keyed by interaction, in which the newest utterance takes the place of the one before it,
 //! and a fixed number of permits. An item leaves the queue only with a permit, which travels in its ticket,
-//! so every inbox behind has room for all permits. Work that comes late ends here as expired; when the service
-//! is behind, items get less effort, and at last the oldest are let go. What waits for a tenant's CXone has given its
-//! permit back: a tenant that is slow keeps nobody else's questions out.
+//! so every inbox behind has room for all permits. Profiles that wait are let in turn by turn. Work that comes late ends here
+//! as expired; when a profile is behind, its items get less effort, and at last the oldest are let go, whatever the others
+//! send. What waits for a tenant's CXone has given its permit back: a tenant that is slow keeps nobody else's questions out.
 
 mod load_shedding;
 mod pace;
 mod queue;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use pace::Pace;
 use queue::{Queue, QueueKey, Queued};
 
 use crate::decisions::Decisions;
-use crate::messages::{AdmittedItem, Failure, Outcome, Stage, Ticket, WorkItem};
+use crate::messages::{AdmittedItem, Failure, Outcome, ProfileName, Stage, Ticket, WorkItem};
 use crate::tenant::{Tenant, Tenants};
 
 /// How much is let in.
@@ -55,7 +56,8 @@ struct Shared {
 
 struct State {
     queue: Queue,
-    pressure: Pressure,
+    /// Of the profiles that are behind.
+    pressures: HashMap<ProfileName, Pressure>,
     pace: Pace,
     closed: bool,
 }
@@ -67,7 +69,7 @@ impl Admission {
             settings,
             state: Mutex::new(State {
                 queue: Queue::default(),
-                pressure: Pressure::None,
+                pressures: HashMap::new(),
                 pace: Pace::default(),
                 closed: false,
             }),
@@ -80,7 +82,8 @@ impl Admission {
     }
 
     /// Lets an utterance of a stream in. It takes the place of one of the same interaction that still waits;
-    /// a full queue lets its oldest item go for which nobody waits, and where somebody waits for each, this one.
+    /// a full queue lets an old item go for which nobody waits, of the profile that sent most, and where somebody waits for
+    /// each, this one.
     pub fn hear(&self, item: WorkItem) {
         let Some(tenant) = self.tenant_of(&item) else { return };
         let ticket = Ticket::new(&item, tenant, self.shared.decisions.clone(), None);
@@ -116,10 +119,12 @@ impl Admission {
     fn enqueue(&self, key: QueueKey, item: WorkItem, ticket: Ticket) {
         let mut ends = Vec::new();
         let mut state = self.lock();
-        let waiting = state.queue.len();
-        let is_full = waiting >= self.shared.settings.queue && !state.queue.contains(&key);
+        let profile = &item.key.profile;
+        let is_full = state.queue.len() >= self.shared.settings.queue && !state.queue.contains(profile, &key);
         let has_caller = ticket.has_caller();
-        let would_be_late = has_caller && Instant::now() + state.pace.expected_wait(waiting) >= item.deadline;
+        // Each of its own that wait before it waits for a turn of each profile.
+        let before = state.queue.num_asked(profile) * state.queue.num_profiles().max(1);
+        let would_be_late = has_caller && Instant::now() + state.pace.expected_wait(before) >= item.deadline;
         let makes_room = is_full && !has_caller && !state.closed;
         let made_room = if makes_room { state.queue.pop_heard() } else { None };
         if state.closed {
@@ -168,34 +173,48 @@ impl Admission {
         }
     }
 
-    /// What an item would be given now; falls by itself when nothing waits any more.
-    pub fn effort(&self) -> Effort {
-        self.feel_pressure(&mut self.lock(), Instant::now()).effort()
+    /// What an item of a profile would be given now; rises again by itself when nothing waits any more.
+    pub fn effort(&self, profile: &ProfileName) -> Effort {
+        self.feel_pressure(&mut self.lock(), profile, Instant::now()).effort()
     }
 
-    fn feel_pressure(&self, state: &mut State, now: Instant) -> Pressure {
-        let load = self.load(state, now);
-        state.pressure = self.shared.settings.load_shedding.pressure(state.pressure, &load);
-        state.pressure
+    /// How far a profile is behind: 0, not at all; 1, only its newest turns are embedded; 2, nothing is; 3, its oldest
+    /// questions are let go.
+    pub fn shedding_level(&self, profile: &ProfileName) -> u8 {
+        self.feel_pressure(&mut self.lock(), profile, Instant::now()) as u8
     }
 
-    /// The oldest item that is not too late, with the effort that the load allows.
+    fn feel_pressure(&self, state: &mut State, profile: &ProfileName, now: Instant) -> Pressure {
+        let load = self.load(state, profile, now);
+        let before = state.pressures.get(profile).copied().unwrap_or(Pressure::None);
+        let pressure = self.shared.settings.load_shedding.pressure(before, &load);
+        match pressure {
+            Pressure::None => drop(state.pressures.remove(profile)),
+            pressure => drop(state.pressures.insert(profile.clone(), pressure)),
+        }
+        pressure
+    }
+
+    /// An item of the profile whose turn it is that is not too late, with the effort that the profile's load allows.
     fn admit(&self, permit: OwnedSemaphorePermit) -> Option<AdmittedItem> {
         let mut late = Vec::new();
         let mut state = self.lock();
         let now = Instant::now();
-        let pressure = self.feel_pressure(&mut state, now);
         let mut next = None;
-        let load_shedding = self.shared.settings.load_shedding;
-        while let Some(Queued { item, ticket, since }) = state.queue.pop() {
-            let is_old = load_shedding.lets_go(pressure, now.saturating_duration_since(since));
-            if item.is_expired(now) {
-                late.push((ticket, Outcome::Expired(Stage::Admission)));
-            } else if is_old && state.queue.len() > 0 && !ticket.has_caller() {
-                late.push((ticket, Outcome::Shed));
-            } else {
-                next = Some((item, ticket));
-                break;
+        while let Some(profile) = state.queue.next_profile().cloned() {
+            let pressure = self.feel_pressure(&mut state, &profile, now);
+            self.let_go(&mut state.queue, (&profile, pressure), now, &mut late);
+            let first = state.queue.pop(&profile);
+            state.queue.end_turn();
+            match first {
+                Some(Queued { item, ticket, .. }) if item.is_expired(now) => {
+                    late.push((ticket, Outcome::Expired(Stage::Admission)));
+                }
+                Some(Queued { item, ticket, .. }) => {
+                    next = Some((item, ticket, pressure.effort()));
+                    break;
+                }
+                None => {}
             }
         }
         if next.is_some() {
@@ -206,20 +225,43 @@ impl Admission {
         for (ticket, outcome) in late {
             ticket.finish_in(Stage::Admission, outcome);
         }
-        next.map(|(item, mut ticket)| {
-            let effort = pressure.effort();
+        next.map(|(item, mut ticket, effort)| {
             ticket.admit(permit);
             ticket.note(|decision| decision.effort = Some(effort));
             AdmittedItem { item, ticket, effort }
         })
     }
 
-    fn load(&self, state: &State, now: Instant) -> Load {
+    /// Ends what a profile's queue holds that is worth nothing any more, oldest first: what is too late, and under the highest
+    /// pressure what is old, but for the last of it.
+    fn let_go(
+        &self,
+        queue: &mut Queue,
+        (profile, pressure): (&ProfileName, Pressure),
+        now: Instant,
+        late: &mut Vec<(Ticket, Outcome)>,
+    ) {
+        let load_shedding = self.shared.settings.load_shedding;
+        loop {
+            let has_others = queue.len_of(profile) > 1;
+            let is_old = |queued: &Queued| {
+                has_others && load_shedding.lets_go(pressure, now.saturating_duration_since(queued.since))
+            };
+            let oldest = queue.pop_oldest_heard(profile, |queued| queued.item.is_expired(now) || is_old(queued));
+            let Some(Queued { item, ticket, .. }) = oldest else { return };
+            let outcome = if item.is_expired(now) { Outcome::Expired(Stage::Admission) } else { Outcome::Shed };
+            late.push((ticket, outcome));
+        }
+    }
+
+    fn load(&self, state: &State, profile: &ProfileName, now: Instant) -> Load {
+        let oldest = state.queue.oldest(profile);
+        let encoder_wait = |tenant: &Arc<Tenant>| tenant.engine.encoder().longest_wait();
         Load {
-            queued: state.queue.len(),
-            oldest_age: state.queue.oldest().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued)),
+            queued: state.queue.len_of(profile),
+            oldest_age: oldest.map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued)),
             permits_free: self.shared.permits.available_permits(),
-            encoder_wait: self.shared.tenants.longest_encoder_wait(),
+            encoder_wait: self.shared.tenants.get(profile).map_or(Duration::ZERO, encoder_wait),
         }
     }
 

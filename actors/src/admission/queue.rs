@@ -1,11 +1,15 @@
-//! A queue in which an interaction has one place.
+//! What waits to be let in: a queue for each profile, in which an interaction has one place.
+//!
+//! Profiles that wait are served turn by turn, so that what one of them sends takes nobody else's turn. Within a profile
+//! whoever asked comes first, in the order of asking, since they wait for an answer; of what was only heard the freshest goes
+//! first, and the oldest is worth least.
 
 use std::collections::{HashMap, VecDeque};
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::messages::{InteractionKey, Ticket, WorkItem};
+use crate::messages::{InteractionKey, ProfileName, Ticket, WorkItem};
 
 /// Whose place in the queue it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,51 +24,140 @@ pub(super) enum QueueKey {
 pub(super) struct Queued {
     pub(super) item: WorkItem,
     pub(super) ticket: Ticket,
-    /// When it came; its place may have been taken by the one that it replaced.
+    /// When it came.
     pub(super) since: Instant,
 }
 
-/// First in, first out, with one item per key.
+/// What waits of one profile, oldest first.
 #[derive(Default)]
-pub(super) struct Queue {
-    order: VecDeque<(QueueKey, Instant)>,
+struct Waiting {
+    asked: VecDeque<QueueKey>,
+    heard: VecDeque<QueueKey>,
     items: HashMap<QueueKey, Queued>,
 }
 
+impl Waiting {
+    fn oldest(&self) -> Option<Instant> {
+        let since = |key: &QueueKey| self.items.get(key).map(|queued| queued.since);
+        [self.asked.front(), self.heard.front()].into_iter().flatten().filter_map(since).min()
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Queue {
+    profiles: HashMap<ProfileName, Waiting>,
+    /// The profiles of which something waits; the first one is next.
+    turns: VecDeque<ProfileName>,
+    len: usize,
+}
+
 impl Queue {
-    /// Puts an item in; the one of the same key that waited is returned, its place is kept.
+    /// Puts an item in; the one of the same key that waited is returned.
     pub(super) fn push(&mut self, key: QueueKey, item: WorkItem, ticket: Ticket) -> Option<Queued> {
-        let since = Instant::now();
-        let replaced = self.items.insert(key.clone(), Queued { item, ticket, since });
-        if replaced.is_none() {
-            self.order.push_back((key, since));
+        let profile = item.key.profile.clone();
+        let waiting = self.profiles.entry(profile.clone()).or_default();
+        if waiting.items.is_empty() {
+            self.turns.push_back(profile);
         }
+        let replaced = waiting.items.insert(key.clone(), Queued { item, ticket, since: Instant::now() });
+        match (&key, &replaced) {
+            (QueueKey::Caller(_), _) => waiting.asked.push_back(key),
+            (QueueKey::Interaction(_), None) => waiting.heard.push_back(key),
+            (QueueKey::Interaction(_), Some(_)) => {
+                waiting.heard.retain(|other| *other != key);
+                waiting.heard.push_back(key);
+            }
+        }
+        self.len += usize::from(replaced.is_none());
         replaced
     }
 
-    /// Takes the item out whose place is the oldest.
-    pub(super) fn pop(&mut self) -> Option<Queued> {
-        let (key, _) = self.order.pop_front()?;
-        self.items.remove(&key)
+    /// The profile whose turn it is.
+    pub(super) fn next_profile(&self) -> Option<&ProfileName> {
+        self.turns.front()
     }
 
-    /// Takes the oldest item out for which nobody waits.
+    /// The profile that was next had its turn.
+    pub(super) fn end_turn(&mut self) {
+        if let Some(profile) = self.turns.pop_front()
+            && self.profiles.contains_key(&profile)
+        {
+            self.turns.push_back(profile);
+        }
+    }
+
+    /// Takes the item of a profile out that comes first.
+    pub(super) fn pop(&mut self, profile: &ProfileName) -> Option<Queued> {
+        let waiting = self.profiles.get_mut(profile)?;
+        let key = waiting.asked.pop_front().or_else(|| waiting.heard.pop_back())?;
+        self.take(profile, &key)
+    }
+
+    /// Takes the oldest item of a profile out that was only heard, if it is so.
+    pub(super) fn pop_oldest_heard(
+        &mut self,
+        profile: &ProfileName,
+        is_so: impl FnOnce(&Queued) -> bool,
+    ) -> Option<Queued> {
+        let waiting = self.profiles.get_mut(profile)?;
+        let key = waiting.heard.front()?.clone();
+        if !waiting.items.get(&key).is_some_and(is_so) {
+            return None;
+        }
+        waiting.heard.pop_front();
+        self.take(profile, &key)
+    }
+
+    /// Makes room: takes the oldest item out for which nobody waits, of the profile of which most such items wait.
     pub(super) fn pop_heard(&mut self) -> Option<Queued> {
-        let oldest = self.order.iter().position(|(key, _)| matches!(key, QueueKey::Interaction(_)))?;
-        let (key, _) = self.order.remove(oldest)?;
-        self.items.remove(&key)
+        let with_heard = self.profiles.iter().filter(|(_, waiting)| !waiting.heard.is_empty());
+        let most = with_heard.max_by_key(|(_, waiting)| waiting.heard.len()).map(|(profile, _)| profile.clone())?;
+        self.pop_oldest_heard(&most, |_| true)
     }
 
-    pub(super) fn contains(&self, key: &QueueKey) -> bool {
-        self.items.contains_key(key)
+    fn take(&mut self, profile: &ProfileName, key: &QueueKey) -> Option<Queued> {
+        let waiting = self.profiles.get_mut(profile)?;
+        let queued = waiting.items.remove(key)?;
+        self.len -= 1;
+        if waiting.items.is_empty() {
+            self.profiles.remove(profile);
+            // Whose turn it is just now has it ended by `end_turn`.
+            let is_next = self.turns.front() == Some(profile);
+            self.turns.retain(|other| other != profile);
+            if is_next {
+                self.turns.push_front(profile.clone());
+            }
+        }
+        Some(queued)
     }
 
+    pub(super) fn contains(&self, profile: &ProfileName, key: &QueueKey) -> bool {
+        self.profiles.get(profile).is_some_and(|waiting| waiting.items.contains_key(key))
+    }
+
+    /// Items that wait, of all profiles.
     pub(super) fn len(&self) -> usize {
-        self.order.len()
+        self.len
     }
 
-    /// When the oldest place was taken.
-    pub(super) fn oldest(&self) -> Option<Instant> {
-        self.order.front().map(|(_, queued)| *queued)
+    /// Items that wait of a profile.
+    pub(super) fn len_of(&self, profile: &ProfileName) -> usize {
+        self.profiles.get(profile).map_or(0, |waiting| waiting.items.len())
+    }
+
+    /// Those of them for which somebody waits.
+    pub(super) fn num_asked(&self, profile: &ProfileName) -> usize {
+        self.profiles.get(profile).map_or(0, |waiting| waiting.asked.len())
+    }
+
+    /// Profiles of which something waits.
+    pub(super) fn num_profiles(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// When the oldest item of a profile came.
+    pub(super) fn oldest(&self, profile: &ProfileName) -> Option<Instant> {
+        self.profiles.get(profile)?.oldest()
     }
 }

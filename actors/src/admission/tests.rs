@@ -37,7 +37,8 @@ async fn the_newest_utterance_of_an_interaction_takes_the_place_of_the_one_that_
         ));
         next.ticket.finish(Outcome::Replaced);
     }
-    let expected = [("acme", "a", 2), ("acme", "b", 1), ("other", "a", 1)];
+    // Turn by turn, and the freshest first.
+    let expected = [("acme", "a", 2), ("other", "a", 1), ("acme", "b", 1)];
     assert_eq!(seen, expected.map(|(profile, id, number)| (profile.to_owned(), id.to_owned(), number)));
 }
 
@@ -53,7 +54,7 @@ async fn an_item_leaves_only_with_a_permit_and_the_ticket_gives_it_back() {
     assert!(tokio::time::timeout(Duration::from_secs(1), admitted.next()).await.is_err(), "no permit is free");
     drop(first);
     assert_eq!(recorder.outcomes(), [Outcome::Failed(Failure::Stopping)], "dropped unfinished");
-    assert_eq!(admitted.next().await.unwrap().item.key.interaction.to_string(), "b");
+    assert_eq!(admitted.next().await.unwrap().item.key.interaction.to_string(), "a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,9 +123,9 @@ async fn effort_falls_while_the_encoder_is_behind_and_rises_again_by_itself() {
     admission.hear(item("acme", "a", 1));
     let mut admitted = pin!(admission.admitted());
     assert_eq!(admitted.next().await.unwrap().effort, Effort::LexicalOnly);
-    assert_eq!(admission.effort(), Effort::LexicalOnly);
+    assert_eq!(admission.effort(&ProfileName::new("acme")), Effort::LexicalOnly);
     *wait.lock().unwrap() = Duration::ZERO;
-    assert_eq!(admission.effort(), Effort::Full, "although no item came");
+    assert_eq!(admission.effort(&ProfileName::new("acme")), Effort::Full, "although no item came");
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +173,7 @@ async fn under_the_highest_pressure_only_the_old_items_are_let_go() {
     }
     let asked = admission.ask(item("acme", "asked", 1));
     tokio::time::advance(Duration::from_millis(2100)).await;
-    // The newest utterance has waited for no time at all, although its conversation's place is old.
+    // The newest utterance has waited for no time at all, although its conversation has.
     admission.hear(item("acme", "replaced", 2));
     admission.hear(item("acme", "new", 1));
     assert_eq!(recorder.labels(), ["replaced"]);
@@ -184,7 +185,7 @@ async fn under_the_highest_pressure_only_the_old_items_are_let_go() {
         next.ticket.finish(Outcome::Delivered(Receipt::default()));
     }
     let names: Vec<_> = seen.iter().map(|(interaction, _)| interaction.as_str()).collect();
-    assert_eq!(names, ["replaced", "asked", "new"]);
+    assert_eq!(names, ["asked", "new", "replaced"], "who asked comes first, then the freshest");
     assert_eq!(seen[0].1, Effort::LexicalOnly);
     assert_eq!(recorder.labels().iter().filter(|label| **label == "shed").count(), 2);
     assert!(matches!(asked.await.unwrap(), Outcome::Delivered { .. }), "somebody waits for it");
@@ -201,4 +202,33 @@ async fn a_single_item_is_never_let_go_for_its_age() {
     tokio::time::advance(Duration::from_secs(3)).await;
     first.ticket.finish(Outcome::Replaced);
     assert_eq!(admitted.next().await.unwrap().item.key.interaction.to_string(), "b");
+}
+
+/// One tenant sends more than can be answered; the other one's questions wait for one of it at most, and get all the effort.
+#[tokio::test(start_paused = true)]
+async fn the_flood_of_one_tenant_takes_no_turn_no_place_and_no_effort_of_another() {
+    let recorder = Recorder::new();
+    let admission = admission(20, 1, &recorder);
+    let mut admitted = pin!(admission.admitted());
+    admission.hear(item("acme", "first", 1));
+    let first = admitted.next().await.unwrap();
+    for number in 0..20 {
+        admission.hear(item("acme", &format!("flood-{number}"), 1));
+    }
+    tokio::time::advance(Duration::from_millis(1500)).await;
+    for number in 0..5 {
+        admission.hear(item("other", &format!("calm-{number}"), 1));
+    }
+    assert_eq!(recorder.labels(), ["shed"; 5], "room is made among those of which most wait");
+    first.ticket.finish(Outcome::Replaced);
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        let next = admitted.next().await.unwrap();
+        seen.push((next.item.key.profile.to_string(), next.effort));
+        next.ticket.finish(Outcome::Replaced);
+    }
+    let (flood, calm) = (("acme".to_owned(), Effort::LexicalOnly), ("other".to_owned(), Effort::Full));
+    assert_eq!(seen, [flood.clone(), calm.clone(), flood.clone(), calm.clone(), flood, calm]);
+    let levels = ["acme", "other"].map(|profile| admission.shedding_level(&ProfileName::new(profile)));
+    assert_eq!(levels, [2, 0]);
 }

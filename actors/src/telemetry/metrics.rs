@@ -36,6 +36,7 @@ pub struct Metrics {
     pub(super) feedback_forwarding: IntCounterVec,
     pub(super) feedback_pending: IntGaugeVec,
     feedback_unclaimed: IntGauge,
+    shedding_level: IntGaugeVec,
     ledger_up: IntGauge,
     ledger_errors: IntGauge,
     ledger_waiting: IntGaugeVec,
@@ -117,6 +118,11 @@ impl Metrics {
             )?,
             feedback_unclaimed: register
                 .gauge("feedback_unclaimed", "Feedback that waits for profiles which the settings do not name")?,
+            shedding_level: register.gauges(
+                "shedding_level",
+                "How far a profile is behind: 1, only newest turns are embedded; 2, nothing is; 3, old questions are let go",
+                &["profile"],
+            )?,
             ledger_up: register.gauge("ledger_up", "1 while the ledger can be written and no damage was found")?,
             ledger_errors: register.gauge("ledger_errors", "Commits that failed since the start")?,
             ledger_waiting: register.gauges(
@@ -293,6 +299,11 @@ impl Metrics {
     /// Says how much feedback waits for profiles that do not exist any more. Their names are no label: nothing bounds them.
     pub fn set_feedback_unclaimed(&self, events: u64) {
         self.feedback_unclaimed.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Says how far a profile is behind.
+    pub fn set_shedding_level(&self, profile: &ProfileName, level: u8) {
+        self.shedding_level.with_label_values(&[profile.as_str()]).set(level.into());
     }
 
     /// Says how the ledger is, and what waits for it.

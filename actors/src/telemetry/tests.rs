@@ -131,6 +131,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     metrics.set_build("1.0", "model", "snippets");
     metrics.set_index(&ProfileName::new("acme"), 80, 12.5);
     metrics.set_constraint_failures(&ProfileName::new("acme"), 2);
+    metrics.set_shedding_level(&ProfileName::new("acme"), 1);
     metrics.set_ledger(&LedgerHealth::default(), [(BehindKind::Feedback, 0)].into_iter());
     let text = metrics.render(0.0).unwrap();
     let names = |kind: &str| -> BTreeSet<String> {
@@ -139,7 +140,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     };
     let (with_type, with_help) = (names("# TYPE "), names("# HELP "));
     assert_eq!(with_type, with_help);
-    assert_eq!(with_type.len(), 38, "one line for each metric: {with_type:?}");
+    assert_eq!(with_type.len(), 39, "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());

@@ -177,7 +177,9 @@ impl Loader {
             graph: self.graph(profile)?,
             collection: self.collection(profile, &encoder),
         };
-        let (pool, metrics) = (self.loading.pool.clone(), self.loading.metrics.clone());
+        // What one tenant asks for takes nobody else's turn at the encoder and at the search threads.
+        let (encoder, pool) = (encoder.with_own_lane(), self.loading.pool.with_own_lane());
+        let metrics = self.loading.metrics.clone();
         let health = ProfileHealth::new(profile.name.clone(), &needed_parts(profile), metrics.clone());
         let http = HttpClient::new(profile.connection.limits().clone())?;
         check_stream_proxy(profile, &http)?;

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use cuecard_cxone::InteractionId;
 use cuecard_cxone::ranking::{self, RankingRequest, RankingSubmission};
-use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::IndexHandle;
 use cuecard_engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
 use cuecard_engine::{Engine, GraphBackend};
@@ -128,8 +127,6 @@ impl Tenant {
 #[derive(Clone, Default)]
 pub struct Tenants {
     by_name: Arc<BTreeMap<ProfileName, Arc<Tenant>>>,
-    /// Each once: most tenants share one, which is asked for every question.
-    encoders: Arc<[Encoder]>,
 }
 
 impl Tenants {
@@ -143,11 +140,6 @@ impl Tenants {
         self.by_name.values()
     }
 
-    /// How long the oldest text has waited for its encoder.
-    pub fn longest_encoder_wait(&self) -> Duration {
-        self.encoders.iter().map(Encoder::longest_wait).max().unwrap_or_default()
-    }
-
     /// How long a profile's cards are worth showing; nobody answers for a profile that does not exist, so no time at all.
     pub fn deadline(&self, profile: &ProfileName) -> Duration {
         self.get(profile).map_or(Duration::ZERO, |tenant| tenant.profile.plan.deadline)
@@ -156,13 +148,7 @@ impl Tenants {
 
 impl FromIterator<Arc<Tenant>> for Tenants {
     fn from_iter<I: IntoIterator<Item = Arc<Tenant>>>(tenants: I) -> Self {
-        let by_name: BTreeMap<_, _> = tenants.into_iter().map(|tenant| (tenant.name().clone(), tenant)).collect();
-        let mut encoders: Vec<Encoder> = Vec::new();
-        for encoder in by_name.values().map(|tenant: &Arc<Tenant>| tenant.engine.encoder()) {
-            if !encoders.iter().any(|known| known.is_same(encoder)) {
-                encoders.push(encoder.clone());
-            }
-        }
-        Self { by_name: Arc::new(by_name), encoders: encoders.into() }
+        let by_name = tenants.into_iter().map(|tenant| (tenant.name().clone(), tenant)).collect();
+        Self { by_name: Arc::new(by_name) }
     }
 }

@@ -8,9 +8,9 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, ShapeError, linalg::general_mat_mul};
 
 use crate::{
-    lanes::{exp, greater, sum, vectorised},
     linear::Yield,
     rows::Rows,
+    simd::{exp, greater, sum, vectorised},
 };
 
 /// The texts of a batch and the heads that look at each of them.

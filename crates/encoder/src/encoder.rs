@@ -19,6 +19,7 @@ use crate::{
     model_files::{ModelFiles, ModelInfo},
     settings::EncoderSettings,
     threads::{Threads, become_torch_thread},
+    turns::Lane,
     word_pieces::{Excerpt, Keep, MAX_TEXT_PIECES, WordPieces, chunk_ranges},
     work_queue::{
         BULK_MAX_PIECES, BULK_MAX_TEXTS, BulkAnswer, BulkJob, EncoderQueue, Limits, LiveJob, Refused, WorkQueue,
@@ -33,6 +34,8 @@ const ASIDE_AT_ONCE: usize = 16;
 #[derive(Clone)]
 pub struct Encoder {
     source: Arc<dyn Source>,
+    /// Whose texts this handle's are.
+    lane: Lane,
     /// One set for all who share the encoder, however many they are.
     places_aside: Arc<Semaphore>,
 }
@@ -40,11 +43,11 @@ pub struct Encoder {
 /// Where encodings come from: the model on its threads or, in tests of other rooms, a script.
 pub(crate) trait Source: Send + Sync {
     fn model(&self) -> &ModelInfo;
-    fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError>;
-    fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError>;
+    fn encode(&self, lane: Lane, text: &str) -> Result<PendingEncoding, EncoderError>;
+    fn encode_blocking(&self, lane: Lane, text: &str) -> Result<Encoding, EncoderError>;
     fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError>;
     fn chunks(&self, text: &str) -> Vec<Range<usize>>;
-    fn longest_wait(&self) -> Duration;
+    fn longest_wait(&self, lane: Lane) -> Duration;
 }
 
 struct LoadedModel {
@@ -63,22 +66,23 @@ impl Encoder {
     }
 
     pub(crate) fn of(source: impl Source + 'static) -> Self {
-        Self { source: Arc::new(source), places_aside: Arc::new(Semaphore::new(ASIDE_AT_ONCE)) }
+        Self { source: Arc::new(source), lane: Lane::own(), places_aside: Arc::new(Semaphore::new(ASIDE_AT_ONCE)) }
     }
 
     pub fn model(&self) -> &ModelInfo {
         self.source.model()
     }
 
-    /// Whether both are handles of one encoder.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.source, &other.source)
+    /// A handle whose texts wait in a lane of their own: served turn by turn with the others, whatever those send.
+    #[must_use]
+    pub fn with_own_lane(&self) -> Self {
+        Self { lane: Lane::own(), ..self.clone() }
     }
 
     /// Queues a live text; refuses at once with [`EncoderError::QueueFull`]. Of a text that is too
     /// long the end is encoded.
     pub fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError> {
-        self.source.encode(text)
+        self.source.encode(self.lane, text)
     }
 
     /// Like [`Encoder::encode`] for what a question can do without, however much of it there is: only 16 such texts of
@@ -91,7 +95,7 @@ impl Encoder {
     /// Like [`Encoder::encode`] for command lines and evaluation: waits for its place and for the
     /// answer.
     pub fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError> {
-        self.source.encode_blocking(text)
+        self.source.encode_blocking(self.lane, text)
     }
 
     /// Embeds many texts: `[texts.len(), 384]`, in their order, L2-normalised. Blocks, and yields
@@ -106,9 +110,9 @@ impl Encoder {
         self.source.chunks(text)
     }
 
-    /// How long the oldest live text waits that no thread has taken yet; asks no thread.
+    /// How long the oldest live text of this handle's lane waits that no thread has taken yet; asks no thread.
     pub fn longest_wait(&self) -> Duration {
-        self.source.longest_wait()
+        self.source.longest_wait(self.lane)
     }
 }
 
@@ -140,18 +144,18 @@ impl Source for LoadedModel {
         &self.info
     }
 
-    fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError> {
+    fn encode(&self, lane: Lane, text: &str) -> Result<PendingEncoding, EncoderError> {
         let (job, pending) = live_job(text);
-        match self.queue.try_push_live(job) {
+        match self.queue.try_push_live(lane, job) {
             Ok(()) => Ok(pending),
             Err(Refused::Full) => Err(EncoderError::QueueFull { capacity: self.live_capacity }),
             Err(Refused::Closed) => Err(EncoderError::Closed),
         }
     }
 
-    fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError> {
+    fn encode_blocking(&self, lane: Lane, text: &str) -> Result<Encoding, EncoderError> {
         let (job, pending) = live_job(text);
-        if self.queue.push_live(job) { pending.wait() } else { Err(EncoderError::Closed) }
+        if self.queue.push_live(lane, job) { pending.wait() } else { Err(EncoderError::Closed) }
     }
 
     fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
@@ -181,8 +185,8 @@ impl Source for LoadedModel {
         }
     }
 
-    fn longest_wait(&self) -> Duration {
-        self.queue.longest_wait()
+    fn longest_wait(&self, lane: Lane) -> Duration {
+        self.queue.longest_wait(lane)
     }
 }
 

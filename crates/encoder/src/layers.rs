@@ -11,9 +11,9 @@ use tch::{Kind, TchError, Tensor};
 
 use crate::{
     attention::{Texts, attend},
-    lanes::{add_and_normalise, gelu},
     linear::{FloatLinear, Linear, Weights, Yield},
     rows::Rows,
+    simd::{add_and_normalise, gelu},
 };
 
 /// BERT's; the configuration has it too, but every model of this family uses this value.

@@ -17,7 +17,6 @@ mod bert;
 mod encoder;
 mod encoding;
 mod error;
-mod lanes;
 mod layers;
 mod linear;
 mod model_files;
@@ -25,9 +24,11 @@ mod rows;
 #[cfg(feature = "testing")]
 mod scripted;
 mod settings;
+mod simd;
 #[cfg(test)]
 mod testing;
 mod threads;
+mod turns;
 mod word_pieces;
 mod work_queue;
 
@@ -36,6 +37,7 @@ pub use encoding::{Encoding, KeyPhrase, PendingEncoding};
 pub use error::EncoderError;
 pub use model_files::ModelInfo;
 pub use settings::{EncoderSettings, Precision, default_model_dir};
+pub use turns::{Lane, Turns};
 
 /// Length of every vector: what the index and the contracts are built for.
 pub const DIMENSIONS: usize = 384;

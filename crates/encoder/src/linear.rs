@@ -13,8 +13,8 @@ use std::sync::Arc;
 use tch::{Device, Kind, Scalar, TchError, Tensor};
 
 use crate::{
-    lanes::{greater, lesser, range, vectorised},
     rows::{Rows, tensor},
+    simd::{greater, lesser, range, vectorised},
 };
 
 /// Called before each product; may itself run another batch.

@@ -15,8 +15,8 @@ use crate::{
     DIMENSIONS, EncoderError, MAX_WORD_PIECES, Precision,
     bert::BertForward,
     error::{caught, guarded},
-    lanes::LANES,
     layers::NamedTensors,
+    simd::LANES,
     word_pieces::WordPieces,
 };
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::{
     DIMENSIONS, EncoderError, Encoding, ModelInfo, PendingEncoding, Precision,
     encoder::{Encoder, Source},
+    turns::Lane,
 };
 
 struct Scripted<W, S> {
@@ -66,23 +67,23 @@ where
         &self.info
     }
 
-    fn encode(&self, text: &str) -> Result<PendingEncoding, EncoderError> {
+    fn encode(&self, _lane: Lane, text: &str) -> Result<PendingEncoding, EncoderError> {
         Ok((self.script)(text.to_owned()))
     }
 
-    fn encode_blocking(&self, text: &str) -> Result<Encoding, EncoderError> {
+    fn encode_blocking(&self, _lane: Lane, text: &str) -> Result<Encoding, EncoderError> {
         (self.script)(text.to_owned()).wait()
     }
 
     fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {
-        texts.iter().map(|text| self.encode_blocking(text).map(|encoding| encoding.embedding)).collect()
+        texts.iter().map(|text| self.encode_blocking(Lane::own(), text).map(|encoding| encoding.embedding)).collect()
     }
 
     fn chunks(&self, text: &str) -> Vec<Range<usize>> {
         std::iter::once(0..text.len()).collect()
     }
 
-    fn longest_wait(&self) -> Duration {
+    fn longest_wait(&self, _lane: Lane) -> Duration {
         (self.oldest_wait)()
     }
 }

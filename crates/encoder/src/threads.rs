@@ -21,9 +21,10 @@ use crate::{
     bert::{BertForward, Forward},
     encoding::{Encoding, LiveReply, key_phrases},
     error::guarded,
+    linear::Yield,
     model_files::{ModelFiles, PROBE},
     word_pieces::{Excerpt, Keep, Pieces, WordPieces},
-    work_queue::{BulkJob, EncoderQueue, LIVE_MAX_PIECES, LiveJob, Work, batches},
+    work_queue::{BulkJob, EncoderQueue, LIVE_MAX_PIECES, LiveJob, Share, Work, batches},
 };
 
 /// The threads; dropped, it closes the queue and waits for what each has in hand.
@@ -142,13 +143,27 @@ impl<F: Forward> Worker<F> {
     fn run(&self) {
         while let Some(work) = self.queue.next() {
             match work {
-                Work::Live(jobs) => self.serve_live(jobs),
+                Work::Live(share) => self.serve_share(share),
                 Work::Bulk(job) => self.serve_bulk(&job),
             }
         }
     }
 
-    fn serve_live(&self, jobs: Vec<LiveJob>) {
+    /// Texts of one lane let a text of each other lane in between, once: who sends one does not wait for the many of another.
+    fn serve_share(&self, share: Share<LiveJob>) {
+        let Share { jobs, lane } = share;
+        let mut others = lane.filter(|_| jobs.len() > 1);
+        let mut yield_now = || {
+            let waiting = others.and_then(|lane| self.queue.take_others(lane));
+            if let Some(share) = waiting {
+                others = None;
+                self.serve_live(share.jobs, &mut || ());
+            }
+        };
+        self.serve_live(jobs, &mut yield_now);
+    }
+
+    fn serve_live(&self, jobs: Vec<LiveJob>, yield_now: Yield<'_>) {
         let mut ready: VecDeque<(Pieces, LiveReply)> = VecDeque::with_capacity(jobs.len());
         for job in jobs.into_iter().filter(|job| !job.reply.is_closed()) {
             let excerpt = Excerpt { text: &job.text, cut: job.cut };
@@ -159,13 +174,13 @@ impl<F: Forward> Worker<F> {
         }
         let lengths: Vec<usize> = ready.iter().map(|(pieces, _)| pieces.ids.len()).collect();
         for batch in batches(&lengths, self.max_batch, LIVE_MAX_PIECES) {
-            self.encode_batch(ready.drain(..batch.len()).collect());
+            self.encode_batch(ready.drain(..batch.len()).collect(), yield_now);
         }
     }
 
-    fn encode_batch(&self, batch: Vec<(Pieces, LiveReply)>) {
+    fn encode_batch(&self, batch: Vec<(Pieces, LiveReply)>, yield_now: Yield<'_>) {
         let texts: Vec<&[i64]> = batch.iter().map(|(pieces, _)| pieces.ids.as_slice()).collect();
-        match guarded(|| self.forward.run(&texts, &mut || ())) {
+        match guarded(|| self.forward.run(&texts, yield_now)) {
             Ok(outputs) => {
                 let outputs = outputs.embeddings.into_iter().zip(outputs.attention);
                 for ((pieces, reply), (embedding, attention)) in batch.into_iter().zip(outputs) {
@@ -179,8 +194,8 @@ impl<F: Forward> Worker<F> {
     fn serve_bulk(&self, job: &BulkJob) {
         let texts: Vec<&[i64]> = job.texts.iter().map(Vec::as_slice).collect();
         let mut yield_now = || {
-            while let Some(jobs) = self.queue.take_live() {
-                self.serve_live(jobs);
+            while let Some(share) = self.queue.take_live() {
+                self.serve_live(share.jobs, &mut || ());
             }
         };
         let embeddings = guarded(|| self.forward.run(&texts, &mut yield_now)).map(|outputs| outputs.embeddings);
@@ -217,8 +232,8 @@ mod tests {
     use crate::{
         DIMENSIONS,
         bert::Outputs,
-        linear::Yield,
         testing,
+        turns::Lane,
         work_queue::{BulkAnswer, Limits, WorkQueue},
     };
 
@@ -287,9 +302,10 @@ mod tests {
         assert!(queue.push_bulk(first) && queue.push_bulk(second));
         let answers = Mutex::new(Vec::new());
         let disturb = || {
+            let lane = Lane::own();
             for text in ["where is my parcel", "cancel it"] {
                 let (job, answer) = live(text);
-                queue.try_push_live(job).unwrap();
+                queue.try_push_live(lane, job).unwrap();
                 answers.lock().unwrap().push(answer);
             }
         };
@@ -316,7 +332,7 @@ mod tests {
             assert!(told.contains("panicked") && !told.contains("scripted"), "its words may be a customer's: {told}");
 
             let (job, answer) = live("still there?");
-            assert!(queue.push_live(job));
+            assert!(queue.push_live(Lane::own(), job));
             assert!(answer.blocking_recv().unwrap().is_ok());
         });
         assert_eq!(events, ["bulk 2 starts", "live 1 starts", "live ends"]);
@@ -324,12 +340,12 @@ mod tests {
 
     #[test]
     fn an_answer_nobody_waits_for_is_not_computed() {
-        let queue = queue();
+        let (queue, lane) = (queue(), Lane::own());
         let (abandoned, answer) = live("never mind");
         drop(answer);
-        queue.try_push_live(abandoned).unwrap();
+        queue.try_push_live(lane, abandoned).unwrap();
         let (wanted, answer) = live("refund");
-        queue.try_push_live(wanted).unwrap();
+        queue.try_push_live(lane, wanted).unwrap();
         let events = with_worker(&queue, &|| (), || assert!(answer.blocking_recv().unwrap().is_ok()));
         assert_eq!(events, ["live 1 starts", "live ends"]);
     }

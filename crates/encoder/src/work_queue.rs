@@ -1,7 +1,7 @@
 //! What waits for the encoder's threads, and which texts go through the model together.
 //!
 //! Live work is bounded and refused when the bound is reached, or waits for its place if the caller may wait; bulk work
-//! always waits. A thread that asks for work gets live work first. Closing drops what still waits, and with it the
+//! always waits. A thread that asks for work gets live work first, of each lane in its turn. Closing drops what still waits, and with it the
 //! channels on which its callers listen. A batch shares the weights that it pulls into the processor's cache, and makes
 //! whoever comes next wait.
 //!
@@ -15,7 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{EncoderError, encoding::LiveReply};
+use crate::{
+    EncoderError,
+    encoding::LiveReply,
+    turns::{Lane, Turns},
+};
 
 /// Bulk texts in one batch at most.
 pub(crate) const BULK_MAX_TEXTS: usize = 8;
@@ -51,8 +55,16 @@ pub(crate) type EncoderQueue = WorkQueue<LiveJob, BulkJob>;
 /// What a thread does next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Work<L, B> {
-    Live(Vec<L>),
+    Live(Share<L>),
     Bulk(B),
+}
+
+/// Live texts that go through the model together.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Share<L> {
+    pub(crate) jobs: Vec<L>,
+    /// Whose they are, where all are of one lane.
+    pub(crate) lane: Option<Lane>,
 }
 
 /// Why live work was not taken.
@@ -80,36 +92,48 @@ pub(crate) struct WorkQueue<L, B> {
 }
 
 struct Waiting<L, B> {
-    live: VecDeque<(Instant, L)>,
+    live: Turns<(Instant, L)>,
     bulk: VecDeque<B>,
     closed: bool,
 }
 
+impl<L, B> Waiting<L, B> {
+    /// Whether a lane has no place left. One that has less than its share of them gets one all the same: nobody is kept out by
+    /// what others send.
+    fn is_full_for(&self, lane: Lane, capacity: usize) -> bool {
+        let others = self.live.num_lanes() - usize::from(self.live.len_of(lane) > 0);
+        self.live.len() >= capacity && self.live.len_of(lane) >= capacity / (others + 1)
+    }
+}
+
 impl<L, B> WorkQueue<L, B> {
     pub(crate) fn new(limits: Limits) -> Self {
-        let waiting = Waiting { live: VecDeque::new(), bulk: VecDeque::new(), closed: false };
+        let waiting = Waiting { live: Turns::default(), bulk: VecDeque::new(), closed: false };
         Self { limits, waiting: Mutex::new(waiting), work_arrived: Condvar::new(), place_freed: Condvar::new() }
     }
 
     /// Refuses at once when too many live texts wait.
-    pub(crate) fn try_push_live(&self, job: L) -> Result<(), Refused> {
+    pub(crate) fn try_push_live(&self, lane: Lane, job: L) -> Result<(), Refused> {
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(Refused::Closed);
         }
-        if waiting.live.len() >= self.limits.live_capacity {
+        if waiting.is_full_for(lane, self.limits.live_capacity) {
             return Err(Refused::Full);
         }
-        waiting.live.push_back((Instant::now(), job));
+        waiting.live.push(lane, (Instant::now(), job));
         drop(waiting);
         self.work_arrived.notify_one();
         Ok(())
     }
 
     /// Waits for a place among the live texts; false when the queue was closed.
-    pub(crate) fn push_live(&self, job: L) -> bool {
+    pub(crate) fn push_live(&self, lane: Lane, job: L) -> bool {
         let capacity = self.limits.live_capacity;
-        self.push_when(|waiting| waiting.live.len() < capacity, |waiting| waiting.live.push_back((Instant::now(), job)))
+        self.push_when(
+            |waiting| waiting.live.len() < capacity,
+            |waiting| waiting.live.push(lane, (Instant::now(), job)),
+        )
     }
 
     /// Waits for a place among the bulk batches; false when the queue was closed.
@@ -142,7 +166,7 @@ impl<L, B> WorkQueue<L, B> {
             return None;
         }
         let work = match self.pop_live(&mut waiting) {
-            Some(jobs) => Work::Live(jobs),
+            Some(share) => Work::Live(share),
             None => Work::Bulk(waiting.bulk.pop_front()?),
         };
         drop(waiting);
@@ -151,20 +175,37 @@ impl<L, B> WorkQueue<L, B> {
     }
 
     /// Live work if there is any: what a thread asks in the middle of bulk work.
-    pub(crate) fn take_live(&self) -> Option<Vec<L>> {
-        let jobs = self.pop_live(&mut self.lock())?;
+    pub(crate) fn take_live(&self) -> Option<Share<L>> {
+        let share = self.pop_live(&mut self.lock())?;
         self.place_freed.notify_all();
-        Some(jobs)
+        Some(share)
     }
 
-    /// A share of what waits: with several threads, one that took all would leave the next idle.
-    fn pop_live(&self, waiting: &mut Waiting<L, B>) -> Option<Vec<L>> {
-        let count = waiting.live.len().div_ceil(self.limits.threads).min(self.limits.max_batch);
-        (count > 0).then(|| waiting.live.drain(..count).map(|(_, job)| job).collect())
+    /// A text of each other lane if there are any: what a thread asks in the middle of one lane's texts.
+    pub(crate) fn take_others(&self, lane: Lane) -> Option<Share<L>> {
+        let mut waiting = self.lock();
+        let lanes = waiting.live.num_lanes() - usize::from(waiting.live.len_of(lane) > 0);
+        let others = (0..lanes.min(self.limits.max_batch)).map_while(|_| waiting.live.pop_other(lane));
+        let jobs: Vec<L> = others.map(|(_, job)| job).collect();
+        drop(waiting);
+        self.place_freed.notify_all();
+        (!jobs.is_empty()).then_some(Share { jobs, lane: None })
     }
 
-    pub(crate) fn longest_wait(&self) -> Duration {
-        self.lock().live.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
+    /// A share of what waits: with several threads, one that took all would leave the next idle. Where several lanes wait, one
+    /// text of each: who sends one text does not wait for the many of another.
+    fn pop_live(&self, waiting: &mut Waiting<L, B>) -> Option<Share<L>> {
+        let lane = waiting.live.next_lane()?;
+        let lanes = waiting.live.num_lanes();
+        let most = if lanes == 1 { waiting.live.len() } else { lanes };
+        let count = most.div_ceil(self.limits.threads).min(self.limits.max_batch);
+        let jobs = (0..count).map_while(|_| waiting.live.pop()).map(|(_, job)| job).collect();
+        Some(Share { jobs, lane: (lanes == 1 || count == 1).then_some(lane) })
+    }
+
+    /// How long the oldest text of a lane has waited.
+    pub(crate) fn longest_wait(&self, lane: Lane) -> Duration {
+        self.lock().live.oldest(lane).map_or(Duration::ZERO, |(since, _)| since.elapsed())
     }
 
     /// Ends the threads and drops what waits.
@@ -214,56 +255,93 @@ mod tests {
         WorkQueue::new(Limits { live_capacity, bulk_capacity: 1, max_batch, threads })
     }
 
+    fn of(jobs: &[u32], lane: Option<Lane>) -> Share<u32> {
+        Share { jobs: jobs.to_vec(), lane }
+    }
+
     #[test]
     fn live_goes_before_bulk_whatever_came_first() {
-        let queue = queue(8, 2, 1);
+        let (queue, lane) = (queue(8, 2, 1), Lane::own());
         assert!(queue.push_bulk("index"));
         for text in 1..=3 {
-            queue.try_push_live(text).unwrap();
+            queue.try_push_live(lane, text).unwrap();
         }
-        assert_eq!(queue.next(), Some(Work::Live(vec![1, 2])));
-        assert_eq!(queue.take_live(), Some(vec![3]));
+        assert_eq!(queue.next(), Some(Work::Live(of(&[1, 2], Some(lane)))));
+        assert_eq!(queue.take_live(), Some(of(&[3], Some(lane))));
         assert_eq!(queue.take_live(), None);
         assert_eq!(queue.next(), Some(Work::Bulk("index")));
     }
 
     #[test]
     fn threads_share_what_waits() {
-        let queue = queue(8, 8, 2);
+        let (queue, lane) = (queue(8, 8, 2), Lane::own());
         for text in 1..=5 {
-            queue.try_push_live(text).unwrap();
+            queue.try_push_live(lane, text).unwrap();
         }
-        assert_eq!(queue.take_live(), Some(vec![1, 2, 3]));
-        assert_eq!(queue.take_live(), Some(vec![4]));
-        assert_eq!(queue.take_live(), Some(vec![5]));
+        assert_eq!(queue.take_live(), Some(of(&[1, 2, 3], Some(lane))));
+        assert_eq!(queue.take_live(), Some(of(&[4], Some(lane))));
+        assert_eq!(queue.take_live(), Some(of(&[5], Some(lane))));
+    }
+
+    #[test]
+    fn one_text_of_each_lane_goes_together_and_many_of_one_alone() {
+        let (queue, much, little, other) = (queue(8, 8, 1), Lane::own(), Lane::own(), Lane::own());
+        for text in 1..=5 {
+            queue.try_push_live(much, text).unwrap();
+        }
+        queue.try_push_live(little, 10).unwrap();
+        assert_eq!(queue.take_live(), Some(of(&[1, 10], None)));
+        queue.try_push_live(little, 11).unwrap();
+        queue.try_push_live(other, 20).unwrap();
+        assert_eq!(queue.take_others(much), Some(of(&[11, 20], None)), "in the middle of what one lane sent");
+        assert_eq!(queue.take_others(much), None);
+        assert_eq!(queue.take_live(), Some(of(&[2, 3, 4, 5], Some(much))));
+    }
+
+    #[test]
+    fn what_one_lane_sends_takes_no_place_of_another_and_no_time_of_its_wait() {
+        let (queue, much, little) = (queue(4, 8, 1), Lane::own(), Lane::own());
+        for text in 1..=4 {
+            queue.try_push_live(much, text).unwrap();
+        }
+        assert_eq!(queue.try_push_live(much, 5), Err(Refused::Full));
+        assert_eq!(queue.longest_wait(little), Duration::ZERO);
+        assert_eq!([queue.try_push_live(little, 10), queue.try_push_live(little, 11)], [Ok(()), Ok(())]);
+        assert_eq!(queue.try_push_live(little, 12), Err(Refused::Full), "its share");
+        assert!(queue.longest_wait(much) >= queue.longest_wait(little));
     }
 
     #[test]
     fn a_full_queue_refuses_live_texts_and_reports() {
-        let queue = queue(2, 8, 1);
-        assert_eq!(queue.longest_wait(), Duration::ZERO);
-        queue.try_push_live(1).unwrap();
-        queue.try_push_live(2).unwrap();
-        assert_eq!(queue.try_push_live(3), Err(Refused::Full));
-        assert!(queue.longest_wait() > Duration::ZERO);
-        assert_eq!(queue.take_live(), Some(vec![1, 2]));
-        assert_eq!(queue.try_push_live(3), Ok(()));
+        let (queue, lane) = (queue(2, 8, 1), Lane::own());
+        assert_eq!(queue.longest_wait(lane), Duration::ZERO);
+        queue.try_push_live(lane, 1).unwrap();
+        queue.try_push_live(lane, 2).unwrap();
+        assert_eq!(queue.try_push_live(lane, 3), Err(Refused::Full));
+        assert!(queue.longest_wait(lane) > Duration::ZERO);
+        assert_eq!(queue.take_live(), Some(of(&[1, 2], Some(lane))));
+        assert_eq!(queue.try_push_live(lane, 3), Ok(()));
     }
 
     #[test]
     fn who_may_wait_gets_the_place_that_becomes_free() {
-        let queue = queue(1, 1, 1);
-        queue.try_push_live(1).unwrap();
+        let (queue, lane) = (queue(1, 1, 1), Lane::own());
+        queue.try_push_live(lane, 1).unwrap();
         assert!(queue.push_bulk("first"));
         thread::scope(|scope| {
-            let live = scope.spawn(|| queue.push_live(2));
+            let live = scope.spawn(|| queue.push_live(lane, 2));
             let bulk = scope.spawn(|| queue.push_bulk("second"));
             let mut taken = Vec::new();
             while taken.len() < 4 {
                 taken.push(queue.next().unwrap());
             }
             assert!(live.join().unwrap() && bulk.join().unwrap());
-            for work in [Work::Live(vec![1]), Work::Live(vec![2]), Work::Bulk("first"), Work::Bulk("second")] {
+            for work in [
+                Work::Live(of(&[1], Some(lane))),
+                Work::Live(of(&[2], Some(lane))),
+                Work::Bulk("first"),
+                Work::Bulk("second"),
+            ] {
                 assert!(taken.contains(&work), "{work:?} is missing in {taken:?}");
             }
         });
@@ -271,17 +349,17 @@ mod tests {
 
     #[test]
     fn closing_ends_every_wait() {
-        let queue = queue(1, 1, 1);
-        queue.try_push_live(1).unwrap();
+        let (queue, lane) = (queue(1, 1, 1), Lane::own());
+        queue.try_push_live(lane, 1).unwrap();
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| queue.push_live(2));
+            let waiting = scope.spawn(|| queue.push_live(lane, 2));
             queue.close();
             assert!(!waiting.join().unwrap());
         });
         assert_eq!(queue.next(), None);
-        assert_eq!(queue.try_push_live(3), Err(Refused::Closed));
+        assert_eq!(queue.try_push_live(lane, 3), Err(Refused::Closed));
         assert!(!queue.push_bulk("late"));
-        assert_eq!(queue.longest_wait(), Duration::ZERO, "nothing waits");
+        assert_eq!(queue.longest_wait(lane), Duration::ZERO, "nothing waits");
     }
 
     #[test]
