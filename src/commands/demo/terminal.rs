@@ -155,6 +155,8 @@ impl<'a> Terminal<'a> {
             println!("    silent{still}");
         }
         println!();
+        // A card that still comes stands below the line, away from its turn.
+        self.quoted = None;
     }
 
     /// Of everything up to now.
