@@ -166,7 +166,7 @@ mod tests {
         gates.open("encoding");
         done.extend(take(&extracted, 1).await);
         let texts: Vec<_> = done.iter().map(|extracted| extracted.query.text.verbatim()).collect();
-        assert_eq!(texts, ["one", "two", "encoding"]);
+        assert_eq!(texts, ["two", "one", "encoding"], "the freshest first");
         assert!(done.iter().all(|extracted| extracted.query.embedding.is_some()));
         assert_eq!(recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
         assert_eq!(recorder.labels(), ["failed"], "the others are still on their way");
