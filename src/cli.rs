@@ -7,6 +7,8 @@ use cuecard_actors::engine::Effort;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::ranking::Formula;
 
+use crate::commands::AdminPlace;
+
 /// Live agent assist: the right knowledge card while the customer is still talking.
 #[derive(Debug, Parser)]
 #[command(name = "cuecard", version, about)]
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Graph(GraphCommand),
     /// Look after the ledger: what it holds, what is too old, what of a customer is to be erased, a copy.
     Ledger(LedgerArgs),
+    /// Make a key for the service's ports, and the hash of it that the settings hold.
+    Key,
     /// Play conversations through simulator and service, with a page to watch.
     Demo(DemoArgs),
 }
@@ -149,9 +153,17 @@ pub struct WhyArgs {
     /// An interaction, whose newest decisions are explained.
     #[arg(long, value_name = "ID", group = "which")]
     pub interaction: Option<String>,
-    /// The running service's admin port; without it `CUECARD_ADMIN_ADDR` or the default.
-    #[arg(long, value_name = "ADDRESS")]
-    pub admin: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub admin: AdminArgs,
+}
+
+/// Where a running service's admin port is. Where it asks for a key, `CUECARD_ADMIN_KEY` holds one.
+#[derive(Debug, Args)]
+pub struct AdminArgs {
+    /// The running service's admin port, as 127.0.0.1:9100 or <https://host:9100>; without it `CUECARD_ADMIN_ADDR` or the
+    /// default.
+    #[arg(long, value_name = "ADDRESS|URL")]
+    pub admin: Option<AdminPlace>,
 }
 
 /// `cuecard ledger`
@@ -183,6 +195,8 @@ pub enum LedgerCommand {
         /// Of this profile alone; without it of all.
         #[arg(long, value_name = "NAME")]
         profile: Option<String>,
+        #[command(flatten)]
+        admin: AdminArgs,
     },
     /// Write a copy of it as it is now, where it is a file; what is on `PostgreSQL` is copied by that.
     Backup {

@@ -1,5 +1,6 @@
 //! The service around the actors: command line, settings, wiring, the HTTP API, and the admin port.
 
+pub mod access;
 pub mod admin;
 pub mod api;
 pub mod cli;

@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use cuecard_actors::engine::SearchPool;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{Escalation, Escalations, escalations};
-use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{Loading, Tenants};
 use tokio::time::Instant;
 
-use crate::admin::{self, AdminState};
-use crate::api::{Api, ApiPort, RunningApi};
+use crate::access::Access;
+use crate::admin::{self, AdminServing, AdminState};
+use crate::api::{Api, ApiPort, ApiServing, RunningApi};
 use crate::data_lock::DataLock;
 use crate::pipeline::{self, Pipeline};
 use crate::settings::Settings;
@@ -83,12 +84,19 @@ async fn run_with(
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
     let state = AdminState::new(metrics.clone());
-    let admin = admin::serve(settings.admin.addr, Arc::clone(&state))?;
+    let access = Arc::new(settings.access_rules());
+    for (port, addr) in settings.open_ports() {
+        let port = port.name();
+        tracing::warn!(port, %addr, "other machines reach this port and nobody is asked for a key: access.ask is \"never\"");
+    }
+    let (limits, tls) = (settings.limits(Port::Admin), settings.tls(Port::Admin));
+    let serving = AdminServing { addr: settings.admin.addr, access: Arc::clone(&access), limits, tls };
+    let admin = admin::serve(serving, Arc::clone(&state))?;
     let (admin_addr, admin_handle) = (admin.addr, admin.handle);
     let admin_task = actix_rt::spawn(admin.server);
-    tracing::info!(%admin_addr, "the admin port is open");
+    tracing::info!(%admin_addr, asks_for_keys = access.asks(Port::Admin), "the admin port is open");
     listening(Listening::Admin(admin_addr));
-    let ended = serve(&settings, metrics, &state, listening, stop, giving_up).await?;
+    let ended = serve(&settings, access, metrics, &state, listening, stop, giving_up).await?;
     admin_handle.stop(true).await;
     // The server has stopped; how its task ended is of no use any more.
     let _ = admin_task.await;
@@ -97,6 +105,7 @@ async fn run_with(
 
 async fn serve(
     settings: &Settings,
+    access: Arc<Access>,
     metrics: Metrics,
     state: &AdminState,
     listening: impl Fn(Listening),
@@ -107,13 +116,13 @@ async fn serve(
     let started = tokio::select! {
         // Loading takes seconds; whoever stops the service meanwhile does not wait for it.
         () = &mut stop => return Ok(Ended::Told),
-        started = start(settings, metrics, escalation) => started?,
+        started = start(settings, Arc::clone(&access), metrics, escalation) => started?,
     };
     let Started { pipeline, api, tenants } = started;
     let (recent, ledger) = (pipeline.recent().clone(), pipeline.ledger().clone());
     state.loaded(tenants, pipeline.refreshers(), recent, Arc::clone(pipeline.marks()), ledger);
     if let Some(RunningApi { addr, .. }) = &api {
-        tracing::info!(%addr, "the API is open");
+        tracing::info!(%addr, asks_for_keys = access.asks(Port::Api), "the API is open");
         listening(Listening::Api(*addr));
     }
     let ended = until_ended(stop, &mut escalations).await;
@@ -135,10 +144,16 @@ struct Started {
     tenants: Tenants,
 }
 
-async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) -> anyhow::Result<Started> {
+async fn start(
+    settings: &Settings,
+    access: Arc<Access>,
+    metrics: Metrics,
+    escalation: Escalation,
+) -> anyhow::Result<Started> {
     let profiles = &settings.profiles;
     // First of all: loading takes seconds, and where a start fails, actors that run already panic at the runtime's end.
-    let port = Api::is_needed(profiles).then(|| ApiPort::bind(settings.api.addr)).transpose()?;
+    let bind = || ApiPort::bind(settings.api.addr, settings.tls(Port::Api).as_ref());
+    let port = Api::is_needed(profiles).then(bind).transpose()?;
     let tenants = load(settings, metrics.clone(), true).await?;
     tenants.open_collections().await?;
     let rankers: Vec<_> = profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
@@ -147,11 +162,9 @@ async fn start(settings: &Settings, metrics: Metrics, escalation: Escalation) ->
     let pipeline = Pipeline::start(settings, tenants.clone(), metrics.clone(), escalation).await?;
     let serve = |port| {
         let (admission, ledger) = (pipeline.admission().clone(), pipeline.ledger().clone());
-        Api::new(&settings.api, tenants.clone(), admission, ledger, metrics)?.serve(
-            port,
-            &settings.api,
-            settings.shutdown.grace,
-        )
+        let (limits, workers, grace) = (settings.limits(Port::Api), settings.api.workers, settings.shutdown.grace);
+        let serving = ApiServing { access, limits, workers, grace };
+        Api::new(tenants.clone(), admission, ledger, metrics)?.serve(port, serving)
     };
     let api = port.map(serve).transpose()?;
     Ok(Started { pipeline, api, tenants })

@@ -1,6 +1,6 @@
 //! The ledger by the admin port: how it is, what was set aside, and what of a customer's interaction is erased.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, web};
 use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, QueueKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,10 +11,6 @@ use super::routes::{loading, not_found, unavailable, unprocessable};
 /// Items that are listed at most, and if nobody says how many.
 const MOST_LISTED: u32 = 1000;
 const LISTED: u32 = 100;
-
-pub(super) fn configure(app: &mut web::ServiceConfig) {
-    app.service(set_aside).service(try_again).service(erase).service(of_interaction);
-}
 
 /// How the ledger is, for `/readyz`: cards go on without it.
 pub(super) fn readiness(ledger: &Ledger) -> Value {
@@ -35,7 +31,7 @@ pub(super) fn readiness(ledger: &Ledger) -> Value {
 /// What is asked for of the items that were set aside.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DeadQuery {
+pub(super) struct DeadQuery {
     /// Only those after this id.
     #[serde(default)]
     after: i64,
@@ -52,8 +48,7 @@ fn kind(name: &str) -> Option<QueueKind> {
 }
 
 /// What nobody would take, oldest first, with the reason of the last attempt.
-#[get("/{kind:feedback|callbacks}/dead")]
-async fn set_aside(
+pub(super) async fn set_aside(
     state: web::Data<AdminState>,
     name: web::Path<String>,
     asked: Result<web::Query<DeadQuery>, actix_web::Error>,
@@ -90,8 +85,7 @@ fn shown(dead: &DeadItem) -> Value {
 }
 
 /// Tries again what was set aside.
-#[post("/{kind:feedback|callbacks}/dead/{id}/retry")]
-async fn try_again(state: web::Data<AdminState>, path: web::Path<(String, String)>) -> HttpResponse {
+pub(super) async fn try_again(state: web::Data<AdminState>, path: web::Path<(String, String)>) -> HttpResponse {
     let (name, id) = path.into_inner();
     let (Some(ledger), Some(kind)) = (state.ledger.get(), kind(&name)) else { return loading() };
     let Ok(id) = id.parse() else {
@@ -107,7 +101,7 @@ async fn try_again(state: web::Data<AdminState>, path: web::Path<(String, String
 /// Whose rows are erased.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Erasure {
+pub(super) struct Erasure {
     interaction: String,
     /// Of all profiles where it does not say.
     profile: Option<String>,
@@ -115,8 +109,10 @@ struct Erasure {
 
 /// Takes an interaction's rows away everywhere, in memory as well. Figures stay, and so do the audit's entries, which say no
 /// more whose they are.
-#[post("/ledger/erase")]
-async fn erase(state: web::Data<AdminState>, body: Result<web::Json<Erasure>, actix_web::Error>) -> HttpResponse {
+pub(super) async fn erase(
+    state: web::Data<AdminState>,
+    body: Result<web::Json<Erasure>, actix_web::Error>,
+) -> HttpResponse {
     let Erasure { interaction, profile } = match body {
         Ok(body) => body.into_inner(),
         Err(error) => return unprocessable(&error.to_string()),
@@ -136,13 +132,12 @@ async fn erase(state: web::Data<AdminState>, body: Result<web::Json<Erasure>, ac
 /// What is asked for of an interaction's decisions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OfInteraction {
+pub(super) struct OfInteraction {
     interaction: String,
 }
 
 /// The ids of an interaction's decisions that are kept, newest first, whether or not they are among the newest of all.
-#[get("/decisions")]
-async fn of_interaction(
+pub(super) async fn of_interaction(
     state: web::Data<AdminState>,
     asked: Result<web::Query<OfInteraction>, actix_web::Error>,
 ) -> HttpResponse {

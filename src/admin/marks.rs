@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, web};
 use cuecard_actors::ledger::{ArticleAction, OperatorAction};
 use cuecard_actors::tenant::MarkError;
 use jiff::{SignedDuration, Timestamp};
@@ -15,14 +15,10 @@ use super::routes::{loading, not_found, unprocessable};
 /// Of an operator's words.
 const MAX_REASON: usize = 500;
 
-pub(super) fn configure(app: &mut web::ServiceConfig) {
-    app.service(pin).service(mute).service(release).service(list);
-}
-
 /// What an operator decides.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Decided {
+pub(super) struct Decided {
     /// The article's id.
     article: String,
     /// Who did it and why.
@@ -35,26 +31,22 @@ struct Decided {
 type Body = Result<web::Json<Decided>, actix_web::Error>;
 
 /// The article comes first wherever it is found and a card is wanted.
-#[post("/profiles/{name}/pin")]
-async fn pin(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn pin(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
     record(&state, name.into_inner(), ArticleAction::Pin, body).await
 }
 
 /// The article is not shown.
-#[post("/profiles/{name}/mute")]
-async fn mute(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn mute(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
     record(&state, name.into_inner(), ArticleAction::Mute, body).await
 }
 
 /// The article is one like any other again.
-#[post("/profiles/{name}/release")]
-async fn release(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn release(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
     record(&state, name.into_inner(), ArticleAction::Release, body).await
 }
 
 /// The newest action on each article, also where it has ended.
-#[get("/profiles/{name}/marks")]
-async fn list(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
+pub(super) async fn list(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
     let Some(marks) = state.marks.get() else { return loading() };
     match marks.newest(&name).await {
         Ok(actions) => HttpResponse::Ok().json(json!({ "marks": actions })),

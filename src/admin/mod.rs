@@ -5,21 +5,23 @@ mod marks;
 mod routes;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer, web};
+use actix_web::web;
 use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, ActorState};
-use cuecard_actors::telemetry::{Metrics, ProfileState};
+use cuecard_actors::telemetry::{Metrics, Port, ProfileState};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
+
+use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
 
 /// A handler that runs longer than this blocks its thread; the container runtime should then start over.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -38,10 +40,18 @@ pub struct AdminState {
 
 /// The admin port can't be served.
 #[derive(Debug, thiserror::Error)]
-#[error("the admin port {addr} can't be opened: {source}; set admin.addr or CUECARD_ADMIN_ADDR to a free one")]
-pub struct AdminError {
-    addr: SocketAddr,
-    source: std::io::Error,
+pub enum AdminError {
+    /// The address can't be listened on.
+    #[error("the admin port {addr} can't be opened: {source}; set admin.addr or CUECARD_ADMIN_ADDR to a free one")]
+    Bind {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The port's certificate can't be used.
+    #[error("the admin port can't speak TLS: {0}; see admin.tls_certificate and admin.tls_key")]
+    Tls(#[from] TlsError),
 }
 
 impl AdminState {
@@ -131,19 +141,32 @@ pub struct Admin {
     pub server: Server,
 }
 
-/// Opens the admin port.
-pub fn serve(addr: SocketAddr, state: Arc<AdminState>) -> Result<Admin, AdminError> {
-    let error = |source| AdminError { addr, source };
+/// How the admin port is served.
+pub struct AdminServing {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Who may look and decide.
+    pub access: Arc<Access>,
+    /// What a request may take.
+    pub limits: PortLimits,
+    /// Plain HTTP without it.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Opens the admin port; must be called inside a tokio runtime.
+pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, AdminError> {
+    let AdminServing { addr, access, limits, tls } = serving;
+    let tls = tls.as_ref().map(access::server_config).transpose()?;
+    let guard = Guard::new(access, Port::Admin, state.metrics.clone());
     let state = web::Data::from(state);
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes::configure))
-        // A scrape and a probe every few seconds need no more.
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(1)
-        .bind(addr)
-        .map_err(error)?;
-    let addr = server.addrs().first().copied().unwrap_or(addr);
-    let server = server.run();
+    let routes = move |app: &mut web::ServiceConfig| {
+        app.app_data(state.clone());
+        routes::configure(app, &guard);
+    };
+    // A scrape and a probe every few seconds need no more workers.
+    let serving = Serving { workers: 1, limits, tls, shutdown_timeout: Duration::from_secs(1) };
+    let listening = TcpListener::bind(addr).and_then(|listener| access::serve(listener, serving, |_, _| {}, routes));
+    let (addr, server) = listening.map_err(|source| AdminError::Bind { addr, source })?;
     Ok(Admin { addr, handle: server.handle(), server })
 }
 

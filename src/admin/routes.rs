@@ -1,7 +1,9 @@
-//! The routes of the admin port. Errors are `{"detail": "…"}`.
+//! The routes of the admin port, each with the rights of which it asks for one. Errors are `{"detail": "…"}`.
 
-use actix_web::http::header::ContentType;
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{CACHE_CONTROL, ContentType};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{HttpResponse, Route, web};
 use cuecard_actors::decisions::DecisionFilter;
 use cuecard_actors::engine::{Ranking, why};
 use cuecard_actors::ledger::LedgerError;
@@ -10,26 +12,100 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AdminState, ledger, marks};
+use crate::access::{Guard, Needed, Right, Whose};
 
-/// Adds every route.
-pub(super) fn configure(app: &mut web::ServiceConfig) {
-    app.service(metrics)
-        .service(livez)
-        .service(readyz)
-        .service(actors)
-        .service(actor)
-        .service(refresh)
-        .service(deliveries)
-        .service(explain)
-        .configure(marks::configure)
-        .configure(ledger::configure)
-        .default_service(web::to(async || not_found("there is no such page")));
+/// One route.
+struct AdminEntry {
+    path: &'static str,
+    asks: Asks,
+    handler: fn() -> Route,
 }
 
-#[get("/metrics")]
+/// What a route asks of its caller.
+#[derive(Clone, Copy)]
+enum Asks {
+    /// Nothing: probes have no key.
+    Nothing,
+    /// One of these rights, for all profiles.
+    ForAll(&'static [Right]),
+    /// One of these rights, for the profile that the path names.
+    ForProfile(&'static [Right]),
+}
+use Asks::{ForAll, ForProfile, Nothing};
+
+const SEE: &[Right] = &[Right::Operate];
+const CHANGE: &[Right] = &[Right::Operate];
+const DECIDE: &[Right] = &[Right::Knowledge];
+const SEE_DECIDED: &[Right] = &[Right::Knowledge, Right::Operate];
+const SCRAPE: &[Right] = &[Right::Metrics, Right::Operate];
+
+const ROUTES: &[AdminEntry] = &[
+    AdminEntry { path: "/livez", asks: Nothing, handler: || web::get().to(livez) },
+    AdminEntry { path: "/readyz", asks: Nothing, handler: || web::get().to(readyz) },
+    AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
+    AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
+    AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
+    AdminEntry { path: "/deliveries", asks: ForAll(SEE), handler: || web::get().to(deliveries) },
+    AdminEntry { path: "/explain/{decision}", asks: ForAll(SEE), handler: || web::get().to(explain) },
+    AdminEntry { path: "/decisions", asks: ForAll(SEE), handler: || web::get().to(ledger::of_interaction) },
+    AdminEntry { path: "/profiles/{name}/refresh", asks: ForProfile(DECIDE), handler: || web::post().to(refresh) },
+    AdminEntry { path: "/profiles/{name}/pin", asks: ForProfile(DECIDE), handler: || web::post().to(marks::pin) },
+    AdminEntry { path: "/profiles/{name}/mute", asks: ForProfile(DECIDE), handler: || web::post().to(marks::mute) },
+    AdminEntry {
+        path: "/profiles/{name}/release",
+        asks: ForProfile(DECIDE),
+        handler: || web::post().to(marks::release),
+    },
+    AdminEntry {
+        path: "/profiles/{name}/marks",
+        asks: ForProfile(SEE_DECIDED),
+        handler: || web::get().to(marks::list),
+    },
+    AdminEntry { path: DEAD, asks: ForAll(SEE), handler: || web::get().to(ledger::set_aside) },
+    AdminEntry { path: RETRY, asks: ForAll(CHANGE), handler: || web::post().to(ledger::try_again) },
+    AdminEntry { path: "/ledger/erase", asks: ForAll(CHANGE), handler: || web::post().to(ledger::erase) },
+];
+const DEAD: &str = "/{kind:feedback|callbacks}/dead";
+const RETRY: &str = "/{kind:feedback|callbacks}/dead/{id}/retry";
+
+/// Adds every route, each behind the guard; so is what is no route.
+pub(super) fn configure(app: &mut web::ServiceConfig, guard: &Guard) {
+    for entry in ROUTES {
+        let resource = web::resource(entry.path).default_service(web::to(wrong_method)).route((entry.handler)());
+        let (guard, asks) = (guard.clone(), entry.asks);
+        app.service(resource.wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
+            let guard = guard.clone();
+            async move {
+                let named = request.match_info().get("name").map(str::to_owned);
+                match asks {
+                    Nothing => next.call(request).await,
+                    ForAll(rights) => guard.pass(request, next, Needed { rights, whose: Whose::All }).await,
+                    ForProfile(rights) => {
+                        let whose = named.as_deref().map_or(Whose::All, Whose::Profile);
+                        guard.pass(request, next, Needed { rights, whose }).await
+                    }
+                }
+            }
+        })));
+    }
+    let guard = guard.clone();
+    let guarded = from_fn(move |request: ServiceRequest, next: Next<_>| {
+        let guard = guard.clone();
+        async move { guard.pass(request, next, Needed { rights: &[], whose: Whose::Nobody }).await }
+    });
+    app.default_service(web::to(async || not_found("there is no such page")).wrap(guarded));
+}
+
+async fn wrong_method() -> HttpResponse {
+    HttpResponse::MethodNotAllowed().json(json!({ "detail": "this is not the method of this route" }))
+}
+
 async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
     match state.metrics.render(state.started.elapsed().as_secs_f64()) {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
+        Ok(text) => HttpResponse::Ok()
+            .content_type("text/plain; version=0.0.4; charset=utf-8")
+            .insert_header((CACHE_CONTROL, "no-cache"))
+            .body(text),
         Err(error) => {
             let detail = format!("the metrics can't be written: {error}");
             HttpResponse::InternalServerError().json(json!({ "detail": detail }))
@@ -38,7 +114,6 @@ async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 /// Depends on nothing outside: only an actor that gave up, or blocks its thread, is a reason to start over.
-#[get("/livez")]
 async fn livez(state: web::Data<AdminState>) -> HttpResponse {
     let dead = state.dead_actors();
     if dead.is_empty() {
@@ -48,7 +123,6 @@ async fn livez(state: web::Data<AdminState>) -> HttpResponse {
     }
 }
 
-#[get("/readyz")]
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
     let (is_ready, profiles) = state.readiness();
     let profiles: Vec<Value> = profiles
@@ -73,13 +147,11 @@ async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
     if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
-#[get("/actors")]
 async fn actors(state: web::Data<AdminState>) -> HttpResponse {
     let reports: Vec<_> = state.metrics.cells().iter().map(|cell| cell.report()).collect();
     HttpResponse::Ok().json(json!({ "actors": reports }))
 }
 
-#[get("/actors/{name}")]
 async fn actor(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
     match state.metrics.cells().iter().find(|cell| cell.name() == name.as_str()) {
         Some(cell) => HttpResponse::Ok().json(cell.report()),
@@ -88,7 +160,6 @@ async fn actor(state: web::Data<AdminState>, name: web::Path<String>) -> HttpRes
 }
 
 /// Polls the tenant's articles now; the answer does not wait for the poll, whose result `/readyz` and the metrics show.
-#[post("/profiles/{name}/refresh")]
 async fn refresh(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
     if state.refresh(&name) {
         HttpResponse::Accepted().json(json!({ "status": "asked" }))
@@ -112,7 +183,6 @@ struct DeliveriesQuery {
 }
 
 /// The newest decisions, newest first: what was pushed, what was not, and why.
-#[get("/deliveries")]
 async fn deliveries(
     state: web::Data<AdminState>,
     asked: Result<web::Query<DeliveriesQuery>, actix_web::Error>,
@@ -132,7 +202,6 @@ async fn deliveries(
 }
 
 /// One decision with everything that is known of it.
-#[get("/explain/{decision}")]
 async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> HttpResponse {
     let Some(recent) = state.recent.get() else { return loading() };
     let Ok(id) = decision.parse() else {

@@ -3,30 +3,27 @@
 //! A worker reads the request, checks it, lets the question in at the admission and awaits its outcome; the stages
 //! are those of the streams. It never calls CXone itself. Errors are `{"detail": "…"}`.
 
-mod access;
 mod answer;
 mod background;
 mod body;
 mod callback;
 mod graph;
-mod metrics;
 mod problem;
 mod profiles;
 mod rag;
 mod ranking;
+mod routes;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
-use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpRequest, HttpServer, web};
+use actix_web::{HttpRequest, web};
 use cuecard_actors::admission::Admission;
 use cuecard_actors::cxone::Contract;
 use cuecard_actors::ledger::{Ledger, QueueKind};
-use cuecard_actors::telemetry::{ApiRoute, Metrics};
+use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{Profile, Tenant, Tenants};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout_at};
@@ -36,7 +33,7 @@ use background::Background;
 pub use callback::{CallbackError, Callbacks};
 use problem::Problem;
 
-use crate::settings::ApiSettings;
+use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
 
 /// Connections that wait to be accepted, at most: what actix takes by default.
 const BACKLOG: u32 = 2048;
@@ -48,7 +45,6 @@ pub struct Api {
     ledger: Ledger,
     callbacks: Arc<Callbacks>,
     metrics: Metrics,
-    access: access::Access,
     background: Background,
 }
 
@@ -66,29 +62,45 @@ pub enum ApiError {
     /// No callbacks can be sent.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+    /// The port's certificate can't be used.
+    #[error("the API's port can't speak TLS: {0}; see api.tls_certificate and api.tls_key")]
+    Tls(#[from] TlsError),
+}
+
+/// How the API is served.
+pub struct ApiServing {
+    /// Who may ask.
+    pub access: Arc<Access>,
+    /// What a request may take.
+    pub limits: PortLimits,
+    /// Threads that read requests and write answers.
+    pub workers: usize,
+    /// How long a stop may take.
+    pub grace: Duration,
 }
 
 /// The API's port, held from the start of the service until it is loaded; whoever connects before is refused.
 pub struct ApiPort {
     addr: SocketAddr,
     socket: TcpSocket,
+    tls: Option<rustls::ServerConfig>,
 }
 
 impl ApiPort {
-    /// Takes the port.
-    pub fn bind(addr: SocketAddr) -> Result<Self, ApiError> {
+    /// Takes the port, and reads its certificate where it has one; must be called inside a tokio runtime.
+    pub fn bind(addr: SocketAddr, tls: Option<&TlsFiles>) -> Result<Self, ApiError> {
+        let tls = tls.map(access::server_config).transpose()?;
         let bound = || {
             let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             socket.set_reuseaddr(true)?;
             socket.bind(addr)?;
             Ok(socket)
         };
-        bound().map(|socket| Self { addr, socket }).map_err(|source| ApiError::Bind { addr, source })
+        bound().map(|socket| Self { addr, socket, tls }).map_err(|source| ApiError::Bind { addr, source })
     }
 
-    fn listen(self) -> Result<TcpListener, ApiError> {
-        let addr = self.addr;
-        let listening = self.socket.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
+    fn listen(addr: SocketAddr, socket: TcpSocket) -> Result<TcpListener, ApiError> {
+        let listening = socket.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
         listening.map_err(|source| ApiError::Bind { addr, source })
     }
 }
@@ -123,13 +135,7 @@ impl RunningApi {
 
 impl Api {
     /// An API for these tenants; must be called inside a multi-thread tokio runtime.
-    pub fn new(
-        settings: &ApiSettings,
-        tenants: Tenants,
-        admission: Admission,
-        ledger: Ledger,
-        metrics: Metrics,
-    ) -> Result<Self, ApiError> {
+    pub fn new(tenants: Tenants, admission: Admission, ledger: Ledger, metrics: Metrics) -> Result<Self, ApiError> {
         let background = Background::new();
         Ok(Self {
             tenants,
@@ -140,7 +146,6 @@ impl Api {
             },
             ledger,
             metrics,
-            access: access::Access::new(settings.accepted_keys()),
             background,
         })
     }
@@ -155,62 +160,28 @@ impl Api {
         profiles.iter().any(|profile| profile.stream.is_none())
     }
 
-    /// Listens; must be called on an arbiter, which the server runs on. `grace` is how long a stop may take.
-    pub fn serve(self, port: ApiPort, settings: &ApiSettings, grace: Duration) -> Result<RunningApi, ApiError> {
-        let (addr, background) = (port.addr, self.background.clone());
-        let bind_error = |source| ApiError::Bind { addr, source };
-        let listener = port.listen()?;
+    /// Listens; must be called on an arbiter, which the server runs on.
+    pub fn serve(self, port: ApiPort, serving: ApiServing) -> Result<RunningApi, ApiError> {
+        let (ApiPort { addr, socket, tls }, background) = (port, self.background.clone());
+        let ApiServing { access, limits, workers, grace } = serving;
+        let listener = ApiPort::listen(addr, socket)?;
         let stop_sending = CancellationToken::new();
         let of_rankings = self.tenants.iter().filter(|tenant| tenant.profile.contract == Contract::Ranking);
         let profiles = of_rankings.map(|tenant| tenant.name().clone()).collect();
         self.background.spawn(Arc::clone(&self.callbacks).run(profiles, stop_sending.clone()));
-        let (api, max_body_bytes) = (web::Data::new(self), settings.max_body_bytes);
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(api.clone())
-                .app_data(web::PayloadConfig::new(max_body_bytes))
-                .wrap(from_fn(access::check))
-                .wrap(from_fn(metrics::count))
-                .configure(|config| PREFIXES.into_iter().for_each(|prefix| routes(config, prefix)))
-                .default_service(web::to(problem::unknown_route))
-        })
-        .workers(settings.workers)
-        .disable_signals()
+        let (metrics, guard) = (self.metrics.clone(), Guard::new(access, Port::Api, self.metrics.clone()));
+        let api = web::Data::new(self);
         // The stop is bounded by the grace; the server must not cut callers off before, nor linger after.
-        .shutdown_timeout(grace.as_secs() + 1)
-        .listen(listener)
-        .map_err(bind_error)?;
-        let addr = server.addrs().first().copied().unwrap_or(addr);
-        let server = server.run();
+        let serving = Serving { workers, limits, tls, shutdown_timeout: grace + Duration::from_secs(1) };
+        let answered = move |path: &str, status| metrics.count_api(routes::route(path), status);
+        let routes = move |app: &mut web::ServiceConfig| {
+            app.app_data(api.clone()).app_data(web::PayloadConfig::new(limits.max_body_bytes));
+            routes::configure(app, &api, &guard);
+        };
+        let server = access::serve(listener, serving, answered, routes);
+        let (addr, server) = server.map_err(|source| ApiError::Bind { addr, source })?;
         let handle = server.handle();
         actix_rt::spawn(server);
         Ok(RunningApi { addr, handle, background, stop_sending })
-    }
-}
-
-/// Where each route is, below one of [`PREFIXES`].
-const PATHS: [(ApiRoute, &str); 5] = [
-    (ApiRoute::Push, "/assist/push"),
-    (ApiRoute::Query, "/agent-assist/query"),
-    (ApiRoute::Ranking, "/sessions/{session_id}/snippets/ranking"),
-    (ApiRoute::Click, "/sessions/{session_id}/snippets/{snippet_id}/click"),
-    (ApiRoute::Metrics, "/ranking/metrics"),
-];
-/// Nothing, or a profile's name.
-const PREFIXES: [&str; 2] = ["", "/{profile}"];
-
-/// Every route below a prefix.
-fn routes(config: &mut ServiceConfig, prefix: &str) {
-    for (route, path) in PATHS {
-        let handler = match route {
-            ApiRoute::Push => web::post().to(rag::push),
-            ApiRoute::Query => web::post().to(graph::query),
-            ApiRoute::Ranking => web::post().to(ranking::submit),
-            ApiRoute::Click => web::post().to(ranking::click),
-            ApiRoute::Metrics => web::get().to(ranking::metrics),
-            ApiRoute::Unknown => continue,
-        };
-        let resource = web::resource(format!("{prefix}{path}")).default_service(web::to(problem::wrong_method));
-        config.service(resource.route(handler));
     }
 }

@@ -14,13 +14,14 @@ use cuecard_actors::engine::BackendName;
 use cuecard_actors::ledger::{Ledger, LedgerState, name as ledger_name};
 use cuecard_actors::messages::{ProfileName, TokenError};
 use cuecard_actors::supervision::ActorCell;
-use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{Profile, Tenant, Tenants};
 use cuecard_actors::token_actor::{TokenActor, TokenActorDeps};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::time::Instant;
 
+use crate::access::expires_at;
 use crate::cli::CheckArgs;
 use crate::data_lock::{DataLock, may_be_written};
 use crate::exit::ExitCode;
@@ -39,6 +40,7 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     for what in &settings.superseded {
         println!("settings  !!  {what}");
     }
+    let has_certificates = certificates(&settings);
     let failed = service::on_system(async {
         let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
         let tenants = service::load(&settings, Metrics::new(&names, Vec::new())?, false).await?;
@@ -58,7 +60,27 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
         anyhow::Ok(failed)
     })??;
-    Ok(if failed { ExitCode::Failure } else { ExitCode::Success })
+    Ok(if failed || !has_certificates { ExitCode::Failure } else { ExitCode::Success })
+}
+
+/// Whether the certificates of the ports can be used; says so of each.
+fn certificates(settings: &Settings) -> bool {
+    let mut are_good = true;
+    for (port, files) in [Port::Admin, Port::Api].into_iter().filter_map(|port| Some((port, settings.tls(port)?))) {
+        let (port, certificate) = (port.name(), files.certificate.display());
+        match expires_at(&files) {
+            Ok(end) if end > Timestamp::now() => println!("tls       ok  {port}: the certificate is valid until {end}"),
+            Ok(end) => {
+                println!("tls       --  {port}: the certificate {certificate} was valid until {end}; get a new one");
+                are_good = false;
+            }
+            Err(error) => {
+                println!("tls       --  {port}: {error}");
+                are_good = false;
+            }
+        }
+    }
+    are_good
 }
 
 fn described(profiles: &[Profile]) -> String {

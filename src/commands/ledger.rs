@@ -9,8 +9,8 @@ use cuecard_actors::ledger::{Erased, LedgerStats, backup, erase, name, purge, st
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::why::posted;
-use crate::cli::{LedgerArgs, LedgerCommand};
+use super::admin_port::AdminPort;
+use crate::cli::{AdminArgs, LedgerArgs, LedgerCommand};
 use crate::data_lock::DataLock;
 use crate::exit::ExitCode;
 use crate::logging;
@@ -32,8 +32,8 @@ pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
                 if *json { println!("{}", serde_json::to_string(&stats)?) } else { print(&name(&url)?, &stats) }
             }
             LedgerCommand::Purge => told("taken away", &purge(&url, settings.retention.retention(), PAUSE).await?),
-            LedgerCommand::Erase { interaction, profile } => {
-                erase_everywhere(&settings, interaction, profile.as_deref()).await?;
+            LedgerCommand::Erase { interaction, profile, admin } => {
+                erase_everywhere(&settings, admin, interaction, profile.as_deref()).await?;
             }
             LedgerCommand::Backup { file } => {
                 let file = absolute(file)?;
@@ -47,14 +47,22 @@ pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// A service that runs has some of it in memory, and erases that as well.
-async fn erase_everywhere(settings: &ToolSettings, interaction: &str, profile: Option<&str>) -> anyhow::Result<()> {
+async fn erase_everywhere(
+    settings: &ToolSettings,
+    admin: &AdminArgs,
+    interaction: &str,
+    profile: Option<&str>,
+) -> anyhow::Result<()> {
     if !DataLock::is_taken(&settings.data.directories())? {
         told("erased", &erase(&settings.data.ledger_url(), interaction, profile).await?);
         return Ok(());
     }
-    let url = format!("http://{}/ledger/erase", settings.admin.addr);
+    let admin = AdminPort::of(admin, || Ok(settings.admin.clone()))?;
     let body = json!({ "interaction": interaction, "profile": profile });
-    let answer = posted(&url, &body).await.context("a service has the ledger open, so it is the one to erase there")?;
+    let answer = admin
+        .post("/ledger/erase", &body)
+        .await
+        .context("a service has the ledger open, so it is the one to erase there")?;
     for (table, rows) in answer["erased"].as_object().into_iter().flatten() {
         println!("erased {rows} of {table}");
     }

@@ -1,17 +1,21 @@
 //! One module per command; each reads its arguments, calls the rooms, and prints for the person at the terminal.
 
+mod admin_port;
 mod ask;
 mod check;
 mod demo;
 mod eval;
 mod graph;
 mod index;
+mod key;
 mod knowledge;
 mod ledger;
 mod model;
 mod serve;
 mod train;
 mod why;
+
+pub use admin_port::AdminPlace;
 
 use crate::cli::{Cli, Command, GraphCommand, ModelCommand};
 use crate::exit::ExitCode;
@@ -36,6 +40,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Show(arguments)) => model::show(&arguments),
         Command::Graph(GraphCommand::Load(arguments)) => graph::load(&arguments),
         Command::Ledger(arguments) => ledger::run(&arguments),
+        Command::Key => key::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

@@ -1,37 +1,27 @@
 //! `cuecard why`
 
-use std::time::Duration;
-
-use anyhow::Context as _;
-use cuecard_actors::cxone::http::client_config;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::admin_port::AdminPort;
 use crate::cli::WhyArgs;
 use crate::exit::ExitCode;
 use crate::logging;
 use crate::settings::ToolSettings;
 
-/// A service that runs answers at once, or after its ledger has.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Asks the running service why an agent saw what they saw, and prints it.
 pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
     logging::start(logging::TOOL);
-    let admin = match arguments.admin {
-        Some(admin) => admin,
-        None => ToolSettings::of_environment()?.admin.addr,
-    };
-    let base = format!("http://{admin}");
+    let admin = AdminPort::of(&arguments.admin, || Ok(ToolSettings::of_environment()?.admin))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let ids = match (&arguments.decision, &arguments.interaction) {
             (Some(decision), _) => vec![decision.to_string()],
-            (None, Some(interaction)) => decisions_of(&base, interaction).await?,
+            (None, Some(interaction)) => decisions_of(&admin, interaction).await?,
             (None, None) => Vec::new(),
         };
         for id in ids {
-            print(&asked(&format!("{base}/explain/{id}")).await?);
+            print(&admin.get(&format!("/explain/{id}")).await?);
         }
         anyhow::Ok(())
     })?;
@@ -39,9 +29,9 @@ pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Newest first, as the service lists them.
-async fn decisions_of(base: &str, interaction: &str) -> anyhow::Result<Vec<String>> {
+async fn decisions_of(admin: &AdminPort, interaction: &str) -> anyhow::Result<Vec<String>> {
     let encoded = utf8_percent_encode(interaction, NON_ALPHANUMERIC);
-    let listed = asked(&format!("{base}/decisions?interaction={encoded}")).await?;
+    let listed = admin.get(&format!("/decisions?interaction={encoded}")).await?;
     let all = listed["decisions"].as_array().into_iter().flatten();
     let ids: Vec<String> = all.filter_map(Value::as_str).map(str::to_owned).collect();
     anyhow::ensure!(
@@ -49,32 +39,6 @@ async fn decisions_of(base: &str, interaction: &str) -> anyhow::Result<Vec<Strin
         "no decision about interaction `{interaction}` is kept; data.keep_decisions and retention.decisions say which are"
     );
     Ok(ids)
-}
-
-/// What the admin port says; its refusals are told as they came.
-pub(super) async fn asked(url: &str) -> anyhow::Result<Value> {
-    answered(client()?.get(url), url).await
-}
-
-/// The same of what is posted.
-pub(super) async fn posted(url: &str, body: &Value) -> anyhow::Result<Value> {
-    answered(client()?.post(url).json(body), url).await
-}
-
-fn client() -> anyhow::Result<reqwest::Client> {
-    let tls = client_config()?;
-    let client = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone());
-    Ok(client.no_proxy().timeout(PATIENCE).build()?)
-}
-
-async fn answered(request: reqwest::RequestBuilder, url: &str) -> anyhow::Result<Value> {
-    let answer = request.send().await.with_context(|| {
-        format!("no service answers at {url}; say where its admin port is with --admin or CUECARD_ADMIN_ADDR")
-    })?;
-    let status = answer.status();
-    let body: Value = answer.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
-    anyhow::ensure!(status.is_success(), "{}", body["detail"].as_str().unwrap_or("the service refused"));
-    Ok(body)
 }
 
 fn text_of<'a>(record: &'a Value, name: &str) -> &'a str {

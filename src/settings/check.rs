@@ -28,12 +28,12 @@ use super::values::{Switch, absolute, filled, filled_path};
 const STREAM_DEADLINE: Duration = Duration::from_secs(4);
 const ASKED_DEADLINE: Duration = Duration::from_secs(15);
 
-/// A profile's name stands in keys, labels, actors' names and paths.
+/// The name of a profile stands in keys, labels, actors' names and paths; that of a key for the ports in the log.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     let is_plain =
         |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
-        return Err("a profile's name is made of lower-case letters, digits, - and _, 64 at most".to_owned());
+        return Err("a name is made of lower-case letters, digits, - and _, 64 at most".to_owned());
     }
     Ok(())
 }

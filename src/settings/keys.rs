@@ -9,11 +9,26 @@ use toml::{Table, Value};
 /// Above this Jaro-Winkler similarity a known key is worth suggesting.
 const NEAR: f64 = 0.7;
 
-/// The keys that a file or the environment may set.
-pub(super) struct KnownKeys {
-    sections: BTreeSet<String>,
-    keys: BTreeSet<String>,
+/// Sections of one form, of which a file may have any number.
+pub(super) struct Family {
+    /// What the sections' names stand under.
+    pub(super) all: &'static str,
+    /// The section that says what each of them begins as.
+    pub(super) each: &'static str,
 }
+
+pub(super) const FAMILIES: [Family; 2] =
+    [Family { all: "profiles", each: "profile" }, Family { all: "access.keys", each: "access.key" }];
+
+impl Family {
+    /// The name of the member and the rest of a dotted key that leads into one.
+    pub(super) fn member<'a>(&self, dotted: &'a str) -> Option<(&'a str, &'a str)> {
+        dotted.strip_prefix(self.all)?.strip_prefix('.')?.split_once('.')
+    }
+}
+
+/// The keys that a file or the environment may set.
+pub(super) struct KnownKeys(BTreeSet<String>);
 
 /// A key that nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,61 +38,90 @@ pub(super) struct UnknownKey {
 }
 
 impl KnownKeys {
-    /// The keys of the defaults; a profile of its own has those of `[profile]`.
+    /// The keys of the defaults; a member of a family has those of the section that it begins as.
     pub(super) fn of(defaults: &Table) -> Self {
         let mut keys = BTreeSet::new();
-        for (section, value) in defaults {
-            for key in value.as_table().into_iter().flat_map(Table::keys) {
-                keys.insert(format!("{section}.{key}"));
-            }
-        }
-        Self { sections: defaults.keys().cloned().collect(), keys }
+        collect("", defaults, &mut keys);
+        Self(keys)
     }
 
     /// The first unknown key of a settings file.
     pub(super) fn first_unknown(&self, file: &Table) -> Option<UnknownKey> {
-        file.iter().find_map(|(section, value)| match value {
-            Value::Table(profiles) if section == "profiles" => profiles
-                .iter()
-                .find_map(|(name, profile)| self.unknown_in(&format!("profiles.{name}"), "profile", profile)),
-            _ if section != "profiles" && !self.sections.contains(section) => {
-                let known = self.sections.iter().map(String::as_str).chain(["profiles"]);
-                Some(UnknownKey { key: section.clone(), nearest: nearest(section, known) })
-            }
-            _ => self.unknown_in(section, section, value),
-        })
+        self.unknown_in("", "", file)
     }
 
     /// `written` is the section as the file names it, `known_as` the section whose keys it has.
-    fn unknown_in(&self, written: &str, known_as: &str, value: &Value) -> Option<UnknownKey> {
-        let keys = value.as_table()?.keys();
-        let unknown = keys.into_iter().find(|key| !self.keys.contains(&format!("{known_as}.{key}")))?;
-        let prefix = format!("{known_as}.");
-        let known = self.keys.iter().filter_map(|key| key.strip_prefix(&prefix));
-        let nearest = nearest(unknown, known).map(|key| format!("{written}.{key}"));
-        Some(UnknownKey { key: format!("{written}.{unknown}"), nearest })
+    fn unknown_in(&self, written: &str, known_as: &str, table: &Table) -> Option<UnknownKey> {
+        table.iter().find_map(|(name, value)| {
+            let (written, known_as) = (join(written, name), join(known_as, name));
+            if let Some(family) = FAMILIES.iter().find(|family| family.all == known_as) {
+                let mut members = value.as_table().into_iter().flatten();
+                return members.find_map(|(name, member)| {
+                    self.unknown_in(&join(&written, name), family.each, member.as_table()?)
+                });
+            }
+            if self.is_section(&known_as) {
+                return self.unknown_in(&written, &known_as, value.as_table()?);
+            }
+            (!self.0.contains(&known_as)).then(|| {
+                let nearest = nearest(name, self.beside(&known_as)).map(|near| join(parent(&written), near));
+                UnknownKey { key: written, nearest }
+            })
+        })
+    }
+
+    fn is_section(&self, key: &str) -> bool {
+        self.0.iter().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    /// What may stand where this key stands.
+    fn beside(&self, key: &str) -> impl Iterator<Item = &str> {
+        let section = match parent(key) {
+            "" => String::new(),
+            section => format!("{section}."),
+        };
+        let families = FAMILIES.iter().map(|family| family.all);
+        let keys = self.0.iter().map(String::as_str).chain(families);
+        keys.filter_map(move |known| known.strip_prefix(section.as_str())?.split('.').next())
     }
 
     /// Checks one dotted key of the environment.
     pub(super) fn check(&self, dotted: &str) -> Result<(), UnknownKey> {
-        let as_profile_key = || {
-            let (_, key) = dotted.strip_prefix("profiles.")?.split_once('.')?;
-            Some(format!("profile.{key}"))
-        };
-        let key = as_profile_key().unwrap_or_else(|| dotted.to_owned());
-        if self.keys.contains(&key) {
+        let member = |family: &Family| Some(join(family.each, family.member(dotted)?.1));
+        let key = FAMILIES.iter().find_map(member).unwrap_or_else(|| dotted.to_owned());
+        if self.0.contains(&key) {
             return Ok(());
         }
-        Err(UnknownKey { key: dotted.to_owned(), nearest: nearest(&key, self.keys.iter().map(String::as_str)) })
+        let nearest = nearest(&key, self.0.iter().map(String::as_str)).map(str::to_owned);
+        Err(UnknownKey { key: dotted.to_owned(), nearest })
     }
 }
 
-fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+/// Every key of a table by its dotted name, whatever tables it stands in.
+fn collect(section: &str, table: &Table, keys: &mut BTreeSet<String>) {
+    for (name, value) in table {
+        let key = join(section, name);
+        match value {
+            Value::Table(inner) => collect(&key, inner, keys),
+            _ => drop(keys.insert(key)),
+        }
+    }
+}
+
+fn join(section: &str, name: &str) -> String {
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
+}
+
+fn parent(key: &str) -> &str {
+    key.rsplit_once('.').map_or("", |(section, _)| section)
+}
+
+fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|key| (strsim::jaro_winkler(written, key), key))
         .filter(|(similarity, _)| *similarity > NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, key)| key.to_owned())
+        .map(|(_, key)| key)
 }
 
 /// Short names and the keys that they stand for. An empty value counts as not set.
@@ -193,7 +237,9 @@ mod tests {
     use super::*;
 
     fn few() -> KnownKeys {
-        KnownKeys::of(&toml::from_str("[buffer]\npause_after_last='3s'\nmax_turns=1\n[profile]\ncards=5").unwrap())
+        let file =
+            "[buffer]\npause_after_last='3s'\nmax_turns=1\n[profile]\ncards=5\n[access]\nask=''\n[access.key]\nhash=''";
+        KnownKeys::of(&toml::from_str(file).unwrap())
     }
 
     #[test]
@@ -204,13 +250,16 @@ mod tests {
             ("[bufer]\nmax_turns=3", "bufer", Some("buffer")),
             ("[profiles.acme]\ncard=3", "profiles.acme.card", Some("profiles.acme.cards")),
             ("[buffer]\nzzz=3", "buffer.zzz", None),
+            ("[access]\nasks=''", "access.asks", Some("access.ask")),
+            ("[access.keys.one]\nhsah=''", "access.keys.one.hsah", Some("access.keys.one.hash")),
+            ("[access.kyes.one]\nhash=''", "access.kyes", Some("access.keys")),
             ("cards=3", "cards", None),
         ];
         for (file, key, nearest) in table {
             let unknown = few().first_unknown(&toml::from_str(file).unwrap()).unwrap();
             assert_eq!((unknown.key.as_str(), unknown.nearest.as_deref()), (key, nearest));
         }
-        let fine = "[buffer]\nmax_turns=3\n[profiles.acme]\ncards=3";
+        let fine = "[buffer]\nmax_turns=3\n[profiles.acme]\ncards=3\n[access.keys.one]\nhash=''";
         assert_eq!(few().first_unknown(&toml::from_str(fine).unwrap()), None);
     }
 
@@ -218,6 +267,7 @@ mod tests {
     fn the_environment_is_checked_by_dotted_keys() {
         assert_eq!(few().check("buffer.max_turns"), Ok(()));
         assert_eq!(few().check("profiles.acme.cards"), Ok(()));
+        assert_eq!(few().check("access.keys.one.hash"), Ok(()));
         let unknown = few().check("buffer.pause_last").unwrap_err();
         assert_eq!(unknown.nearest.as_deref(), Some("buffer.pause_after_last"));
     }

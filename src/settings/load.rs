@@ -9,8 +9,9 @@ use cuecard_actors::tenant::Profile;
 use serde::Deserialize;
 use toml::Table;
 
+use super::access::AccessSettings;
 use super::check::check_name;
-use super::keys::{self, KnownKeys, NotText, UnknownKey, UnknownVariable};
+use super::keys::{self, FAMILIES, Family, KnownKeys, NotText, UnknownKey, UnknownVariable};
 use super::profile::ProfileSettings;
 use super::sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
@@ -25,6 +26,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Settings {
     pub admin: AdminSettings,
     pub api: ApiSettings,
+    pub access: AccessSettings,
     pub data: DataSettings,
     pub retention: RetentionSettings,
     pub encoder: EncoderSection,
@@ -46,6 +48,7 @@ pub struct Settings {
 struct Written {
     admin: AdminSettings,
     api: ApiSettings,
+    access: AccessSettings,
     data: DataSettings,
     retention: RetentionSettings,
     encoder: EncoderSection,
@@ -133,6 +136,7 @@ impl Settings {
         let Written {
             admin,
             api,
+            access,
             data,
             retention,
             encoder,
@@ -148,6 +152,7 @@ impl Settings {
         let settings = Self {
             admin,
             api,
+            access,
             data,
             retention,
             encoder,
@@ -187,12 +192,12 @@ impl Layers {
         Ok(Self { defaults, file, overrides })
     }
 
-    /// The names of the profiles that the file or the environment give a section of their own.
-    fn profile_names(&self) -> Vec<String> {
-        let sections = self.file.iter().filter_map(|(_, table)| table.get("profiles")?.as_table());
-        let in_file = sections.flat_map(|profiles| profiles.keys().cloned());
+    /// The names of the members of a family that the file or the environment give a section of their own.
+    fn names(&self, family: &Family) -> Vec<String> {
+        let sections = self.file.iter().filter_map(|(_, file)| at(file, family.all)?.as_table());
+        let in_file = sections.flat_map(|members| members.keys().cloned());
         let in_environment = self.overrides.iter().filter_map(|found| {
-            let (name, _) = found.key.strip_prefix("profiles.")?.split_once('.')?;
+            let (name, _) = family.member(&found.key)?;
             Some(name.to_owned())
         });
         let mut names: Vec<_> = in_file.chain(in_environment).collect();
@@ -203,16 +208,18 @@ impl Layers {
 
     fn written(&self) -> Result<Written, SettingsError> {
         let invalid = |error| self.invalid(error);
-        let names = self.profile_names();
-        for name in &names {
-            check_name(name).map_err(|reason| SettingsError::Profile { profile: name.clone(), reason })?;
-        }
         let merged = self.merged().map_err(invalid)?;
         let mut builder = Config::builder();
-        // Each profile starts as a copy of [profile], as file and environment leave it.
-        for name in &names {
-            let profile: config::Value = merged.get("profile").map_err(invalid)?;
-            builder = builder.set_default(format!("profiles.{name}"), profile).map_err(invalid)?;
+        // Each profile starts as a copy of [profile], as file and environment leave it; and so do the keys.
+        for family in &FAMILIES {
+            for name in self.names(family) {
+                let place = format!("{}.{name}", family.all);
+                check_name(&name).map_err(|reason| SettingsError::Section {
+                    reason: format!("the name `{name}` in [{}]: {reason}", family.all),
+                })?;
+                let member: config::Value = merged.get(family.each).map_err(invalid)?;
+                builder = builder.set_default(place, member).map_err(invalid)?;
+            }
         }
         builder.add_source(merged).build().and_then(Config::try_deserialize).map_err(invalid)
     }
@@ -242,20 +249,23 @@ impl Layers {
     /// What says how a key is set: the last variable, else the file. A profile may have it from `[profile]`.
     fn place_of(&self, key: &str) -> Option<String> {
         let variable = self.overrides.iter().rev().find(|found| found.key == key).map(|found| found.variable.clone());
-        let holds = |table: &Table| {
-            let mut path = key.split('.');
-            let section = path.next().and_then(|section| table.get(section));
-            path.try_fold(section?, |value, part| value.get(part)).map(drop)
-        };
         let file = || {
-            self.file.as_ref().filter(|(_, table)| holds(table).is_some()).map(|(path, _)| path.display().to_string())
+            let holds = |(_, file): &&(PathBuf, Table)| at(file, key).is_some();
+            self.file.as_ref().filter(holds).map(|(path, _)| path.display().to_string())
         };
         let inherited = || {
-            let (_, shared) = key.strip_prefix("profiles.")?.split_once('.')?;
-            self.place_of(&format!("profile.{shared}"))
+            let member = |family: &Family| Some(format!("{}.{}", family.each, family.member(key)?.1));
+            self.place_of(&FAMILIES.iter().find_map(member)?)
         };
         variable.or_else(file).or_else(inherited)
     }
+}
+
+/// What stands under a dotted key.
+fn at<'a>(file: &'a Table, key: &str) -> Option<&'a toml::Value> {
+    let mut path = key.split('.');
+    let section = path.next().and_then(|section| file.get(section));
+    path.try_fold(section?, |value, part| value.get(part))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Table, SettingsError> {

@@ -3,6 +3,7 @@
 //! A key that nobody knows, a value of the wrong type and a profile that can't work are errors that say where
 //! they stand and what to write instead.
 
+mod access;
 mod check;
 mod keys;
 mod load;
@@ -10,6 +11,7 @@ mod profile;
 mod sections;
 mod values;
 
+pub use access::{AccessSettings, Ask, KeySection};
 pub use load::{Settings, SettingsError, ToolSettings};
 pub use profile::ProfileSettings;
 pub use sections::{

@@ -66,6 +66,9 @@ impl<'de> Deserialize<'de> for Threads {
 pub struct AdminSettings {
     #[serde(deserialize_with = "address")]
     pub addr: SocketAddr,
+    pub max_body_bytes: usize,
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
 }
 
 /// `[api]`
@@ -76,6 +79,8 @@ pub struct ApiSettings {
     pub keys: Words,
     pub workers: usize,
     pub max_body_bytes: usize,
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
 }
 
 impl fmt::Debug for ApiSettings {
@@ -313,8 +318,7 @@ impl Settings {
         self.check_times()?;
         self.check_forgetting()?;
         self.check_load_shedding()?;
-        self.check_api()?;
-        self.check_admin()
+        self.check_access()
     }
 
     fn check_counts(&self) -> Result<(), String> {
@@ -323,6 +327,7 @@ impl Settings {
         let counts = [
             ("api.workers", self.api.workers, 1, 256),
             ("api.max_body_bytes", self.api.max_body_bytes, 1024, 64 << 20),
+            ("admin.max_body_bytes", self.admin.max_body_bytes, 1024, 64 << 20),
             ("encoder.threads", self.encoder.threads.resolve(|_| 1), 1, MOST_THREADS),
             ("search.threads", self.search.threads.resolve(|_| 1), 1, MOST_THREADS),
             ("encoder.live_queue", self.encoder.live_queue, 1, MANY),
@@ -360,6 +365,10 @@ impl Settings {
             ("cxone.articles_idle_timeout", cxone.articles_idle_timeout),
             ("cxone.keep_alive", cxone.keep_alive),
             ("cxone.longest_hold", cxone.longest_hold),
+            ("access.head_timeout", self.access.head_timeout),
+            ("access.body_timeout", self.access.body_timeout),
+            ("access.keep_alive", self.access.keep_alive),
+            ("access.answer_timeout", self.access.answer_timeout),
             ("supervision.window", self.supervision.window),
             ("shutdown.grace", self.shutdown.grace),
         ];
@@ -385,27 +394,6 @@ impl Settings {
         if steps[0].is_zero() || !steps.is_sorted() {
             let keys = "`pipeline.newest_turn_after`, `pipeline.lexical_only_after` and `pipeline.drop_oldest_after`";
             return Err(format!("{keys} must be more than 0 and each no shorter than the one before"));
-        }
-        Ok(())
-    }
-
-    fn check_admin(&self) -> Result<(), String> {
-        if self.admin.addr.ip().is_loopback() {
-            return Ok(());
-        }
-        Err(format!(
-            "`admin.addr` is {}, which other machines reach, and the admin port asks nobody for a key; listen on 127.0.0.1",
-            self.admin.addr
-        ))
-    }
-
-    fn check_api(&self) -> Result<(), String> {
-        if self.api.accepted_keys().is_empty() && !self.api.addr.ip().is_loopback() {
-            return Err(format!(
-                "`api.addr` is {}, which other machines reach, and no key is asked for; set `api.keys` or \
-                 CUECARD_API_KEYS, or listen on 127.0.0.1",
-                self.api.addr
-            ));
         }
         Ok(())
     }

@@ -18,8 +18,14 @@ const TENANT: [(&str, &str); 3] =
     [("CXONE_CONTRACT", "insights"), ("CXONE_CLIENT_ID", "client"), ("CXONE_CLIENT_SECRET", "opensesame")];
 
 /// Keys whose value may be any text; what is wrong with it shows when the profile is checked, or when it is used.
-const ANY_TEXT: [&str; 31] = [
+const ANY_TEXT: [&str; 37] = [
+    "access.key.key",
+    "access.key.profiles",
+    "admin.tls_certificate",
+    "admin.tls_key",
     "api.keys",
+    "api.tls_certificate",
+    "api.tls_key",
     "data.dir",
     "data.database_url",
     "encoder.model_dir",
@@ -72,11 +78,14 @@ fn complaint(file: Option<&str>, pairs: &[(&str, &str)]) -> String {
 
 /// Every key of the defaults, as `section.key`.
 fn keys() -> Vec<String> {
-    let defaults: Table = toml::from_str(DEFAULTS).unwrap();
-    let of_section = |(section, value): (&String, &Value)| -> Vec<String> {
-        value.as_table().unwrap().keys().map(|key| format!("{section}.{key}")).collect()
-    };
-    defaults.iter().flat_map(of_section).collect()
+    fn below(section: &str, table: &Table) -> Vec<String> {
+        let of = |(name, value): (&String, &Value)| match value {
+            Value::Table(inner) => below(&format!("{section}{name}."), inner),
+            _ => vec![format!("{section}{name}")],
+        };
+        table.iter().flat_map(of).collect()
+    }
+    below("", &toml::from_str(DEFAULTS).unwrap())
 }
 
 fn variable(key: &str) -> String {

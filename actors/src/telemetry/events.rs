@@ -1,5 +1,6 @@
 //! The events themselves, each with its log line and its metric.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cuecard_cxone::answers::CallOutcome;
@@ -10,8 +11,8 @@ use strum::VariantArray;
 use tokio::time::Instant;
 
 use super::labels::{
-    CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource, PollResult,
-    ProfileState,
+    CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
+    ProfileState, TurnedAway,
 };
 use super::metrics::Metrics;
 use super::milliseconds;
@@ -231,6 +232,34 @@ impl CallbackEnded<'_> {
             CallbackResult::Failed(error) => tracing::warn!(profile, error, "a callback failed"),
             // There are many where a host hangs.
             CallbackResult::Dropped => tracing::debug!(profile, "a callback was dropped: too many wait"),
+        }
+    }
+}
+
+/// A caller of a port was turned away.
+pub struct CallerRefused<'a> {
+    /// The port.
+    pub port: Port,
+    /// Why.
+    pub reason: TurnedAway,
+    /// The name of the key that was sent, where it is one.
+    pub key: Option<&'a str>,
+    /// The route as it is written in the list of routes: what stands in its place in a path may be a customer's.
+    pub route: &'a str,
+    /// Where the caller is.
+    pub peer: Option<IpAddr>,
+}
+
+impl CallerRefused<'_> {
+    /// Counts, and logs unless the same was said of this port, reason and key within the last minute.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { port, reason, key, route, peer } = *self;
+        metrics.refused_callers.with_label_values(&[port.name(), reason.name()]).inc();
+        let said = (port, reason, key.map(str::to_owned));
+        if let Some(held_back) = metrics.refused_lines.passes(said, Instant::now()) {
+            let peer = peer.map(|peer| peer.to_string());
+            let (port, reason) = (port.name(), reason.name());
+            tracing::warn!(port, reason, key, route, peer, held_back, "a caller was turned away");
         }
     }
 }

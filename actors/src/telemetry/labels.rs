@@ -252,6 +252,46 @@ impl ApiRoute {
     }
 }
 
+/// A port of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Port {
+    /// Where agents' desktops and back ends ask.
+    Api,
+    /// Where operators, probes and scrapers look.
+    Admin,
+}
+
+impl Port {
+    /// The port's name in metrics and in the settings.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Why a caller of a port was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum TurnedAway {
+    /// No key was sent.
+    NoKey,
+    /// A key that nobody knows.
+    WrongKey,
+    /// The key does not have the right.
+    NoRight,
+    /// The key is for other profiles.
+    OtherProfile,
+    /// More requests than the key may send.
+    TooMany,
+}
+
+impl TurnedAway {
+    /// The reason's name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// How a poll of the tenant's articles ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]

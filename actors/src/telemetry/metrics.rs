@@ -12,8 +12,9 @@ use prometheus::{
 };
 use tokio::time::Instant;
 
-use super::labels::{ApiRoute, ApiStatus, DropReason, Endpoint, ShadowResult};
+use super::labels::{ApiRoute, ApiStatus, DropReason, Endpoint, Port, ShadowResult, TurnedAway};
 use super::registrar::Registrar;
+use super::throttle::LogThrottles;
 use crate::messages::{Decision, Outcome, ProfileName, StageTime};
 use crate::supervision::{ActorCell, ActorState};
 
@@ -52,6 +53,9 @@ pub struct Metrics {
     pub(super) knowledge_polls: IntCounterVec,
     pub(super) callbacks: IntCounterVec,
     pub(super) api_requests: IntCounterVec,
+    pub(super) refused_callers: IntCounterVec,
+    /// What was said of callers that were turned away; the names of the keys are those of the settings.
+    pub(super) refused_lines: Arc<LogThrottles<(Port, TurnedAway, Option<String>)>>,
     pub(super) profile_state: IntGaugeVec,
     index_articles: IntGaugeVec,
     index_age: GaugeVec,
@@ -177,6 +181,12 @@ impl Metrics {
                 "Requests that the HTTP API answered, by the class of the status",
                 &["route", "status"],
             )?,
+            refused_callers: register.counters(
+                "refused_callers_total",
+                "Callers of a port that were turned away, by reason",
+                &["port", "reason"],
+            )?,
+            refused_lines: Arc::default(),
             profile_state: register.gauges(
                 "profile_state",
                 "1 for the state that a profile is in",

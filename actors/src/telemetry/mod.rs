@@ -11,12 +11,12 @@ mod throttle;
 use std::time::Duration;
 
 pub use events::{
-    ActorDropped, BackendFailed, CallbackEnded, CxoneAnswered, EndpointHeld, FeedbackReached, FrameCounted,
-    JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, WaitCut,
+    ActorDropped, BackendFailed, CallbackEnded, CallerRefused, CxoneAnswered, EndpointHeld, FeedbackReached,
+    FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, WaitCut,
 };
 pub use labels::{
-    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, ProfileState,
-    ShadowResult,
+    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
+    ProfileState, ShadowResult, TurnedAway,
 };
 pub use metrics::Metrics;
 pub(crate) use throttle::{LogThrottle, LogThrottles};

@@ -8,7 +8,7 @@ use strum::{VariantArray, VariantNames};
 
 use super::labels::{
     ApiRoute, ApiStatus, CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource,
-    PollResult, ProfileState, ShadowResult,
+    PollResult, Port, ProfileState, ShadowResult, TurnedAway,
 };
 use super::metrics::Metrics;
 use crate::messages::{Outcome, ProfileName, Stage};
@@ -66,6 +66,11 @@ impl Metrics {
         for route in ApiRoute::VARIANTS {
             for status in ApiStatus::VARIANTS {
                 self.api_requests.with_label_values(&[route.name(), status.name()]);
+            }
+        }
+        for port in Port::VARIANTS {
+            for reason in TurnedAway::VARIANTS {
+                self.refused_callers.with_label_values(&[port.name(), reason.name()]);
             }
         }
         for stage in Stage::VARIANTS {

@@ -19,9 +19,9 @@ use crate::supervision::ActorCell;
 use crate::testing::{Recorder, item};
 
 /// Label sets that metrics may have; ids and addresses are in none.
-const LABELS: [&str; 19] = [
+const LABELS: [&str; 20] = [
     "profile", "actor", "stage", "outcome", "reason", "action", "fate", "result", "endpoint", "status", "state",
-    "version", "model", "ranker", "backend", "route", "source", "repair", "kind",
+    "version", "model", "ranker", "backend", "route", "source", "repair", "kind", "port",
 ];
 
 fn metrics() -> Metrics {
@@ -87,6 +87,11 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
     for reason in DropReason::VARIANTS {
         let (actor, reason) = (reason.actor(), reason.name());
         expected.push(format!(r#"cuecard_dropped_total{{actor="{actor}",reason="{reason}"}}"#));
+    }
+    for port in ["api", "admin"] {
+        for reason in ["no_key", "wrong_key", "no_right", "other_profile", "too_many"] {
+            expected.push(format!(r#"cuecard_refused_callers_total{{port="{port}",reason="{reason}"}}"#));
+        }
     }
     for actor in ["buffer", "ranker"] {
         for name in ["actor_up", "actor_restarts_total", "actor_panics_total", "actor_busy_seconds", "queue_depth"] {

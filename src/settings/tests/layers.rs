@@ -150,7 +150,12 @@ fn profiles_can_be_made_by_the_environment_alone() {
 
 #[test]
 fn no_setting_is_printed_with_its_secret() {
-    let secrets = [("CUECARD_API_KEYS", "opensesame"), ("NEO4J_PASSWORD", "opensesame")];
+    let secrets = [
+        ("CUECARD_API_KEYS", "opensesame"),
+        ("NEO4J_PASSWORD", "opensesame"),
+        ("CUECARD__ACCESS__KEYS__ONE__KEY", "opensesame-opensesame"),
+        ("CUECARD__ACCESS__KEYS__ONE__RIGHTS", "query"),
+    ];
     let settings = load(None, &[&TENANT[..], &secrets].concat()).unwrap();
     assert!(!format!("{settings:?}").contains("opensesame"), "{settings:?}");
 }

@@ -1,5 +1,7 @@
 //! What is wrong is named with its place and with what to do.
 
+use cuecard_actors::telemetry::Port;
+
 use super::*;
 
 #[test]
@@ -160,6 +162,8 @@ fn a_number_out_of_its_range_is_named_with_the_range() {
         ("buffer.max_bytes", "0"),
         ("buffer.conversations", "0"),
         ("encoder.max_batch", "0"),
+        ("admin.max_body_bytes", "1"),
+        ("access.head_timeout", "0s"),
         ("encoder.threads", "100000"),
         ("search.threads", "100000"),
         ("cxone.attempt_timeout", "0s"),
@@ -178,6 +182,85 @@ fn a_number_out_of_its_range_is_named_with_the_range() {
 fn an_admin_port_that_other_machines_reach_is_refused() {
     let complaint = complaint(None, &[&TENANT[..], &[("CUECARD_ADMIN_ADDR", "0.0.0.0:9464")]].concat());
     assert!(complaint.contains("`admin.addr` is 0.0.0.0:9464") && complaint.contains("127.0.0.1"), "{complaint}");
+}
+
+#[test]
+fn a_port_that_other_machines_reach_is_opened_by_a_key_or_by_saying_so() {
+    let (hash, open) = ("ab".repeat(32), ("CUECARD_ADMIN_ADDR", "0.0.0.0:9100"));
+    let with = |rights: &str, more: &str| {
+        let file = format!("[access]\n{more}\n[access.keys.one]\nhash = '{hash}'\nrights = [{rights}]\n");
+        load(Some(&file), &[&TENANT[..], &[open]].concat()).map_err(|error| error.to_string())
+    };
+    let refused = with("'query'", "").unwrap_err();
+    assert!(refused.contains("`admin.addr` is 0.0.0.0:9100") && refused.contains("knowledge"), "{refused}");
+    for right in ["'operate'", "'knowledge'", "'metrics', 'query'"] {
+        let settings = with(right, "").unwrap();
+        let access = settings.access_rules();
+        assert!(access.asks(Port::Admin) && !access.asks(Port::Api), "{right}: the API is on loopback");
+        assert_eq!(settings.open_ports().count(), 0);
+    }
+    let never = with("'query'", "ask = 'never'").unwrap();
+    assert_eq!(never.open_ports().map(|(port, _)| port).collect::<Vec<_>>(), [Port::Admin]);
+    let always = with("'operate'", "ask = 'always'").unwrap_err();
+    assert!(always.contains("`api.addr` is 127.0.0.1:8000") && always.contains("\"always\""), "{always}");
+    assert!(with("'operate', 'query'", "ask = 'always'").unwrap().access_rules().asks(Port::Api));
+}
+
+#[test]
+fn a_key_that_can_not_be_used_is_named_with_what_to_do() {
+    let hash = format!("hash = '{}'\n", "ab".repeat(32));
+    let right = "rights = ['query']\n";
+    let two = format!("{hash}{right}[access.keys.two]\n{hash}{right}");
+    let own = "key = 'long enough for a key'\n";
+    // (what stands in the section, what is said)
+    let table: [(String, &[&str]); 9] = [
+        (right.to_owned(), &["`one`", "`hash`", "cuecard key"]),
+        (hash.clone(), &["`one`", "`rights`", "query, feedback, knowledge, operate, metrics"]),
+        (format!("hash = 'abc'\n{right}"), &["access.keys.one.hash", "64 hexadecimal digits"]),
+        (format!("{hash}rights = ['ask']\n"), &["access.keys.one.rights", "`ask`", "query, feedback"]),
+        (format!("{hash}{own}{right}"), &["`one`", "both"]),
+        (format!("key = 'opensesame'\n{right}"), &["`one`", "16 bytes", "cuecard key"]),
+        (format!("{hash}{right}profiles = ['north']\n"), &["`one`", "`north`", "there are insights"]),
+        (two, &["`one` and `two`", "the same key"]),
+        (format!("{hash}rigths = ['query']\n"), &["`access.keys.one.rigths`", "`access.keys.one.rights`"]),
+    ];
+    for (section, expected) in table {
+        let complaint = complaint(Some(&format!("[access.keys.one]\n{section}")), &TENANT);
+        for part in expected {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+        assert!(!complaint.contains("opensesame"), "{complaint}");
+    }
+    let name = complaint(Some(&format!("[access.keys.'a b']\n{hash}{right}")), &TENANT);
+    assert!(name.contains("`a b`") && name.contains("[access.keys]"), "{name}");
+    assert!(load(Some(&format!("[access.keys.one]\n{own}{right}")), &TENANT).is_ok());
+}
+
+#[test]
+fn keys_can_be_made_by_the_environment_and_share_what_the_section_key_says() {
+    let hash = "cd".repeat(32);
+    let by_environment = [
+        ("CUECARD__ACCESS__KEYS__DESK-1__HASH", hash.as_str()),
+        ("CUECARD__ACCESS__KEYS__DESK-1__RIGHTS", "query, feedback"),
+        ("CUECARD__ACCESS__KEYS__DESK-1__PROFILES", "insights"),
+    ];
+    let settings = load(Some("[access.key]\nrate_limit = 5\n"), &[&TENANT[..], &by_environment].concat()).unwrap();
+    let key = &settings.access.keys["desk-1"];
+    assert_eq!(
+        (key.rate_limit, key.rights.len(), key.profiles.0.as_slice()),
+        (5, 2, ["insights".to_owned()].as_slice())
+    );
+}
+
+#[test]
+fn a_certificate_needs_its_key() {
+    for (set, missing) in [("TLS_KEY", "tls_certificate"), ("TLS_CERTIFICATE", "tls_key")] {
+        for port in ["api", "admin"] {
+            let variable = format!("CUECARD__{}__{set}", port.to_uppercase());
+            let complaint = complaint(None, &[&TENANT[..], &[(variable.as_str(), "some.pem")]].concat());
+            assert!(complaint.contains(&format!("`{port}.{missing}`")), "{complaint}");
+        }
+    }
 }
 
 /// The document's default belongs to the document's default base.

@@ -74,7 +74,12 @@ impl Service {
 
     /// Somebody who asks the API, which is open once the engine is loaded.
     pub fn caller(&self) -> Caller {
-        Caller::new(self.api.recv_timeout(PATIENCE).unwrap())
+        Caller::new(self.api_addr())
+    }
+
+    /// Where the API is, once the engine is loaded.
+    pub fn api_addr(&self) -> SocketAddr {
+        self.api.recv_timeout(PATIENCE).unwrap()
     }
 
     /// Starts a service for one tenant, whether there is one or not.
@@ -114,6 +119,11 @@ impl Service {
     /// Stops the service in order.
     pub async fn stop(self) {
         self.admin.check_account().await;
+        self.stop_unaccounted().await;
+    }
+
+    /// The same where the admin port does not answer everybody.
+    pub async fn stop_unaccounted(self) {
         self.stop.send(()).unwrap();
         let joining = tokio::task::spawn_blocking(move || self.thread.join().unwrap().unwrap());
         assert_eq!(timeout(PATIENCE, joining).await.unwrap().unwrap(), Ended::Told);
