@@ -415,6 +415,30 @@ fn a_certificate_that_can_not_be_used_ends_the_start_and_is_named_by_check() {
 }
 
 #[test]
+fn a_certificate_that_has_expired_is_named_by_check() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let (certificate, key_file) = (data.path().join("certificate.pem"), data.path().join("key.pem"));
+    std::fs::write(&certificate, parameters.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    let files = [
+        ("CUECARD__API__TLS_CERTIFICATE", certificate.to_str().unwrap()),
+        ("CUECARD__API__TLS_KEY", key_file.to_str().unwrap()),
+    ];
+    let variables = environment(&simulator.base_url(), data.path(), &files);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let checked = run(&["check", "--offline"], &variables);
+    assert_eq!(checked.code, Some(1), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("tls       --  api: ") && checked.stdout.contains("2020-01-01"),
+        "{}",
+        checked.stdout
+    );
+}
+
+#[test]
 fn a_key_is_made_with_its_hash() {
     let made = run(&["key"], &[]);
     let words: Vec<_> = made.stdout.split_whitespace().collect();
