@@ -19,9 +19,9 @@ use crate::supervision::ActorCell;
 use crate::testing::{Recorder, item};
 
 /// Label sets that metrics may have; ids and addresses are in none.
-const LABELS: [&str; 19] = [
+const LABELS: [&str; 20] = [
     "profile", "actor", "stage", "outcome", "reason", "action", "fate", "result", "endpoint", "status", "state",
-    "version", "model", "ranker", "backend", "route", "source", "repair", "port",
+    "version", "model", "ranker", "backend", "route", "source", "repair", "port", "kind",
 ];
 
 fn metrics() -> Metrics {
