@@ -259,3 +259,43 @@ pub(super) fn unavailable(error: &LedgerError) -> HttpResponse {
 pub(super) fn not_found(detail: &str) -> HttpResponse {
     HttpResponse::NotFound().json(json!({ "detail": detail }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use actix_web::App;
+    use actix_web::http::StatusCode;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use cuecard_actors::telemetry::{Metrics, Port};
+
+    use super::*;
+    use crate::access::Access;
+
+    /// A path that leads to the route.
+    fn path(pattern: &str) -> String {
+        let part = |part: &str| match part.strip_prefix('{') {
+            None => part.to_owned(),
+            Some(named) if named.starts_with("kind") => "feedback".to_owned(),
+            Some(_) => "x".to_owned(),
+        };
+        pattern.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+
+    #[actix_rt::test]
+    async fn every_route_asks_strangers_for_a_key_but_the_probes() {
+        let metrics = Metrics::new(&[], Vec::new()).unwrap();
+        let guard = Guard::new(Arc::new(Access::new(Vec::new(), true, true)), Port::Admin, metrics.clone());
+        let state = web::Data::from(AdminState::new(metrics));
+        let app = init_service(App::new().app_data(state).configure(|app| configure(app, &guard))).await;
+        for entry in ROUTES {
+            for request in [TestRequest::get(), TestRequest::post()] {
+                let answer = call_service(&app, request.uri(&path(entry.path)).to_request()).await;
+                let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
+                assert_eq!(is_refused, !["/livez", "/readyz"].contains(&entry.path), "{}", entry.path);
+            }
+        }
+    }
+}

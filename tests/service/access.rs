@@ -12,13 +12,19 @@ use reqwest::{Certificate, Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{LOOK, PATIENCE, Service, environment, run, simulator};
+use crate::support::{LOOK, PATIENCE, Process, Service, environment, run, simulator};
 
 /// Keys by their names; the key is its name and these words.
 const WORDS: &str = "-opens-what-it-may";
 
 fn key(name: &str) -> String {
     format!("{name}{WORDS}")
+}
+
+/// No client is made without a provider of TLS.
+fn install_provider() {
+    // Another test may have done it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A section for a key.
@@ -76,6 +82,7 @@ impl Asking {
         let service = Service::with(settings, data);
         let api = service.api_addr();
         service.admin.until_profile("ready", |_, profile| profile["state"] == "ready").await;
+        install_provider();
         let client = Client::builder().timeout(PATIENCE).no_proxy().pool_max_idle_per_host(0).build().unwrap();
         Self { simulator, service, api, client }
     }
@@ -212,6 +219,25 @@ async fn a_key_over_its_rate_is_told_when_to_come_back_and_others_are_answered()
 }
 
 #[actix_rt::test]
+async fn a_refusal_is_a_line_in_the_log_and_no_line_has_a_key() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let own = [("CXONE_CONTRACT", "rag"), ("CUECARD_API_ADDR", "127.0.0.1:0"), ("CUECARD_API_KEYS", "that-is-right")];
+    let process = Process::serve(&environment(&simulator.base_url(), data.path(), &own));
+    let caller = process.caller();
+    for (sent, status) in [("that-is-wrong", 401), ("that-is-wrong", 401), ("that-is-right", 422)] {
+        assert_eq!(caller.send("/assist/push", "application/json", "{}", Some(sent)).await.status, status);
+    }
+    process.terminate();
+    let log = process.output().await;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("a caller was turned away")).collect();
+    let [line] = lines.as_slice() else { panic!("one line a minute: {lines:?}") };
+    for part in ["wrong_key", "\"api\"", "/assist/push", "127.0.0.1"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!log.contains("that-is-"), "{log}");
+}
+
+#[actix_rt::test]
 async fn every_answer_tells_browsers_what_not_to_do_with_it() {
     let asking = Asking::new("").await;
     let answers = [
@@ -233,11 +259,22 @@ async fn every_answer_tells_browsers_what_not_to_do_with_it() {
 
 /// Sends this and reads what comes until the connection is closed, which it must be.
 async fn closed_after(addr: SocketAddr, sent: String) -> String {
+    closed_after_both(addr, String::new(), sent).await
+}
+
+/// The same of a request that is answered before the rest is sent on the same connection.
+async fn closed_after_both(addr: SocketAddr, answered: String, sent: String) -> String {
     let reading = tokio::task::spawn_blocking(move || {
         let mut socket = TcpStream::connect(addr).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.write_all(sent.as_bytes()).unwrap();
         let mut came = Vec::new();
+        if !answered.is_empty() {
+            socket.write_all(answered.as_bytes()).unwrap();
+            came.resize(4096, 0);
+            let read = socket.read(&mut came).unwrap();
+            came.truncate(read);
+        }
+        socket.write_all(sent.as_bytes()).unwrap();
         socket.read_to_end(&mut came).unwrap();
         String::from_utf8(came).unwrap()
     });
@@ -247,8 +284,7 @@ async fn closed_after(addr: SocketAddr, sent: String) -> String {
 #[actix_rt::test]
 async fn a_caller_who_is_slow_or_sends_too_much_is_told_so_and_closed() {
     let asking =
-        Asking::new("head_timeout = '300ms'\nbody_timeout = '300ms'\nkeep_alive = '300ms'\nanswer_timeout = '300ms'\n")
-            .await;
+        Asking::new("head_timeout = '1s'\nbody_timeout = '1s'\nkeep_alive = '1s'\nanswer_timeout = '1s'\n").await;
     let key = key("back-end");
     for addr in [asking.api, asking.service.admin.addr()] {
         let head = |length: usize| {
@@ -258,8 +294,8 @@ async fn a_caller_who_is_slow_or_sends_too_much_is_told_so_and_closed() {
         };
         let half_a_head = closed_after(addr, "POST /ledger/erase HTTP/1.1\r\nhost: x\r\nx-api".to_owned()).await;
         assert!(half_a_head.starts_with("HTTP/1.1 408 "), "{half_a_head}");
-        let then_half = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\nx-api".to_owned();
-        let then_half = closed_after(addr, then_half).await;
+        let (whole, half) = ("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n", "GET /livez HTTP/1.1\r\nhost: x\r\nx-api");
+        let then_half = closed_after_both(addr, whole.to_owned(), half.to_owned()).await;
         assert_eq!(then_half.matches("HTTP/1.1 ").count(), 1, "{then_half}");
         let too_large = closed_after(addr, head(1 << 20)).await;
         assert!(too_large.starts_with("HTTP/1.1 413 ") && too_large.contains("too large"), "{too_large}");
@@ -299,7 +335,7 @@ fn write_certificate(place: &Path) -> String {
 
 /// Whether a page of the port can be read by whoever trusts this certificate alone.
 async fn is_trusted(addr: SocketAddr, pem: &str) -> bool {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let trusted = Certificate::from_pem(pem.as_bytes()).unwrap();
     let client = Client::builder().tls_certs_only([trusted]).no_proxy().timeout(PATIENCE).build().unwrap();
     let answer = client.get(format!("https://localhost:{}/livez", addr.port())).send().await;
@@ -376,6 +412,30 @@ fn a_certificate_that_can_not_be_used_ends_the_start_and_is_named_by_check() {
         assert_eq!(checked.code, Some(1), "{}", checked.stdout);
         assert!(checked.stdout.contains(said), "{} {}", checked.stdout, checked.stderr);
     }
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_named_by_check() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let (certificate, key_file) = (data.path().join("certificate.pem"), data.path().join("key.pem"));
+    std::fs::write(&certificate, parameters.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    let files = [
+        ("CUECARD__API__TLS_CERTIFICATE", certificate.to_str().unwrap()),
+        ("CUECARD__API__TLS_KEY", key_file.to_str().unwrap()),
+    ];
+    let variables = environment(&simulator.base_url(), data.path(), &files);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let checked = run(&["check", "--offline"], &variables);
+    assert_eq!(checked.code, Some(1), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("tls       --  api: ") && checked.stdout.contains("2020-01-01"),
+        "{}",
+        checked.stdout
+    );
 }
 
 #[test]
