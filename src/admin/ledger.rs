@@ -1,5 +1,7 @@
 //! The ledger by the admin port: how it is, what was set aside, and what of a customer's interaction is erased.
 
+use std::collections::HashSet;
+
 use actix_web::{HttpResponse, web};
 use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, QueueKind};
 use serde::Deserialize;
@@ -15,17 +17,14 @@ const LISTED: u32 = 100;
 /// How the ledger is, for `/readyz`: cards go on without it.
 pub(super) fn readiness(ledger: &Ledger) -> Value {
     let health = ledger.health();
-    let reason = match (&health.failing, &health.damage) {
-        (Some((since, reason)), _) => Some(format!("can't be written since {since}: {reason}")),
-        (None, Some(damage)) => Some(damage.to_string()),
-        (None, None) => None,
+    let reason = match (health.failing, health.damage) {
+        (Some((since, reason)), _) => format!("can't be written since {since}: {reason}"),
+        (None, Some(damage)) => damage.to_string(),
+        (None, None) => return json!({ "state": "ready" }),
     };
     let waiting: serde_json::Map<String, Value> =
         ledger.waiting().map(|(kind, records)| (kind.name().to_owned(), records.into())).collect();
-    match reason {
-        None => json!({ "state": "ready" }),
-        Some(reason) => json!({ "state": "degraded", "reason": reason, "waiting": waiting }),
-    }
+    json!({ "state": "degraded", "reason": reason, "waiting": waiting })
 }
 
 /// What is asked for of the items that were set aside.
@@ -146,18 +145,12 @@ pub(super) async fn of_interaction(
         Err(error) => return unprocessable(&error.to_string()),
     };
     let (Some(ledger), Some(recent)) = (state.ledger.get(), state.recent.get()) else { return loading() };
-    let filter =
-        cuecard_actors::decisions::DecisionFilter { interaction: Some(interaction.clone()), ..Default::default() };
-    let mut decisions = recent.newest(&filter, MOST_LISTED as usize);
-    match ledger.decisions().of_interaction(&interaction, MOST_LISTED).await {
-        Ok(kept) => decisions.extend(kept),
+    let mut ids = recent.of_interaction(&interaction);
+    let kept = match ledger.decisions().of_interaction(&interaction, MOST_LISTED).await {
+        Ok(kept) => kept,
         Err(error) => return unavailable(&error),
-    }
-    let mut ids: Vec<String> = Vec::new();
-    for decision in decisions.iter().filter_map(|json| serde_json::from_str::<Value>(json).ok()) {
-        if let Some(id) = decision["id"].as_str().filter(|id| !ids.iter().any(|known| known == id)) {
-            ids.push(id.to_owned());
-        }
-    }
+    };
+    let newest: HashSet<_> = ids.iter().copied().collect();
+    ids.extend(kept.into_iter().filter(|id| !newest.contains(id)));
     HttpResponse::Ok().json(json!({ "decisions": ids }))
 }

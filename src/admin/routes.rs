@@ -8,6 +8,7 @@ use cuecard_actors::decisions::DecisionFilter;
 use cuecard_actors::engine::{Ranking, why};
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
+use cuecard_actors::telemetry::ProfileState;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -125,6 +126,9 @@ async fn livez(state: web::Data<AdminState>) -> HttpResponse {
 
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
     let (is_ready, profiles) = state.readiness();
+    let ledger = state.ledger.get().map(ledger::readiness);
+    let is_ledger_well = ledger.as_ref().is_none_or(|ledger| ledger["state"] == "ready");
+    let is_well = is_ledger_well && profiles.iter().all(|(_, state, _)| *state == ProfileState::Ready);
     let profiles: Vec<Value> = profiles
         .into_iter()
         .map(|(profile, state, reason)| {
@@ -136,13 +140,14 @@ async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
         })
         .collect();
     let status = match (is_ready, state.tenants.get()) {
-        (true, _) => "ready",
+        (true, _) if is_well => "ready",
+        (true, _) => "degraded",
         (false, None) => "loading",
         (false, Some(_)) => "not ready",
     };
     let mut body = json!({ "status": status, "profiles": profiles });
-    if let Some(ledger) = state.ledger.get() {
-        body["ledger"] = ledger::readiness(ledger);
+    if let Some(ledger) = ledger {
+        body["ledger"] = ledger;
     }
     if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
@@ -178,7 +183,6 @@ const SHOWN_DECISIONS: usize = 50;
 struct DeliveriesQuery {
     outcome: Option<String>,
     profile: Option<String>,
-    interaction: Option<String>,
     limit: Option<usize>,
 }
 
@@ -187,7 +191,7 @@ async fn deliveries(
     state: web::Data<AdminState>,
     asked: Result<web::Query<DeliveriesQuery>, actix_web::Error>,
 ) -> HttpResponse {
-    let DeliveriesQuery { outcome, profile, interaction, limit } = match asked {
+    let DeliveriesQuery { outcome, profile, limit } = match asked {
         Ok(asked) => asked.into_inner(),
         Err(error) => return unprocessable(&error.to_string()),
     };
@@ -197,7 +201,7 @@ async fn deliveries(
     }
     let Some(recent) = state.recent.get() else { return loading() };
     let limit = limit.unwrap_or(SHOWN_DECISIONS).min(MAX_DECISIONS);
-    let decisions = recent.newest(&DecisionFilter { outcome, profile, interaction }, limit);
+    let decisions = recent.newest(&DecisionFilter { outcome, profile }, limit);
     json_text(format!(r#"{{"deliveries":[{}]}}"#, decisions.join(",")))
 }
 

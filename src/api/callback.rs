@@ -38,8 +38,8 @@ const AT_ONCE: usize = 64;
 const WAITING: u64 = 10_000;
 /// How often it is looked for results whose wait is over.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// A result that could not be sent so often, an hour after it was made, is of no use any more.
-const MOST_ATTEMPTS: u32 = 10;
+/// A result that could not be sent so often is of no use any more: with the waits below that is after an hour.
+const MOST_ATTEMPTS: u32 = 13;
 /// The wait before the second attempt, doubled before each further one up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
@@ -205,8 +205,7 @@ impl Callbacks {
         let end = match attempt {
             Ok(()) => ItemEnd::Arrived,
             Err(unsent) if unsent.is_passing && attempts < MOST_ATTEMPTS => {
-                let wait = FIRST_WAIT.saturating_mul(1 << (attempts - 1).min(16)).min(LONGEST_WAIT);
-                let wait = SignedDuration::try_from(wait).unwrap_or_default();
+                let wait = SignedDuration::try_from(wait_after(attempts)).unwrap_or_default();
                 ItemEnd::RetryAt(Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX), unsent.reason)
             }
             Err(unsent) => ItemEnd::SetAside(unsent.reason),
@@ -229,6 +228,12 @@ impl Callbacks {
         let host = url.host_str().unwrap_or_default().to_owned();
         taken(client.post(url).json(&body).send().await, &host)
     }
+}
+
+/// How long to wait after so many attempts, from 1 on.
+fn wait_after(attempts: u32) -> Duration {
+    let doubled = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -428,6 +433,13 @@ mod tests {
             delivered: Vec::new(),
         };
         ledger.rankings().record(entry, Some(item)).await.unwrap();
+    }
+
+    #[test]
+    fn a_result_is_tried_for_an_hour() {
+        assert_eq!([1, 2, 3, 40].map(wait_after).map(|wait| wait.as_secs()), [2, 4, 8, 900]);
+        let waits: Duration = (1..MOST_ATTEMPTS).map(wait_after).sum();
+        assert_eq!(waits.as_secs() / 60, 62, "minutes");
     }
 
     /// As many rankings as a busy minute has, each with a callback to a host that takes connections and never answers.

@@ -5,7 +5,7 @@ use std::path::absolute;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cuecard_actors::ledger::{Erased, LedgerStats, backup, erase, name, purge, stats};
+use cuecard_actors::ledger::{LedgerStats, Rows, backup, erase, name, purge, stats};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ async fn erase_everywhere(
     Ok(())
 }
 
-fn told(what: &str, rows: &Erased) {
+fn told(what: &str, rows: &Rows) {
     for (kind, rows) in rows {
         println!("{what} {rows} of {kind}");
     }

@@ -120,12 +120,13 @@ impl Admission {
         let mut ends = Vec::new();
         let mut state = self.lock();
         let profile = &item.key.profile;
-        let is_full = state.queue.len() >= self.shared.settings.queue && !state.queue.contains(profile, &key);
+        let (places, has_place) = (self.shared.settings.queue, state.queue.contains(profile, &key));
+        let is_full = !has_place && state.queue.is_full_for(profile, places);
         let has_caller = ticket.has_caller();
         // Each of its own that wait before it waits for a turn of each profile.
         let before = state.queue.num_asked(profile) * state.queue.num_profiles().max(1);
         let would_be_late = has_caller && Instant::now() + state.pace.expected_wait(before) >= item.deadline;
-        let makes_room = is_full && !has_caller && !state.closed;
+        let makes_room = !has_place && state.queue.len() >= places && !has_caller && !state.closed;
         let made_room = if makes_room { state.queue.pop_heard() } else { None };
         if state.closed {
             ends.push((ticket, Outcome::Failed(Failure::Stopping)));

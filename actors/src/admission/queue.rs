@@ -136,6 +136,13 @@ impl Queue {
         self.profiles.get(profile).is_some_and(|waiting| waiting.items.contains_key(key))
     }
 
+    /// Whether a profile has no place left. One that has less than its share of them gets one all the same.
+    pub(super) fn is_full_for(&self, profile: &ProfileName, capacity: usize) -> bool {
+        let waiting = self.len_of(profile);
+        let others = self.profiles.len() - usize::from(waiting > 0);
+        self.len >= capacity && waiting >= capacity / (others + 1)
+    }
+
     /// Items that wait, of all profiles.
     pub(super) fn len(&self) -> usize {
         self.len

@@ -232,3 +232,18 @@ async fn the_flood_of_one_tenant_takes_no_turn_no_place_and_no_effort_of_another
     let levels = ["acme", "other"].map(|profile| admission.shedding_level(&ProfileName::new(profile)));
     assert_eq!(levels, [2, 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_of_one_tenant_take_no_place_of_anothers() {
+    let recorder = Recorder::new();
+    let admission = admission(4, 1, &recorder);
+    let mut flood: Vec<_> = (0..5).map(|number| admission.ask(item("acme", &format!("flood-{number}"), 1))).collect();
+    assert_eq!(flood.pop().unwrap().await.unwrap(), Outcome::Shed, "its own places are taken");
+    let mut calm: Vec<_> = (0..3).map(|number| admission.ask(item("other", &format!("calm-{number}"), 1))).collect();
+    assert_eq!(calm.pop().unwrap().await.unwrap(), Outcome::Shed, "its share is half of four");
+    let mut admitted = pin!(admission.admitted());
+    for _ in 0..2 {
+        admitted.next().await.unwrap().ticket.finish(Outcome::Delivered(Receipt::default()));
+    }
+    assert_eq!(calm.remove(0).await.unwrap(), Outcome::Delivered(Receipt::default()), "the second turn is its own");
+}

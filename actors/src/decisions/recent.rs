@@ -30,8 +30,6 @@ pub struct DecisionFilter {
     pub outcome: Option<String>,
     /// Of this profile.
     pub profile: Option<String>,
-    /// About this interaction.
-    pub interaction: Option<String>,
 }
 
 struct Kept {
@@ -87,6 +85,13 @@ impl RecentDecisions {
             outcome: decision.outcome.label(),
             json: json.into(),
         });
+    }
+
+    /// The ids of those about an interaction, newest first.
+    pub fn of_interaction(&self, interaction: &str) -> Vec<Uuid> {
+        let kept = self.lock();
+        let about = kept.decisions.iter().rev().filter(|written| written.interaction.as_str() == interaction);
+        about.filter(|written| !written.is_erased()).map(|written| written.id).collect()
     }
 
     /// Forgets the decisions about an interaction, of one profile or of all.
@@ -159,7 +164,6 @@ impl DecisionFilter {
     fn passes(&self, written: &Written) -> bool {
         self.outcome.as_ref().is_none_or(|outcome| outcome == written.outcome)
             && self.profile.as_ref().is_none_or(|profile| profile == written.profile.as_str())
-            && self.interaction.as_ref().is_none_or(|interaction| interaction == written.interaction.as_str())
             && !written.is_erased()
     }
 }
@@ -197,7 +201,6 @@ mod tests {
         let filter = |outcome: Option<&str>, profile: Option<&str>| DecisionFilter {
             outcome: outcome.map(str::to_owned),
             profile: profile.map(str::to_owned),
-            interaction: None,
         };
         // (outcome, profile, at most) → positions
         for (outcome, profile, limit, expected) in [
@@ -231,6 +234,7 @@ mod tests {
         recent.erase("her", None);
         assert_eq!(decisions.map(|id| recent.find(id).is_some()), [false, true, false]);
         assert_eq!(recent.newest(&DecisionFilter::default(), 9).len(), 1);
+        assert_eq!([recent.of_interaction("her"), recent.of_interaction("him")], [vec![], vec![decisions[1]]]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! How a decision is written down: as JSON, with the words of the conversation where its profile keeps them, masked; in memory
 //! for the admin port, and in the ledger for whoever asks later.
 
-use cuecard_engine::conversation::Utterance;
+use cuecard_engine::conversation::{Speaker, Turn};
 use cuecard_ledger::{DecisionKey, DecisionRecord, Decisions};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::messages::{Asked, Decision};
 use crate::telemetry::Metrics;
@@ -25,19 +25,10 @@ impl DecisionRecords {
 
     /// The decision as JSON; handed to the ledger, which writes it when it has time.
     pub(super) fn write(&self, decision: &Decision) -> Option<String> {
-        let json = match serde_json::to_value(decision) {
-            Ok(Value::Object(mut fields)) => {
-                if let Some(words) = self.words(decision) {
-                    fields.insert("words".to_owned(), words);
-                }
-                Value::Object(fields).to_string()
-            }
-            Ok(_) => return None,
-            Err(error) => {
-                tracing::error!(%error, id = %decision.id, "a decision can't be written down");
-                return None;
-            }
-        };
+        let written = Written { decision, words: self.words(decision) };
+        let json = serde_json::to_string(&written)
+            .map_err(|error| tracing::error!(%error, id = %decision.id, "a decision can't be written down"))
+            .ok()?;
         if let Some(ledger) = &self.ledger
             && !ledger.record_behind(DecisionRecord::new(key(decision), &json))
         {
@@ -46,17 +37,29 @@ impl DecisionRecords {
         Some(json)
     }
 
-    /// What was said, where the profile keeps it.
-    fn words(&self, decision: &Decision) -> Option<Value> {
+    /// What was said, where the profile keeps it, masked.
+    fn words(&self, decision: &Decision) -> Option<Vec<Said>> {
         let tenant = self.tenants.get(&decision.profile)?;
         let Asked::Cards(utterance) = &decision.asked else { return None };
-        tenant.profile.learning.keeps_words.then(|| masked(utterance))
+        let said = |turn: &Turn| Said { speaker: turn.speaker, text: turn.text.masked() };
+        tenant.profile.learning.keeps_words.then(|| utterance.turns.iter().map(said).collect())
     }
 }
 
-fn masked(utterance: &Utterance) -> Value {
-    let turns = utterance.turns.iter();
-    turns.map(|turn| json!({ "speaker": turn.speaker, "text": turn.text.masked() })).collect()
+/// A decision as it is written down.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    decision: &'a Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<Vec<Said>>,
+}
+
+/// A turn without what names a person or an account.
+#[derive(Serialize)]
+struct Said {
+    speaker: Speaker,
+    text: String,
 }
 
 fn key(decision: &Decision) -> DecisionKey {
@@ -74,6 +77,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::sync::Arc;
+
+    use cuecard_engine::conversation::Utterance;
 
     use super::*;
     use crate::messages::{Ask, ProfileName, WorkItem};

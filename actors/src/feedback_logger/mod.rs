@@ -16,7 +16,7 @@ use cuecard_cxone::feedback::FeedbackCall;
 use cuecard_ledger::{DueItem, Feedback, FeedbackPayload, ItemEnd, LedgerError, NewFeedback, Queue};
 use jiff::{SignedDuration, Timestamp};
 use progress::Progress;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::cxone_calls::ForwardEnd;
@@ -24,7 +24,7 @@ use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{CardRejected, HeardFeedback, InteractionKey, ProfileName};
 use crate::supervision::ActorCell;
-use crate::telemetry::{ActorDropped, DropReason, FeedbackReached, FeedbackStage, Metrics};
+use crate::telemetry::{ActorDropped, DropReason, FeedbackReached, FeedbackStage, LogThrottles, Metrics};
 use crate::tenant::{Tenant, Tenants};
 
 /// How often the ledger is asked for events whose wait is over; the shortest wait is half a second.
@@ -58,6 +58,8 @@ pub struct FeedbackLogger {
     progress: Progress,
     /// The event that is about to be forwarded, with its tenant; set aside if that panics.
     in_hand: Option<(Arc<Tenant>, DueItem)>,
+    /// When it was said last that the ledger can't be read.
+    unread: Arc<LogThrottles<()>>,
 }
 
 /// What the ledger holds for a tenant.
@@ -118,7 +120,7 @@ impl Drop for EndNotice {
 impl FeedbackLogger {
     /// A `FeedbackLogger` that forwards what earlier processes stored as well.
     pub fn new(deps: FeedbackLoggerDeps) -> Self {
-        Self { deps, progress: Progress::default(), in_hand: None }
+        Self { deps, progress: Progress::default(), in_hand: None, unread: Arc::default() }
     }
 
     /// Says what waits of profiles that nobody asks for: it would else lie there without a word.
@@ -161,13 +163,18 @@ impl FeedbackLogger {
         if pending == 0 || tenant.calls.is_feedback_held() || !self.progress.start_look(tenant.name()) {
             return;
         }
-        let queue = self.deps.queue.clone();
+        let (queue, unread) = (self.deps.queue.clone(), Arc::clone(&self.unread));
         let mut notice = LookNotice { tenant: Arc::clone(tenant), due: Vec::new(), logger: context.address() };
         tokio::spawn(async move {
             let profile = notice.tenant.name().clone();
             match queue.due(profile.as_str(), Timestamp::now(), AT_ONCE).await {
                 Ok(due) => notice.due = due,
-                Err(error) => tracing::debug!(%error, %profile, "the ledger does not say what feedback is due"),
+                Err(error) => {
+                    let held_back = unread.passes((), Instant::now());
+                    if let Some(held_back) = held_back {
+                        tracing::error!(%error, %profile, held_back, "the ledger does not say what feedback is due");
+                    }
+                }
             }
             drop(notice);
         });

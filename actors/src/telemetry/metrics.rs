@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cuecard_ledger::{BehindKind, LedgerHealth};
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 use tokio::time::Instant;
 
@@ -17,6 +18,9 @@ use super::registrar::Registrar;
 use super::throttle::LogThrottles;
 use crate::messages::{Decision, Outcome, ProfileName, StageTime};
 use crate::supervision::{ActorCell, ActorState};
+
+/// How a commit of the ledger ends.
+pub(super) const LEDGER_RESULTS: [&str; 2] = ["kept", "failed"];
 
 /// The service's metrics. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -37,10 +41,11 @@ pub struct Metrics {
     pub(super) feedback_forwarding: IntCounterVec,
     pub(super) feedback_pending: IntGaugeVec,
     feedback_unclaimed: IntGauge,
-    shedding_level: IntGaugeVec,
+    pub(super) shedding_level: IntGaugeVec,
     ledger_up: IntGauge,
-    ledger_errors: IntGauge,
-    ledger_waiting: IntGaugeVec,
+    pub(super) ledger_commits: IntCounterVec,
+    ledger_refused: IntCounterVec,
+    pub(super) ledger_waiting: IntGaugeVec,
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
@@ -128,7 +133,12 @@ impl Metrics {
                 &["profile"],
             )?,
             ledger_up: register.gauge("ledger_up", "1 while the ledger can be written and no damage was found")?,
-            ledger_errors: register.gauge("ledger_errors", "Commits that failed since the start")?,
+            ledger_commits: register.counters("ledger_commits_total", "Commits of the ledger", &["result"])?,
+            ledger_refused: register.counters(
+                "ledger_refused_total",
+                "Records that break a rule of the ledger's schema and were given up",
+                &[],
+            )?,
             ledger_waiting: register.gauges(
                 "ledger_waiting",
                 "Records that wait in memory for the ledger, by kind",
@@ -320,7 +330,11 @@ impl Metrics {
     pub fn set_ledger(&self, health: &LedgerHealth, waiting: impl Iterator<Item = (BehindKind, usize)>) {
         let is_well = health.failing.is_none() && health.damage.is_none();
         self.ledger_up.set(is_well.into());
-        self.ledger_errors.set(i64::try_from(health.errors).unwrap_or(i64::MAX));
+        let catch_up = |counter: IntCounter, count: u64| counter.inc_by(count.saturating_sub(counter.get()));
+        catch_up(self.ledger_refused.with_label_values(&[] as &[&str]), health.refused);
+        for (result, commits) in LEDGER_RESULTS.into_iter().zip([health.commits, health.errors]) {
+            catch_up(self.ledger_commits.with_label_values(&[result]), commits);
+        }
         for (kind, records) in waiting {
             self.ledger_waiting.with_label_values(&[kind.name()]).set(i64::try_from(records).unwrap_or(i64::MAX));
         }

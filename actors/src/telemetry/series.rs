@@ -3,14 +3,15 @@
 use cuecard_cxone::answers::CallOutcome;
 use cuecard_engine::ranking::SilenceReason;
 use cuecard_engine::{BackendName, WithoutVectors};
+use cuecard_ledger::BehindKind;
 use cuecard_text::json::Repairs;
-use strum::{VariantArray, VariantNames};
+use strum::{IntoEnumIterator, VariantArray, VariantNames};
 
 use super::labels::{
     ApiRoute, ApiStatus, CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource,
     PollResult, Port, ProfileState, ShadowResult, TurnedAway,
 };
-use super::metrics::Metrics;
+use super::metrics::{LEDGER_RESULTS, Metrics};
 use crate::messages::{Outcome, ProfileName, Stage};
 
 impl Metrics {
@@ -21,6 +22,7 @@ impl Metrics {
             self.redelivered.with_label_values(&[profile]);
             self.card_latency.with_label_values(&[profile]);
             self.feedback_pending.with_label_values(&[profile]);
+            self.shedding_level.with_label_values(&[profile]);
             for outcome in Outcome::LABELS {
                 self.cards.with_label_values(&[profile, outcome]);
             }
@@ -57,6 +59,12 @@ impl Metrics {
             for stage in FeedbackStage::forwarding() {
                 self.feedback_forwarding.with_label_values(&[profile, stage.name()]);
             }
+        }
+        for kind in BehindKind::iter() {
+            self.ledger_waiting.with_label_values(&[kind.name()]);
+        }
+        for result in LEDGER_RESULTS {
+            self.ledger_commits.with_label_values(&[result]);
         }
         for source in JsonSource::VARIANTS {
             for (repair, _) in Repairs::default().by_name() {

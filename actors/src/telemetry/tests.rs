@@ -45,7 +45,13 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
     let series = series(&metrics());
     let mut expected = Vec::new();
     for profile in ["acme", "other"] {
-        for name in ["utterances_total", "redelivered_total", "feedback_pending", "card_latency_seconds_count"] {
+        for name in [
+            "utterances_total",
+            "redelivered_total",
+            "feedback_pending",
+            "shedding_level",
+            "card_latency_seconds_count",
+        ] {
             expected.push(format!(r#"cuecard_{name}{{profile="{profile}"}}"#));
         }
         let of_profile = |name: &str, label: &str, values: Vec<&str>| {
@@ -145,7 +151,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     };
     let (with_type, with_help) = (names("# TYPE "), names("# HELP "));
     assert_eq!(with_type, with_help);
-    assert_eq!(with_type.len(), 40, "one line for each metric: {with_type:?}");
+    assert_eq!(with_type.len(), 41, "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());

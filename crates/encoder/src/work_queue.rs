@@ -200,7 +200,7 @@ impl<L, B> WorkQueue<L, B> {
         let most = if lanes == 1 { waiting.live.len() } else { lanes };
         let count = most.div_ceil(self.limits.threads).min(self.limits.max_batch);
         let jobs = (0..count).map_while(|_| waiting.live.pop()).map(|(_, job)| job).collect();
-        Some(Share { jobs, lane: (lanes == 1 || count == 1).then_some(lane) })
+        Some(Share { jobs, lane: (lanes == 1).then_some(lane) })
     }
 
     /// How long the oldest text of a lane has waited.

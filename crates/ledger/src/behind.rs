@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::writes::Write;
 
-/// What may wait of each kind in memory: minutes of the busiest service.
+/// What may wait of each kind in memory.
 const MOST: usize = 20_000;
 /// What the decisions among them may take.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
@@ -71,11 +71,29 @@ impl Behind {
     }
 
     /// Puts back what could not be written, before what came meanwhile.
-    pub(crate) fn put_back(&self, writes: impl DoubleEndedIterator<Item = Write>) {
+    pub(crate) fn put_back(&self, writes: Vec<Write>) {
         let mut waiting = self.lock();
-        writes.rev().for_each(|write| waiting.writes.push_front(write));
+        writes.into_iter().rev().for_each(|write| waiting.writes.push_front(write));
         drop(waiting);
         self.came.notify_one();
+    }
+
+    /// Forgets what waits of an interaction, of one profile or of all; gives how many.
+    pub(crate) fn erase(&self, interaction: &str, profile: Option<&str>) -> usize {
+        let mut waiting = self.lock();
+        let Waiting { writes, counts, num_bytes } = &mut *waiting;
+        let before = writes.len();
+        writes.retain(|write| {
+            let is_of = |whose: &str, of: &str| of == interaction && profile.is_none_or(|profile| profile == whose);
+            let Some(kind) = write.behind_kind().filter(|_| write.whose().is_some_and(|(of, call)| is_of(of, call)))
+            else {
+                return true;
+            };
+            counts[kind as usize] -= 1;
+            *num_bytes -= write.num_bytes();
+            false
+        });
+        before - writes.len()
     }
 
     /// One that was taken waits no more.

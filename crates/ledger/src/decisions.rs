@@ -24,7 +24,7 @@ const ADD: &str = "
 const FIND: &str = "SELECT body FROM decisions WHERE id = $1";
 
 const OF_INTERACTION: &str = "
-    SELECT body FROM decisions WHERE interaction = $1 ORDER BY number DESC LIMIT $2";
+    SELECT id FROM decisions WHERE interaction = $1 ORDER BY number DESC LIMIT $2";
 
 /// No decision is longer; what a damaged file says is not believed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -84,15 +84,12 @@ pub(crate) async fn find(readers: &AnyPool, id: Uuid) -> Result<Option<String>, 
     row.and_then(|row| row.as_ref().map(json).transpose()).map_err(LedgerError::read)
 }
 
-/// The JSON of the newest decisions of an interaction, newest first.
-pub(crate) async fn of_interaction(
-    readers: &AnyPool,
-    interaction: &str,
-    most: u32,
-) -> Result<Vec<String>, LedgerError> {
+/// The ids of the newest decisions about an interaction, newest first.
+pub(crate) async fn of_interaction(readers: &AnyPool, interaction: &str, most: u32) -> Result<Vec<Uuid>, LedgerError> {
     let query = sqlx::query(OF_INTERACTION).bind(text(interaction).into_owned()).bind(i64::from(most));
+    let id = |row: &AnyRow| Uuid::from_slice(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(Box::new(error)));
     let rows = query.fetch_all(readers).await;
-    rows.and_then(|rows| rows.iter().map(json).collect()).map_err(LedgerError::read)
+    rows.and_then(|rows| rows.iter().map(id).collect()).map_err(LedgerError::read)
 }
 
 fn json(row: &AnyRow) -> sqlx::Result<String> {

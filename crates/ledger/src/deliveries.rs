@@ -40,7 +40,7 @@ const MATCH_EARLIER_FEEDBACK: &str = "
       AND insight = rows.value ->> 2
     RETURNING id, delivery, insight, accepted";
 
-/// The newest deliveries since a time; those of one second before the newest are all among so many.
+/// The cards of the newest `$2` deliveries that came after `$1`.
 const SINCE: &str = "
     SELECT d.profile, d.interaction, d.delivered_at_us, i.article_id
     FROM deliveries d JOIN impressions i ON i.delivery = d.number

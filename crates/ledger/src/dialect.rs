@@ -205,7 +205,10 @@ fn without_nul_escapes(json: &str) -> Cow<'_, str> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use sqlx::Row;
+
     use super::*;
+    use crate::database::{Access, Database};
 
     #[test]
     fn a_statement_is_put_into_the_words_of_its_database() {
@@ -228,6 +231,38 @@ mod tests {
             let read: Vec<String> = serde_json::from_str(&json(&[said]).unwrap()).unwrap();
             assert_eq!(read, [text(said)], "{said:?}");
             assert!(!read[0].contains('\0'));
+        }
+    }
+
+    /// How sure a transaction is that was begun so, in the database's own words.
+    async fn sureness(dialect: Dialect, connection: &mut AnyConnection, sync: Sync) -> String {
+        dialect.begin(sync, connection).await.unwrap();
+        let sureness = match dialect {
+            Dialect::Sqlite => connection.fetch_one("PRAGMA synchronous").await.unwrap().get::<i64, _>(0).to_string(),
+            Dialect::Postgres => connection.fetch_one("SHOW synchronous_commit").await.unwrap().get(0),
+        };
+        connection.execute("COMMIT").await.unwrap();
+        sureness
+    }
+
+    #[tokio::test]
+    async fn each_transaction_is_as_sure_as_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = format!("sqlite:{}", directory.path().join("ledger.db").display());
+        let server = std::env::var("CUECARD_TEST_POSTGRES").ok();
+        if server.is_none() {
+            println!("PostgreSQL is left out: CUECARD_TEST_POSTGRES is not set");
+        }
+        // 2 is FULL, 1 is NORMAL.
+        let stores = [(Some(file), ["2", "1"]), (server, ["on", "off"])];
+        for (url, expected) in stores.into_iter().filter_map(|(url, expected)| Some((url?, expected))) {
+            let database = Database::named(&url).unwrap();
+            let mut connection = database.connect(Access::Create).await.unwrap();
+            for (sync, expected) in
+                [Sync::Power, Sync::Process, Sync::Power].into_iter().zip([expected[0], expected[1], expected[0]])
+            {
+                assert_eq!(sureness(database.dialect, &mut connection, sync).await, expected, "{url} {sync:?}");
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! In: events about cards. An event is matched to the latest delivery that showed its card, whichever of the two comes first,
 //! and waits in the queue for whoever it is passed on to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cuecard_text::Spoken;
 use jiff::Timestamp;
@@ -94,7 +94,7 @@ pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], chan
     };
     let stored = session.fetch(ADD, &events.iter().map(row).collect::<Vec<_>>()).await?;
     let mut judgements = Vec::new();
-    let mut new = std::collections::HashSet::new();
+    let mut new = HashSet::new();
     for row in &stored {
         judgements.push(Judgement::read(row)?);
         new.insert(row.try_get::<Vec<u8>, _>(4)?);

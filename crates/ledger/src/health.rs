@@ -18,7 +18,8 @@ pub struct LedgerHealth {
     pub failing: Option<(Timestamp, Arc<str>)>,
     /// What a check of its pages found.
     pub damage: Option<Arc<str>>,
-    /// Commits that failed.
+    /// Commits that were kept, and that failed.
+    pub commits: u64,
     pub errors: u64,
     /// Writes behind somebody's back that broke a rule of the schema.
     pub refused: u64,
@@ -65,6 +66,7 @@ impl Health {
     /// A commit was kept.
     pub(crate) fn wrote(&self) {
         let mut state = self.lock();
+        state.shown.commits += 1;
         if let Some((since, _)) = state.shown.failing.take() {
             tracing::info!(%since, "the ledger is written again");
         }

@@ -20,7 +20,7 @@ use crate::opening::{self, Damaged, LedgerState};
 use crate::operator_actions::{self, OperatorAction};
 use crate::queue::{self, DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 use crate::rankings::{self, Click, RankingEntry, RankingMetrics};
-use crate::retention::{Erased, Purge, Retention};
+use crate::retention::{Purge, Retention, Rows};
 use crate::totals::{Acceptance, Totals};
 use crate::writer::{Writer, WriterParts};
 use crate::writes::{Alone, Write};
@@ -134,7 +134,7 @@ impl Ledger {
     }
 
     /// Takes away what is older than it is kept, in small steps with `pause` between them; gives the rows by kind.
-    pub async fn purge(&self, retention: Retention, pause: std::time::Duration) -> Result<Erased, LedgerError> {
+    pub async fn purge(&self, retention: Retention, pause: std::time::Duration) -> Result<Rows, LedgerError> {
         let mut purge = Purge::new(retention);
         while let Some((kind, before)) = purge.next_step() {
             let rows = self.alone(Alone::Purge(kind, before)).await?;
@@ -145,9 +145,13 @@ impl Ledger {
     }
 
     /// Takes an interaction's rows away everywhere, of one profile or of all; figures and the audit's entries stay.
-    pub async fn erase(&self, interaction: &str, profile: Option<&str>) -> Result<Erased, LedgerError> {
+    pub async fn erase(&self, interaction: &str, profile: Option<&str>) -> Result<Rows, LedgerError> {
+        // What is being written just now is in the file when its turn comes.
+        let waiting = self.behind.erase(interaction, profile) as u64;
         let profile = profile.map(str::to_owned);
-        self.alone(Alone::Erase { interaction: interaction.to_owned(), profile }).await
+        let mut erased = self.alone(Alone::Erase { interaction: interaction.to_owned(), profile }).await?;
+        erased.push(("waiting", waiting));
+        Ok(erased)
     }
 
     /// Waits until the writer is gone without having been told to end; pending for ever after an ordered close. Nothing
@@ -167,7 +171,7 @@ impl Ledger {
         self.writer.write(write).await.map(drop)
     }
 
-    async fn alone(&self, alone: Alone) -> Result<Erased, LedgerError> {
+    async fn alone(&self, alone: Alone) -> Result<Rows, LedgerError> {
         self.writer.write(Write::Alone(alone)).await
     }
 
@@ -322,8 +326,8 @@ impl Decisions {
         decisions::find(&self.ledger.readers, id).await
     }
 
-    /// The JSON of the newest decisions of an interaction, newest first.
-    pub async fn of_interaction(&self, interaction: &str, most: u32) -> Result<Vec<String>, LedgerError> {
+    /// The ids of the newest decisions about an interaction, newest first.
+    pub async fn of_interaction(&self, interaction: &str, most: u32) -> Result<Vec<Uuid>, LedgerError> {
         decisions::of_interaction(&self.ledger.readers, interaction, most).await
     }
 }

@@ -46,6 +46,6 @@ pub use opening::{Damaged, LedgerState};
 pub use operator_actions::{ArticleAction, OperatorAction};
 pub use queue::{DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 pub use rankings::{Click, RankingEntry, RankingMetrics, RankingStatus};
-pub use retention::{Erased, RecordKind, Retention};
+pub use retention::{RecordKind, Retention, Rows};
 pub use totals::Acceptance;
 pub use upkeep::{LedgerStats, QueueStats, TableStats, backup, erase, name, purge, stats};

@@ -13,7 +13,7 @@ use crate::dialect::{Session, text};
 use crate::queue::QueueKind;
 use crate::totals::Change;
 
-/// Rows looked at in one step: a few milliseconds.
+/// Rows looked at in one step.
 const STEP: u32 = 500;
 
 /// A kind of record that is kept for a time of its own.
@@ -115,13 +115,13 @@ pub(crate) struct Purge {
     /// The kind whose turn it is, and before when.
     current: Option<(RecordKind, Timestamp)>,
     /// Rows by kind.
-    pub(crate) purged: Erased,
+    pub(crate) purged: Rows,
 }
 
 impl Purge {
     pub(crate) fn new(retention: Retention) -> Self {
         let kinds = RecordKind::iter().collect::<Vec<_>>().into_iter();
-        Self { retention, now: Timestamp::now(), kinds, current: None, purged: Erased::new() }
+        Self { retention, now: Timestamp::now(), kinds, current: None, purged: Rows::new() }
     }
 
     /// What to take away next; none where all is done.
@@ -145,8 +145,8 @@ impl Purge {
     }
 }
 
-/// What was erased, row by kind of table.
-pub type Erased = Vec<(&'static str, u64)>;
+/// How many rows, by what they were.
+pub type Rows = Vec<(&'static str, u64)>;
 
 /// The tables that name an interaction, and by what.
 const ERASURES: [(&str, &str); 4] = [
@@ -167,7 +167,7 @@ pub(crate) async fn erase(
     interaction: &str,
     profile: Option<&str>,
     change: &mut Change,
-) -> sqlx::Result<Erased> {
+) -> sqlx::Result<Rows> {
     let (interaction, profile) = (text(interaction).into_owned(), text(profile.unwrap_or_default()).into_owned());
     let mut erased = Vec::new();
     for (table, statement) in ERASURES {

@@ -12,7 +12,7 @@ use crate::LedgerError;
 use crate::database::Database;
 use crate::dialect::{Dialect, Session, Sync};
 use crate::opening;
-use crate::retention::{self, Erased, Purge, Retention};
+use crate::retention::{self, Purge, Retention, Rows};
 use crate::totals::Change;
 
 /// The tables, as an operator calls what is in them, and the column that says when.
@@ -92,7 +92,7 @@ pub fn name(url: &str) -> Result<String, LedgerError> {
 }
 
 /// Takes away what is older than it is kept, in small steps with `pause` between them; gives the rows by kind.
-pub async fn purge(url: &str, retention: Retention, pause: Duration) -> Result<Erased, LedgerError> {
+pub async fn purge(url: &str, retention: Retention, pause: Duration) -> Result<Rows, LedgerError> {
     let database = Database::named(url)?;
     let mut connection = opening::current(&database).await?;
     let mut purge = Purge::new(retention);
@@ -105,7 +105,7 @@ pub async fn purge(url: &str, retention: Retention, pause: Duration) -> Result<E
 }
 
 /// Takes an interaction's rows away everywhere, of one profile or of all. No service may have the ledger open.
-pub async fn erase(url: &str, interaction: &str, profile: Option<&str>) -> Result<Erased, LedgerError> {
+pub async fn erase(url: &str, interaction: &str, profile: Option<&str>) -> Result<Rows, LedgerError> {
     let database = Database::named(url)?;
     let mut connection = opening::current(&database).await?;
     let work =

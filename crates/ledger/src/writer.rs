@@ -20,12 +20,13 @@ use crate::database::{Access, Database};
 use crate::dialect::{Dialect, Meaning, Session, Sync};
 use crate::health::Health;
 use crate::opening;
+use crate::retention::Rows;
 use crate::totals::{Change, Totals};
-use crate::writes::{Alone, Rows, Write, apply};
+use crate::writes::{Alone, Write, apply};
 
 /// Holds several commits' worth, so that the writer never waits for its callers to be scheduled.
 const QUEUE_CAPACITY: usize = 1024;
-/// A write takes some 70 µs: this keeps a commit, and the wait of the next one's callers, near 20 ms.
+/// Bounds the wait of the next commit's callers.
 const MAX_WRITES_PER_COMMIT: usize = 256;
 /// How often it is tried whether the ledger can be written again.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -221,12 +222,11 @@ impl WriterTask {
     }
 
     fn unavailable(&self, jobs: Vec<Job>, error: &sqlx::Error) {
-        let (mut waiting, mut put_back) = (Vec::new(), Vec::new());
-        for job in jobs {
-            if job.reply.is_some() { waiting.push(job) } else { put_back.push(job.write) }
-        }
-        let behind = put_back.into_iter().filter(|write| write.behind_kind().is_some()).collect::<Vec<_>>();
-        self.behind.put_back(behind.into_iter());
+        let (waiting, behind): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.reply.is_some());
+        // What is of no kind only tried whether anything can be written.
+        let writes: Vec<_> =
+            behind.into_iter().map(|job| job.write).filter(|write| write.behind_kind().is_some()).collect();
+        self.behind.put_back(writes);
         let error = self.health.failed(error, || self.behind.total());
         for job in waiting {
             answer(job, Err(error.clone()));
@@ -304,5 +304,28 @@ fn answer(job: Job, result: Result<Rows, LedgerError>) {
     // A caller that no longer waits has nothing to be told.
     if let Some(reply) = job.reply {
         let _ = reply.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_that_is_gone_is_told_from_one_that_was_closed() {
+        let (requests, received) = mpsc::channel(1);
+        let gone = Writer { requests, is_closed: Arc::default() };
+        assert!(gone.gone().now_or_never().is_none(), "it is there");
+        // As it goes when the writer's task panics.
+        drop(received);
+        assert!(matches!(gone.write(Write::Alone(Alone::Probe)).await, Err(LedgerError::WriterGone)));
+        assert!(gone.gone().now_or_never().is_some());
+        gone.is_closed.store(true, Ordering::Release);
+        assert!(matches!(gone.write(Write::Alone(Alone::Probe)).await, Err(LedgerError::Closed)));
+        assert!(gone.gone().now_or_never().is_none());
     }
 }

@@ -15,7 +15,7 @@ use crate::feedback::{self, NewFeedback};
 use crate::operator_actions::{self, OperatorAction};
 use crate::queue::{self, ItemEnd, ItemId, NewItem};
 use crate::rankings::{self, Click, RankingEntry};
-use crate::retention::{self, Erased, RecordKind};
+use crate::retention::{self, RecordKind, Rows};
 use crate::totals::Change;
 
 #[derive(Debug, Clone)]
@@ -55,6 +55,16 @@ impl Write {
             Self::Delivery(_) => Some(BehindKind::Deliveries),
             Self::Feedback(_) => Some(BehindKind::Feedback),
             Self::Decision(_) => Some(BehindKind::Decisions),
+            _ => None,
+        }
+    }
+
+    /// The profile and the interaction of one for which nobody waits.
+    pub(crate) fn whose(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Delivery(delivery) => Some((&delivery.profile, &delivery.interaction)),
+            Self::Feedback(event) => Some((&event.profile, &event.interaction)),
+            Self::Decision(decision) => Some((&decision.profile, &decision.interaction)),
             _ => None,
         }
     }
@@ -104,10 +114,7 @@ impl<'a> Kinds<'a> {
     }
 }
 
-/// What a commit did, beside keeping what it was given: rows by name, of what stands alone.
-pub(crate) type Rows = Erased;
-
-/// Runs the statements of one commit, inside a transaction.
+/// Runs the statements of one commit, inside a transaction; gives the rows of what stands alone.
 pub(crate) async fn apply(session: &mut Session<'_>, writes: &[&Write], change: &mut Change) -> sqlx::Result<Rows> {
     let kinds = Kinds::of(writes);
     deliveries::add(session, &kinds.deliveries, change).await?;
@@ -133,5 +140,26 @@ async fn apply_alone(session: &mut Session<'_>, alone: &Alone, change: &mut Chan
             retention::erase(session, interaction, profile.as_deref(), change).await
         }
         Alone::Probe => retention::probe(session).await.map(|()| Rows::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::decisions::DecisionKey;
+
+    #[test]
+    fn what_agents_and_operators_do_is_as_sure_as_the_settings_say_and_what_nobody_waits_for_survives_the_process() {
+        let at = Timestamp::UNIX_EPOCH;
+        let [profile, interaction, outcome] = ["main", "call", "silent"].map(str::to_owned);
+        let click = Click { profile: "main".into(), session: "s".into(), snippet: "a".into(), rank_position: 1, at };
+        let key = DecisionKey { id: Uuid::nil(), profile, interaction, outcome, at };
+        let decision = Write::Decision(Arc::new(DecisionRecord::new(key, "{}")));
+        for durable in [Sync::Power, Sync::Process] {
+            assert_eq!(Write::Click(click.clone()).sync(durable), durable);
+            assert_eq!(decision.sync(durable), Sync::Process);
+        }
     }
 }

@@ -164,3 +164,17 @@ async fn what_came_at_once_is_written_without_anything_else_coming() {
     }
     until("all is written", || ledger.waiting().all(|(_, waiting)| waiting == 0)).await;
 }
+
+#[tokio::test]
+async fn an_interaction_is_erased_from_what_waits_as_well() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    // All of it waits when the erasure is asked for.
+    for call in ["hers", "his", "hers"] {
+        assert!(ledger.feedback().store_behind(event(call, "a", true)));
+    }
+    let erased = ledger.erase("hers", Some("main")).await.unwrap();
+    assert!(erased.contains(&("waiting", 2)), "{erased:?}");
+    until("the rest is written", || ledger.waiting().all(|(_, waiting)| waiting == 0)).await;
+    assert_eq!(ledger.queue(QueueKind::Feedback).pending_count("main"), 1);
+}

@@ -153,6 +153,9 @@ on_both! {
             task.await.unwrap();
         }
         eprintln!("200 tasks: {:.0} stores/s", 1000.0 / started.elapsed().as_secs_f64());
+        // Each of the tasks waits for five commits, which it shares with the others.
+        let commits = ledger.health().commits;
+        assert!((5..=100).contains(&commits), "{commits} commits for 1000 events");
         let queue = ledger.queue(Feedback);
         assert_eq!(queue.pending_count("main"), 1000);
         for expected in ["1", "2", "3", "4", "5"] {
