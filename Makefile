@@ -1,7 +1,7 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint bench
+.PHONY: demo test build setup lint bench pictures
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -28,6 +28,11 @@ build: setup
 # Writes the tables of docs/; ONLY names some of the benchmarks, DATA a directory with the public sets.
 bench: build
 	@$(ENV) python3 benches/tables.py --work "$${TMPDIR:-/tmp}/cuecard-bench" $(if $(DATA),--data $(DATA)) $(ONLY)
+
+# Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped.
+pictures:
+	@scripts/setup databases
+	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

@@ -112,7 +112,7 @@ mod tests {
         open.heard(&key("acme", "idle"), start);
         open.heard(&key("acme", "busy"), start);
         open.heard(&key("acme", "busy"), start + SECOND);
-        open.pushed(&key("acme", "asked over HTTP"));
+        open.pushed(&key("acme", "asked-over-http"));
         assert_eq!(open.close(start + IDLE, IDLE), closed(0));
         assert_eq!(open.close(start + IDLE + SECOND, IDLE), closed(0));
         assert_eq!(open.close(start + 2 * IDLE, IDLE), []);
