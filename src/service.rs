@@ -116,7 +116,7 @@ async fn serve(
     let started = tokio::select! {
         // Loading takes seconds; whoever stops the service meanwhile does not wait for it.
         () = &mut stop => return Ok(Ended::Told),
-        started = start(settings, Arc::clone(&access), metrics, escalation) => started?,
+        started = start(settings, Arc::clone(&access), metrics.clone(), escalation) => started?,
     };
     let Started { pipeline, api, tenants } = started;
     let (recent, ledger) = (pipeline.recent().clone(), pipeline.ledger().clone());
@@ -130,11 +130,16 @@ async fn serve(
     tracing::info!(reason = %ended, "shutting down");
     // One grace for all of it. The ledger closes last: a ranking is audited when its question has left the stages.
     let by = Instant::now() + settings.shutdown.grace;
-    pipeline.drain(by).await;
+    let mut unfinished = pipeline.drain(by).await;
     if let Some(api) = api {
         api.stop(by).await;
     }
-    pipeline.close().await;
+    unfinished.extend(pipeline.close().await);
+    // Said when everything else is, so that it stands at the end of the log.
+    for left in &unfinished {
+        left.emit(&metrics);
+    }
+    tracing::info!(unfinished = unfinished.len(), "the service has stopped");
     Ok(ended)
 }
 
@@ -174,7 +179,7 @@ async fn start(
 pub async fn load(settings: &Settings, metrics: Metrics, makes_indexes: bool) -> anyhow::Result<Tenants> {
     let pool = SearchPool::new(settings.search.threads.resolve(|cores| cores / 2))?;
     let (profiles, data_dir) = (settings.profiles.clone(), settings.data.dir.clone());
-    let loading = Loading { pool, data_dir, metrics, makes_indexes };
+    let loading = Loading { pool, data_dir, metrics, damaged_index: settings.data.damaged_index, makes_indexes };
     Ok(tokio::task::spawn_blocking(move || loading.load(&profiles)).await??)
 }
 

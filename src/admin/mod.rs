@@ -17,14 +17,11 @@ use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::supervision::{ActorCell, ActorState};
+use cuecard_actors::supervision::{Activity, ActorCell, ActorState};
 use cuecard_actors::telemetry::{Metrics, Port, ProfileState};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
 use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
-
-/// A handler that runs longer than this blocks its thread; the container runtime should then start over.
-const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// What the admin port shows.
 pub struct AdminState {
@@ -114,15 +111,25 @@ impl AdminState {
         (can_work(states, self.metrics.cells()) && !self.stopping.load(Relaxed), profiles)
     }
 
-    /// Actors that failed or block their thread.
-    fn dead_actors(&self) -> Vec<String> {
-        let reports = self.metrics.cells().iter().map(|cell| cell.report());
-        let is_dead = |report: &cuecard_actors::supervision::ActorReport| {
-            let stuck = report.in_handler_seconds.is_some_and(|seconds| seconds > STUCK_AFTER.as_secs_f64());
-            report.state == ActorState::Failed || stuck
-        };
-        reports.filter(is_dead).map(|report| report.name).collect()
+    /// Actors that failed or hang.
+    fn dead_actors(&self) -> Vec<&str> {
+        let cells = self.metrics.cells().iter();
+        cells.filter(|cell| is_dead(cell.state(), cell.activity())).map(|cell| cell.name()).collect()
     }
+
+    /// The cell of the actor that is called so, or a text with the names that there are.
+    fn actor(&self, name: &str) -> Result<&ActorCell, String> {
+        let cells = self.metrics.cells();
+        cells.iter().find(|cell| cell.name() == name).map(Arc::as_ref).ok_or_else(|| {
+            let known: Vec<_> = cells.iter().map(|cell| cell.name()).collect();
+            format!("no actor is called `{name}`; there are {}", known.join(", "))
+        })
+    }
+}
+
+/// Whether only a new process helps. Waiting for somebody else is no reason, however long it takes.
+fn is_dead(state: ActorState, activity: Activity) -> bool {
+    state == ActorState::Failed || activity == Activity::Hanging
 }
 
 /// Whether one of the profiles can do anything, and every actor is at work or may be again.
@@ -193,6 +200,21 @@ mod tests {
     }
 
     impl Supervised for Stage {}
+
+    #[test]
+    fn an_actor_that_hangs_or_gave_up_is_dead_and_one_that_waits_is_not() {
+        let table = [
+            (ActorState::Running, Activity::Idle, false),
+            (ActorState::Running, Activity::Waiting, false),
+            (ActorState::Restarting, Activity::Idle, false),
+            (ActorState::Stopped, Activity::Idle, false),
+            (ActorState::Running, Activity::Hanging, true),
+            (ActorState::Failed, Activity::Idle, true),
+        ];
+        for (state, activity, expected) in table {
+            assert_eq!(is_dead(state, activity), expected, "{state:?} {activity:?}");
+        }
+    }
 
     #[test]
     fn a_service_with_an_actor_that_can_not_start_is_not_ready() {

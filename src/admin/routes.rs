@@ -8,6 +8,7 @@ use cuecard_actors::decisions::DecisionFilter;
 use cuecard_actors::engine::{Ranking, why};
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
+use cuecard_actors::supervision::ActorCell;
 use cuecard_actors::telemetry::ProfileState;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,6 +47,7 @@ const ROUTES: &[AdminEntry] = &[
     AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
     AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
     AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
+    AdminEntry { path: "/actors/{name}/restart", asks: ForAll(CHANGE), handler: || web::post().to(restart) },
     AdminEntry { path: "/deliveries", asks: ForAll(SEE), handler: || web::get().to(deliveries) },
     AdminEntry { path: "/explain/{decision}", asks: ForAll(SEE), handler: || web::get().to(explain) },
     AdminEntry { path: "/decisions", asks: ForAll(SEE), handler: || web::get().to(ledger::of_interaction) },
@@ -114,7 +116,7 @@ async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
     }
 }
 
-/// Depends on nothing outside: only an actor that gave up, or blocks its thread, is a reason to start over.
+/// Depends on nothing outside: only an actor that gave up, or hangs, is a reason to start over.
 async fn livez(state: web::Data<AdminState>) -> HttpResponse {
     let dead = state.dead_actors();
     if dead.is_empty() {
@@ -158,9 +160,18 @@ async fn actors(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 async fn actor(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
-    match state.metrics.cells().iter().find(|cell| cell.name() == name.as_str()) {
-        Some(cell) => HttpResponse::Ok().json(cell.report()),
-        None => not_found(&format!("no actor is called `{name}`; /actors lists them")),
+    match state.actor(&name) {
+        Ok(cell) => HttpResponse::Ok().json(cell.report()),
+        Err(unknown) => not_found(&unknown),
+    }
+}
+
+/// Restarts an actor in place; the answer does not wait for it, and `/actors/{name}` shows one more restart afterwards.
+async fn restart(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
+    match state.actor(&name).map(ActorCell::ask_restart) {
+        Ok(Ok(())) => HttpResponse::Accepted().json(json!({ "status": "asked" })),
+        Ok(Err(reason)) => HttpResponse::Conflict().json(json!({ "detail": format!("`{name}`: {reason}") })),
+        Err(unknown) => not_found(&unknown),
     }
 }
 
@@ -286,6 +297,26 @@ mod tests {
             Some(_) => "x".to_owned(),
         };
         pattern.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+
+    #[test]
+    fn the_page_about_access_has_every_route_in_the_row_of_each_right_that_opens_it() {
+        let page = include_str!("../../docs/access.md");
+        for entry in ROUTES {
+            let rights = match entry.asks {
+                Nothing => &[],
+                ForAll(rights) | ForProfile(rights) => rights,
+            };
+            for right in rights {
+                let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", right.name()))).unwrap();
+                let named = match entry.path {
+                    DEAD => "/feedback/dead",
+                    RETRY => "/{id}/retry",
+                    path => path,
+                };
+                assert!(row.contains(&format!("`{named}`")), "{named} in: {row}");
+            }
+        }
     }
 
     #[actix_rt::test]

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::cli::ServeArgs;
 use crate::exit::ExitCode;
@@ -64,13 +65,18 @@ impl Signals {
         Ok(listening)
     }
 
-    /// Resolves at the first signal; from then on the next one ends the process.
+    /// Resolves at the first signal; from then on the next one ends the process. On a worker of the runtime, so that it is
+    /// heard whatever blocks the actors' thread.
     pub async fn stop(mut self) {
-        self.next().await;
+        let (tell, first) = oneshot::channel();
         tokio::spawn(async move {
+            self.next().await;
+            // Who is not waited for any more has ended.
+            let _ = tell.send(());
             self.next().await;
             ExitCode::Killed.exit();
         });
+        let _ = first.await;
     }
 
     async fn next(&mut self) {

@@ -17,7 +17,7 @@ use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::{Ledger, LedgerError};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
-use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::telemetry::{LEDGER, Metrics, StopUnfinished};
 use cuecard_actors::tenant::{ArticleMarks, Profile, Tenants};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -96,8 +96,8 @@ impl Pipeline {
         &self.wiring.ledger
     }
 
-    /// Stops the sources, lets what is under way finish in the order of the flow, and says who has not by then.
-    pub async fn drain(&self, by: Instant) {
+    /// Stops the sources and lets what is under way finish in the order of the flow; returns what has not by then.
+    pub async fn drain(&self, by: Instant) -> Vec<StopUnfinished> {
         let drained = async {
             for stage in &STAGES {
                 (stage.close)(&self.wiring).await;
@@ -109,18 +109,21 @@ impl Pipeline {
             self.wiring.goodbyes.close();
             self.wiring.goodbyes.wait().await;
         };
-        if timeout_at(by, drained).await.is_err() {
-            let busy: Vec<_> = self.busy().collect();
-            tracing::warn!(?busy, "stopped without waiting longer");
+        if timeout_at(by, drained).await.is_ok() {
+            return Vec::new();
         }
+        tracing::warn!("the grace is over before everything is finished");
+        self.unfinished().collect()
     }
 
-    /// Closes the ledger; whoever records anything must have ended before.
-    pub async fn close(self) {
+    /// Closes the ledger; whoever records anything must have ended before. Returns what could not be written.
+    pub async fn close(self) -> Option<StopUnfinished> {
         self.wiring.decisions.close();
         // One that panicked has written what it could.
         let _ = self.wiring.keeping.await;
         self.wiring.ledger.close().await;
+        let waiting = self.wiring.ledger.waiting().map(|(_, records)| records).sum();
+        (waiting > 0).then(|| StopUnfinished { actor: LEDGER.to_owned(), waiting, in_flight: 0 })
     }
 
     /// Whether nothing waits for the actors of a stage and nothing of theirs is under way.
@@ -130,9 +133,13 @@ impl Pipeline {
         reports.all(|report| report.queue_depth == 0 && report.in_flight == 0)
     }
 
-    /// Actors with work waiting or in flight.
-    fn busy(&self) -> impl Iterator<Item = String> {
-        let reports = self.cells.values().map(|cell| cell.report());
-        reports.filter(|report| report.in_flight + report.queue_depth > 0).map(|report| report.name)
+    /// What the actors have waiting or in flight, in the order of the flow.
+    fn unfinished(&self) -> impl Iterator<Item = StopUnfinished> {
+        let reports = self.wiring.metrics.cells().iter().map(|cell| cell.report());
+        reports.filter(|report| report.in_flight + report.queue_depth > 0).map(|report| StopUnfinished {
+            actor: report.name,
+            waiting: report.queue_depth,
+            in_flight: report.in_flight,
+        })
     }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use cuecard_actors::admission::Admission;
 use cuecard_actors::engine::Effort;
+use cuecard_actors::engine::encoder::{Encoder, EncoderHealth};
 use cuecard_actors::health::{Condition, Part};
 use cuecard_actors::ledger::Ledger;
+use cuecard_actors::supervision::look_at;
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::Tenants;
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -27,11 +29,15 @@ impl Watch {
     /// Looks for ever.
     pub(super) async fn run(self) {
         let mut tick = interval(LOOK_INTERVAL);
+        // After a pause of the whole process there is one look, not one for each that was missed.
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
+            look_at(self.metrics.cells());
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
             self.metrics.set_acceptance(self.ledger.deliveries().acceptance().ratio());
             self.metrics.set_ledger(&self.ledger.health(), self.ledger.waiting());
+            self.metrics.set_encoder(&health_of_all(&self.tenants.encoders()));
             for tenant in self.tenants.iter() {
                 self.metrics.set_shedding_level(tenant.name(), self.admission.shedding_level(tenant.name()));
                 if tenant.profile.plan.reads_embeddings() {
@@ -40,6 +46,14 @@ impl Watch {
             }
         }
     }
+}
+
+fn health_of_all(encoders: &[Encoder]) -> EncoderHealth {
+    encoders.iter().map(Encoder::health).fold(EncoderHealth::default(), |all, one| EncoderHealth {
+        threads: all.threads + one.threads,
+        panicked: all.panicked + one.panicked,
+        hung: all.hung + one.hung,
+    })
 }
 
 /// Questions that are found by their words alone get worse cards, which an operator must see.

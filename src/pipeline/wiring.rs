@@ -47,12 +47,8 @@ impl<W, M: Send + 'static> Channel<W, M> {
     }
 
     /// Hands the inbox to the actor that the cell is of; `None` but for the first.
-    pub(super) fn take_inbox(&self, cell: &ActorCell) -> Option<Inbox<M>> {
-        let inbox = self.inbox.take();
-        if let Some(inbox) = &inbox {
-            cell.measure_queue(inbox.depth());
-        }
-        inbox
+    pub(super) fn take_inbox(&self, cell: &Arc<ActorCell>) -> Option<Inbox<M>> {
+        self.inbox.take().map(|inbox| inbox.shown_in(cell))
     }
 }
 
@@ -155,6 +151,9 @@ impl Wiring {
             ledger.writer_gone().await;
             escalation.escalate("ledger", "its writer is gone, so nothing that agents do is kept");
         });
+        for encoder in self.tenants.encoders() {
+            self.until_stopped(self.escalation.clone().when_given_up(encoder));
+        }
         let (tenants, metrics, stop) = (self.tenants.clone(), self.metrics.clone(), self.stop.clone());
         Upkeep { tenants, metrics, stop }.start();
     }
@@ -166,10 +165,9 @@ impl Wiring {
 }
 
 /// An inbox of an actor's own.
-pub(super) fn inbox_of<M: Send + 'static>(cell: &ActorCell) -> (Sender<M>, Inbox<M>) {
+pub(super) fn inbox_of<M: Send + 'static>(cell: &Arc<ActorCell>) -> (Sender<M>, Inbox<M>) {
     let (sender, inbox) = bounded(STREAM_INBOX);
-    cell.measure_queue(inbox.depth());
-    (sender, inbox)
+    (sender, inbox.shown_in(cell))
 }
 
 fn admission(settings: &Settings) -> AdmissionSettings {

@@ -108,6 +108,7 @@ pub struct DataSettings {
     pub database_url: String,
     pub durability: Durability,
     pub damaged_ledger: Damaged,
+    pub damaged_index: Damaged,
     pub keep_decisions: Switch,
 }
 
@@ -196,6 +197,8 @@ pub struct EncoderSection {
     pub threads: Threads,
     pub live_queue: usize,
     pub max_batch: usize,
+    #[serde(deserialize_with = "duration")]
+    pub hang_timeout: Duration,
 }
 
 impl EncoderSection {
@@ -209,6 +212,7 @@ impl EncoderSection {
             threads: self.threads.resolve(threads),
             live_capacity: self.live_queue,
             max_batch: self.max_batch,
+            hang_timeout: self.hang_timeout,
         }
     }
 }
@@ -369,6 +373,7 @@ impl Settings {
             ("access.body_timeout", self.access.body_timeout),
             ("access.keep_alive", self.access.keep_alive),
             ("access.answer_timeout", self.access.answer_timeout),
+            ("encoder.hang_timeout", self.encoder.hang_timeout),
             ("supervision.window", self.supervision.window),
             ("shutdown.grace", self.shutdown.grace),
         ];

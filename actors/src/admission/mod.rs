@@ -290,6 +290,16 @@ impl Admission {
         self.lock().queue.len()
     }
 
+    /// Items that may wait.
+    pub fn queue_bound(&self) -> usize {
+        self.shared.settings.queue
+    }
+
+    /// Whether those on their way through the stages have every permit, so that nothing more is let in.
+    pub fn is_held(&self) -> bool {
+        self.shared.permits.available_permits() == 0
+    }
+
     /// Items on their way through the stages.
     pub fn in_flight(&self) -> usize {
         self.shared.settings.in_flight - self.shared.permits.available_permits()

@@ -14,7 +14,7 @@ use crate::admission::AdmissionSettings;
 use crate::inbox::bounded;
 use crate::messages::{ProfileName, StreamWord};
 use crate::supervision::{ActorCell, ActorState, RestartPolicy, escalations, supervise};
-use crate::testing::{LOAD_SHEDDING, Recorder, inject_panics, until};
+use crate::testing::{Bench, LOAD_SHEDDING, Recorder, inject_panics, until};
 
 fn settings() -> BufferSettings {
     BufferSettings {
@@ -236,6 +236,36 @@ async fn a_panic_costs_the_window_in_hand_and_no_other() {
     assert!(text.contains(r#"cuecard_dropped_total{actor="buffer",reason="window_lost"} 1"#), "{text}");
 }
 
+/// All on one conversation, while two others have words that wait for a pause.
+#[actix::test]
+async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+    tokio::time::pause();
+    let bench = Bench::expecting("buffer", 11);
+    let (sender, admitted, _) = buffer_that_escalates(&bench.cell, &bench.metrics, bench.escalation.clone());
+    let hear = async |id: &str, word: fn(Option<&str>) -> StreamWord| {
+        sender.send(heard("acme", word(Some(id)))).await.unwrap();
+    };
+    let says: fn(Option<&str>) -> StreamWord = |id| fragment(id, "hello");
+    let waits = async |id: &str| hear(id, says).await;
+    waits("kept").await;
+    let poison = async |_| {
+        hear("bad", says).await;
+        hear("bad", turn_ended).await;
+    };
+    let works = async |number| {
+        hear(&format!("good-{number}"), says).await;
+        hear(&format!("good-{number}"), turn_ended).await;
+        until("it is let in", || admitted.borrow().len() as u64 == number).await;
+        // Its pause would be over otherwise.
+        waits("kept").await;
+    };
+    bench.panic_until_it_gives_up(poison, works).await;
+    until("the actor is gone", || sender.is_closed()).await;
+    let dropped = |reason: &str| bench.metric(&format!(r#"cuecard_dropped_total{{actor="buffer",reason="{reason}"}}"#));
+    assert_eq!(dropped("window_lost"), 11, "one for each panic, the last one too");
+    assert_eq!(dropped("unfinished"), 11, "the words that waited when the last panic came");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_state_of_an_unknown_interaction_makes_no_other_give_way() {
     let mut fixture = Fixture::new(BufferSettings { conversations: 1, ..settings() });
@@ -249,9 +279,17 @@ async fn a_state_of_an_unknown_interaction_makes_no_other_give_way() {
 
 /// An actor whose flush of an interaction that begins with `bad` panics, and what it let in.
 fn buffer(cell: &Arc<ActorCell>, metrics: &Metrics) -> (Sender<Heard>, Admitted, actix::Addr<Buffer>) {
+    let (escalation, _) = escalations();
+    buffer_that_escalates(cell, metrics, escalation)
+}
+
+fn buffer_that_escalates(
+    cell: &Arc<ActorCell>,
+    metrics: &Metrics,
+    escalation: Escalation,
+) -> (Sender<Heard>, Admitted, actix::Addr<Buffer>) {
     inject_panics("buffer", "bad");
     let (sender, inbox) = bounded(64);
-    let (escalation, _) = escalations();
     let recorder = Recorder::new();
     let settings_of_admission = AdmissionSettings { queue: 64, in_flight: 64, load_shedding: LOAD_SHEDDING };
     let admission = Admission::new(settings_of_admission, recorder.tenants(), recorder.sink());

@@ -179,6 +179,7 @@ impl Handler<Polled> for KnowledgeSync {
     type Result = ();
 
     fn handle(&mut self, Polled(result): Polled, context: &mut Self::Context) {
+        self.deps.cell.note_handled();
         self.is_polling = false;
         self.tell(&result);
         let wait = self.wait_after(&result);

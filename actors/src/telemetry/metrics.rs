@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cuecard_engine::encoder::EncoderHealth;
 use cuecard_ledger::{BehindKind, LedgerHealth};
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
@@ -17,10 +18,16 @@ use super::labels::{ApiRoute, ApiStatus, DropReason, Endpoint, Port, ShadowResul
 use super::registrar::Registrar;
 use super::throttle::LogThrottles;
 use crate::messages::{Decision, Outcome, ProfileName, StageTime};
-use crate::supervision::{ActorCell, ActorState};
+use crate::supervision::{Activity, ActorCell, ActorState};
 
 /// How a commit of the ledger ends.
 pub(super) const LEDGER_RESULTS: [&str; 2] = ["kept", "failed"];
+
+/// How a thread of the encoder came to be replaced.
+pub(super) const ENCODER_REPLACED: [&str; 2] = ["panicked", "hung"];
+
+/// What is no actor and may have something left at a stop as well.
+pub const LEDGER: &str = "ledger";
 
 /// The service's metrics. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -66,11 +73,18 @@ pub struct Metrics {
     index_age: GaugeVec,
     constraint_failures: IntGaugeVec,
     build_info: IntGaugeVec,
+    encoder_threads: IntGauge,
+    pub(super) encoder_replaced: IntCounterVec,
+    pub(super) stop_unfinished: IntCounterVec,
     actor_up: IntGaugeVec,
     actor_restarts: IntCounterVec,
     actor_panics: IntCounterVec,
     actor_busy: GaugeVec,
+    actor_hanging: IntGaugeVec,
+    actor_handled: IntCounterVec,
+    actor_in_flight: IntGaugeVec,
     queue_depth: IntGaugeVec,
+    queue_bound: IntGaugeVec,
     admission_queued: IntGauge,
     admission_in_flight: IntGauge,
     uptime: Gauge,
@@ -218,15 +232,42 @@ impl Metrics {
                 &["profile"],
             )?,
             build_info: register.gauges("build_info", "What is running", &["version", "model", "ranker"])?,
+            encoder_threads: register.gauge("encoder_threads", "Threads that embed")?,
+            encoder_replaced: register.counters(
+                "encoder_threads_replaced_total",
+                "Threads that embed and that were replaced, by reason",
+                &["reason"],
+            )?,
+            stop_unfinished: register.counters(
+                "stop_unfinished_total",
+                "What an actor had waiting or under way when the time for a stop was over",
+                &["actor"],
+            )?,
             actor_up: register.gauges("actor_up", "1 while an actor is at work", &["actor"])?,
-            actor_restarts: register.counters("actor_restarts_total", "Restarts after panics", &["actor"])?,
+            actor_restarts: register.counters(
+                "actor_restarts_total",
+                "Restarts, after panics and by hand",
+                &["actor"],
+            )?,
             actor_panics: register.counters("actor_panics_total", "Panics caught", &["actor"])?,
             actor_busy: register.float_gauges(
                 "actor_busy_seconds",
                 "Time spent in an actor's handlers since it started",
                 &["actor"],
             )?,
+            actor_hanging: register.gauges(
+                "actor_hanging",
+                "1 while an actor makes no progress although nobody keeps it waiting",
+                &["actor"],
+            )?,
+            actor_handled: register.counters("actor_handled_total", "What an actor took in hand", &["actor"])?,
+            actor_in_flight: register.gauges(
+                "actor_in_flight",
+                "Pieces of work that an actor has under way outside itself",
+                &["actor"],
+            )?,
             queue_depth: register.gauges("queue_depth", "Items waiting in an actor's inbox", &["actor"])?,
+            queue_bound: register.gauges("queue_bound", "Items that may wait in an actor's inbox", &["actor"])?,
             admission_queued: register.gauge("admission_queued", "Questions waiting for a permit")?,
             admission_in_flight: register.gauge("admission_in_flight", "Questions on their way through the stages")?,
             uptime: register.float_gauge("uptime_seconds", "Time since the service started")?,
@@ -340,6 +381,14 @@ impl Metrics {
         }
     }
 
+    /// Says how the encoders' threads are, all together.
+    pub fn set_encoder(&self, health: &EncoderHealth) {
+        self.encoder_threads.set(i64::try_from(health.threads).unwrap_or(i64::MAX));
+        for (reason, threads) in ENCODER_REPLACED.into_iter().zip([health.panicked, health.hung]) {
+            raise(&self.encoder_replaced.with_label_values(&[reason]), threads);
+        }
+    }
+
     /// Says which share of the judged cards was accepted; `None` before the first.
     pub fn set_acceptance(&self, ratio: Option<f64>) {
         if let Some(ratio) = ratio {
@@ -380,8 +429,15 @@ impl Metrics {
     fn read_cell(&self, cell: &ActorCell) {
         let report = cell.report();
         let actor = [report.name.as_str()];
-        self.actor_up.with_label_values(&actor).set(i64::from(report.state == ActorState::Running));
-        self.queue_depth.with_label_values(&actor).set(i64::try_from(report.queue_depth).unwrap_or(i64::MAX));
+        let set = |gauge: &IntGaugeVec, number: usize| {
+            gauge.with_label_values(&actor).set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        set(&self.actor_up, usize::from(report.state == ActorState::Running));
+        set(&self.actor_hanging, usize::from(report.activity == Activity::Hanging));
+        set(&self.actor_in_flight, report.in_flight);
+        set(&self.queue_depth, report.queue_depth);
+        set(&self.queue_bound, report.queue_bound);
+        raise(&self.actor_handled.with_label_values(&actor), report.handled);
         self.actor_busy.with_label_values(&actor).set(report.busy_seconds);
         raise(&self.actor_restarts.with_label_values(&actor), report.restarts);
         raise(&self.actor_panics.with_label_values(&actor), report.panics);

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 pub use events::{
     ActorDropped, BackendFailed, CallbackEnded, CallerRefused, CxoneAnswered, EndpointHeld, FeedbackReached,
-    FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, WaitCut,
+    FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, StopUnfinished, WaitCut,
 };
 pub use labels::{
     ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
     ProfileState, ShadowResult, TurnedAway,
 };
-pub use metrics::Metrics;
+pub use metrics::{LEDGER, Metrics};
 pub(crate) use throttle::{LogThrottle, LogThrottles};
 
 /// For the log: to hundredths, where more would be noise.

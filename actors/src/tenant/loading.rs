@@ -11,12 +11,15 @@ use cuecard_cxone::http::{ClientError, HttpClient};
 use cuecard_engine::encoder::{Encoder, EncoderError};
 use cuecard_engine::knowledge::chroma::{ChromaError, ChromaSettings};
 use cuecard_engine::knowledge::graph::{EmbeddedGraph, GraphError, GraphSettings, Neo4jGraph, Neo4jSettings};
-use cuecard_engine::knowledge::{Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build};
+use cuecard_engine::knowledge::{
+    Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build, set_aside,
+};
 use cuecard_engine::ranking::Model;
 use cuecard_engine::{
     Backend, BackendName, BulkEncoder, ChromaBackend, Engine, GraphBackend, GraphStore, IndexBackend, SearchPool,
     UsualTurns,
 };
+use cuecard_ledger::Damaged;
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 
@@ -101,7 +104,10 @@ pub struct Loading {
     pub data_dir: PathBuf,
     /// Where everything is counted.
     pub metrics: Metrics,
-    /// Whether an index that the tenant's polls are to fill is made where there is none; else its tenant has none for now.
+    /// What to do with an index that is damaged.
+    pub damaged_index: Damaged,
+    /// Whether an index that the tenant's polls are to fill is made where there is none, and a damaged one may be set aside;
+    /// else its tenant has none for now.
     pub makes_indexes: bool,
 }
 
@@ -231,7 +237,15 @@ impl Loader {
         let Some(path) = &profile.knowledge.index else { return Ok(None) };
         let place = (path.clone(), profile.knowledge.encoder.model_dir.clone());
         let makes = self.loading.makes_indexes;
+        let sets_aside = makes && self.loading.damaged_index == Damaged::SetAside;
         let opened = self.indexes.get(place, |_| match open_index(path, encoder) {
+            Err(error @ IndexError::Damaged { .. }) if sets_aside => {
+                let aside = set_aside(path)?;
+                let (index, aside) = (path.display(), aside.display());
+                tracing::error!(%index, %aside, %error, "the index is damaged and was set aside; an empty one begins");
+                make_index(profile, path, encoder)?;
+                open_index(path, encoder).map(Arc::new).map(Some)
+            }
             Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() && !makes => Ok(None),
             Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() => {
                 make_index(profile, path, encoder)?;
@@ -345,7 +359,7 @@ fn open_index(path: &Path, encoder: &Encoder) -> Result<IndexHandle, IndexError>
     IndexHandle::open(path, Some(ModelIdentity::of(&BulkEncoder::new(encoder.clone()))))
 }
 
-/// An index without articles, which the polls fill.
+/// An index without articles, which the polls or `cuecard index` fill.
 fn make_index(profile: &Profile, path: &Path, encoder: &Encoder) -> Result<(), IndexError> {
     let source = source_of(&profile.name);
     let nothing = Update { source, articles: Vec::new(), completeness: Completeness::Partial };

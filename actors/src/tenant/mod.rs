@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use cuecard_cxone::InteractionId;
 use cuecard_cxone::ranking::{self, RankingRequest, RankingSubmission};
+use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::IndexHandle;
 use cuecard_engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
 use cuecard_engine::{Engine, GraphBackend};
@@ -138,6 +139,17 @@ impl Tenants {
     /// All, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         self.by_name.values()
+    }
+
+    /// The encoders of all tenants, what several share once.
+    pub fn encoders(&self) -> Vec<Encoder> {
+        let mut encoders: Vec<Encoder> = Vec::new();
+        for encoder in self.iter().map(|tenant| tenant.engine.encoder()) {
+            if encoders.iter().all(|known| !known.is_same(encoder)) {
+                encoders.push(encoder.clone());
+            }
+        }
+        encoders
     }
 
     /// How long a profile's cards are worth showing; nobody answers for a profile that does not exist, so no time at all.

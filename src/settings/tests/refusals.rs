@@ -167,6 +167,7 @@ fn a_number_out_of_its_range_is_named_with_the_range() {
         ("encoder.threads", "100000"),
         ("search.threads", "100000"),
         ("cxone.attempt_timeout", "0s"),
+        ("encoder.hang_timeout", "0s"),
         ("buffer.pause_after_last", "2days"),
         ("buffer.forget_after", "10s"),
         ("pipeline.lexical_only_after", "100ms"),
