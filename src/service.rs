@@ -80,6 +80,8 @@ async fn run_with(
     stop: impl Future<Output = ()>,
     giving_up: (Escalation, Escalations),
 ) -> anyhow::Result<Ended> {
+    #[cfg(feature = "failure-points")]
+    tracing::warn!("this program was built with failure points, for the chaos suite and not for service");
     let _held = DataLock::take(&settings.data.directories())?;
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
