@@ -45,9 +45,6 @@ const POINTS: [&str; 14] = [
     "ledger_commit",
 ];
 
-/// Below the ten restarts in a minute after which the service gives up, with room for what a round brings by itself.
-const MOST_PANICS: usize = 3;
-
 /// One thing that goes wrong while a round lasts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
@@ -118,32 +115,22 @@ impl Round {
     }
 }
 
-/// Up to three points, each of which fails once or twice after a while, or delays what passes now and then.
+/// Up to three points, each of which fails once after a while, or delays what passes now and then.
 fn points(rng: &mut StdRng) -> String {
-    let mut left = MOST_PANICS;
-    let point = |rng: &mut StdRng| {
-        let name = POINTS.choose(rng).unwrap();
-        let first = rng.random_range(0..20);
-        // A writer that panics ends the service, so it is made to wait mostly.
-        let panics = if *name == "ledger_commit" { rng.random_ratio(1, 8) } else { rng.random_ratio(2, 3) };
-        if panics && left > 0 {
-            left -= 1;
-            return format!("{name}={first}*off->1*panic->off");
-        }
-        let (milliseconds, percent) = (rng.random_range(1..150), rng.random_range(1..20));
-        format!("{name}={percent}%sleep({milliseconds})")
-    };
     let num_points = rng.random_range(0..=3);
-    let mut points: Vec<_> = std::iter::repeat_with({
-        let mut point = point;
-        move || point(rng)
-    })
-    .take(num_points)
-    .collect();
-    points.sort();
-    // One action a name.
-    points.dedup_by_key(|point| point.split('=').next().unwrap_or_default().to_owned());
-    points.join(";")
+    let names = POINTS.choose_multiple(rng, num_points).copied().collect::<Vec<_>>();
+    let actions: Vec<_> = names.iter().map(|name| format!("{name}={}", action(rng, name))).collect();
+    actions.join(";")
+}
+
+/// Three panics at most in a process, so that it never comes to the ten after which a service gives up.
+fn action(rng: &mut StdRng, name: &str) -> String {
+    // A writer of the ledger that panics ends the service, so it is made to wait mostly.
+    let panics = if name == "ledger_commit" { rng.random_ratio(1, 8) } else { rng.random_ratio(2, 3) };
+    if panics {
+        return format!("{}*off->1*panic->off", rng.random_range(0..20));
+    }
+    format!("{}%sleep({})", rng.random_range(1..20), rng.random_range(1..150))
 }
 
 fn trouble(rng: &mut StdRng, kind: Kind) -> Trouble {
