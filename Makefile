@@ -1,7 +1,7 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint bench chaos chaos-short
+.PHONY: demo test build setup lint bench chaos chaos-short fuzz
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -44,6 +44,10 @@ chaos-short:
 # Writes the tables of docs/; ONLY names some of the benchmarks, DATA a directory with the public sets.
 bench: build
 	@$(ENV) python3 benches/tables.py --work "$${TMPDIR:-/tmp}/cuecard-bench" $(if $(DATA),--data $(DATA)) $(ONLY)
+
+# 60 seconds of each target, or SECONDS, or RUNS of it; ONLY names some of them.
+fuzz: setup
+	@scripts/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RUNS),--runs $(RUNS)) $(ONLY)
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

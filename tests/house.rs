@@ -16,7 +16,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const LEAF: &str = "cuecard-text";
 
 /// Every other edge that there may be, whatever its kind: normal, build or dev.
-const EDGES: [(&str, &str); 10] = [
+const EDGES: [(&str, &str); 13] = [
     ("cuecard", "cuecard-actors"),
     ("cuecard", "cuecard-simulator"),
     ("cuecard", "cuecard-trainer"),
@@ -26,6 +26,9 @@ const EDGES: [(&str, &str); 10] = [
     ("cuecard-engine", "cuecard-encoder"),
     ("cuecard-engine", "cuecard-knowledge"),
     ("cuecard-engine", "cuecard-ranking"),
+    ("cuecard-fuzz", "cuecard"),
+    ("cuecard-fuzz", "cuecard-cxone"),
+    ("cuecard-fuzz", "cuecard-knowledge"),
     ("cuecard-trainer", "cuecard-engine"),
 ];
 

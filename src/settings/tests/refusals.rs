@@ -74,6 +74,15 @@ fn a_profile_s_name_is_plain() {
             "{complaint}"
         );
     }
+    // To the library that merges them this is a place in a list, which it would make as long as that.
+    for name in ["A[9223372036854775807]", "A[-9223372036854775808]", "A B"] {
+        let variables = [("CUECARD__PROFILES__", "__CARDS"), ("CUECARD__ACCESS__KEYS__", "__HASH")]
+            .map(|(before, after)| format!("{before}{name}{after}"));
+        for variable in &variables {
+            let complaint = complaint(None, &[&TENANT[..], &[(variable, "3")]].concat());
+            assert!(complaint.contains("lower-case letters, digits"), "{variable}: {complaint}");
+        }
+    }
     let settings = load(Some("[profiles.north-1_a]\ncards = 3\n"), &TENANT).unwrap();
     assert_eq!(settings.profiles[0].name.as_str(), "north-1_a");
 }
