@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub use stages::{STAGES, Scope, StageSpec};
 use stages::{Start, actor_name};
 use wiring::Wiring;
+pub use wiring::load_shedding;
 
 use crate::settings::Settings;
 
@@ -57,7 +58,7 @@ impl Pipeline {
                 Start::Service(start) => start(&pipeline.wiring, pipeline.cell(stage.name)),
                 Start::Tenant(start) => {
                     for tenant in pipeline.wiring.tenants.iter().filter(|tenant| stage.is_for(&tenant.profile)) {
-                        start(&pipeline.wiring, tenant, pipeline.cell(&actor_name(stage.name, tenant.name())));
+                        start(&pipeline.wiring, &tenant, pipeline.cell(&actor_name(stage.name, tenant.name())));
                     }
                 }
             }

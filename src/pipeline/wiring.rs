@@ -21,6 +21,7 @@ use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restarta
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{ArticleMarks, Tenants, Upkeep};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -97,7 +98,7 @@ impl Wiring {
         escalation: Escalation,
     ) -> Result<Self, LedgerError> {
         let permits = settings.pipeline.in_flight;
-        let ledger = Ledger::open(&settings.data.ledger_url(), settings.data.ledger_options()).await?;
+        let ledger = Ledger::open(settings.data.ledger_url().expose_secret(), settings.data.ledger_options()).await?;
         let shown_before = shown_before(&ledger, &tenants).await?;
         let marks = ArticleMarks::restored(tenants.clone(), ledger.operator_actions()).await?;
         let (decisions, tap) = Decisions::new(metrics.clone());
@@ -177,11 +178,17 @@ fn admission(settings: &Settings) -> AdmissionSettings {
     AdmissionSettings {
         queue: pipeline.queue,
         in_flight: pipeline.in_flight,
-        load_shedding: LoadShedding {
-            newest_turn_after: pipeline.newest_turn_after,
-            lexical_only_after: pipeline.lexical_only_after,
-            drop_oldest_after: pipeline.drop_oldest_after,
-        },
+        load_shedding: load_shedding(settings),
+    }
+}
+
+/// From which waits on less is done for a profile's questions.
+pub fn load_shedding(settings: &Settings) -> LoadShedding {
+    let pipeline = &settings.pipeline;
+    LoadShedding {
+        newest_turn_after: pipeline.newest_turn_after,
+        lexical_only_after: pipeline.lexical_only_after,
+        drop_oldest_after: pipeline.drop_oldest_after,
     }
 }
 

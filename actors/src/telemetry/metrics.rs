@@ -240,6 +240,8 @@ impl Metrics {
 
     /// Says what is running; model and ranker are names.
     pub fn set_build(&self, version: &str, model: &str, ranker: &str) {
+        // The rankers may be others than before.
+        self.build_info.reset();
         self.build_info.with_label_values(&[version, model, ranker]).set(1);
     }
 
