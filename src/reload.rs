@@ -10,19 +10,18 @@ use cuecard_actors::admission::Admission;
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{LoadError, Prepared, Tenants};
 use serde::Serialize;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 
 use crate::access::AccessInForce;
-use crate::logging::LogControl;
 use crate::pipeline;
-use crate::service;
+use crate::service::{self, Controls};
 use crate::settings::{Reread, Settings, SettingsError};
 
 /// See the module.
 pub struct Reloader {
     settings: ArcSwap<Settings>,
     access: AccessInForce,
-    logs: LogControl,
+    controls: Controls,
     loaded: OnceLock<Loaded>,
     /// Two at once would each take what the other replaces for what is in force.
     turn: Mutex<()>,
@@ -59,10 +58,10 @@ pub enum ReloadError {
 }
 
 impl Reloader {
-    /// With the settings of the start, what they made of the access, and the log.
-    pub fn new(settings: Settings, access: AccessInForce, logs: LogControl) -> Arc<Self> {
+    /// With the settings of the start, what they made of the access, and what an operator has in hand.
+    pub fn new(settings: Settings, access: AccessInForce, controls: Controls) -> Arc<Self> {
         let (settings, loaded, turn) = (ArcSwap::from_pointee(settings), OnceLock::new(), Mutex::default());
-        Arc::new(Self { settings, access, logs, loaded, turn })
+        Arc::new(Self { settings, access, controls, loaded, turn })
     }
 
     /// What is in force.
@@ -76,10 +75,10 @@ impl Reloader {
         let _ = self.loaded.set(Loaded { tenants, admission, metrics });
     }
 
-    /// Reloads whenever it is asked to, for ever.
-    pub async fn on_hang_up(self: Arc<Self>, hang_ups: Arc<Notify>) {
+    /// Reloads at each hang-up, for ever; one that came before counts, too.
+    pub async fn on_hang_up(self: Arc<Self>) {
         loop {
-            hang_ups.notified().await;
+            self.controls.hang_ups.notified().await;
             // The log has told all of it.
             let _ = self.reload("SIGHUP").await;
         }
@@ -98,7 +97,9 @@ impl Reloader {
             Ok(Reloaded { changed, needs_restart }) => {
                 tracing::warn!(asked_by, ?changed, ?needs_restart, "the settings are reloaded; some need a restart");
             }
-            Err(error) => tracing::error!(asked_by, %error, "the settings are not reloaded; those before stay in force"),
+            Err(error) => {
+                tracing::error!(asked_by, %error, "the settings are not reloaded; those before stay in force")
+            }
         }
         taken
     }
@@ -122,7 +123,7 @@ impl Reloader {
             service::tell_build(metrics, tenants, &settings);
         }
         self.access.store(Arc::new(settings.access_rules()));
-        self.logs.set(&settings.log);
+        self.controls.logs.set(&settings.log);
         for what in &settings.superseded {
             tracing::warn!("{what}");
         }

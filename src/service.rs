@@ -108,11 +108,9 @@ async fn run_with(
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
     let access: AccessInForce = Arc::new(ArcSwap::from_pointee(settings.access_rules()));
-    let Controls { logs, hang_ups } = controls;
-    let telling = actix_rt::spawn(logs.clone().tell_floods());
-    let reloader = Reloader::new(settings.clone(), Arc::clone(&access), logs);
-    let state = AdminState::new(metrics.clone(), Arc::clone(&reloader));
-    let reloading = actix_rt::spawn(reloader.on_hang_up(hang_ups));
+    let telling = actix_rt::spawn(controls.logs.clone().tell_floods());
+    let reloader = Reloader::new(settings.clone(), Arc::clone(&access), controls);
+    let state = AdminState::new(metrics.clone(), reloader);
     for (port, addr) in settings.open_ports() {
         let port = port.name();
         tracing::warn!(port, %addr, "other machines reach this port and nobody is asked for a key: access.ask is \"never\"");
@@ -125,7 +123,6 @@ async fn run_with(
     tracing::info!(%admin_addr, asks_for_keys = access.load().asks(Port::Admin), "the admin port is open");
     listening(Listening::Admin(admin_addr));
     let ended = serve(&settings, access, metrics, &state, listening, stop, giving_up).await?;
-    reloading.abort();
     telling.abort();
     admin_handle.stop(true).await;
     // The server has stopped; how its task ended is of no use any more.
@@ -149,7 +146,9 @@ async fn serve(
         started = start(settings, Arc::clone(&access), metrics.clone(), escalation) => started?,
     };
     let Started { pipeline, api, tenants } = started;
-    state.reloader().loaded(tenants.clone(), pipeline.admission().clone(), metrics);
+    let reloader = Arc::clone(state.reloader());
+    reloader.loaded(tenants.clone(), pipeline.admission().clone(), metrics);
+    let reloading = actix_rt::spawn(reloader.on_hang_up());
     let (recent, ledger) = (pipeline.recent().clone(), pipeline.ledger().clone());
     state.loaded(tenants, pipeline.refreshers(), recent, Arc::clone(pipeline.marks()), ledger);
     if let Some(RunningApi { addr, .. }) = &api {
@@ -157,6 +156,7 @@ async fn serve(
         listening(Listening::Api(*addr));
     }
     let ended = until_ended(stop, &mut escalations).await;
+    reloading.abort();
     state.stop();
     tracing::info!(reason = %ended, "shutting down");
     // One grace for all of it. The ledger closes last: a ranking is audited when its question has left the stages.

@@ -91,7 +91,7 @@ impl AdminState {
     }
 
     /// What takes new settings up.
-    pub fn reloader(&self) -> &Reloader {
+    pub fn reloader(&self) -> &Arc<Reloader> {
         &self.reloader
     }
 

@@ -289,14 +289,14 @@ mod tests {
 
     use actix_web::App;
     use actix_web::http::StatusCode;
-    use arc_swap::ArcSwap;
     use actix_web::test::{TestRequest, call_service, init_service};
+    use arc_swap::ArcSwap;
     use cuecard_actors::telemetry::{Metrics, Port};
 
     use super::*;
     use crate::access::{Access, AccessInForce};
-    use crate::logging::LogControl;
     use crate::reload::Reloader;
+    use crate::service::Controls;
     use crate::settings::Settings;
 
     /// A path that leads to the route.
@@ -315,9 +315,10 @@ mod tests {
         let access: AccessInForce = Arc::new(ArcSwap::from_pointee(Access::new(Vec::new(), true, true)));
         let guard = Guard::new(Arc::clone(&access), Port::Admin, metrics.clone());
         let tenant = ["CXONE_CONTRACT=insights", "CXONE_CLIENT_ID=client", "CXONE_CLIENT_SECRET=opensesame"];
-        let tenant = tenant.iter().filter_map(|set| set.split_once('=')).map(|(name, value)| (name.into(), value.into()));
+        let tenant =
+            tenant.iter().filter_map(|set| set.split_once('=')).map(|(name, value)| (name.into(), value.into()));
         let settings = Settings::load(None, tenant).unwrap();
-        let state = AdminState::new(metrics, Reloader::new(settings, access, LogControl::default()));
+        let state = AdminState::new(metrics, Reloader::new(settings, access, Controls::default()));
         let state = web::Data::from(state);
         let app = init_service(App::new().app_data(state).configure(|app| configure(app, &guard))).await;
         for entry in ROUTES {
@@ -325,6 +326,22 @@ mod tests {
                 let answer = call_service(&app, request.uri(&path(entry.path)).to_request()).await;
                 let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
                 assert_eq!(is_refused, !["/livez", "/readyz"].contains(&entry.path), "{}", entry.path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_about_access_has_each_route_in_the_rows_of_its_rights() {
+        let page = include_str!("../../docs/access.md");
+        for entry in ROUTES {
+            let (ForAll(rights) | ForProfile(rights)) = entry.asks else { continue };
+            let written = match entry.path.strip_prefix("/{kind:feedback|callbacks}") {
+                Some(rest) => vec![format!("/feedback{rest}"), format!("/callbacks{rest}")],
+                None => vec![entry.path.to_owned()],
+            };
+            for (right, path) in rights.iter().flat_map(|right| written.iter().map(move |path| (right, path))) {
+                let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", right.name()))).unwrap();
+                assert!(row.contains(&format!("`{path}`")), "{path} in {row}");
             }
         }
     }

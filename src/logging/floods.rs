@@ -192,7 +192,8 @@ mod tests {
         // (seconds after the start)
         let times = [0, 1, 2, 10, 11, 12];
         let next = AtomicUsize::new(0);
-        let filter = tracing_subscriber::filter::dynamic_filter_fn(|_, _: &Context<'_, tracing_subscriber::Registry>| true);
+        let filter =
+            tracing_subscriber::filter::dynamic_filter_fn(|_, _: &Context<'_, tracing_subscriber::Registry>| true);
         let layer = Asks(Box::new(move |event: &Event<'_>| {
             let now = start + Duration::from_secs(times[next.fetch_add(1, Relaxed)]);
             seen.lock().unwrap().push(asked.passes(event, now));

@@ -14,7 +14,7 @@ use actix::Recipient;
 use cuecard_actors::admission::Admission;
 use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::{Ledger, LedgerError};
+use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
 use cuecard_actors::telemetry::Metrics;
@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub use stages::{STAGES, Scope, StageSpec};
 use stages::{Start, actor_name};
 use wiring::Wiring;
-pub use wiring::load_shedding;
+pub use wiring::{WiringError, load_shedding};
 
 use crate::settings::Settings;
 
@@ -49,7 +49,7 @@ impl Pipeline {
         tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, LedgerError> {
+    ) -> Result<Self, WiringError> {
         let cells = metrics.cells().iter().map(|cell| (cell.name().to_owned(), Arc::clone(cell))).collect();
         let wiring = Wiring::new(settings, tenants, metrics, escalation).await?;
         let pipeline = Self { wiring, cells };

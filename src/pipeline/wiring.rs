@@ -20,6 +20,7 @@ use cuecard_actors::ranker::{Ranker, ShownBefore};
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{ArticleMarks, Tenants, Upkeep};
+use cuecard_actors::traces::{Traces, TracesError};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
@@ -35,6 +36,15 @@ use crate::settings::{RetentionSettings, Settings};
 const LOOKED_AT: u32 = 20_000;
 /// Frames, fragments and feedback that may wait for their actor; a sender beyond that waits itself.
 const STREAM_INBOX: usize = 256;
+
+/// Why the actors can't be wired.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
+}
 
 /// The way into a stage, and its inbox until the stage's actor takes it: the actor alone keeps it open.
 pub(super) struct Channel<W, M> {
@@ -96,7 +106,7 @@ impl Wiring {
         tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, LedgerError> {
+    ) -> Result<Self, WiringError> {
         let permits = settings.pipeline.in_flight;
         let ledger = Ledger::open(settings.data.ledger_url().expose_secret(), settings.data.ledger_options()).await?;
         let shown_before = shown_before(&ledger, &tenants).await?;
@@ -107,7 +117,8 @@ impl Wiring {
         let shadows = Shadows::new(tenants.clone(), metrics.clone(), watched.conversations, watched.forget_after);
         let kept = settings.data.keep_decisions.is_on().then(|| ledger.decisions());
         let records = DecisionRecords::new(tenants.clone(), metrics.clone(), kept);
-        let keeping = tokio::spawn(recent.clone().keep(tap, shadows, records));
+        let traces = settings.traces().map(|traces| Traces::start(&traces, metrics.clone())).transpose()?;
+        let keeping = tokio::spawn(recent.clone().keep(tap, shadows, records, traces));
         Ok(Self {
             admission: Admission::new(admission(settings), tenants.clone(), decisions.clone()),
             buffer: Channel::new(bounded(STREAM_INBOX)),
@@ -175,11 +186,7 @@ pub(super) fn inbox_of<M: Send + 'static>(cell: &ActorCell) -> (Sender<M>, Inbox
 
 fn admission(settings: &Settings) -> AdmissionSettings {
     let pipeline = &settings.pipeline;
-    AdmissionSettings {
-        queue: pipeline.queue,
-        in_flight: pipeline.in_flight,
-        load_shedding: load_shedding(settings),
-    }
+    AdmissionSettings { queue: pipeline.queue, in_flight: pipeline.in_flight, load_shedding: load_shedding(settings) }
 }
 
 /// From which waits on less is done for a profile's questions.

@@ -263,7 +263,11 @@ impl ProfileSettings {
         let url = filled(&self.chroma_url).ok_or_else(|| wrong(name, "chroma_url", nowhere))?;
         let url: Url = url.parse().map_err(|error| wrong(name, "chroma_url", &format!("it is no URL: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong(name, "chroma_url", "it holds a user name or a password; what opens the server is chroma_token"));
+            return Err(wrong(
+                name,
+                "chroma_url",
+                "it holds a user name or a password; what opens the server is chroma_token",
+            ));
         }
         Ok(Some(ChromaPlace {
             url,

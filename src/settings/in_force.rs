@@ -112,7 +112,8 @@ impl InForce {
     /// The layers one over the other, the last one on top; `members` are those of each family that a layer names.
     pub(super) fn of(defaults: Layer, layers: &[&Layer], members: &[(&Family, Vec<String>)]) -> Self {
         let over = |key: &str| layers.iter().rev().find_map(|layer| layer.get(key)).cloned();
-        let mut held: Layer = defaults.into_iter().map(|(key, held)| (key.clone(), over(&key).unwrap_or(held))).collect();
+        let mut held: Layer =
+            defaults.into_iter().map(|(key, held)| (key.clone(), over(&key).unwrap_or(held))).collect();
         for (family, names) in members {
             let begins_as = format!("{}.", family.each);
             let each = held.range(begins_as.clone()..).take_while(|(key, _)| key.starts_with(&begins_as));
@@ -168,8 +169,9 @@ impl InForce {
     /// The keys that these and other settings do not have alike, in order; a member that only one of them has by its name
     /// alone. Those of a section that others begin as are left out where there are such: they are in force there.
     pub(super) fn differences(&self, other: &Self) -> Vec<String> {
-        let is_elsewhere =
-            |key: &str| FAMILIES.iter().any(|family| key.starts_with(&format!("{}.", family.each)) && self.has_members(family));
+        let is_elsewhere = |key: &str| {
+            FAMILIES.iter().any(|family| key.starts_with(&format!("{}.", family.each)) && self.has_members(family))
+        };
         let named = |key: &String| match (self.0.get(key), other.0.get(key)) {
             (Some(one), Some(other)) => (!one.is_same(other) && !is_elsewhere(key)).then(|| key.clone()),
             _ => {

@@ -154,7 +154,7 @@ fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'
 }
 
 /// Short names and the keys that they stand for. An empty value counts as not set.
-const SHORT_NAMES: [(&str, &str); 21] = [
+const SHORT_NAMES: [(&str, &str); 23] = [
     ("CUECARD_ADMIN_ADDR", "admin.addr"),
     ("CUECARD_API_ADDR", "api.addr"),
     ("CUECARD_API_KEYS", "api.keys"),
@@ -176,6 +176,8 @@ const SHORT_NAMES: [(&str, &str); 21] = [
     ("FEEDBACK_CALLBACK_URL", "profile.callback_url"),
     ("CUECARD_RANKER", "profile.ranker"),
     ("CUECARD_SILENCE", "profile.silence"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "traces.endpoint"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "traces.headers"),
 ];
 
 /// What every other key starts with.

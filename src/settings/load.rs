@@ -19,7 +19,7 @@ use super::profile::ProfileSettings;
 use super::secrets::{SecretError, read_files};
 use super::sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
-    LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
+    LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings, TracesSection,
 };
 use super::values::Words;
 
@@ -40,6 +40,7 @@ pub struct Settings {
     pub cxone: CxoneSettings,
     pub delivery: DeliverySettings,
     pub log: LogSettings,
+    pub traces: TracesSection,
     pub supervision: SupervisionSettings,
     pub shutdown: ShutdownSettings,
     /// At least one.
@@ -66,6 +67,7 @@ struct Written {
     cxone: CxoneSettings,
     delivery: DeliverySettings,
     log: LogSettings,
+    traces: TracesSection,
     supervision: SupervisionSettings,
     shutdown: ShutdownSettings,
     profile: ProfileSettings,
@@ -117,11 +119,9 @@ impl From<SecretError> for SettingsError {
 impl From<UnknownVariable> for SettingsError {
     fn from(unknown: UnknownVariable) -> Self {
         match unknown {
-            UnknownVariable::Name { variable, nearest } => Self::UnknownKey {
-                place: "the environment".to_owned(),
-                key: variable,
-                nearest: Some(nearest),
-            },
+            UnknownVariable::Name { variable, nearest } => {
+                Self::UnknownKey { place: "the environment".to_owned(), key: variable, nearest: Some(nearest) }
+            }
             UnknownVariable::Path { variable, unknown: UnknownKey { key, nearest } } => {
                 Self::UnknownKey { place: format!("environment variable {variable}"), key, nearest }
             }
@@ -173,6 +173,7 @@ impl Settings {
             cxone,
             delivery,
             log,
+            traces,
             supervision,
             shutdown,
             ..
@@ -190,6 +191,7 @@ impl Settings {
             cxone,
             delivery,
             log,
+            traces,
             supervision,
             shutdown,
             profiles,
@@ -294,7 +296,9 @@ fn read_file(path: &Path, known: &KnownKeys) -> Result<(Table, Layer), SettingsE
     let table = parse(path, &text)?;
     let place = path.display().to_string();
     let read = known.read(&table).map_err(|misplaced| match misplaced {
-        Misplaced::Unknown(UnknownKey { key, nearest }) => SettingsError::UnknownKey { place: place.clone(), key, nearest },
+        Misplaced::Unknown(UnknownKey { key, nearest }) => {
+            SettingsError::UnknownKey { place: place.clone(), key, nearest }
+        }
         Misplaced::NoSection(key) => {
             SettingsError::Section { reason: format!("{place}: `{key}` must be a section, as [{key}]") }
         }

@@ -10,8 +10,8 @@ mod keys;
 mod load;
 mod profile;
 mod reload;
-mod sections;
 mod secrets;
+mod sections;
 mod values;
 
 pub use access::{AccessSettings, Ask, KeySection};
@@ -21,7 +21,8 @@ pub use profile::ProfileSettings;
 pub use reload::Reread;
 pub use sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
-    LogFormat, LogLevel, LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings, Threads,
+    LogFormat, LogLevel, LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings,
+    SupervisionSettings, Threads, TracesSection,
 };
 pub use values::{Auto, Switch};
 

@@ -15,7 +15,7 @@ use super::in_force::{Held, Value};
 use super::keys::as_default;
 
 /// The keys, as the defaults have them.
-pub(super) const SECRETS: [&str; 7] = [
+pub(super) const SECRETS: [&str; 8] = [
     "access.key.key",
     "api.keys",
     "data.database_url",
@@ -23,6 +23,7 @@ pub(super) const SECRETS: [&str; 7] = [
     "profile.chroma_token",
     "profile.client_secret",
     "profile.neo4j_password",
+    "traces.headers",
 ];
 
 /// What names a secret's file.
@@ -39,7 +40,9 @@ pub(super) enum SecretError {
     File { setting: String, path: String, what: String },
     #[error("{setting} must be a text")]
     NoText { setting: String },
-    #[error("a key in {setting} holds a comma or a space, by which several are told apart; `cuecard key` makes another")]
+    #[error(
+        "a key in {setting} holds a comma or a space, by which several are told apart; `cuecard key` makes another"
+    )]
     Divided { setting: String },
 }
 

@@ -12,10 +12,12 @@ use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
 use cuecard_actors::ledger::{Damaged, Durability, LedgerOptions, Retention};
 use cuecard_actors::supervision::RestartPolicy;
+use cuecard_actors::traces::TracesSettings;
+use url::Url;
 
 use super::load::Settings;
 use super::secrets::Secrets;
-use super::values::{Auto, Switch, Words, absolute, address, duration, filled_path, parsed};
+use super::values::{Auto, Switch, Words, absolute, address, duration, filled, filled_path, parsed, unless_empty};
 
 /// More permits or places than this are a slip of the finger.
 const MANY: usize = 1_000_000;
@@ -167,7 +169,8 @@ impl DataSettings {
     /// What no other process may write while this one serves: the data directory, and that of a ledger which lies elsewhere.
     pub fn directories(&self) -> Vec<PathBuf> {
         let url = self.ledger_url();
-        let file = url.expose_secret().strip_prefix("sqlite:").unwrap_or_default().split('?').next().unwrap_or_default();
+        let file =
+            url.expose_secret().strip_prefix("sqlite:").unwrap_or_default().split('?').next().unwrap_or_default();
         let file = Path::new(file.strip_prefix("//").unwrap_or(file));
         let beside = file.parent().filter(|_| file != Path::new(":memory:")).map(Path::to_owned);
         let is_elsewhere = |dir: &PathBuf| absolute(dir) != absolute(&self.dir);
@@ -339,6 +342,46 @@ impl LogSettings {
     }
 }
 
+/// `[traces]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct TracesSection {
+    #[serde(deserialize_with = "unless_empty")]
+    pub endpoint: Option<Url>,
+    /// May hold what opens the collector.
+    pub headers: SecretString,
+    pub sample: f64,
+}
+
+impl TracesSection {
+    fn check(&self) -> Result<(), String> {
+        let is_usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.password().is_none();
+        if self.endpoint.as_ref().is_some_and(|url| !is_usable(url)) {
+            return Err("`traces.endpoint` must be an http or https URL without a password, as http://127.0.0.1:4318".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.sample) {
+            return Err(format!("`traces.sample` is {}; it must be 0 to 1", self.sample));
+        }
+        let unnamed = |header: &&str| header.split_once('=').is_none_or(|(name, _)| name.trim().is_empty());
+        if self.headers().any(|header| unnamed(&header)) {
+            return Err("`traces.headers` must be written as name=value, several with commas between them".to_owned());
+        }
+        Ok(())
+    }
+
+    fn headers(&self) -> impl Iterator<Item = &str> {
+        self.headers.expose_secret().split(',').filter_map(filled)
+    }
+}
+
+impl Settings {
+    /// Where traces go; none where no collector is named.
+    pub fn traces(&self) -> Option<TracesSettings> {
+        let header = |header: &str| header.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().into()));
+        let headers = self.traces.headers().filter_map(header).collect();
+        Some(TracesSettings { endpoint: self.traces.endpoint.clone()?, headers, sample: self.traces.sample })
+    }
+}
+
 /// `[supervision]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct SupervisionSettings {
@@ -370,6 +413,7 @@ impl Settings {
         self.check_forgetting()?;
         self.check_load_shedding()?;
         self.log.check()?;
+        self.traces.check()?;
         self.check_access()
     }
 

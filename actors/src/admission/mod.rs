@@ -298,8 +298,9 @@ fn let_go(
 ) {
     loop {
         let has_others = queue.len_of(profile) > 1;
-        let is_old =
-            |queued: &Queued| has_others && load_shedding.lets_go(pressure, now.saturating_duration_since(queued.since));
+        let is_old = |queued: &Queued| {
+            has_others && load_shedding.lets_go(pressure, now.saturating_duration_since(queued.since))
+        };
         let oldest = queue.pop_oldest_heard(profile, |queued| queued.item.is_expired(now) || is_old(queued));
         let Some(Queued { item, ticket, .. }) = oldest else { return };
         let outcome = if item.is_expired(now) { Outcome::Expired(Stage::Admission) } else { Outcome::Shed };

@@ -308,6 +308,11 @@ impl Metrics {
         self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc();
     }
 
+    /// Counts what was let go, where the log has a line for many of them.
+    pub fn count_dropped(&self, reason: DropReason, count: u64) {
+        self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc_by(count);
+    }
+
     /// Counts a push that is repeated although the first may have arrived.
     pub fn count_redelivered(&self, profile: &ProfileName) {
         self.redelivered.with_label_values(&[profile.as_str()]).inc();

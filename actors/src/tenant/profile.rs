@@ -149,6 +149,10 @@ impl fmt::Debug for CallbackRules {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.default_url.as_ref().and_then(Url::host_str);
         let mut rules = formatter.debug_struct("CallbackRules");
-        rules.field("default_host", &host).field("hosts", &self.hosts).field("allow_private", &self.allow_private).finish()
+        rules
+            .field("default_host", &host)
+            .field("hosts", &self.hosts)
+            .field("allow_private", &self.allow_private)
+            .finish()
     }
 }

@@ -83,7 +83,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_on_its_way_keeps_its_plan_and_the_next_one_gets_the_new() {
-        let tenants: Tenants = [TenantParts::new("acme").build(), TenantParts::new("other").build()].into_iter().collect();
+        let tenants: Tenants =
+            [TenantParts::new("acme").build(), TenantParts::new("other").build()].into_iter().collect();
         let (recorder, seen_elsewhere) = (Recorder::of(tenants.clone()), tenants.clone());
         let under_way = recorder.ticket(&item("acme", "a", 1));
         let acme = ProfileName::new("acme");

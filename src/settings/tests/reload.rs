@@ -51,7 +51,10 @@ fn what_can_change_is_taken_up_and_the_rest_is_named_and_stays() {
     let now = &reread.settings;
     let plan = &now.profiles[0].plan;
     assert_eq!((plan.cards, now.log.level, now.access.keys.len()), (3, LogLevel::Debug, 1));
-    assert_eq!((now.buffer.max_turns, now.profiles[0].connection.base_url().host_str()), (10, Some("api.niceincontact.com")));
+    assert_eq!(
+        (now.buffer.max_turns, now.profiles[0].connection.base_url().host_str()),
+        (10, Some("api.niceincontact.com"))
+    );
     assert_eq!(now.in_force.shown()["buffer.max_turns"]["value"], 10);
     // What waits for a restart is told each time, and what is in force once.
     let again = now.reread().unwrap();
@@ -59,7 +62,10 @@ fn what_can_change_is_taken_up_and_the_rest_is_named_and_stays() {
     file.write("");
     let back = now.reread().unwrap();
     assert_eq!(back.changed, reread.changed);
-    assert!(back.settings.profiles[0].plan.silence == settings.profiles[0].plan.silence && back.settings.access.keys.is_empty());
+    assert!(
+        back.settings.profiles[0].plan.silence == settings.profiles[0].plan.silence
+            && back.settings.access.keys.is_empty()
+    );
 }
 
 #[test]
@@ -90,7 +96,9 @@ fn what_fits_only_after_a_restart_is_refused_now() {
     file.write("[profile]\nbackends = 'index'\nshadow_ranker = 'bm25'\n");
     let reread = settings.reread().unwrap();
     assert_eq!(reread.needs_restart, ["pipeline.in_flight", "profile.backends", "profile.shadow_ranker"]);
-    file.write("[profile]\nbackends = 'index'\ncontract = 'graph'\ngraph = 'graph.jsonl'\nsilence = 'on'\npush = 'on'\n");
+    file.write(
+        "[profile]\nbackends = 'index'\ncontract = 'graph'\ngraph = 'graph.jsonl'\nsilence = 'on'\npush = 'on'\n",
+    );
     let reread = settings.reread().unwrap();
     assert_eq!(reread.settings.profiles[0].contract, settings.profiles[0].contract);
 }
@@ -101,7 +109,10 @@ fn a_profile_that_comes_or_goes_waits_for_a_restart() {
     let (file, settings) = File::new(north);
     file.write("[profiles.north]\ncards = 3\n[profiles.south]\ncards = 4\n");
     let reread = settings.reread().unwrap();
-    assert_eq!((reread.changed, reread.needs_restart), (vec!["profiles.north.cards".into()], vec!["profiles.south".into()]));
+    assert_eq!(
+        (reread.changed, reread.needs_restart),
+        (vec!["profiles.north.cards".into()], vec!["profiles.south".into()])
+    );
     assert_eq!(reread.settings.profiles.len(), 1);
     file.write("[profiles.south]\ncards = 4\n");
     let reread = settings.reread().unwrap();

@@ -36,7 +36,10 @@ fn a_secret_comes_from_a_file_that_the_environment_or_the_settings_file_names() 
     }
     // The environment comes before the file, whichever way each of them goes.
     let path = written(&place, "secret", "from-a-file");
-    let settings = load(Some("[profile]\nclient_secret = 'written'\n"), &[TENANT[0], TENANT[1], ("CXONE_CLIENT_SECRET_FILE", &path)]);
+    let settings = load(
+        Some("[profile]\nclient_secret = 'written'\n"),
+        &[TENANT[0], TENANT[1], ("CXONE_CLIENT_SECRET_FILE", &path)],
+    );
     assert!(client_secret(&settings.unwrap()).contains("from-a-file"));
     let settings = load(Some(&format!("[profile]\nclient_secret_file = '{path}'\n")), &TENANT).unwrap();
     assert!(client_secret(&settings).contains("opensesame"));
@@ -50,11 +53,20 @@ fn every_secret_has_a_file_and_a_variable_that_names_it() {
         let variable = variable(&file_key(key));
         let settings = load(None, &[&TENANT[..], &[(variable.as_str(), path.as_str())]].concat());
         // A secret that is of no use where it stands is refused for what it is, so it was read.
-        let told = settings.map(|settings| settings.in_force.shown()[key].to_string()).unwrap_or_else(|error| error.to_string());
+        let told = settings
+            .map(|settings| settings.in_force.shown()[key].to_string())
+            .unwrap_or_else(|error| error.to_string());
         assert!(told.contains("***") || told.contains("callback_url"), "{key}: {told}");
     }
     let path = written(&place, "keys", "one-key\nanother-key\n");
-    assert_eq!(load(None, &[&TENANT[..], &[("CUECARD_API_KEYS_FILE", path.as_str())]].concat()).unwrap().api.accepted_keys().len(), 2);
+    assert_eq!(
+        load(None, &[&TENANT[..], &[("CUECARD_API_KEYS_FILE", path.as_str())]].concat())
+            .unwrap()
+            .api
+            .accepted_keys()
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -119,7 +131,8 @@ fn no_error_repeats_a_secret() {
         format!("[access.keys.one]\nhash = '{PLANTED}'\n"),
     ];
     for file in files {
-        let refused = load(Some(&file), &[TENANT[0], TENANT[1], ("CXONE_CLIENT_SECRET", "x")]).map(|_| file.clone()).unwrap_err();
+        let refused =
+            load(Some(&file), &[TENANT[0], TENANT[1], ("CXONE_CLIENT_SECRET", "x")]).map(|_| file.clone()).unwrap_err();
         for said in [refused.to_string(), format!("{refused:?}")] {
             assert!(!said.contains(PLANTED), "{said}");
         }
