@@ -21,7 +21,8 @@ use cuecard_actors::supervision::{ActorCell, ActorState};
 use cuecard_actors::telemetry::{Metrics, Port, ProfileState};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
-use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use crate::access::{self, AccessInForce, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use crate::reload::Reloader;
 
 /// A handler that runs longer than this blocks its thread; the container runtime should then start over.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -30,6 +31,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 pub struct AdminState {
     started: Instant,
     metrics: Metrics,
+    reloader: Arc<Reloader>,
     tenants: OnceLock<Tenants>,
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
@@ -56,10 +58,11 @@ pub enum AdminError {
 
 impl AdminState {
     /// The state of a service that is still loading.
-    pub fn new(metrics: Metrics) -> Arc<Self> {
+    pub fn new(metrics: Metrics, reloader: Arc<Reloader>) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
             metrics,
+            reloader,
             tenants: OnceLock::new(),
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
@@ -85,6 +88,11 @@ impl AdminState {
         let _ = self.recent.set(recent);
         let _ = self.marks.set(marks);
         let _ = self.ledger.set(ledger);
+    }
+
+    /// What takes new settings up.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
     }
 
     /// Asks for a poll of a profile's articles; `false` where it does not poll any.
@@ -146,7 +154,7 @@ pub struct AdminServing {
     /// Where it listens.
     pub addr: SocketAddr,
     /// Who may look and decide.
-    pub access: Arc<Access>,
+    pub access: AccessInForce,
     /// What a request may take.
     pub limits: PortLimits,
     /// Plain HTTP without it.

@@ -240,6 +240,8 @@ impl Metrics {
 
     /// Says what is running; model and ranker are names.
     pub fn set_build(&self, version: &str, model: &str, ranker: &str) {
+        // The rankers may be others than before.
+        self.build_info.reset();
         self.build_info.with_label_values(&[version, model, ranker]).set(1);
     }
 
@@ -304,6 +306,11 @@ impl Metrics {
     pub fn count_decision_not_kept(&self) {
         let reason = DropReason::DecisionNotKept;
         self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc();
+    }
+
+    /// Counts what was let go, where the log has a line for many of them.
+    pub fn count_dropped(&self, reason: DropReason, count: u64) {
+        self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc_by(count);
     }
 
     /// Counts a push that is repeated although the first may have arrived.

@@ -1,6 +1,7 @@
 //! What is wrong is named with its place and with what to do.
 
 use cuecard_actors::telemetry::Port;
+use secrecy::ExposeSecret;
 
 use super::*;
 
@@ -293,7 +294,7 @@ fn a_relative_path_in_the_address_of_the_ledger_is_relative() {
         ("sqlite:///srv/feedback.db", "sqlite:///srv/feedback.db"),
     ] {
         let settings = load(None, &[&TENANT[..], &[("DATABASE_URL", given)]].concat()).unwrap();
-        assert_eq!(settings.data.ledger_url(), opened);
+        assert_eq!(settings.data.ledger_url().expose_secret(), opened);
     }
 }
 

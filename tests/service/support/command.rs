@@ -51,8 +51,13 @@ pub struct Launched {
 impl Launched {
     /// Starts it and waits for nothing.
     pub fn serve(variables: &[(String, String)]) -> Self {
+        Self::serve_with(&[], variables)
+    }
+
+    /// The same with more on its command line.
+    pub fn serve_with(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut command = cuecard(&["serve"], &variables);
+        let mut command = cuecard(&[&["serve"], arguments].concat(), &variables);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (log, mut stdout) = (child.stderr.take().unwrap(), child.stdout.take().unwrap());
         let ((tell_admin, admin), (tell_api, api)) = (mpsc::channel(), mpsc::channel());
