@@ -1,7 +1,7 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint bench chaos chaos-short fuzz
+.PHONY: demo test build setup lint bench chaos chaos-short fuzz pictures
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -48,6 +48,11 @@ bench: build
 # 60 seconds of each target, or SECONDS, or RUNS of it; ONLY names some of them.
 fuzz: setup
 	@scripts/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RUNS),--runs $(RUNS)) $(ONLY)
+
+# Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped.
+pictures:
+	@scripts/setup databases
+	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

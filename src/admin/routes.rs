@@ -8,7 +8,6 @@ use cuecard_actors::decisions::DecisionFilter;
 use cuecard_actors::engine::{Ranking, why};
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
-use cuecard_actors::telemetry::ProfileState;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -128,31 +127,12 @@ async fn livez(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
-    let (is_ready, profiles) = state.readiness();
-    let ledger = state.ledger.get().map(ledger::readiness);
-    let is_ledger_well = ledger.as_ref().is_none_or(|ledger| ledger["state"] == "ready");
-    let is_well = is_ledger_well && profiles.iter().all(|(_, state, _)| *state == ProfileState::Ready);
-    let profiles: Vec<Value> = profiles
-        .into_iter()
-        .map(|(profile, state, reason)| {
-            let mut line = json!({ "profile": profile, "state": state.name() });
-            if !reason.is_empty() {
-                line["reason"] = reason.into();
-            }
-            line
-        })
-        .collect();
-    let status = match (is_ready, state.tenants.get()) {
-        (true, _) if is_well => "ready",
-        (true, _) => "degraded",
-        (false, None) => "loading",
-        (false, Some(_)) => "not ready",
-    };
-    let mut body = json!({ "status": status, "profiles": profiles });
-    if let Some(ledger) = ledger {
-        body["ledger"] = ledger;
+    let facts = state.facts();
+    let mut body = facts.page();
+    if let Some(ledger) = state.ledger.get() {
+        body["ledger"] = ledger::readiness(ledger);
     }
-    if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    if facts.word().is_ready() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
 /// Every setting in force, with where it comes from; secrets as `***`.

@@ -159,8 +159,10 @@ impl Wiring {
             metrics: self.metrics.clone(),
             admission: self.admission.clone(),
             ledger: self.ledger.clone(),
+            forget_after: self.buffer_settings.forget_after,
         };
         self.until_stopped(watch.run());
+        self.until_stopped(upkeep::measure(self.ledger.clone(), self.metrics.clone()));
         self.until_stopped(upkeep::run(self.ledger.clone(), self.retention.clone()));
         let (ledger, escalation) = (self.ledger.clone(), self.escalation.clone());
         self.until_stopped(async move {

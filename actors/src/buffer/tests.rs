@@ -15,7 +15,7 @@ use crate::admission::AdmissionSettings;
 use crate::inbox::bounded;
 use crate::messages::{ProfileName, StreamWord};
 use crate::supervision::{ActorCell, ActorState, RestartPolicy, escalations, supervise};
-use crate::testing::{LOAD_SHEDDING, Recorder, inject_panics, until};
+use crate::testing::{LOAD_SHEDDING, Recorder, inject_panics, key, read_metric, until};
 
 fn settings() -> BufferSettings {
     BufferSettings {
@@ -330,6 +330,21 @@ async fn a_work_item_carries_when_the_last_word_was_heard_and_until_when_a_card_
     let pause = flushed - start;
     assert!(pause >= Duration::from_secs(3) && pause < Duration::from_millis(3010), "{pause:?}");
     assert_eq!(cell.panics(), 0);
+}
+
+#[actix::test]
+async fn the_metrics_hear_of_a_conversation_that_ends() {
+    tokio::time::pause();
+    let (cell, metrics) = (ActorCell::new("buffer"), metrics());
+    let (sender, _, _) = buffer(&cell, &metrics);
+    for call in ["goes-on", "over"] {
+        metrics.conversation_heard(&key("acme", call));
+    }
+    sender.send(heard("acme", StreamWord::InteractionEnded { interaction: "over".parse().unwrap() })).await.unwrap();
+    until("it was heard", || sender.is_empty()).await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    metrics.close_conversations(Duration::from_hours(1));
+    assert_eq!(read_metric(&metrics, r#"cuecard_conversation_pushes_count{profile="acme"}"#), 1);
 }
 
 /// What may come to the Buffer, of two tenants with two interactions each. Every fragment is one word that no other has.

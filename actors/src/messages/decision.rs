@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use strum::EnumCount;
 use uuid::Uuid;
 
-use super::{Ask, Failure, Outcome, ProfileName, Stage, WorkItem};
+use super::{Ask, Failure, InteractionKey, Outcome, ProfileName, Stage, WorkItem};
 
 /// What became of one utterance or question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,6 +118,11 @@ impl Decision {
             stages: Vec::with_capacity(Stage::COUNT),
             versions,
         }
+    }
+
+    /// The conversation that it is about.
+    pub fn key(&self) -> InteractionKey {
+        InteractionKey { profile: self.profile.clone(), interaction: self.interaction.clone() }
     }
 
     /// Notes which backends did not answer.
