@@ -1,7 +1,8 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint bench chaos chaos-short fuzz pictures
+.PHONY: demo test build setup lint bench chaos chaos-short fuzz pictures package package-test \
+  deploy-test image container-test
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -40,6 +41,28 @@ chaos-short:
 	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --seconds 25
 	@$(ENV) [ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || \
 	  cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --postgres --seconds 10
+
+# dist/cuecard-VERSION-linux-x86_64.tar.zst: the programs with all that they need on another host.
+package: build
+	@scripts/setup package
+	@scripts/package
+
+# As another user, to whom the build does not exist.
+package-test: package
+	@$(ENV) python3 tests/deploy/package_test.py
+
+# What deploy/ says, without an engine, a cluster or a package.
+deploy-test:
+	@scripts/setup deploy
+	@$(ENV) "$$DEPLOY_CHECKS/bin/python" tests/deploy/manifests_test.py
+
+image: package
+	docker build --file deploy/Dockerfile --tag cuecard:$$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml) dist
+
+# With an engine of its own, which it starts and stops; as root.
+container-test: package
+	@scripts/setup deploy engine
+	@$(ENV) "$$DEPLOY_CHECKS/bin/python" tests/deploy/container_test.py
 
 # Writes the tables of docs/; ONLY names some of the benchmarks, DATA a directory with the public sets.
 bench: build
