@@ -1,10 +1,12 @@
 //! What operators see. Each event is one struct that writes its log line and counts its metric, so the
 //! two can't drift apart; the names of all metrics stand in one place.
 
+mod conversations;
 mod events;
 mod labels;
 mod metrics;
 mod registrar;
+mod reports;
 mod series;
 mod throttle;
 
@@ -15,7 +17,7 @@ pub use events::{
     FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, StopUnfinished, WaitCut,
 };
 pub use labels::{
-    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
+    ApiRoute, CallbackResult, CardRank, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
     ProfileState, ShadowResult, TurnedAway,
 };
 pub use metrics::{LEDGER, Metrics};
