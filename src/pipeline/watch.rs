@@ -41,7 +41,7 @@ impl Watch {
             self.metrics.set_ledger(&self.ledger.health(), self.ledger.waiting());
             self.metrics.close_conversations(self.forget_after);
             for tenant in self.tenants.iter() {
-                self.look_at(tenant, shed.entry(tenant.name().clone()).or_default());
+                self.look_at(&tenant, shed.entry(tenant.name().clone()).or_default());
             }
         }
     }

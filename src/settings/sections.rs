@@ -354,9 +354,11 @@ pub struct TracesSection {
 
 impl TracesSection {
     fn check(&self) -> Result<(), String> {
-        let is_usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.password().is_none();
+        let is_usable =
+            |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.password().is_none();
         if self.endpoint.as_ref().is_some_and(|url| !is_usable(url)) {
-            return Err("`traces.endpoint` must be an http or https URL without a password, as http://127.0.0.1:4318".to_owned());
+            return Err("`traces.endpoint` must be an http or https URL without a password, as http://127.0.0.1:4318"
+                .to_owned());
         }
         if !(0.0..=1.0).contains(&self.sample) {
             return Err(format!("`traces.sample` is {}; it must be 0 to 1", self.sample));
@@ -376,7 +378,8 @@ impl TracesSection {
 impl Settings {
     /// Where traces go; none where no collector is named.
     pub fn traces(&self) -> Option<TracesSettings> {
-        let header = |header: &str| header.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().into()));
+        let header =
+            |header: &str| header.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().into()));
         let headers = self.traces.headers().filter_map(header).collect();
         Some(TracesSettings { endpoint: self.traces.endpoint.clone()?, headers, sample: self.traces.sample })
     }
