@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use crate::account::{Account, Kept};
 use crate::people::People;
 use crate::store::Store;
-use crate::support::{LOOK, Launched, PATIENCE, Process, environment, simulator};
+use crate::support::command::Launched;
+use crate::support::{LOOK, PATIENCE, Process, environment, simulator};
 use crate::trouble::{End, Kind, Round, Trouble};
 
 /// The exit code of a service that gave up in order, for the container runtime to start it anew.
@@ -130,7 +131,7 @@ impl Night {
     pub async fn round(&mut self, round: Round) {
         self.tally.rounds += 1;
         if let Some(after) = round.killed_in_start.filter(|_| self.service.is_none()) {
-            let started = Launched::serve(&self.variables(&round.points));
+            let started = Launched::serve(&[], &self.variables(&round.points));
             tokio::time::sleep(after).await;
             self.read_log(&started.kill());
             self.tally.kills_in_start += 1;
@@ -158,7 +159,7 @@ impl Night {
             }
             let begun = Instant::now();
             self.is_armed = !points.is_empty();
-            match Launched::serve(&self.variables(points)).listening() {
+            match Launched::serve(&[], &self.variables(points)).listening() {
                 Ok(service) => match service.api_addr() {
                     Some(api) => {
                         self.tally.starts.push(begun.elapsed());

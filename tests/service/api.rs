@@ -173,10 +173,10 @@ fn bodies_with_a_flaw() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     ];
     let flaws = ["", "{", "]", "\"", "\\", "\\u0000", "\\ud800", "null", "NaN", "1e999", "-1", ",", "\u{0}", "../"];
     let flaw = prop_oneof![
-        select(&flaws[..]).prop_map(|flaw| flaw.as_bytes().to_vec()),
+        select(flaws.to_vec()).prop_map(|flaw| flaw.as_bytes().to_vec()),
         prop::collection::vec(any::<u8>(), 0..4)
     ];
-    (select(&bodies[..]), any::<Index>(), any::<Index>(), flaw).prop_map(|((path, body), start, length, flaw)| {
+    (select(bodies.to_vec()), any::<Index>(), any::<Index>(), flaw).prop_map(|((path, body), start, length, flaw)| {
         let mut body = body.as_bytes().to_vec();
         let start = start.index(body.len() + 1);
         let end = start + length.index((body.len() - start).min(12) + 1);

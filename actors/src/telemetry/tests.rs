@@ -359,7 +359,7 @@ async fn what_a_conversation_was_pushed_is_measured_when_it_is_over() {
 #[test]
 fn series_do_not_grow_with_interactions_and_are_few() {
     let profiles: Vec<_> = (0..10).map(|number| ProfileName::new(&format!("tenant-{number}"))).collect();
-    let cells = (0..40).map(|number| ActorCell::new(&format!("actor-{number}"))).collect();
+    let cells = (0..40).map(|number| ActorCell::new(format!("actor-{number}"))).collect();
     let metrics = Metrics::new(&profiles, cells).unwrap();
     let seen = |metrics: &Metrics| {
         for profile in &profiles {

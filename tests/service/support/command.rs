@@ -49,13 +49,8 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// Starts it and waits for nothing.
-    pub fn serve(variables: &[(String, String)]) -> Self {
-        Self::serve_with(&[], variables)
-    }
-
-    /// The same with more on its command line.
-    pub fn serve_with(arguments: &[&str], variables: &[(String, String)]) -> Self {
+    /// Starts it, with more on its command line, and waits for nothing.
+    pub fn serve(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut command = cuecard(&[&["serve"], arguments].concat(), &variables);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -100,7 +95,12 @@ pub struct Process {
 impl Process {
     /// Starts it and waits until its admin port is open.
     pub fn serve(variables: &[(String, String)]) -> Self {
-        Launched::serve(variables).listening().unwrap()
+        Self::serve_with(&[], variables)
+    }
+
+    /// The same with more on its command line.
+    pub fn serve_with(arguments: &[&str], variables: &[(String, String)]) -> Self {
+        Launched::serve(arguments, variables).listening().unwrap()
     }
 
     /// Somebody who asks the API, which is open once the engine is loaded.

@@ -3,7 +3,7 @@
 mod admin;
 mod caller;
 mod chroma_stand_in;
-mod command;
+pub mod command;
 mod databases;
 pub mod five;
 mod knowledge;
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use admin::{Admin, Page, Scrape};
 pub use caller::{Answered, Caller};
 pub use chroma_stand_in::{COLLECTION, serve_chroma};
-pub use command::{Ended, Launched, Process, cpu_ticks, cuecard, is_encoding, run, send_signal};
+pub use command::{Ended, Process, cpu_ticks, cuecard, is_encoding, run, send_signal};
 pub use databases::{Chroma, address, unique};
 pub use knowledge::{ARTICLES, CONVERSATIONS, QUIET, body_of, build_index, index, questions};
 pub use service::{Service, environment, refuse_all, simulator};
