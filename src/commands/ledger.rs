@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::admin_port::AdminPort;
+use super::progress::Progress;
 use crate::cli::{AdminArgs, LedgerArgs, LedgerCommand};
 use crate::data_lock::DataLock;
 use crate::exit::ExitCode;
@@ -30,16 +31,25 @@ pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match &arguments.command {
             LedgerCommand::Stats { json } => {
+                let counting = Progress::waiting("counting");
                 let stats = stats(url).await?;
+                drop(counting);
                 if *json { println!("{}", serde_json::to_string(&stats)?) } else { print(&name(url)?, &stats) }
             }
-            LedgerCommand::Purge => told("taken away", &purge(url, settings.retention.retention(), PAUSE).await?),
+            LedgerCommand::Purge => {
+                let purging = Progress::waiting("taking away what is too old");
+                let rows = purge(url, settings.retention.retention(), PAUSE).await?;
+                drop(purging);
+                told("taken away", &rows);
+            }
             LedgerCommand::Erase { interaction, profile, admin } => {
                 erase_everywhere(&settings, admin, interaction, profile.as_deref()).await?;
             }
             LedgerCommand::Backup { file } => {
                 let file = absolute(file)?;
+                let copying = Progress::waiting("copying");
                 backup(url, &file).await?;
+                drop(copying);
                 println!("a copy of {} is in {}", name(url)?, file.display());
             }
         }

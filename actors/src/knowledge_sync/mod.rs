@@ -13,7 +13,7 @@ use cuecard_cxone::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use poll::labelled;
-pub use poll::{Poll, source_of};
+pub use poll::{Poll, count_articles, source_of};
 
 use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
