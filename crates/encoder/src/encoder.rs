@@ -18,9 +18,10 @@ use crate::{
     error::guarded,
     model_files::{ModelFiles, ModelInfo},
     settings::EncoderSettings,
-    threads::{EncoderHealth, ThreadParts, Threads},
+    threads::{ThreadParts, Threads},
     torch_thread::become_torch_thread,
     turns::Lane,
+    watch::EncoderHealth,
     word_pieces::{Excerpt, Keep, MAX_TEXT_PIECES, WordPieces, chunk_ranges},
     work_queue::{
         BULK_MAX_PIECES, BULK_MAX_TEXTS, BulkAnswer, BulkJob, EncoderQueue, Limits, LiveJob, Refused, WorkQueue,

@@ -33,6 +33,7 @@ mod testing;
 mod threads;
 mod torch_thread;
 mod turns;
+mod watch;
 mod word_pieces;
 mod work_queue;
 mod worker;
@@ -42,8 +43,8 @@ pub use encoding::{Encoding, KeyPhrase, PendingEncoding};
 pub use error::EncoderError;
 pub use model_files::ModelInfo;
 pub use settings::{EncoderSettings, Precision, default_model_dir};
-pub use threads::EncoderHealth;
 pub use turns::{Lane, Turns};
+pub use watch::EncoderHealth;
 
 /// Length of every vector: what the index and the contracts are built for.
 pub const DIMENSIONS: usize = 384;

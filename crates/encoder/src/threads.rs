@@ -1,9 +1,7 @@
-//! The encoder's threads, and the one that watches over them.
+//! The encoder's threads: how they are started and ended.
 //!
-//! Each tries the model before the encoder is said to be loaded, and then works ([`Worker`]). The watch looks at what each
-//! has in hand. A thread that left because something panicked on it is replaced. One that shows no sign of life for
-//! [`EncoderSettings::hang_timeout`] while it has something in hand is given up: its callers are answered, and another
-//! one takes its place. It can't be ended, so it keeps its core until the process ends.
+//! Each tries the model before the encoder is said to be loaded, and then works ([`Worker`]). A thread of its own watches over
+//! them and starts others in the place of those that panic or hang ([`Watch`]).
 
 use std::{
     cell::Cell,
@@ -12,7 +10,6 @@ use std::{
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -24,25 +21,11 @@ use crate::{
     hand::Hand,
     model_files::PROBE,
     torch_thread::become_torch_thread,
+    watch::{EncoderHealth, LOOKS, Watch},
     word_pieces::{Excerpt, Keep, WordPieces},
     work_queue::EncoderQueue,
     worker::{Leaving, Worker},
 };
-
-/// A thread that shows no life is looked at so many times before it is given up. Looks are counted, not time: a process
-/// that was stopped for a while has not hung.
-const LOOKS: u32 = 10;
-
-/// How the threads are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct EncoderHealth {
-    /// Threads that take work.
-    pub threads: usize,
-    /// Threads that were replaced because something panicked on them.
-    pub panicked: u64,
-    /// Threads that were given up and replaced because they hung.
-    pub hung: u64,
-}
 
 /// What each thread works with.
 pub(crate) struct ThreadParts<F> {
@@ -71,7 +54,7 @@ impl Threads {
         let starter = Starter { parts, max_batch: settings.max_batch, left, started: 0 };
         let (told, health) = watch::channel(EncoderHealth::default());
         let pause = settings.hang_timeout / LOOKS;
-        let mut watch = Watch { starter, slots: Vec::new(), leaving, queue: Arc::clone(&queue), pause, told };
+        let mut watch = Watch::new(starter, leaving, Arc::clone(&queue), pause, told);
         let ready = watch.start_all(settings.threads);
         let watching = thread::Builder::new().name("watch-encoder".to_owned()).spawn(move || watch.run());
         let watching = watching.map_err(|error| {
@@ -100,15 +83,16 @@ impl Drop for Threads {
     }
 }
 
-type Ready = mpsc::Sender<Result<(), EncoderError>>;
+pub(crate) type Ready = mpsc::Sender<Result<(), EncoderError>>;
 
 /// A thread is leaving; said by its hand, since another one may have its place by then.
-struct Left {
-    hand: Arc<Hand>,
-    leaving: Leaving,
+pub(crate) struct Left {
+    pub(crate) hand: Arc<Hand>,
+    pub(crate) leaving: Leaving,
 }
 
-struct Starter<F> {
+/// Starts threads, the first ones as well as those that take the place of others.
+pub(crate) struct Starter<F> {
     parts: ThreadParts<F>,
     max_batch: usize,
     left: mpsc::Sender<Left>,
@@ -118,7 +102,7 @@ struct Starter<F> {
 
 impl<F: Forward + Clone + Send + 'static> Starter<F> {
     /// Starts a thread, which tries the model first where somebody wants to hear how that went.
-    fn start(&mut self, ready: Option<Ready>) -> io::Result<(Arc<Hand>, JoinHandle<()>)> {
+    pub(crate) fn start(&mut self, ready: Option<Ready>) -> io::Result<(Arc<Hand>, JoinHandle<()>)> {
         let (hand, left) = (Arc::<Hand>::default(), self.left.clone());
         let worker = Worker {
             queue: Arc::clone(&self.parts.queue),
@@ -161,134 +145,17 @@ fn try_model<F: Forward>(worker: &Worker<F>, weights_path: PathBuf) -> Result<()
     .map_err(|error| EncoderError::BrokenFile { path: weights_path, reason: error.to_string() })
 }
 
-/// The place of one thread.
-struct Slot {
-    hand: Arc<Hand>,
-    /// None while none could be started.
-    thread: Option<JoinHandle<()>>,
-    progress: Option<u64>,
-    /// Looks in a row at which it had the same in hand and had shown no life.
-    silent: u32,
-}
-
-impl Slot {
-    fn of((hand, thread): (Arc<Hand>, JoinHandle<()>)) -> Self {
-        Self { hand, thread: Some(thread), progress: None, silent: 0 }
-    }
-
-    /// Whether the thread has hung for long enough to be given up.
-    fn hangs(&mut self) -> bool {
-        let progress = self.hand.progress();
-        self.silent = if progress.is_some() && progress == self.progress { self.silent + 1 } else { 0 };
-        self.progress = progress;
-        self.silent >= LOOKS
-    }
-}
-
-struct Watch<F> {
-    starter: Starter<F>,
-    slots: Vec<Slot>,
-    leaving: mpsc::Receiver<Left>,
-    queue: Arc<EncoderQueue>,
-    pause: Duration,
-    told: watch::Sender<EncoderHealth>,
-}
-
-impl<F: Forward + Clone + Send + 'static> Watch<F> {
-    /// Starts the first threads; what comes out of trying the model is heard of each.
-    fn start_all(&mut self, threads: usize) -> Result<mpsc::Receiver<Result<(), EncoderError>>, EncoderError> {
-        let (ready, readiness) = mpsc::channel();
-        for _ in 0..threads {
-            let started = self.starter.start(Some(ready.clone()));
-            self.slots.push(Slot::of(started.map_err(|error| EncoderError::Thread(error.to_string()))?));
-        }
-        self.tell(|_| ());
-        Ok(readiness)
-    }
-
-    /// Watches until every thread has ended or was given up.
-    fn run(mut self) {
-        let mut next_look = Instant::now() + self.pause;
-        while !self.slots.is_empty() {
-            match self.leaving.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
-                Ok(left) => self.let_go(&left),
-                Err(_) => {
-                    self.look();
-                    next_look = Instant::now() + self.pause;
-                }
-            }
-        }
-    }
-
-    fn let_go(&mut self, left: &Left) {
-        // One that was given up has no slot any more.
-        let Some(place) = self.slots.iter().position(|slot| Arc::ptr_eq(&slot.hand, &left.hand)) else { return };
-        if let Some(thread) = self.slots[place].thread.take() {
-            // It has caught its panics.
-            let _ = thread.join();
-        }
-        if left.leaving == Leaving::Closed {
-            self.slots.remove(place);
-        } else {
-            tracing::error!("an encoder thread panicked; another one takes its place");
-            self.replace(place);
-            self.tell(|health| health.panicked += 1);
-        }
-    }
-
-    fn look(&mut self) {
-        let mut place = 0;
-        while let Some(slot) = self.slots.get_mut(place) {
-            let (hangs, is_vacant) = (slot.hangs(), slot.thread.is_none());
-            if hangs {
-                tracing::error!("an encoder thread hangs; its callers are answered, and another one takes its place");
-                slot.hand.abandon();
-            }
-            // Those that follow move up where no other one is started.
-            if (!hangs && !is_vacant) || self.replace(place) {
-                place += 1;
-            }
-            if hangs {
-                self.tell(|health| health.hung += 1);
-            }
-        }
-    }
-
-    /// Starts another thread in a slot, at the next look where none can be started now; `false` where the slot is gone, since
-    /// nothing more is to be done.
-    fn replace(&mut self, place: usize) -> bool {
-        if self.queue.is_closed() {
-            self.slots.remove(place);
-            return false;
-        }
-        match self.starter.start(None) {
-            Ok(started) => self.slots[place] = Slot::of(started),
-            Err(error) => {
-                tracing::error!(%error, "an encoder thread can't be started; it is tried again");
-                self.slots[place] = Slot { hand: Arc::default(), thread: None, progress: None, silent: 0 };
-            }
-        }
-        true
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut EncoderHealth)) {
-        let threads = self.slots.iter().filter(|slot| slot.thread.is_some()).count();
-        self.told.send_modify(|health| {
-            change(health);
-            health.threads = threads;
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use tokio::sync::oneshot;
 
     use super::*;
     use crate::{
         Encoding,
-        hand::{LiveReply, Owed},
+        hand::LiveReply,
         testing::{self, HANGS, PANICS, PATIENCE, Scripted, until},
         turns::Lane,
         work_queue::{BulkAnswer, BulkJob, Limits, LiveJob, WorkQueue},
@@ -402,30 +269,5 @@ mod tests {
         ended.recv_timeout(PATIENCE).unwrap();
         // It hung before the queue was closed, or was never taken out of it.
         assert!(hanging.recv().is_err() || embedding(&hanging) == Err(EncoderError::Hung));
-    }
-
-    struct Unanswered;
-
-    impl Owed for Unanswered {
-        fn fail(&self, _: EncoderError) {}
-    }
-
-    #[test]
-    fn a_thread_hangs_when_it_has_shown_no_life_at_many_looks_while_it_has_something_in_hand() {
-        let hand = Arc::<Hand>::default();
-        let mut slot = Slot { hand: Arc::clone(&hand), thread: None, progress: None, silent: 0 };
-        let mut looks = |count| (0..count).map(|_| slot.hangs()).collect::<Vec<_>>();
-        assert!(!looks(100).contains(&true), "with nothing in hand it waits for work");
-        let in_hand = hand.take_up([Arc::new(Unanswered) as Arc<dyn Owed>]);
-        for _ in 0..100 {
-            hand.show_life();
-            assert_eq!(looks(1), [false], "slow, but alive");
-        }
-        assert!(!looks(LOOKS - 1).contains(&true));
-        assert_eq!(looks(1), [true]);
-        hand.show_life();
-        assert_eq!(looks(1), [false]);
-        drop(in_hand);
-        assert!(!looks(100).contains(&true));
     }
 }
