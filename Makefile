@@ -1,7 +1,7 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint bench
+.PHONY: demo test build setup lint bench docs man
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -28,6 +28,14 @@ build: setup
 # Writes the tables of docs/; ONLY names some of the benchmarks, DATA a directory with the public sets.
 bench: build
 	@$(ENV) python3 benches/tables.py --work "$${TMPDIR:-/tmp}/cuecard-bench" $(if $(DATA),--data $(DATA)) $(ONLY)
+
+# Writes docs/configuration.md from config/default.toml.
+docs: setup
+	@$(ENV) CUECARD_WRITE_DOCS=1 cargo test $(QUICK) --lib the_reference_is_made_of_the_defaults
+
+# Manual pages, into bin/man.
+man: build
+	@bin/cuecard man bin/man
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

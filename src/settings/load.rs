@@ -19,7 +19,8 @@ use super::profile::ProfileSettings;
 use super::secrets::{SecretError, read_files};
 use super::sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
-    LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings, TracesSection,
+    LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
+    TracesSection,
 };
 use super::values::Words;
 

@@ -18,8 +18,8 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::spans::attribute;
 use super::TracesSettings;
+use super::spans::attribute;
 use crate::telemetry::{DropReason, LogThrottle, Metrics};
 
 /// How long a trace waits for others to go with it.
@@ -99,7 +99,13 @@ impl Exporter {
         self.metrics.count_dropped(DropReason::TraceNotExported, num_traces as u64);
         if let Some(held_back) = self.failures.passes((), Instant::now()) {
             let collector = self.url.host_str();
-            tracing::warn!(collector, reason, num_traces, held_back, "the collector takes no traces; they are left out");
+            tracing::warn!(
+                collector,
+                reason,
+                num_traces,
+                held_back,
+                "the collector takes no traces; they are left out"
+            );
         }
     }
 }

@@ -143,7 +143,8 @@ mod tests {
         assert_eq!(spans.iter().map(|span| &span.span_id).collect::<HashSet<_>>().len(), spans.len());
         assert!(root.parent_span_id.is_empty() && stages.iter().all(|span| span.parent_span_id == root.span_id));
         let start = 1_767_323_045_000_000_000;
-        let times = |span: &Span| [span.start_time_unix_nano, span.end_time_unix_nano].map(|time| (time - start) / 1_000_000);
+        let times =
+            |span: &Span| [span.start_time_unix_nano, span.end_time_unix_nano].map(|time| (time - start) / 1_000_000);
         let seen: Vec<_> = spans.iter().map(|span| (span.name.as_str(), times(span))).collect();
         let expected =
             [("question", [0, 130]), ("buffer", [0, 100]), ("admission", [100, 105]), ("extract", [105, 125])];
