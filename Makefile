@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: demo test build setup lint bench chaos chaos-short fuzz pictures package package-test \
-  deploy-test image container-test
+  deploy-test image container-test docs man
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -76,6 +76,14 @@ fuzz: setup
 pictures:
 	@scripts/setup databases
 	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability
+
+# Writes docs/configuration.md from config/default.toml.
+docs: setup
+	@$(ENV) CUECARD_WRITE_DOCS=1 cargo test $(QUICK) --lib the_reference_is_made_of_the_defaults
+
+# Manual pages, into bin/man.
+man: build
+	@bin/cuecard man bin/man
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

@@ -257,6 +257,14 @@ pub(super) fn overrides(
     Ok(short)
 }
 
+/// The variables that set a key, the short one first.
+#[cfg(test)]
+pub(super) fn variables_of(key: &str) -> Vec<String> {
+    let long = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+    let short = SHORT_NAMES.iter().filter(|(_, known)| *known == key).map(|(name, _)| (*name).to_owned());
+    short.chain([long]).collect()
+}
+
 /// How a key of a profile can be set, for messages: the file's way and the environment's.
 pub(super) fn both_ways(profile: &str, key: &str) -> String {
     let in_file = format!("set `{key}` in [profiles.{profile}]");

@@ -287,8 +287,7 @@ pub struct DeliverySettings {
 pub struct LogSettings {
     #[serde(deserialize_with = "parsed")]
     pub level: LogLevel,
-    /// Each as `module=level`.
-    pub modules: Words,
+    pub modules: LogModules,
     #[serde(deserialize_with = "parsed")]
     pub format: LogFormat,
     pub flood_limit: usize,
@@ -330,19 +329,27 @@ fn no_format(_: &str) -> String {
     "write \"auto\", \"text\" or \"json\"".to_owned()
 }
 
-impl LogSettings {
-    fn check(&self) -> Result<(), String> {
-        for written in &self.modules.0 {
-            let told = written.split_once('=').ok_or_else(|| "it has no level".to_owned());
-            let level = told.and_then(|(module, level)| match module.trim() {
-                "" => Err("it names no module".to_owned()),
-                _ => level.parse::<LogLevel>(),
-            });
-            level.map_err(|what| {
-                format!("`log.modules`: `{written}`: {what}; write it as \"cuecard_cxone=debug\" or \"hyper=info\"")
-            })?;
+/// Levels of single modules, each as `module=level`.
+#[derive(Debug, Clone)]
+pub struct LogModules(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for LogModules {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Words(written) = Words::deserialize(deserializer)?;
+        match written.iter().find_map(|module| Some((module, module_level(module).err()?))) {
+            None => Ok(Self(written)),
+            Some((module, what)) => Err(serde::de::Error::custom(format!(
+                "`{module}`: {what}; write it as \"cuecard_cxone=debug\" or \"hyper=info\""
+            ))),
         }
-        Ok(())
+    }
+}
+
+fn module_level(written: &str) -> Result<(), String> {
+    match written.split_once('=') {
+        None => Err("it has no level".to_owned()),
+        Some((module, _)) if module.trim().is_empty() => Err("it names no module".to_owned()),
+        Some((_, level)) => level.parse::<LogLevel>().map(drop),
     }
 }
 
@@ -419,7 +426,6 @@ impl Settings {
         self.check_times()?;
         self.check_forgetting()?;
         self.check_load_shedding()?;
-        self.log.check()?;
         self.traces.check()?;
         self.check_access()
     }

@@ -34,3 +34,4 @@ mod support;
 mod tenants;
 mod text;
 mod tls;
+mod traces;

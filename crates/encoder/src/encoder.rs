@@ -135,7 +135,7 @@ impl Encoder {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Whether both are handles of the same threads.

@@ -107,7 +107,9 @@ impl Hand {
     pub(crate) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Relaxed);
         let owed = std::mem::take(&mut *lock(&self.owed));
-        owed.iter().for_each(|owed| owed.fail(EncoderError::Hung));
+        for owed in &owed {
+            owed.fail(EncoderError::Hung);
+        }
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
@@ -128,7 +130,9 @@ impl Drop for InHand<'_> {
         let below = self.below.min(all.len());
         let done = all.split_off(below);
         drop(all);
-        done.iter().for_each(|owed| owed.fail(EncoderError::Panicked));
+        for owed in &done {
+            owed.fail(EncoderError::Panicked);
+        }
         self.hand.show_life();
     }
 }

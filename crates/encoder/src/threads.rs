@@ -122,9 +122,8 @@ impl<F: Forward + Clone + Send + 'static> Starter<F> {
                 let _ = ready.send(tried);
                 if is_sound { Ok(()) } else { Err(Leaving::Closed) }
             });
-            let work = || worker.run();
-            let worked = |()| catch_unwind(AssertUnwindSafe(work)).unwrap_or(Leaving::Panicked);
-            let leaving = tried.map_or_else(|leaving| leaving, worked);
+            let until_it_ends = |()| catch_unwind(AssertUnwindSafe(|| worker.run())).unwrap_or(Leaving::Panicked);
+            let leaving = tried.map_or_else(|leaving| leaving, until_it_ends);
             // Nobody listens where the watch has given this thread up and ended.
             let _ = left.send(Left { hand: own, leaving });
         };

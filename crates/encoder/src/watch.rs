@@ -101,12 +101,11 @@ impl<F: Forward + Clone + Send + 'static> Watch<F> {
     pub(crate) fn run(mut self) {
         let mut next_look = Instant::now() + self.pause;
         while !self.slots.is_empty() {
-            match self.leaving.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
-                Ok(left) => self.let_go(&left),
-                Err(_) => {
-                    self.look();
-                    next_look = Instant::now() + self.pause;
-                }
+            if let Ok(left) = self.leaving.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
+                self.let_go(&left);
+            } else {
+                self.look();
+                next_look = Instant::now() + self.pause;
             }
         }
     }
