@@ -2,6 +2,7 @@
 
 mod ledger;
 mod marks;
+mod readiness;
 mod routes;
 
 use std::collections::HashMap;
@@ -17,19 +18,19 @@ use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::supervision::{ActorCell, ActorState};
-use cuecard_actors::telemetry::{Metrics, Port, ProfileState};
+use cuecard_actors::supervision::{Activity, ActorCell, ActorState};
+use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
-use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
-
-/// A handler that runs longer than this blocks its thread; the container runtime should then start over.
-const STUCK_AFTER: Duration = Duration::from_secs(10);
+use crate::access::{self, AccessInForce, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use crate::reload::Reloader;
+use readiness::{Facts, ProfileReadiness};
 
 /// What the admin port shows.
 pub struct AdminState {
     started: Instant,
     metrics: Metrics,
+    reloader: Arc<Reloader>,
     tenants: OnceLock<Tenants>,
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
@@ -56,10 +57,11 @@ pub enum AdminError {
 
 impl AdminState {
     /// The state of a service that is still loading.
-    pub fn new(metrics: Metrics) -> Arc<Self> {
+    pub fn new(metrics: Metrics, reloader: Arc<Reloader>) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
             metrics,
+            reloader,
             tenants: OnceLock::new(),
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
@@ -87,6 +89,11 @@ impl AdminState {
         let _ = self.ledger.set(ledger);
     }
 
+    /// What takes new settings up.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
     /// Asks for a poll of a profile's articles; `false` where it does not poll any.
     fn refresh(&self, profile: &str) -> bool {
         let refresher = self.refreshers.get().and_then(|refreshers| refreshers.get(&ProfileName::new(profile)));
@@ -101,34 +108,47 @@ impl AdminState {
         self.stopping.store(true, Relaxed);
     }
 
-    /// Whether at least one profile can work and no actor gave up, and what each can do.
-    fn readiness(&self) -> (bool, Vec<(String, ProfileState, String)>) {
+    /// What the service's readiness is made of.
+    fn facts(&self) -> Facts {
         let tenants = self.tenants.get().into_iter().flat_map(Tenants::iter);
-        let profiles: Vec<_> = tenants
-            .map(|tenant| {
-                let (state, reason) = tenant.health.state();
-                (tenant.name().to_string(), state, reason)
-            })
-            .collect();
-        let states = profiles.iter().map(|(_, state, _)| *state);
-        (can_work(states, self.metrics.cells()) && !self.stopping.load(Relaxed), profiles)
+        let profiles = tenants.map(|tenant| {
+            let (state, reason) = tenant.health.state();
+            ProfileReadiness { profile: tenant.name().to_string(), state, reason }
+        });
+        Facts {
+            is_loaded: self.tenants.get().is_some(),
+            is_stopping: self.stopping.load(Relaxed),
+            gave_up: gave_up(self.metrics.cells()),
+            profiles: profiles.collect(),
+            ledger: self.ledger.get().and_then(ledger::trouble),
+        }
     }
 
-    /// Actors that failed or block their thread.
-    fn dead_actors(&self) -> Vec<String> {
-        let reports = self.metrics.cells().iter().map(|cell| cell.report());
-        let is_dead = |report: &cuecard_actors::supervision::ActorReport| {
-            let stuck = report.in_handler_seconds.is_some_and(|seconds| seconds > STUCK_AFTER.as_secs_f64());
-            report.state == ActorState::Failed || stuck
-        };
-        reports.filter(is_dead).map(|report| report.name).collect()
+    /// Actors that failed or hang.
+    fn dead_actors(&self) -> Vec<&str> {
+        let cells = self.metrics.cells().iter();
+        cells.filter(|cell| is_dead(cell.state(), cell.activity())).map(|cell| cell.name()).collect()
+    }
+
+    /// The cell of the actor that is called so, or a text with the names that there are.
+    fn actor(&self, name: &str) -> Result<&ActorCell, String> {
+        let cells = self.metrics.cells();
+        cells.iter().find(|cell| cell.name() == name).map(Arc::as_ref).ok_or_else(|| {
+            let known: Vec<_> = cells.iter().map(|cell| cell.name()).collect();
+            format!("no actor is called `{name}`; there are {}", known.join(", "))
+        })
     }
 }
 
-/// Whether one of the profiles can do anything, and every actor is at work or may be again.
-fn can_work(mut profiles: impl Iterator<Item = ProfileState>, cells: &[Arc<ActorCell>]) -> bool {
-    let gave_up = cells.iter().any(|cell| cell.state() == ActorState::Failed);
-    !gave_up && profiles.any(|state| state != ProfileState::Waiting)
+/// Whether only a new process helps. Waiting for somebody else is no reason, however long it takes.
+fn is_dead(state: ActorState, activity: Activity) -> bool {
+    state == ActorState::Failed || activity == Activity::Hanging
+}
+
+/// The actors that are not at work and never will be again.
+fn gave_up(cells: &[Arc<ActorCell>]) -> Vec<String> {
+    let failed = cells.iter().filter(|cell| cell.state() == ActorState::Failed);
+    failed.map(|cell| cell.name().to_owned()).collect()
 }
 
 /// A running admin server.
@@ -146,7 +166,7 @@ pub struct AdminServing {
     /// Where it listens.
     pub addr: SocketAddr,
     /// Who may look and decide.
-    pub access: Arc<Access>,
+    pub access: AccessInForce,
     /// What a request may take.
     pub limits: PortLimits,
     /// Plain HTTP without it.
@@ -195,9 +215,24 @@ mod tests {
     impl Supervised for Stage {}
 
     #[test]
+    fn an_actor_that_hangs_or_gave_up_is_dead_and_one_that_waits_is_not() {
+        let table = [
+            (ActorState::Running, Activity::Idle, false),
+            (ActorState::Running, Activity::Waiting, false),
+            (ActorState::Restarting, Activity::Idle, false),
+            (ActorState::Stopped, Activity::Idle, false),
+            (ActorState::Running, Activity::Hanging, true),
+            (ActorState::Failed, Activity::Idle, true),
+        ];
+        for (state, activity, expected) in table {
+            assert_eq!(is_dead(state, activity), expected, "{state:?} {activity:?}");
+        }
+    }
+
+    #[test]
     fn a_service_with_an_actor_that_can_not_start_is_not_ready() {
         for is_broken in [false, true] {
-            let is_ready = actix_rt::System::new().block_on(async {
+            let gave_up = actix_rt::System::new().block_on(async {
                 let cell = ActorCell::new("buffer");
                 let (escalation, _escalations) = escalations();
                 let _actor =
@@ -205,9 +240,9 @@ mod tests {
                 while cell.state() == ActorState::Starting {
                     tokio::task::yield_now().await;
                 }
-                can_work([ProfileState::Ready].into_iter(), &[cell])
+                gave_up(&[cell])
             });
-            assert_eq!(is_ready, !is_broken);
+            assert_eq!(gave_up == ["buffer"], is_broken, "{gave_up:?}");
         }
     }
 }

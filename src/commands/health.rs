@@ -10,7 +10,7 @@ use crate::settings::ToolSettings;
 
 /// Prints what `/readyz` says; fails where the service can't work, or does not answer.
 pub fn run(arguments: &AdminArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let admin = AdminPort::of(arguments, || Ok(ToolSettings::of_environment()?.admin))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (can_work, said) = runtime.block_on(admin.probe("/readyz"))?;

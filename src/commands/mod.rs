@@ -3,6 +3,7 @@
 mod admin_port;
 mod ask;
 mod check;
+mod completions;
 mod demo;
 mod eval;
 mod graph;
@@ -12,6 +13,7 @@ mod key;
 mod knowledge;
 mod ledger;
 mod model;
+mod progress;
 mod serve;
 mod train;
 mod why;
@@ -44,5 +46,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(arguments) => ledger::run(&arguments),
         Command::Key => key::run(),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => completions::man(&arguments),
     }
 }

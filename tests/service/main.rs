@@ -23,6 +23,8 @@ mod marks;
 mod odd_words;
 mod rag;
 mod ranking;
+mod reload;
+mod secrets;
 mod shadow;
 mod snippets;
 mod stopping;

@@ -1,10 +1,12 @@
 //! What operators see. Each event is one struct that writes its log line and counts its metric, so the
 //! two can't drift apart; the names of all metrics stand in one place.
 
+mod conversations;
 mod events;
 mod labels;
 mod metrics;
 mod registrar;
+mod reports;
 mod series;
 mod throttle;
 
@@ -12,13 +14,13 @@ use std::time::Duration;
 
 pub use events::{
     ActorDropped, BackendFailed, CallbackEnded, CallerRefused, CxoneAnswered, EndpointHeld, FeedbackReached,
-    FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, WaitCut,
+    FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, StopUnfinished, WaitCut,
 };
 pub use labels::{
-    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
+    ApiRoute, CallbackResult, CardRank, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
     ProfileState, ShadowResult, TurnedAway,
 };
-pub use metrics::Metrics;
+pub use metrics::{LEDGER, Metrics};
 pub(crate) use throttle::{LogThrottle, LogThrottles};
 
 /// For the log: to hundredths, where more would be noise.

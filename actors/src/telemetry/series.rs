@@ -11,7 +11,7 @@ use super::labels::{
     ApiRoute, ApiStatus, CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource,
     PollResult, Port, ProfileState, ShadowResult, TurnedAway,
 };
-use super::metrics::{LEDGER_RESULTS, Metrics};
+use super::metrics::{ENCODER_REPLACED, LEDGER, LEDGER_RESULTS, Metrics};
 use crate::messages::{Outcome, ProfileName, Stage};
 
 impl Metrics {
@@ -22,7 +22,10 @@ impl Metrics {
             self.redelivered.with_label_values(&[profile]);
             self.card_latency.with_label_values(&[profile]);
             self.feedback_pending.with_label_values(&[profile]);
+            self.callbacks_pending.with_label_values(&[profile]);
             self.shedding_level.with_label_values(&[profile]);
+            self.encoder_wait.with_label_values(&[profile]);
+            self.conversation_pushes.with_label_values(&[profile]);
             for outcome in Outcome::LABELS {
                 self.cards.with_label_values(&[profile, outcome]);
             }
@@ -40,6 +43,7 @@ impl Metrics {
             }
             for endpoint in Endpoint::VARIANTS {
                 self.holds.with_label_values(&[profile, endpoint.name()]);
+                self.circuits.with_label_values(&[profile, endpoint.name()]);
             }
             for fate in FrameFate::VARIANTS {
                 self.frames.with_label_values(&[profile, fate.name()]);
@@ -65,6 +69,12 @@ impl Metrics {
         }
         for result in LEDGER_RESULTS {
             self.ledger_commits.with_label_values(&[result]);
+        }
+        for reason in ENCODER_REPLACED {
+            self.encoder_replaced.with_label_values(&[reason]);
+        }
+        for actor in self.cells().iter().map(|cell| cell.name()).chain([LEDGER]) {
+            self.stop_unfinished.with_label_values(&[actor]);
         }
         for source in JsonSource::VARIANTS {
             for (repair, _) in Repairs::default().by_name() {

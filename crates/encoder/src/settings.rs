@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     thread,
+    time::Duration,
 };
 
 use crate::EncoderError;
@@ -26,6 +27,9 @@ pub struct EncoderSettings {
     /// Live texts that one thread takes together. Default: 8, beyond which a batch costs all its
     /// callers latency and saves no time per text.
     pub max_batch: usize,
+    /// A thread that has something in hand and shows no sign of life for so long hangs. Default: 10 s, thousands of times
+    /// what a thread takes from one sign of life to the next.
+    pub hang_timeout: Duration,
 }
 
 impl Default for EncoderSettings {
@@ -36,6 +40,7 @@ impl Default for EncoderSettings {
             threads: thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             live_capacity: 256,
             max_batch: 8,
+            hang_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -3,7 +3,7 @@
 mod admin;
 mod caller;
 mod chroma_stand_in;
-mod command;
+pub mod command;
 mod databases;
 pub mod five;
 mod knowledge;

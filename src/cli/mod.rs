@@ -1,8 +1,11 @@
 //! The command line.
 
+mod examples;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use cuecard_actors::engine::Effort;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::ranking::Formula;
@@ -11,7 +14,7 @@ use crate::commands::AdminPlace;
 
 /// Live agent assist: the right knowledge card while the customer is still talking.
 #[derive(Debug, Parser)]
-#[command(name = "cuecard", version, about)]
+#[command(name = "cuecard", version, about, after_help = examples::ALL)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -20,20 +23,27 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Listen to CXone and push cards until told to stop.
+    #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
     /// Check the configuration, then reach everything it names.
+    #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Ask a running service whether it can work; for probes that can't send a request themselves.
     Health(AdminArgs),
     /// Build or update an index; only changed articles are embedded.
+    #[command(after_help = examples::INDEX)]
     Index(IndexArgs),
     /// Ask one question and see the cards.
+    #[command(after_help = examples::ASK)]
     Ask(AskArgs),
     /// Say why an agent saw what they saw.
+    #[command(after_help = examples::WHY)]
     Why(WhyArgs),
     /// Measure ranking and silence on labelled conversations.
+    #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
     /// Learn a model from labelled conversations.
+    #[command(after_help = examples::TRAIN)]
     Train(TrainArgs),
     /// Put a learned model in service, or take it out again.
     #[command(subcommand)]
@@ -44,9 +54,17 @@ pub(crate) enum Command {
     /// Look after the ledger: what it holds, what is too old, what of a customer is to be erased, a copy.
     Ledger(LedgerArgs),
     /// Make a key for the service's ports, and the hash of it that the settings hold.
+    #[command(after_help = examples::KEY)]
     Key,
     /// Play conversations through simulator and service, with a page to watch.
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
+    /// Print what completes this command line in a shell.
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Write the manual pages of all commands.
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
 }
 
 /// `cuecard serve`
@@ -113,6 +131,7 @@ pub struct KnowledgeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum GraphCommand {
     /// Put a graph file into the Neo4j database that `NEO4J_URI`, `NEO4J_USER` and `NEO4J_PASSWORD` name.
+    #[command(after_help = examples::GRAPH_LOAD)]
     Load(GraphLoadArgs),
 }
 
@@ -182,14 +201,17 @@ pub struct LedgerArgs {
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
     /// Say how much it holds.
+    #[command(after_help = examples::LEDGER_STATS)]
     Stats {
         /// Print it as JSON.
         #[arg(long)]
         json: bool,
     },
     /// Take away now what is older than it is kept ([retention] in the settings).
+    #[command(after_help = examples::LEDGER_PURGE)]
     Purge,
     /// Take away every row of an interaction. Figures stay, and so does the audit, which says no more whose entries they are.
+    #[command(after_help = examples::LEDGER_ERASE)]
     Erase {
         /// The interaction, or the session of a ranking.
         #[arg(long, value_name = "ID")]
@@ -201,6 +223,7 @@ pub enum LedgerCommand {
         admin: AdminArgs,
     },
     /// Write a copy of it as it is now, where it is a file; what is on `PostgreSQL` is copied by that.
+    #[command(after_help = examples::LEDGER_BACKUP)]
     Backup {
         /// A file that is not there yet.
         #[arg(value_name = "FILE")]
@@ -300,10 +323,13 @@ pub struct TrainArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// Put a model in service that is proven to be better than what runs; a running service takes it up within seconds.
+    #[command(after_help = examples::MODEL_PROMOTE)]
     Promote(PromoteArgs),
     /// Put back what was in service before; a second rollback undoes the first.
+    #[command(after_help = examples::MODEL_ROLLBACK)]
     Rollback(ShelfArgs),
     /// Tell what is in service, how it was learned and what it gains.
+    #[command(after_help = examples::MODEL_SHOW)]
     Show(ShelfArgs),
 }
 
@@ -358,14 +384,21 @@ pub struct DemoArgs {
     pub once: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
+/// `cuecard completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
 }
+
+/// `cuecard man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where they are written; made if it is not there.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
+#[cfg(test)]
+mod tests;
