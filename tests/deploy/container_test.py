@@ -182,6 +182,9 @@ class Container(unittest.TestCase):
         self.assertNotEqual(status["Uid"], "0")
         self.assertEqual((status["CapEff"], status["NoNewPrivs"], status["Seccomp"]), ("0" * 16, "1", "2"))
 
+        inside("systemctl", "reload", "cuecard")
+        until("it has read its settings again", lambda: "SIGHUP" in inside("journalctl", "--unit=cuecard"))
+        self.assertEqual(property_of("MainPID"), first)
         inside("kill", "-KILL", first)
         until("systemd starts it again", lambda: property_of("MainPID") not in ["0", first])
         until("ready again", is_ready)

@@ -9,8 +9,8 @@ COPY --from=package /opt/cuecard /opt/cuecard
 COPY systemd/cuecard.service /etc/systemd/system/
 COPY compose/cuecard.toml /etc/cuecard/
 # A simulator on the same host is the tenant.
-RUN printf '%s\n' CXONE_CONTRACT=insights CXONE_BASE_URL=http://127.0.0.1:9200 \
-      CXONE_CLIENT_ID=cxone-sim-client CXONE_CLIENT_SECRET=cxone-sim-secret > /etc/cuecard/cuecard.env \
-    && chmod 600 /etc/cuecard/cuecard.env
+RUN printf '%s\n' 'contract = ["insights"]' 'base_url = "http://127.0.0.1:9200"' 'client_id = "cxone-sim-client"' >> /etc/cuecard/cuecard.toml \
+    && install --mode=600 /dev/null /etc/cuecard/client-secret \
+    && echo cxone-sim-secret > /etc/cuecard/client-secret
 STOPSIGNAL SIGRTMIN+3
 ENTRYPOINT ["/lib/systemd/systemd"]

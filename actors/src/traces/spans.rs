@@ -75,7 +75,10 @@ fn attributes(decision: &Decision) -> Vec<KeyValue> {
         attributes.push(text("cuecard.why", why));
     }
     if let Some(ranking) = &decision.ranking {
-        attributes.push(attribute("cuecard.cards", Value::IntValue(i64::try_from(ranking.cards().len()).unwrap_or(i64::MAX))));
+        attributes.push(attribute(
+            "cuecard.cards",
+            Value::IntValue(i64::try_from(ranking.cards().len()).unwrap_or(i64::MAX)),
+        ));
     }
     attributes
 }
