@@ -31,6 +31,11 @@ Examples:
   cuecard check
   cuecard check --offline --config /etc/cuecard.toml";
 
+pub(super) const HEALTH: &str = "\
+Examples:
+  cuecard health
+  cuecard health --admin 127.0.0.1:9100";
+
 pub(super) const INDEX: &str = "\
 Examples:
   cuecard index --articles articles.jsonl --index data/index

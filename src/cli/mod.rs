@@ -29,6 +29,7 @@ pub(crate) enum Command {
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Ask a running service whether it can work; for probes that can't send a request themselves.
+    #[command(after_help = examples::HEALTH)]
     Health(AdminArgs),
     /// Build or update an index; only changed articles are embedded.
     #[command(after_help = examples::INDEX)]

@@ -18,15 +18,11 @@ pub fn run(arguments: &AdminArgs) -> anyhow::Result<ExitCode> {
     Ok(if can_work { ExitCode::Success } else { ExitCode::Failure })
 }
 
-/// One line, since a container runtime keeps it beside the state: the whole service, then each profile that is not ready.
+/// One line, since a container runtime keeps it beside the state: the word for the whole service, then each reason.
 fn in_words(said: &Value) -> String {
-    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or("-").to_owned();
-    let profiles = said["profiles"].as_array().into_iter().flatten();
-    let unready = profiles.filter(|profile| profile["state"] != "ready");
-    unready.fold(text(said, "status"), |line, profile| {
-        let [name, state, reason] = ["profile", "state", "reason"].map(|name| text(profile, name));
-        format!("{line}; {name} is {state}: {reason}")
-    })
+    let reasons = said["reasons"].as_array().into_iter().flatten();
+    let words = [&said["status"]].into_iter().chain(reasons).filter_map(Value::as_str);
+    words.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -36,15 +32,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_what_is_not_ready() {
-        let north = json!({"profile": "north", "state": "ready"});
-        let south = json!({"profile": "south", "state": "degraded", "reason": "the stream is down"});
+    fn a_line_says_why_it_is_not_ready() {
         for (said, line) in [
             (json!({"status": "loading", "profiles": []}), "loading"),
-            (json!({"status": "ready", "profiles": [north]}), "ready"),
             (
-                json!({"status": "degraded", "profiles": [north, south]}),
-                "degraded; south is degraded: the stream is down",
+                json!({"status": "degraded", "profiles": [], "reasons": ["south: the stream is down", "the disk is full"]}),
+                "degraded; south: the stream is down; the disk is full",
             ),
         ] {
             assert_eq!(in_words(&said), line);

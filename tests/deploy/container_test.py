@@ -155,5 +155,42 @@ class Container(unittest.TestCase):
         self.assertEqual(tools.stdout, "", "the first stage stays behind")
 
 
+    def test_systemd_runs_the_unit_as_it_is(self):
+        self.engine.build("systemd", ROOT / "tests/deploy/systemd.Dockerfile", ROOT / "deploy", "--build-arg", f"IMAGE={IMAGE}")
+        # What systemd needs to be one in a container; the unit gives all of it up again.
+        host = ["--cap-add=SYS_ADMIN", "--cap-add=SETPCAP", "--cap-add=DAC_READ_SEARCH", "--security-opt=seccomp=unconfined"]
+        places = [f"--tmpfs={place}" for place in ["/run", "/run/lock", "/sys/fs/cgroup"]]
+        name = self.engine.run("docker", "run", "--detach", "--cgroupns=private", *host, *places, "systemd").stdout.strip()
+        self.addCleanup(self.engine.run, "docker", "rm", "--force", "--volumes", name)
+
+        def inside(*command, check=True):
+            return self.engine.run("docker", "exec", name, *command, check=check).stdout.strip()
+
+        def property_of(what):
+            return inside("systemctl", "show", "--value", "--property", what, "cuecard")
+
+        def is_ready():
+            return inside("/opt/cuecard/bin/cuecard", "health", check=False) == "ready"
+
+        until("systemd is up", lambda: inside("systemctl", "is-system-running", check=False) in ["running", "degraded"])
+        articles = "/opt/cuecard/demo/articles.jsonl"
+        self.engine.run("docker", "exec", "--detach", name, "/opt/cuecard/bin/cxone-sim", "serve", f"--articles={articles}")
+        inside("systemctl", "start", "cuecard")
+        until("ready", is_ready)
+        first = property_of("MainPID")
+        status = dict(re.findall(r"^(\w+):\t(\S+)", inside("cat", f"/proc/{first}/status"), re.MULTILINE))
+        self.assertNotEqual(status["Uid"], "0")
+        self.assertEqual((status["CapEff"], status["NoNewPrivs"], status["Seccomp"]), ("0" * 16, "1", "2"))
+
+        inside("systemctl", "reload", "cuecard")
+        until("it has read its settings again", lambda: "SIGHUP" in inside("journalctl", "--unit=cuecard"))
+        self.assertEqual(property_of("MainPID"), first)
+        inside("kill", "-KILL", first)
+        until("systemd starts it again", lambda: property_of("MainPID") not in ["0", first])
+        until("ready again", is_ready)
+        inside("systemctl", "stop", "cuecard")
+        self.assertEqual((property_of("ActiveState"), property_of("Result")), ("inactive", "success"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -17,8 +17,8 @@ BASE = "debian:bookworm-slim"
 KEPT = pathlib.Path(os.environ["CUECARD_CACHE"]) / "debian-bookworm-minbase.tar"
 # What Debian's own slim image leaves out as well.
 LEFT_OUT = ["var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"]
-# A generous bound for what takes seconds; a build takes minutes.
-PATIENCE = 120
+# What ends a wait that is in vain, on however busy a machine.
+PATIENCE = 600
 
 
 def until(what, condition):
@@ -72,12 +72,17 @@ class Engine:
             shutil.move(partial, KEPT)
         self.run("docker", "import", KEPT, BASE)
 
-    def build(self, tag, dockerfile, context):
+    def build(self, tag, dockerfile, context, *more):
         """The packages of Debian come through the host's network: an engine without an own way out builds as well."""
-        self.run("docker", "build", "--network", "host", "--file", dockerfile, "--tag", tag, context)
+        self.run("docker", "build", "--network", "host", "--file", dockerfile, "--tag", tag, *more, context)
 
     def stop(self):
         self.process.terminate()
         self.process.wait()
         self.log.close()
+        # It leaves its network namespaces mounted.
+        mounted = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+        for mount in sorted(mounted, reverse=True):
+            if mount.startswith(f"{self.place}/"):
+                subprocess.run(["umount", mount], check=True)
         shutil.rmtree(self.place)

@@ -98,7 +98,12 @@ class Manifests(unittest.TestCase):
     def test_every_secret_that_is_asked_for_is_in_the_pattern(self):
         secret = set(of_kind(self.documents, "Secret")["stringData"])
         asked = {env["valueFrom"]["secretKeyRef"]["key"] for env in self.container["env"] if "valueFrom" in env}
-        self.assertEqual(asked, secret)
+        (volume,) = [volume["secret"] for volume in self.pod["spec"]["volumes"] if "secret" in volume]
+        mounted = {item["key"]: item["path"] for item in volume["items"]}
+        self.assertEqual(asked | set(mounted), secret)
+        (mount,) = [mount for mount in self.container["volumeMounts"] if mount["name"] == "secrets"]
+        files = {env["value"] for env in self.container["env"] if env["name"].endswith("_FILE")}
+        self.assertEqual(files, {f"{mount['mountPath']}/{path}" for path in mounted.values()})
         monitor = of_kind(self.documents, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
         self.assertIn(monitor["authorization"]["credentials"]["key"], secret)
 

@@ -23,6 +23,8 @@ TARBALL = ROOT / "dist" / f"{NAME}.tar.zst"
 USER = 65534
 # What of the machine that built the package it must do without.
 HIDDEN = [os.environ["CUECARD_CACHE"], os.environ["CARGO_TARGET_DIR"], str(ROOT)]
+# What ends a command that hangs, on however busy a machine.
+PATIENCE = 600
 CLIENT = {"CXONE_CLIENT_ID": "cxone-sim-client", "CXONE_CLIENT_SECRET": "cxone-sim-secret"}
 
 
@@ -59,7 +61,7 @@ class Package(unittest.TestCase):
         }
 
     def run_in(self, *arguments, **variables):
-        return subprocess.run(**self.command(*arguments, **variables), timeout=120)
+        return subprocess.run(**self.command(*arguments, **variables), timeout=PATIENCE)
 
     def start(self, *arguments, **variables):
         process = subprocess.Popen(**self.command(*arguments, **variables))
@@ -111,9 +113,9 @@ class Package(unittest.TestCase):
         for file in elves(self.package):
             said = self.run_in("ldd", file).stdout
             self.assertNotIn("not found", said, file)
-            found = re.findall(r"=> (\S+)", said)
-            own = [library for library in found if not library.startswith(("/lib/", "/lib64/", "/usr/lib"))]
-            self.assertTrue(all(library.startswith(str(self.package / "lib")) for library in own), (file, own))
+            found = [pathlib.Path(library).resolve() for library in re.findall(r"=> (/\S+)", said)]
+            places = {library.parent for library in found if not library.is_relative_to("/usr/lib")}
+            self.assertLessEqual(places, {self.package / "lib"}, file)
 
     def test_no_search_path_leads_out_of_the_package(self):
         for file in elves(self.package):
@@ -145,7 +147,8 @@ class Package(unittest.TestCase):
         files = {str(file.relative_to(self.package)) for file in self.package.rglob("*") if file.is_file()}
         self.assertEqual(listed, files - {"SHA256SUMS"})
         expected = (TARBALL.parent / f"{TARBALL.name}.sha256").read_text().split()[0]
-        self.assertEqual(hashlib.file_digest(TARBALL.open("rb"), "sha256").hexdigest(), expected)
+        with TARBALL.open("rb") as tarball:
+            self.assertEqual(hashlib.file_digest(tarball, "sha256").hexdigest(), expected)
 
     def test_licences_of_all_that_is_bundled_are_there(self):
         licenses = self.package / "licenses"
@@ -153,7 +156,7 @@ class Package(unittest.TestCase):
         normal = ["cargo", "tree", "--workspace", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--locked"]
         tree = subprocess.check_output(normal, cwd=ROOT, text=True).splitlines()
         used = {line.split()[0] for line in tree if line and not line.startswith("cuecard")}
-        self.assertEqual(used - listed, set())
+        self.assertEqual(sorted(used - listed)[:5], [])
         for named in re.findall(r"`([\w.-]+\.txt)`", (licenses / "README.md").read_text()):
             self.assertTrue((licenses / named).is_file(), named)
         for pattern in ["torch-*.dist-info/LICENSE", "torch-*.dist-info/NOTICE", "nvidia_*.dist-info/License.txt"]:

@@ -1,10 +1,10 @@
 //! The admin port: what a scraper, a probe and an operator see, from the first moment on.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use cuecard_simulator::{Client, Fault, FaultKind, Route, Simulator, SimulatorSettings};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{Page, Service, environment, run, say, simulator, until_shown};
@@ -207,6 +207,30 @@ async fn refused_credentials_are_named_without_their_secret() {
     for path in ["/readyz", "/metrics", "/actors"] {
         assert!(!service.admin.get(path).await.text.contains("opensesame"), "{path}");
     }
+    service.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_container_engine_asks_by_command_whether_it_can_work() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[]).await;
+    let ask = |addr: SocketAddr| run(&["health", "--admin", &addr.to_string()], &[]);
+    let addr = service.admin.addr();
+    let well = ask(addr);
+    assert_eq!((well.code, well.stdout.as_str()), (Some(0), "ready\n"), "{}", well.stderr);
+    service.stop().await;
+    let gone = ask(addr);
+    assert_eq!((gone.code, gone.stdout.as_str()), (Some(1), ""));
+    assert!(gone.stderr.contains("no service answers"), "{}", gone.stderr);
+
+    let clients = vec![Client::with_all_scopes("somebody", "else")];
+    let strangers = Simulator::start(SimulatorSettings { clients, ..SimulatorSettings::default() }).unwrap();
+    let service = Service::launch(&strangers.base_url(), &[]);
+    let is_refused = |profile: &Value| profile["reason"].as_str().is_some_and(|why| why.contains("client credentials"));
+    service.admin.until_profile("the reason", |status, profile| status == 503 && is_refused(profile)).await;
+    let waits = ask(service.admin.addr());
+    assert_eq!(waits.code, Some(1));
+    assert!(waits.stdout.starts_with("waiting; ") && waits.stdout.contains("client credentials"), "{}", waits.stdout);
     service.stop().await;
 }
 
