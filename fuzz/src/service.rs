@@ -11,7 +11,8 @@ const BORDER: &str = "\n---\n";
 /// Begins every secret that is set, and nothing that is not.
 const SECRET: &str = "opensesame";
 
-/// Variables, a line each, then a file: they make settings or are refused, and no secret is ever shown.
+/// Variables, a line each, then a file: they make settings or are refused, no secret is ever shown, and what nobody changed is
+/// the same when it is read again.
 pub fn settings(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (variables, file) = text.split_once(BORDER).unwrap_or(("", &text));
@@ -27,7 +28,9 @@ pub fn settings(input: &[u8]) {
         Ok(settings) => {
             let names: HashSet<&str> = settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
             assert!(!names.is_empty() && names.len() == settings.profiles.len());
-            format!("{settings:?}")
+            let again = settings.reread().map(|read| (read.changed, read.needs_restart));
+            assert!(again.as_ref().is_ok_and(|(live, others)| live.is_empty() && others.is_empty()), "{again:?}");
+            format!("{settings:?} {}", settings.in_force.shown())
         }
         Err(error) => format!("{error} {error:?}"),
     };

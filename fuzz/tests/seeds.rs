@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 
-/// Inputs of chance for each target. Settings take a hundred times as long to read as anything else.
+/// Inputs of chance for each target, where `PROPTEST_CASES` asks for no other number. Settings take a hundred times as long to
+/// read as anything else.
 const CASES: u32 = 1_000;
 const CASES_OF_SETTINGS: u32 = 50;
 
@@ -70,8 +71,10 @@ fn run(&(name, target): &Target) {
     seeds.iter().for_each(|seed| target(seed));
     let changes = prop::collection::vec((any::<Index>(), change()), 1..8);
     let inputs = (select(seeds), changes).prop_map(|(seed, changes)| changed(seed, &changes));
-    let cases = if name == "settings" { CASES_OF_SETTINGS } else { CASES };
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = if name == "settings" { CASES_OF_SETTINGS } else { CASES };
+    }
     let outcome = TestRunner::new(config).run(&inputs, |input| {
         target(&input);
         Ok(())

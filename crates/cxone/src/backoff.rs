@@ -30,7 +30,9 @@ impl Backoff {
     /// as 1.
     pub fn jittered(&self, attempt: u32, fraction: f64) -> Duration {
         let fraction = if fraction.is_nan() { 1.0 } else { fraction.clamp(0.0, 1.0) };
-        self.step(attempt).mul_f64(fraction)
+        let step = self.step(attempt);
+        // Times beyond what a float counts in whole seconds may come out larger than they went in.
+        Duration::try_from_secs_f64(step.as_secs_f64() * fraction).map_or(step, |wait| wait.min(step))
     }
 }
 

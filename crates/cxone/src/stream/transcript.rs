@@ -125,15 +125,17 @@ fn words_after(text: &str, heard: usize) -> &str {
     rest.trim_start_matches(|letter: char| letter.is_whitespace() || CLOSING_MARKS.contains(&letter)).trim_end()
 }
 
-/// The end of the text where it ends in no word.
-fn start_of_last_word(text: &str) -> usize {
-    let before = text.trim_end_matches(is_inside_word);
-    let mark = before.char_indices().next_back();
-    match mark {
-        Some((place, _)) if before.len() < text.len() && is_joined(&text[..place], &text[place..]) => {
-            start_of_last_word(&text[..place])
+/// The end of the text where it ends in no word. In a loop: a word may be as long as a frame, and a stack is not.
+fn start_of_last_word(mut text: &str) -> usize {
+    loop {
+        let before = text.trim_end_matches(is_inside_word);
+        let mark = before.char_indices().next_back();
+        match mark {
+            Some((place, _)) if before.len() < text.len() && is_joined(&text[..place], &text[place..]) => {
+                text = &text[..place];
+            }
+            _ => return before.len(),
         }
-        _ => before.len(),
     }
 }
 
