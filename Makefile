@@ -1,7 +1,7 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint bench
+.PHONY: demo test build setup lint bench pictures
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -28,6 +28,12 @@ build: setup
 # Writes the tables of docs/; ONLY names some of the benchmarks, DATA a directory with the public sets.
 bench: build
 	@$(ENV) python3 benches/tables.py --work "$${TMPDIR:-/tmp}/cuecard-bench" $(if $(DATA),--data $(DATA)) $(ONLY)
+
+# Draws the pictures of docs/ anew, from the demo in a real Chromium.
+pictures: build
+	@scripts/setup databases
+	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
+	cargo test $(QUICK) --test service pages:: -- --ignored --nocapture
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

@@ -1,5 +1,6 @@
 //! The admin port: metrics, probes, and the table of actors. It reads cells and health and asks no actor.
 
+mod console;
 mod ledger;
 mod marks;
 mod routes;
@@ -21,6 +22,8 @@ use cuecard_actors::supervision::{ActorCell, ActorState};
 use cuecard_actors::telemetry::{Metrics, Port, ProfileState};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
+use console::{Console, FeedLimits};
+
 use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
 
 /// A handler that runs longer than this blocks its thread; the container runtime should then start over.
@@ -35,6 +38,7 @@ pub struct AdminState {
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     marks: OnceLock<Arc<ArticleMarks>>,
     ledger: OnceLock<Ledger>,
+    console: Console,
     stopping: AtomicBool,
 }
 
@@ -65,6 +69,7 @@ impl AdminState {
             refreshers: OnceLock::new(),
             marks: OnceLock::new(),
             ledger: OnceLock::new(),
+            console: Console::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -101,6 +106,10 @@ impl AdminState {
         self.stopping.store(true, Relaxed);
     }
 
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
     /// Whether at least one profile can work and no actor gave up, and what each can do.
     fn readiness(&self) -> (bool, Vec<(String, ProfileState, String)>) {
         let tenants = self.tenants.get().into_iter().flat_map(Tenants::iter);
@@ -111,7 +120,7 @@ impl AdminState {
             })
             .collect();
         let states = profiles.iter().map(|(_, state, _)| *state);
-        (can_work(states, self.metrics.cells()) && !self.stopping.load(Relaxed), profiles)
+        (can_work(states, self.metrics.cells()) && !self.is_stopping(), profiles)
     }
 
     /// Actors that failed or block their thread.
@@ -159,8 +168,10 @@ pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, Adm
     let tls = tls.as_ref().map(access::server_config).transpose()?;
     let guard = Guard::new(access, Port::Admin, state.metrics.clone());
     let state = web::Data::from(state);
+    // The port closes a connection on which a request does not end, but not as soon as this.
+    let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
     let routes = move |app: &mut web::ServiceConfig| {
-        app.app_data(state.clone());
+        app.app_data(state.clone()).app_data(feed_limits.clone());
         routes::configure(app, &guard);
     };
     // A scrape and a probe every few seconds need no more workers.

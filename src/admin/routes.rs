@@ -12,7 +12,7 @@ use cuecard_actors::telemetry::ProfileState;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AdminState, ledger, marks};
+use super::{AdminState, console, ledger, marks};
 use crate::access::{Guard, Needed, Right, Whose};
 
 /// One route.
@@ -25,7 +25,7 @@ struct AdminEntry {
 /// What a route asks of its caller.
 #[derive(Clone, Copy)]
 enum Asks {
-    /// Nothing: probes have no key.
+    /// Nothing: probes have no key, and a browser that loads the page has none yet.
     Nothing,
     /// One of these rights, for all profiles.
     ForAll(&'static [Right]),
@@ -43,6 +43,14 @@ const SCRAPE: &[Right] = &[Right::Metrics, Right::Operate];
 const ROUTES: &[AdminEntry] = &[
     AdminEntry { path: "/livez", asks: Nothing, handler: || web::get().to(livez) },
     AdminEntry { path: "/readyz", asks: Nothing, handler: || web::get().to(readyz) },
+    AdminEntry { path: "/", asks: Nothing, handler: || web::get().to(console::moved) },
+    AdminEntry { path: "/console", asks: Nothing, handler: || web::get().to(console::moved) },
+    AdminEntry { path: "/console/", asks: Nothing, handler: || web::get().to(console::page) },
+    AdminEntry { path: "/console/files/{name}", asks: Nothing, handler: || web::get().to(console::file) },
+    AdminEntry { path: "/console/feed", asks: ForAll(SEE), handler: || web::get().to(console::feed) },
+    AdminEntry { path: "/console/gaps", asks: ForAll(SEE), handler: || web::get().to(console::list_gaps) },
+    AdminEntry { path: "/console/shadow", asks: ForAll(SEE), handler: || web::get().to(console::list_shadow) },
+    AdminEntry { path: "/console/try", asks: ForAll(SEE), handler: || web::post().to(console::try_out) },
     AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
     AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
     AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
@@ -125,6 +133,12 @@ async fn livez(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
+    let (is_ready, body) = readiness(&state);
+    if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+/// Whether the service can do anything, and what each part of it can.
+pub(super) fn readiness(state: &AdminState) -> (bool, Value) {
     let (is_ready, profiles) = state.readiness();
     let ledger = state.ledger.get().map(ledger::readiness);
     let is_ledger_well = ledger.as_ref().is_none_or(|ledger| ledger["state"] == "ready");
@@ -149,7 +163,7 @@ async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
     if let Some(ledger) = ledger {
         body["ledger"] = ledger;
     }
-    if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    (is_ready, body)
 }
 
 async fn actors(state: web::Data<AdminState>) -> HttpResponse {
@@ -289,7 +303,8 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn every_route_asks_strangers_for_a_key_but_the_probes() {
+    async fn every_route_asks_strangers_for_a_key_but_the_probes_and_the_empty_page() {
+        const WITHOUT_KEY: [&str; 6] = ["/livez", "/readyz", "/", "/console", "/console/", "/console/files/{name}"];
         let metrics = Metrics::new(&[], Vec::new()).unwrap();
         let guard = Guard::new(Arc::new(Access::new(Vec::new(), true, true)), Port::Admin, metrics.clone());
         let state = web::Data::from(AdminState::new(metrics));
@@ -298,7 +313,7 @@ mod tests {
             for request in [TestRequest::get(), TestRequest::post()] {
                 let answer = call_service(&app, request.uri(&path(entry.path)).to_request()).await;
                 let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
-                assert_eq!(is_refused, !["/livez", "/readyz"].contains(&entry.path), "{}", entry.path);
+                assert_eq!(is_refused, !WITHOUT_KEY.contains(&entry.path), "{}", entry.path);
             }
         }
     }

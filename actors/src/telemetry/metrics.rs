@@ -71,8 +71,8 @@ pub struct Metrics {
     actor_panics: IntCounterVec,
     actor_busy: GaugeVec,
     queue_depth: IntGaugeVec,
-    admission_queued: IntGauge,
-    admission_in_flight: IntGauge,
+    pub(super) admission_queued: IntGauge,
+    pub(super) admission_in_flight: IntGauge,
     uptime: Gauge,
 }
 

@@ -2,6 +2,7 @@
 //! two can't drift apart; the names of all metrics stand in one place.
 
 mod events;
+mod flow;
 mod labels;
 mod metrics;
 mod registrar;
@@ -14,6 +15,7 @@ pub use events::{
     ActorDropped, BackendFailed, CallbackEnded, CallerRefused, CxoneAnswered, EndpointHeld, FeedbackReached,
     FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, WaitCut,
 };
+pub use flow::{Count, FlowCounts, StageCount};
 pub use labels::{
     ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
     ProfileState, ShadowResult, TurnedAway,
