@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Check the configuration, then reach everything it names.
     Check(CheckArgs),
+    /// Ask a running service whether it can work; for probes that can't send a request themselves.
+    Health(AdminArgs),
     /// Build or update an index; only changed articles are embedded.
     Index(IndexArgs),
     /// Ask one question and see the cards.

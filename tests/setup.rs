@@ -157,6 +157,8 @@ fn an_older_java_is_refused_for_the_databases() {
         let machine = Machine::new();
         machine.install("java", &format!("#!/bin/sh\necho {version}\n"));
         machine.install("mvn", NOTHING);
+        machine.install("prometheus", NOTHING);
+        machine.install("promtool", NOTHING);
         machine.install("id", "#!/bin/sh\necho 1000\n");
         let output = machine.set_up_for(&["databases"]);
         assert_eq!(output.status.success(), is_enough, "{version}: {}", stderr(&output));

@@ -32,6 +32,8 @@ pub enum Part {
     Search,
     /// How much work a question is given.
     Effort,
+    /// How many questions are let go unanswered.
+    Shedding,
 }
 
 /// How a part is.
@@ -103,12 +105,15 @@ impl ProfileHealth {
                 Part::Index => "the index is not open yet",
                 Part::Graph => "the graph was not asked yet",
                 Part::Collection => "the collection is not open yet",
-                Part::Polls | Part::Pushes | Part::Search | Part::Effort => "not tried yet",
+                Part::Polls | Part::Pushes | Part::Search | Part::Effort | Part::Shedding => "not tried yet",
             };
             (*part, Condition::Missing(reason.to_owned()))
         };
         let parts = Parts { conditions: needed.iter().map(not_yet).collect(), ..Parts::default() };
         let health = Arc::new(Self { profile, metrics, parts: Mutex::new(parts) });
+        if needed.contains(&Part::Stream) {
+            health.metrics.set_stream_up(&health.profile, false);
+        }
         health.announce(&mut health.lock());
         health
     }
@@ -135,6 +140,9 @@ impl ProfileHealth {
 
     fn set_in(&self, parts: &mut Parts, part: Part, condition: Condition) {
         if parts.conditions.get(&part) != Some(&condition) {
+            if part == Part::Stream {
+                self.metrics.set_stream_up(&self.profile, condition == Condition::Good);
+            }
             parts.conditions.insert(part, condition);
             self.announce(parts);
         }
@@ -271,12 +279,17 @@ mod tests {
         let metrics = Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap();
         let health = ProfileHealth::new(profile, &[Part::Token, Part::Stream], metrics.clone());
         assert_eq!(health.state(), (ProfileState::Waiting, "no token yet; the stream is not connected yet".to_owned()));
+        let stream_up =
+            |value| metrics.render(0.0).unwrap().contains(&format!("cuecard_stream_up{{profile=\"acme\"}} {value}"));
+        assert!(stream_up(0));
         health.set(Part::Token, Condition::Good);
         health.lost(Part::Stream, "connection refused");
         assert_eq!(health.state(), (ProfileState::Waiting, "connection refused".to_owned()));
         health.set(Part::Stream, Condition::Good);
         assert_eq!(health.state().0, ProfileState::Ready);
+        assert!(stream_up(1));
         health.lost(Part::Stream, "closed by the peer");
+        assert!(stream_up(0));
         assert_eq!(health.state(), (ProfileState::Degraded, "closed by the peer".to_owned()));
         health.set(Part::Stream, Condition::Good);
         health.lost(Part::Pushes, "open");

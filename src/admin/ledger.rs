@@ -14,14 +14,16 @@ use super::routes::{loading, not_found, unavailable, unprocessable};
 const MOST_LISTED: u32 = 1000;
 const LISTED: u32 = 100;
 
+/// What is wrong with the ledger.
+pub(super) fn trouble(ledger: &Ledger) -> Option<String> {
+    let health = ledger.health();
+    let failing = health.failing.map(|(since, reason)| format!("can't be written since {since}: {reason}"));
+    failing.or_else(|| health.damage.map(|damage| damage.to_string()))
+}
+
 /// How the ledger is, for `/readyz`: cards go on without it.
 pub(super) fn readiness(ledger: &Ledger) -> Value {
-    let health = ledger.health();
-    let reason = match (health.failing, health.damage) {
-        (Some((since, reason)), _) => format!("can't be written since {since}: {reason}"),
-        (None, Some(damage)) => damage.to_string(),
-        (None, None) => return json!({ "state": "ready" }),
-    };
+    let Some(reason) = trouble(ledger) else { return json!({ "state": "ready" }) };
     let waiting: serde_json::Map<String, Value> =
         ledger.waiting().map(|(kind, records)| (kind.name().to_owned(), records.into())).collect();
     json!({ "state": "degraded", "reason": reason, "waiting": waiting })

@@ -3,6 +3,7 @@
 mod console;
 mod ledger;
 mod marks;
+mod readiness;
 mod routes;
 
 use std::collections::HashMap;
@@ -19,12 +20,13 @@ use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, ActorState};
-use cuecard_actors::telemetry::{Metrics, Port, ProfileState};
+use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
+use crate::access::{self, AccessInForce, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use crate::reload::Reloader;
 use console::{Console, FeedLimits};
-
-use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use readiness::{Facts, ProfileReadiness};
 
 /// A handler that runs longer than this blocks its thread; the container runtime should then start over.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -33,6 +35,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 pub struct AdminState {
     started: Instant,
     metrics: Metrics,
+    reloader: Arc<Reloader>,
     tenants: OnceLock<Tenants>,
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
@@ -60,10 +63,11 @@ pub enum AdminError {
 
 impl AdminState {
     /// The state of a service that is still loading.
-    pub fn new(metrics: Metrics) -> Arc<Self> {
+    pub fn new(metrics: Metrics, reloader: Arc<Reloader>) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
             metrics,
+            reloader,
             tenants: OnceLock::new(),
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
@@ -92,6 +96,11 @@ impl AdminState {
         let _ = self.ledger.set(ledger);
     }
 
+    /// What takes new settings up.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
     /// Asks for a poll of a profile's articles; `false` where it does not poll any.
     fn refresh(&self, profile: &str) -> bool {
         let refresher = self.refreshers.get().and_then(|refreshers| refreshers.get(&ProfileName::new(profile)));
@@ -110,17 +119,20 @@ impl AdminState {
         self.stopping.load(Relaxed)
     }
 
-    /// Whether at least one profile can work and no actor gave up, and what each can do.
-    fn readiness(&self) -> (bool, Vec<(String, ProfileState, String)>) {
+    /// What the service's readiness is made of.
+    fn facts(&self) -> Facts {
         let tenants = self.tenants.get().into_iter().flat_map(Tenants::iter);
-        let profiles: Vec<_> = tenants
-            .map(|tenant| {
-                let (state, reason) = tenant.health.state();
-                (tenant.name().to_string(), state, reason)
-            })
-            .collect();
-        let states = profiles.iter().map(|(_, state, _)| *state);
-        (can_work(states, self.metrics.cells()) && !self.is_stopping(), profiles)
+        let profiles = tenants.map(|tenant| {
+            let (state, reason) = tenant.health.state();
+            ProfileReadiness { profile: tenant.name().to_string(), state, reason }
+        });
+        Facts {
+            is_loaded: self.tenants.get().is_some(),
+            is_stopping: self.is_stopping(),
+            gave_up: gave_up(self.metrics.cells()),
+            profiles: profiles.collect(),
+            ledger: self.ledger.get().and_then(ledger::trouble),
+        }
     }
 
     /// Actors that failed or block their thread.
@@ -134,10 +146,10 @@ impl AdminState {
     }
 }
 
-/// Whether one of the profiles can do anything, and every actor is at work or may be again.
-fn can_work(mut profiles: impl Iterator<Item = ProfileState>, cells: &[Arc<ActorCell>]) -> bool {
-    let gave_up = cells.iter().any(|cell| cell.state() == ActorState::Failed);
-    !gave_up && profiles.any(|state| state != ProfileState::Waiting)
+/// The actors that are not at work and never will be again.
+fn gave_up(cells: &[Arc<ActorCell>]) -> Vec<String> {
+    let failed = cells.iter().filter(|cell| cell.state() == ActorState::Failed);
+    failed.map(|cell| cell.name().to_owned()).collect()
 }
 
 /// A running admin server.
@@ -155,7 +167,7 @@ pub struct AdminServing {
     /// Where it listens.
     pub addr: SocketAddr,
     /// Who may look and decide.
-    pub access: Arc<Access>,
+    pub access: AccessInForce,
     /// What a request may take.
     pub limits: PortLimits,
     /// Plain HTTP without it.
@@ -208,7 +220,7 @@ mod tests {
     #[test]
     fn a_service_with_an_actor_that_can_not_start_is_not_ready() {
         for is_broken in [false, true] {
-            let is_ready = actix_rt::System::new().block_on(async {
+            let gave_up = actix_rt::System::new().block_on(async {
                 let cell = ActorCell::new("buffer");
                 let (escalation, _escalations) = escalations();
                 let _actor =
@@ -216,9 +228,9 @@ mod tests {
                 while cell.state() == ActorState::Starting {
                     tokio::task::yield_now().await;
                 }
-                can_work([ProfileState::Ready].into_iter(), &[cell])
+                gave_up(&[cell])
             });
-            assert_eq!(is_ready, !is_broken);
+            assert_eq!(gave_up == ["buffer"], is_broken, "{gave_up:?}");
         }
     }
 }

@@ -8,12 +8,12 @@ use cuecard_actors::decisions::DecisionFilter;
 use cuecard_actors::engine::{Ranking, why};
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
-use cuecard_actors::telemetry::ProfileState;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AdminState, console, ledger, marks};
 use crate::access::{Guard, Needed, Right, Whose};
+use crate::reload::ReloadError;
 
 /// One route.
 struct AdminEntry {
@@ -54,6 +54,8 @@ const ROUTES: &[AdminEntry] = &[
     AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
     AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
     AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
+    AdminEntry { path: "/config", asks: ForAll(SEE), handler: || web::get().to(config) },
+    AdminEntry { path: "/reload", asks: ForAll(CHANGE), handler: || web::post().to(reload) },
     AdminEntry { path: "/deliveries", asks: ForAll(SEE), handler: || web::get().to(deliveries) },
     AdminEntry { path: "/explain/{decision}", asks: ForAll(SEE), handler: || web::get().to(explain) },
     AdminEntry { path: "/decisions", asks: ForAll(SEE), handler: || web::get().to(ledger::of_interaction) },
@@ -139,31 +141,26 @@ async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
 
 /// Whether the service can do anything, and what each part of it can.
 pub(super) fn readiness(state: &AdminState) -> (bool, Value) {
-    let (is_ready, profiles) = state.readiness();
-    let ledger = state.ledger.get().map(ledger::readiness);
-    let is_ledger_well = ledger.as_ref().is_none_or(|ledger| ledger["state"] == "ready");
-    let is_well = is_ledger_well && profiles.iter().all(|(_, state, _)| *state == ProfileState::Ready);
-    let profiles: Vec<Value> = profiles
-        .into_iter()
-        .map(|(profile, state, reason)| {
-            let mut line = json!({ "profile": profile, "state": state.name() });
-            if !reason.is_empty() {
-                line["reason"] = reason.into();
-            }
-            line
-        })
-        .collect();
-    let status = match (is_ready, state.tenants.get()) {
-        (true, _) if is_well => "ready",
-        (true, _) => "degraded",
-        (false, None) => "loading",
-        (false, Some(_)) => "not ready",
-    };
-    let mut body = json!({ "status": status, "profiles": profiles });
-    if let Some(ledger) = ledger {
-        body["ledger"] = ledger;
+    let facts = state.facts();
+    let mut body = facts.page();
+    if let Some(ledger) = state.ledger.get() {
+        body["ledger"] = ledger::readiness(ledger);
     }
-    (is_ready, body)
+    (facts.word().is_ready(), body)
+}
+
+/// Every setting in force, with where it comes from; secrets as `***`.
+async fn config(state: web::Data<AdminState>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "settings": state.reloader.settings().in_force.shown() }))
+}
+
+/// Reads the settings again, and says what changed by it and what can't change before a restart.
+async fn reload(state: web::Data<AdminState>) -> HttpResponse {
+    match state.reloader.reload("POST /reload").await {
+        Ok(reloaded) => HttpResponse::Ok().json(reloaded),
+        Err(ReloadError::Loading) => loading(),
+        Err(error) => unprocessable(&error.to_string()),
+    }
 }
 
 async fn actors(state: web::Data<AdminState>) -> HttpResponse {
@@ -287,10 +284,14 @@ mod tests {
     use actix_web::App;
     use actix_web::http::StatusCode;
     use actix_web::test::{TestRequest, call_service, init_service};
+    use arc_swap::ArcSwap;
     use cuecard_actors::telemetry::{Metrics, Port};
 
     use super::*;
-    use crate::access::Access;
+    use crate::access::{Access, AccessInForce};
+    use crate::reload::Reloader;
+    use crate::service::Controls;
+    use crate::settings::Settings;
 
     /// A path that leads to the route.
     fn path(pattern: &str) -> String {
@@ -306,14 +307,36 @@ mod tests {
     async fn every_route_asks_strangers_for_a_key_but_the_probes_and_the_empty_page() {
         const WITHOUT_KEY: [&str; 6] = ["/livez", "/readyz", "/", "/console", "/console/", "/console/files/{name}"];
         let metrics = Metrics::new(&[], Vec::new()).unwrap();
-        let guard = Guard::new(Arc::new(Access::new(Vec::new(), true, true)), Port::Admin, metrics.clone());
-        let state = web::Data::from(AdminState::new(metrics));
+        let access: AccessInForce = Arc::new(ArcSwap::from_pointee(Access::new(Vec::new(), true, true)));
+        let guard = Guard::new(Arc::clone(&access), Port::Admin, metrics.clone());
+        let tenant = ["CXONE_CONTRACT=insights", "CXONE_CLIENT_ID=client", "CXONE_CLIENT_SECRET=opensesame"];
+        let tenant =
+            tenant.iter().filter_map(|set| set.split_once('=')).map(|(name, value)| (name.into(), value.into()));
+        let settings = Settings::load(None, tenant).unwrap();
+        let state = AdminState::new(metrics, Reloader::new(settings, access, Controls::default()));
+        let state = web::Data::from(state);
         let app = init_service(App::new().app_data(state).configure(|app| configure(app, &guard))).await;
         for entry in ROUTES {
             for request in [TestRequest::get(), TestRequest::post()] {
                 let answer = call_service(&app, request.uri(&path(entry.path)).to_request()).await;
                 let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
                 assert_eq!(is_refused, !WITHOUT_KEY.contains(&entry.path), "{}", entry.path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_about_access_has_each_route_in_the_rows_of_its_rights() {
+        let page = include_str!("../../docs/access.md");
+        for entry in ROUTES {
+            let (ForAll(rights) | ForProfile(rights)) = entry.asks else { continue };
+            let written = match entry.path.strip_prefix("/{kind:feedback|callbacks}") {
+                Some(rest) => vec![format!("/feedback{rest}"), format!("/callbacks{rest}")],
+                None => vec![entry.path.to_owned()],
+            };
+            for (right, path) in rights.iter().flat_map(|right| written.iter().map(move |path| (right, path))) {
+                let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", right.name()))).unwrap();
+                assert!(row.contains(&format!("`{path}`")), "{path} in {row}");
             }
         }
     }

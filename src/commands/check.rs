@@ -19,6 +19,7 @@ use cuecard_actors::tenant::{Profile, Tenant, Tenants};
 use cuecard_actors::token_actor::{TokenActor, TokenActorDeps};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::access::expires_at;
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Checks the settings and the machine, then each tenant; names what is wrong where.
 pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let settings = Settings::of_environment(arguments.config.as_deref())?;
     println!("settings  ok  {}", described(&settings.profiles));
     for what in &settings.superseded {
@@ -51,7 +52,7 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
         let mut failed = false;
         for tenant in tenants.iter() {
-            let reached = reach(tenant).await;
+            let reached = reach(&tenant).await;
             match &reached {
                 Ok(what) => println!("{:<9} ok  {what}", tenant.name().as_str()),
                 Err(error) => println!("{:<9} --  {error:#}", tenant.name().as_str()),
@@ -91,7 +92,7 @@ fn described(profiles: &[Profile]) -> String {
 /// The indexes that are not there yet, because only the polls of a service fill them; each once, whoever names it.
 fn indexes_to_come(tenants: &Tenants) -> String {
     let to_come = tenants.iter().filter(|tenant| tenant.knowledge.index.is_none());
-    let places: BTreeSet<_> = to_come.filter_map(|tenant| tenant.profile.knowledge.index.as_ref()).collect();
+    let places: BTreeSet<_> = to_come.filter_map(|tenant| tenant.profile.knowledge.index.clone()).collect();
     places
         .into_iter()
         .fold(String::new(), |said, place| format!("{said}; the first start makes the index {}", place.display()))
@@ -100,14 +101,15 @@ fn indexes_to_come(tenants: &Tenants) -> String {
 /// Looks at the ledger, and what the next start will do with it. One that a service has open is left alone.
 async fn ledger(data: &DataSettings) -> anyhow::Result<String> {
     let url = data.ledger_url();
-    let name = ledger_name(&url)?;
+    let url = url.expose_secret();
+    let name = ledger_name(url)?;
     if DataLock::is_taken(&data.directories())? {
         return Ok(format!("{name}, which a running cuecard has open"));
     }
     for directory in data.directories() {
         may_be_written(&directory)?;
     }
-    let what = match Ledger::inspect(&url).await? {
+    let what = match Ledger::inspect(url).await? {
         LedgerState::Current => "",
         LedgerState::Missing => ", which the first start makes",
         LedgerState::Older => ", which the next start brings to this version's form",

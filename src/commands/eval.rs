@@ -22,7 +22,7 @@ use crate::settings::{Auto, ToolSettings};
 
 /// Measures ranking and silence and prints the figures.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     match (arguments.compare.as_slice(), &arguments.conversations) {
         ([before, after], _) => compared(before, after, arguments.json),
         (_, Some(conversations)) => evaluated(arguments, conversations),

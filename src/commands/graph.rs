@@ -13,7 +13,7 @@ use crate::settings::ToolSettings;
 
 /// Puts a graph file into a Neo4j database; what is there already is brought up to date.
 pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let settings = ToolSettings::of_environment()?.profile;
     let uri = settings.neo4j_uri.trim();
     anyhow::ensure!(!uri.is_empty(), "no database is named; set NEO4J_URI, for example bolt://127.0.0.1:7687");

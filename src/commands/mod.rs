@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod eval;
 mod graph;
+mod health;
 mod index;
 mod key;
 mod knowledge;
@@ -30,6 +31,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
     match command_line.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Index(arguments) => index::run(&arguments),
         Command::Ask(arguments) => ask::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),

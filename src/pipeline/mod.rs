@@ -1,5 +1,6 @@
 //! Wires the actors from one list, which supervision, health, draining and the documentation all read.
 
+mod shed_share;
 mod stages;
 mod start;
 mod upkeep;
@@ -14,7 +15,7 @@ use actix::Recipient;
 use cuecard_actors::admission::Admission;
 use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::{Ledger, LedgerError};
+use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
 use cuecard_actors::telemetry::Metrics;
@@ -24,6 +25,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub use stages::{STAGES, Scope, StageSpec};
 use stages::{Start, actor_name};
 use wiring::Wiring;
+pub use wiring::{WiringError, load_shedding};
 
 use crate::settings::Settings;
 
@@ -48,7 +50,7 @@ impl Pipeline {
         tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, LedgerError> {
+    ) -> Result<Self, WiringError> {
         let cells = metrics.cells().iter().map(|cell| (cell.name().to_owned(), Arc::clone(cell))).collect();
         let wiring = Wiring::new(settings, tenants, metrics, escalation).await?;
         let pipeline = Self { wiring, cells };
@@ -57,7 +59,7 @@ impl Pipeline {
                 Start::Service(start) => start(&pipeline.wiring, pipeline.cell(stage.name)),
                 Start::Tenant(start) => {
                     for tenant in pipeline.wiring.tenants.iter().filter(|tenant| stage.is_for(&tenant.profile)) {
-                        start(&pipeline.wiring, tenant, pipeline.cell(&actor_name(stage.name, tenant.name())));
+                        start(&pipeline.wiring, &tenant, pipeline.cell(&actor_name(stage.name, tenant.name())));
                     }
                 }
             }

@@ -1,14 +1,18 @@
 //! The gauges that nobody reports, looked at again and again beside the flow.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use cuecard_actors::admission::Admission;
 use cuecard_actors::engine::Effort;
 use cuecard_actors::health::{Condition, Part};
-use cuecard_actors::ledger::Ledger;
+use cuecard_actors::ledger::{Ledger, QueueKind};
+use cuecard_actors::messages::ProfileName;
 use cuecard_actors::telemetry::Metrics;
-use cuecard_actors::tenant::Tenants;
-use tokio::time::interval;
+use cuecard_actors::tenant::{Tenant, Tenants};
+use tokio::time::{Instant, interval};
+
+use super::shed_share::{self, ShedShare};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -21,24 +25,41 @@ pub(super) struct Watch {
     pub(super) metrics: Metrics,
     pub(super) admission: Admission,
     pub(super) ledger: Ledger,
+    /// A conversation of which nothing is heard for so long is over.
+    pub(super) forget_after: Duration,
 }
 
 impl Watch {
     /// Looks for ever.
     pub(super) async fn run(self) {
         let mut tick = interval(LOOK_INTERVAL);
+        let mut shed: HashMap<ProfileName, ShedShare> = HashMap::new();
         loop {
             tick.tick().await;
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
             self.metrics.set_acceptance(self.ledger.deliveries().acceptance().ratio());
             self.metrics.set_ledger(&self.ledger.health(), self.ledger.waiting());
+            self.metrics.close_conversations(self.forget_after);
             for tenant in self.tenants.iter() {
-                self.metrics.set_shedding_level(tenant.name(), self.admission.shedding_level(tenant.name()));
-                if tenant.profile.plan.reads_embeddings() {
-                    tenant.health.set(Part::Effort, condition(self.admission.effort(tenant.name())));
-                }
+                self.look_at(&tenant, shed.entry(tenant.name().clone()).or_default());
             }
         }
+    }
+
+    fn look_at(&self, tenant: &Tenant, shed: &mut ShedShare) {
+        let profile = tenant.name();
+        self.metrics.set_shedding_level(profile, self.admission.shedding_level(profile));
+        self.metrics.set_encoder_wait(profile, tenant.engine.encoder().longest_wait());
+        let share = shed.note(Instant::now(), self.metrics.ends(profile));
+        self.metrics.set_shedding_ratio(profile, share);
+        tenant.health.set(Part::Shedding, shed_share::condition(share));
+        if tenant.profile.plan.reads_embeddings() {
+            tenant.health.set(Part::Effort, condition(self.admission.effort(profile)));
+        }
+        let judged = self.ledger.deliveries().judged(profile.as_str());
+        self.metrics.set_judged(profile, tenant.profile.dialect, &judged);
+        let pending = self.ledger.queue(QueueKind::Callback).pending_count(profile.as_str());
+        self.metrics.set_callbacks_pending(profile, pending);
     }
 }
 

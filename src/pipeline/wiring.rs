@@ -20,7 +20,9 @@ use cuecard_actors::ranker::{Ranker, ShownBefore};
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{ArticleMarks, Tenants, Upkeep};
+use cuecard_actors::traces::{Traces, TracesError};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +36,15 @@ use crate::settings::{RetentionSettings, Settings};
 const LOOKED_AT: u32 = 20_000;
 /// Frames, fragments and feedback that may wait for their actor; a sender beyond that waits itself.
 const STREAM_INBOX: usize = 256;
+
+/// Why the actors can't be wired.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
+}
 
 /// The way into a stage, and its inbox until the stage's actor takes it: the actor alone keeps it open.
 pub(super) struct Channel<W, M> {
@@ -95,9 +106,9 @@ impl Wiring {
         tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, LedgerError> {
+    ) -> Result<Self, WiringError> {
         let permits = settings.pipeline.in_flight;
-        let ledger = Ledger::open(&settings.data.ledger_url(), settings.data.ledger_options()).await?;
+        let ledger = Ledger::open(settings.data.ledger_url().expose_secret(), settings.data.ledger_options()).await?;
         let shown_before = shown_before(&ledger, &tenants).await?;
         let marks = ArticleMarks::restored(tenants.clone(), ledger.operator_actions()).await?;
         let (decisions, tap) = Decisions::new(metrics.clone());
@@ -106,7 +117,8 @@ impl Wiring {
         let shadows = Shadows::new(tenants.clone(), metrics.clone(), watched.conversations, watched.forget_after);
         let kept = settings.data.keep_decisions.is_on().then(|| ledger.decisions());
         let records = DecisionRecords::new(tenants.clone(), metrics.clone(), kept);
-        let keeping = tokio::spawn(recent.clone().keep(tap, shadows, records));
+        let traces = settings.traces().map(|traces| Traces::start(&traces, metrics.clone())).transpose()?;
+        let keeping = tokio::spawn(recent.clone().keep(tap, shadows, records, traces));
         Ok(Self {
             admission: Admission::new(admission(settings), tenants.clone(), decisions.clone()),
             buffer: Channel::new(bounded(STREAM_INBOX)),
@@ -147,8 +159,10 @@ impl Wiring {
             metrics: self.metrics.clone(),
             admission: self.admission.clone(),
             ledger: self.ledger.clone(),
+            forget_after: self.buffer_settings.forget_after,
         };
         self.until_stopped(watch.run());
+        self.until_stopped(upkeep::measure(self.ledger.clone(), self.metrics.clone()));
         self.until_stopped(upkeep::run(self.ledger.clone(), self.retention.clone()));
         let (ledger, escalation) = (self.ledger.clone(), self.escalation.clone());
         self.until_stopped(async move {
@@ -174,14 +188,16 @@ pub(super) fn inbox_of<M: Send + 'static>(cell: &ActorCell) -> (Sender<M>, Inbox
 
 fn admission(settings: &Settings) -> AdmissionSettings {
     let pipeline = &settings.pipeline;
-    AdmissionSettings {
-        queue: pipeline.queue,
-        in_flight: pipeline.in_flight,
-        load_shedding: LoadShedding {
-            newest_turn_after: pipeline.newest_turn_after,
-            lexical_only_after: pipeline.lexical_only_after,
-            drop_oldest_after: pipeline.drop_oldest_after,
-        },
+    AdmissionSettings { queue: pipeline.queue, in_flight: pipeline.in_flight, load_shedding: load_shedding(settings) }
+}
+
+/// From which waits on less is done for a profile's questions.
+pub fn load_shedding(settings: &Settings) -> LoadShedding {
+    let pipeline = &settings.pipeline;
+    LoadShedding {
+        newest_turn_after: pipeline.newest_turn_after,
+        lexical_only_after: pipeline.lexical_only_after,
+        drop_oldest_after: pipeline.drop_oldest_after,
     }
 }
 

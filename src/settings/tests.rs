@@ -3,6 +3,8 @@
 mod contracts;
 mod layers;
 mod refusals;
+mod reload;
+mod secrets;
 
 use std::path::PathBuf;
 

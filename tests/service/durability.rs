@@ -119,7 +119,7 @@ async fn clicks_and_audit_entries_that_were_acknowledged_survive_a_killed_proces
 
 #[actix_rt::test]
 async fn a_push_in_flight_is_delivered_before_the_process_ends() {
-    for signal in ["TERM", "HUP"] {
+    for signal in ["TERM", "INT"] {
         let simulator = simulator();
         let data = TempDir::new().unwrap();
         let overrides = [

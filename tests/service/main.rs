@@ -25,6 +25,8 @@ mod odd_words;
 mod pages;
 mod rag;
 mod ranking;
+mod reload;
+mod secrets;
 mod shadow;
 mod snippets;
 mod stopping;

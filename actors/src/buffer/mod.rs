@@ -20,7 +20,7 @@ use conversations::{Conversations, Flushed, Lost};
 use crate::admission::Admission;
 use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
-use crate::messages::{Ask, Heard, WorkItem};
+use crate::messages::{Ask, Heard, InteractionKey, StreamWord, WorkItem};
 use crate::supervision::{Escalation, Recovery, Timer};
 use crate::telemetry::{ActorDropped, DropReason, Metrics};
 use crate::tenant::Tenants;
@@ -130,6 +130,10 @@ impl Supervised for Buffer {
 
 impl StreamHandler<Heard> for Buffer {
     fn handle(&mut self, heard: Heard, context: &mut Self::Context) {
+        if let StreamWord::InteractionEnded { interaction } = &heard.word {
+            let key = InteractionKey { profile: heard.profile.clone(), interaction: interaction.clone() };
+            self.deps.metrics.conversation_ended(&key);
+        }
         let lost = self.conversations.hear(heard, &|flushed| self.deps.admit(flushed));
         self.count(&lost);
         self.arm(context);

@@ -87,7 +87,7 @@ impl CxoneCalls {
             let request = Request::json(url, body.clone()).with_bearer(token.secret().clone());
             let answer = self.send(Endpoint::Feedback, &request, None).await;
             let attempt = Attempt { num_renewals, ..attempt(CallKind::Feedback, &answer, number, None) };
-            self.gate.record(Endpoint::Feedback, permit, attempt.outcome, drop);
+            self.record_call(Endpoint::Feedback, permit, attempt.outcome, drop);
             let next = self.next_step(Endpoint::Feedback, &attempt);
             if matches!(next, NextStep::RenewToken { .. }) {
                 self.invalidate(token);

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use cuecard_cxone::answers::{Attempt, CallOutcome, NextStep, RetryPolicy};
-use cuecard_cxone::circuit::Circuit;
+use cuecard_cxone::circuit::{Circuit, CircuitState, Permit};
 use cuecard_cxone::http::{Answer, HttpClient, Request};
 use cuecard_cxone::retry_after::RetryAfter;
 use cuecard_cxone::token::Token;
@@ -107,6 +107,11 @@ impl CxoneCalls {
         &self.deps.http
     }
 
+    /// Holds calls back by another limit from now on.
+    pub fn limit_to(&self, limit: Option<RateLimit>) {
+        self.gate.limit_to(limit);
+    }
+
     /// A token that is valid now.
     pub async fn token(&self) -> Result<Token, TokenError> {
         let Some(tokens) = self.token_actor() else { return Err(TokenError::NoAnswer) };
@@ -151,6 +156,14 @@ impl CxoneCalls {
             NextStep::RetryAfter { wait, holds_endpoint: true, .. } => Some(wait),
             _ => None,
         }
+    }
+
+    /// Takes note of how a call ended; the circuit's state after it is measured and goes to `tell`.
+    fn record_call(&self, endpoint: Endpoint, permit: Permit, outcome: CallOutcome, tell: impl FnOnce(CircuitState)) {
+        self.gate.record(endpoint, permit, outcome, |circuit| {
+            self.deps.metrics.set_circuit(self.profile(), endpoint, circuit != CircuitState::Closed);
+            tell(circuit);
+        });
     }
 
     fn hold(&self, endpoint: Endpoint, wait: Duration) {

@@ -182,7 +182,7 @@ impl CxoneCalls {
     }
 
     fn record(&self, permit: Permit, outcome: CallOutcome) {
-        self.gate.record(Endpoint::Push, permit, outcome, |circuit| {
+        self.record_call(Endpoint::Push, permit, outcome, |circuit| {
             let condition = match circuit {
                 CircuitState::Closed => Condition::Good,
                 CircuitState::Open | CircuitState::Probing => {

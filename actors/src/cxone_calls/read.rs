@@ -120,8 +120,8 @@ impl CxoneCalls {
             let mut attempt = attempt(CallKind::Read, &answer, number, Some(read.deadline));
             attempt.num_renewals = num_renewals;
             attempt.max_attempts = read.max_attempts;
-            self.gate
-                .record(read.endpoint, permit, attempt.outcome, |circuit| self.tell_search(read.endpoint, circuit));
+            let tell = |circuit| self.tell_search(read.endpoint, circuit);
+            self.record_call(read.endpoint, permit, attempt.outcome, tell);
             let wait = match self.next_step(read.endpoint, &attempt) {
                 NextStep::Done => return answer.map_err(|error| ReadError::Failed(error.to_string())),
                 NextStep::RenewToken { wait } | NextStep::CredentialsRefused { wait } => {

@@ -21,7 +21,7 @@ use super::*;
 use crate::health::{Condition, Part};
 use crate::messages::{Failure, Outcome, ProfileName, Receipt, RefusalCause, Stage};
 use crate::telemetry::ProfileState;
-use crate::testing::{Bench, until};
+use crate::testing::{Bench, read_metric, until};
 use crate::token_actor::{TokenActor, TokenActorDeps};
 
 struct Fixture {

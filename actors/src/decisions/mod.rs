@@ -17,7 +17,7 @@ pub use recent::{DecisionFilter, RecentDecisions};
 pub use records::DecisionRecords;
 pub use shadow::{Shadow, Shadows};
 
-use crate::messages::{Decision, InteractionKey, Outcome, ProfileName};
+use crate::messages::{Decision, InteractionKey, Outcome};
 use crate::telemetry::{ActorDropped, DropReason, Metrics, milliseconds};
 
 /// Decisions on their way to whoever keeps them: some seconds of the busiest service.
@@ -40,9 +40,12 @@ impl Decisions {
         (Self { metrics, tap }, kept)
     }
 
-    /// A question was heard.
-    pub fn opened(&self, profile: &ProfileName) {
-        self.metrics.count_utterance(profile);
+    /// A question was heard in a conversation, or asked by somebody.
+    pub fn opened(&self, key: &InteractionKey, has_caller: bool) {
+        self.metrics.count_utterance(&key.profile);
+        if !has_caller {
+            self.metrics.conversation_heard(key);
+        }
     }
 
     /// A question named a profile that nobody knows.
@@ -55,7 +58,7 @@ impl Decisions {
     pub fn ended(&self, decision: Box<Decision>) {
         self.metrics.count_decision(&decision);
         if self.tap.try_send(decision).is_err() {
-            self.metrics.count_decision_not_kept();
+            self.metrics.count_decision_dropped(DropReason::TapFull);
         }
     }
 
@@ -83,6 +86,11 @@ fn log(decision: &Decision) {
             tracing::info!(%id, %profile, %interaction, utterance, latency_ms, "{label}");
         }
     }
+}
+
+/// Why a question ended as it did; empty where the outcome says all.
+pub(crate) fn why(outcome: &Outcome) -> String {
+    Why(outcome).to_string()
 }
 
 /// Why a question ended as it did, in a word or a sentence without any of a customer's.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{DecisionRecords, Shadows};
 use crate::messages::{Decision, ProfileName};
+use crate::traces::Traces;
 
 /// What the newest decisions may take: some ten thousand of them.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -65,15 +66,28 @@ impl RecentDecisions {
 
     /// Logs and keeps what comes through the tap, until it is closed and empty; with what a second ranker would have shown,
     /// as long as that does not hold up what waits behind it.
-    pub async fn keep(self, tap: Receiver<Box<Decision>>, mut shadows: Shadows, records: DecisionRecords) {
+    /// Traces are handed on, where there are any; what of them still waits is sent at the end.
+    pub async fn keep(
+        self,
+        tap: Receiver<Box<Decision>>,
+        mut shadows: Shadows,
+        records: DecisionRecords,
+        traces: Option<Traces>,
+    ) {
         while let Ok(mut decision) = tap.recv().await {
             if tap.len() < BEHIND && !tap.is_closed() {
                 shadows.add_to(&mut decision).await;
             }
             super::log(&decision);
+            if let Some(traces) = &traces {
+                traces.add(&decision);
+            }
             if let Some(json) = records.write(&decision) {
                 self.add(&decision, json);
             }
+        }
+        if let Some(traces) = traces {
+            traces.close().await;
         }
     }
 

@@ -6,7 +6,7 @@ use cuecard_ledger::{DecisionKey, DecisionRecord, Decisions};
 use serde::Serialize;
 
 use crate::messages::{Asked, Decision};
-use crate::telemetry::Metrics;
+use crate::telemetry::{DropReason, Metrics};
 use crate::tenant::Tenants;
 
 /// Writes decisions down.
@@ -32,7 +32,7 @@ impl DecisionRecords {
         if let Some(ledger) = &self.ledger
             && !ledger.record_behind(DecisionRecord::new(key(decision), &json))
         {
-            self.metrics.count_decision_not_kept();
+            self.metrics.count_decision_dropped(DropReason::DecisionNotKept);
         }
         Some(json)
     }

@@ -46,10 +46,10 @@ impl Shadows {
 
     /// Adds what the profile's second ranker would have shown, where it has one and the first one came to a ranking.
     pub(super) async fn add_to(&mut self, decision: &mut Decision) {
-        let Some(tenant) = self.tenants.get(&decision.profile).cloned() else { return };
+        let Some(tenant) = self.tenants.get(&decision.profile) else { return };
         let (Some(shadow), Some(ranking)) = (&tenant.shadow, &decision.ranking) else { return };
         let (Asked::Cards(utterance), Some(Effort::Full)) = (&decision.asked, decision.effort) else { return };
-        let key = InteractionKey { profile: decision.profile.clone(), interaction: decision.interaction.clone() };
+        let key = decision.key();
         // Where no push came through, none of its own would have.
         let reaches_screen = matches!(decision.outcome, Outcome::Delivered(_) | Outcome::Withheld | Outcome::Silent(_));
         let judged = self.judge(shadow, &key, utterance, reaches_screen.then_some(decision.utterance_number));

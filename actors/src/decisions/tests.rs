@@ -8,7 +8,7 @@ use cuecard_engine::ranking::SilenceReason;
 use strum::VariantArray;
 
 use super::*;
-use crate::messages::{Failure, Receipt, Refusal, RefusalCause, Stage, Versions, WorkItem};
+use crate::messages::{Failure, ProfileName, Receipt, Refusal, RefusalCause, Stage, Versions, WorkItem};
 use crate::testing::{Logged, item};
 
 fn question() -> WorkItem {
@@ -79,6 +79,6 @@ fn a_tap_that_nobody_empties_drops_decisions_and_counts_them() {
     }
     assert_eq!(tap.len(), TAP);
     let text = metrics.render(0.0).unwrap();
-    assert!(text.contains(r#"cuecard_dropped_total{actor="decisions",reason="not_kept"} 3"#), "{text}");
+    assert!(text.contains(r#"cuecard_dropped_total{actor="decisions",reason="tap_full"} 3"#), "{text}");
     assert!(text.contains(&format!(r#"cuecard_cards_total{{outcome="shed",profile="acme"}} {}"#, TAP + 3)), "{text}");
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use strum::EnumCount;
 use uuid::Uuid;
 
-use super::{Ask, Failure, Outcome, ProfileName, Stage, WorkItem};
+use super::{Ask, Failure, InteractionKey, Outcome, ProfileName, Stage, WorkItem};
 
 /// What became of one utterance or question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Decision {
     pub shadow: Option<Box<Ranking>>,
     /// How it ended, with what CXone answered.
     pub outcome: Outcome,
+    /// From the frame with the last word until the question was asked: words wait for the end of their turn. In milliseconds.
+    #[serde(default, rename = "buffered_ms", with = "milliseconds")]
+    pub buffered: Duration,
     /// From the frame with the last word to the end, in milliseconds.
     #[serde(rename = "latency_ms", with = "milliseconds")]
     pub latency: Duration,
@@ -110,10 +113,16 @@ impl Decision {
             ranking: None,
             shadow: None,
             outcome: Outcome::Failed(Failure::Stopping),
+            buffered: item.heard.elapsed(),
             latency: Duration::ZERO,
             stages: Vec::with_capacity(Stage::COUNT),
             versions,
         }
+    }
+
+    /// The conversation that it is about.
+    pub fn key(&self) -> InteractionKey {
+        InteractionKey { profile: self.profile.clone(), interaction: self.interaction.clone() }
     }
 
     /// Notes which backends did not answer.

@@ -65,7 +65,7 @@ impl Ticket {
             interaction = %item.key.interaction,
             utterance = item.utterance_number,
         );
-        decisions.opened(tenant.name());
+        decisions.opened(&item.key, reply.is_some());
         let decision = Decision::opened(item, Arc::clone(&tenant.versions));
         Self {
             tenant,

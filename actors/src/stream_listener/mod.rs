@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 pub use connection::{Listening, Received};
 
+use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{Heard, HeardFeedback, ProfileName, StreamWord};
 use crate::supervision::{ActorCell, Timer};
@@ -88,6 +89,7 @@ impl StreamListener {
     }
 
     fn step(&mut self, frame: &Frame, received: Instant) -> Result<Step, FrameError> {
+        failure_point("stream_listener", self.deps.profile.as_str());
         let read = read_frame(frame.bytes())?;
         JsonRepaired { source: JsonSource::Frame, repairs: read.repairs }.emit(&self.deps.metrics);
         self.tell_protocol(|protocol| protocol.on_frame(&read.value, received))

@@ -70,7 +70,9 @@ pub enum JsonSource {
 pub enum DropReason {
     /// Admission: a question of a profile that the settings do not know.
     UnknownProfile,
-    /// Decisions: one that came faster than the newest are written down.
+    /// Decisions: one that came faster than those before it are logged and written down; nobody sees it.
+    TapFull,
+    /// Decisions: one for which too many waited for the ledger already; it was logged, and is among the newest.
     #[strum(serialize = "not_kept")]
     DecisionNotKept,
     /// Buffer: fragments of a connection that named no interaction in time.
@@ -96,6 +98,9 @@ pub enum DropReason {
     /// Injector: an id that CXone gave a push and that is too long to be kept; the push itself counts.
     #[strum(serialize = "long_id")]
     LongCxoneId,
+    /// Traces: one that the collector would not take, or that came faster than it takes them.
+    #[strum(serialize = "not_exported")]
+    TraceNotExported,
 }
 
 impl DropReason {
@@ -108,10 +113,11 @@ impl DropReason {
     pub fn actor(self) -> &'static str {
         match self {
             Self::UnknownProfile => "admission",
-            Self::DecisionNotKept => "decisions",
+            Self::TapFull | Self::DecisionNotKept => "decisions",
             Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
             Self::FeedbackSetAside | Self::FeedbackNotStored | Self::FeedbackNotOurs => "feedback_logger",
             Self::DeliveryUnrecorded | Self::LongCxoneId => "injector",
+            Self::TraceNotExported => "traces",
         }
     }
 }
@@ -189,6 +195,48 @@ impl FeedbackAction {
 impl From<bool> for FeedbackAction {
     fn from(accepted: bool) -> Self {
         if accepted { Self::Accepted } else { Self::Rejected }
+    }
+}
+
+/// Where a card stands in its push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum CardRank {
+    /// On top.
+    #[strum(serialize = "1")]
+    First,
+    /// Next.
+    #[strum(serialize = "2")]
+    Second,
+    /// Next.
+    #[strum(serialize = "3")]
+    Third,
+    /// Below.
+    Further,
+}
+
+impl CardRank {
+    /// Every rank with every verdict.
+    pub fn with_actions() -> impl Iterator<Item = (Self, FeedbackAction)> {
+        let with_actions = |rank: &'static Self| FeedbackAction::VARIANTS.iter().map(|action| (*rank, *action));
+        Self::VARIANTS.iter().flat_map(with_actions)
+    }
+
+    /// The rank's name in metrics.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Ranks count from 1.
+impl From<u32> for CardRank {
+    fn from(rank: u32) -> Self {
+        match rank {
+            0 | 1 => Self::First,
+            2 => Self::Second,
+            3 => Self::Third,
+            _ => Self::Further,
+        }
     }
 }
 

@@ -6,17 +6,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cuecard_ledger::{BehindKind, LedgerHealth};
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    TextEncoder,
+    Encoder as _, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 use tokio::time::Instant;
 
-use super::labels::{ApiRoute, ApiStatus, DropReason, Endpoint, Port, ShadowResult, TurnedAway};
-use super::registrar::Registrar;
+use super::conversations::OpenConversations;
+use super::labels::{Endpoint, Port, TurnedAway};
+use super::registrar::{CARD_BUCKETS, Registrar};
+use super::reports::raise;
 use super::throttle::LogThrottles;
-use crate::messages::{Decision, Outcome, ProfileName, StageTime};
+use crate::messages::ProfileName;
 use crate::supervision::{ActorCell, ActorState};
 
 /// How a commit of the ledger ends.
@@ -35,23 +35,32 @@ pub struct Metrics {
     pub(super) shadows: IntCounterVec,
     pub(super) card_latency: HistogramVec,
     pub(super) stage: HistogramVec,
+    pub(super) conversation_pushes: HistogramVec,
+    pub(super) conversations: Arc<Mutex<OpenConversations>>,
+    pub(super) stream_up: IntGaugeVec,
     pub(super) frames: IntCounterVec,
     pub(super) json_repairs: IntCounterVec,
     pub(super) feedback: IntCounterVec,
     pub(super) feedback_forwarding: IntCounterVec,
+    pub(super) judged_cards: IntCounterVec,
     pub(super) feedback_pending: IntGaugeVec,
-    feedback_unclaimed: IntGauge,
+    pub(super) callbacks_pending: IntGaugeVec,
+    pub(super) feedback_unclaimed: IntGauge,
     pub(super) shedding_level: IntGaugeVec,
-    ledger_up: IntGauge,
+    pub(super) shedding_ratio: GaugeVec,
+    pub(super) encoder_wait: GaugeVec,
+    pub(super) ledger_up: IntGauge,
     pub(super) ledger_commits: IntCounterVec,
-    ledger_refused: IntCounterVec,
+    pub(super) ledger_refused: IntCounterVec,
     pub(super) ledger_waiting: IntGaugeVec,
+    pub(super) ledger_size: IntGaugeVec,
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
     pub(super) holds: GaugeVec,
+    pub(super) circuits: IntGaugeVec,
     /// When each hold ends, from which its gauge is set when the metrics are read.
-    hold_ends: Arc<Mutex<HashMap<(ProfileName, Endpoint), Instant>>>,
+    pub(super) hold_ends: Arc<Mutex<HashMap<(ProfileName, Endpoint), Instant>>>,
     pub(super) backend_failures: IntCounterVec,
     pub(super) without_vectors: IntCounterVec,
     pub(super) redelivered: IntCounterVec,
@@ -62,10 +71,10 @@ pub struct Metrics {
     /// What was said of callers that were turned away; the names of the keys are those of the settings.
     pub(super) refused_lines: Arc<LogThrottles<(Port, TurnedAway, Option<String>)>>,
     pub(super) profile_state: IntGaugeVec,
-    index_articles: IntGaugeVec,
-    index_age: GaugeVec,
-    constraint_failures: IntGaugeVec,
-    build_info: IntGaugeVec,
+    pub(super) index_articles: IntGaugeVec,
+    pub(super) index_age: GaugeVec,
+    pub(super) constraint_failures: IntGaugeVec,
+    pub(super) build_info: IntGaugeVec,
     actor_up: IntGaugeVec,
     actor_restarts: IntCounterVec,
     actor_panics: IntCounterVec,
@@ -81,6 +90,7 @@ impl Metrics {
     #[allow(clippy::too_many_lines, reason = "a list, one entry for each metric")]
     pub fn new(profiles: &[ProfileName], cells: Vec<Arc<ActorCell>>) -> Result<Self, prometheus::Error> {
         let register = Registrar::default();
+        register.process()?;
         let metrics = Self {
             utterances: register.counters("utterances_total", "Questions heard or asked", &["profile"])?,
             cards: register.counters(
@@ -104,6 +114,14 @@ impl Metrics {
                 &["profile"],
             )?,
             stage: register.histograms("stage_seconds", "Time that questions spend in a stage", &["stage"])?,
+            conversation_pushes: register.histograms_of(
+                "conversation_pushes",
+                "Pushes that CXone took for one conversation, by when it is over",
+                &["profile"],
+                &CARD_BUCKETS,
+            )?,
+            conversations: Arc::new(Mutex::new(OpenConversations::new())),
+            stream_up: register.gauges("stream_up", "1 while the stream of a profile is connected", &["profile"])?,
             frames: register.counters(
                 "stream_frames_total",
                 "Frames received, by what became of them",
@@ -120,9 +138,19 @@ impl Metrics {
                 "Attempts to hand feedback on to CXone, by result",
                 &["profile", "result"],
             )?,
+            judged_cards: register.counters(
+                "judged_cards_total",
+                "Verdicts of agents on cards that were delivered, by the card's place in its push; one who thinks better of it counts again",
+                &["profile", "dialect", "rank", "action"],
+            )?,
             feedback_pending: register.gauges(
                 "feedback_pending",
                 "Feedback that CXone has not taken yet",
+                &["profile"],
+            )?,
+            callbacks_pending: register.gauges(
+                "callbacks_pending",
+                "Results of rankings that their callers have not taken yet",
                 &["profile"],
             )?,
             feedback_unclaimed: register
@@ -130,6 +158,16 @@ impl Metrics {
             shedding_level: register.gauges(
                 "shedding_level",
                 "How far a profile is behind: 1, only newest turns are embedded; 2, nothing is; 3, old questions are let go",
+                &["profile"],
+            )?,
+            shedding_ratio: register.float_gauges(
+                "shedding_ratio",
+                "Share of the questions of the last minute that were let go unanswered",
+                &["profile"],
+            )?,
+            encoder_wait: register.float_gauges(
+                "encoder_wait_seconds",
+                "How long the oldest text of a profile waits for the encoder",
                 &["profile"],
             )?,
             ledger_up: register.gauge("ledger_up", "1 while the ledger can be written and no damage was found")?,
@@ -144,6 +182,7 @@ impl Metrics {
                 "Records that wait in memory for the ledger, by kind",
                 &["kind"],
             )?,
+            ledger_size: register.gauges("ledger_size_bytes", "What the ledger's database takes on disk", &[])?,
             acceptance: register.float_gauges(
                 "acceptance_ratio",
                 "Accepted cards among those that an agent judged",
@@ -161,6 +200,11 @@ impl Metrics {
                 &["profile", "endpoint"],
             )?,
             hold_ends: Arc::default(),
+            circuits: register.gauges(
+                "circuit_open",
+                "1 while an endpoint is left alone because its last calls failed",
+                &["profile", "endpoint"],
+            )?,
             backend_failures: register.counters(
                 "backend_failures_total",
                 "Questions that a backend did not answer",
@@ -238,115 +282,6 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Says what is running; model and ranker are names.
-    pub fn set_build(&self, version: &str, model: &str, ranker: &str) {
-        self.build_info.with_label_values(&[version, model, ranker]).set(1);
-    }
-
-    /// Says which index generation is in service.
-    pub fn set_index(&self, profile: &ProfileName, articles: usize, age_seconds: f64) {
-        let articles = i64::try_from(articles).unwrap_or(i64::MAX);
-        self.index_articles.with_label_values(&[profile.as_str()]).set(articles);
-        self.index_age.with_label_values(&[profile.as_str()]).set(age_seconds);
-    }
-
-    /// Says how often the constraint of a profile's graph could not be made.
-    pub fn set_constraint_failures(&self, profile: &ProfileName, failures: u64) {
-        let failures = i64::try_from(failures).unwrap_or(i64::MAX);
-        self.constraint_failures.with_label_values(&[profile.as_str()]).set(failures);
-    }
-
-    /// Counts an answer of the HTTP API.
-    pub fn count_api(&self, route: ApiRoute, status: u16) {
-        self.api_requests.with_label_values(&[route.name(), ApiStatus::from(status).name()]).inc();
-    }
-
-    /// Says how much waits and how much is on its way.
-    pub fn set_admission(&self, queued: usize, in_flight: usize) {
-        self.admission_queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        self.admission_in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
-    }
-
-    /// Says until when an endpoint is left alone.
-    pub fn set_hold(&self, profile: &ProfileName, endpoint: Endpoint, until: Instant) {
-        let mut ends = self.hold_ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = ends.entry((profile.clone(), endpoint)).or_insert(until);
-        *end = until.max(*end);
-    }
-
-    /// Counts a question that was heard.
-    pub fn count_utterance(&self, profile: &ProfileName) {
-        self.utterances.with_label_values(&[profile.as_str()]).inc();
-    }
-
-    /// Counts how a question ended, and how long it took.
-    pub fn count_decision(&self, decision: &Decision) {
-        let (profile, outcome) = (decision.profile.as_str(), &decision.outcome);
-        self.cards.with_label_values(&[profile, outcome.label()]).inc();
-        for StageTime { stage, took } in &decision.stages {
-            self.stage.with_label_values(&[stage.name()]).observe(took.as_secs_f64());
-        }
-        match outcome {
-            Outcome::Silent(reason) => self.silences.with_label_values(&[profile, reason.name()]).inc(),
-            Outcome::Delivered(_) => {
-                self.card_latency.with_label_values(&[profile]).observe(decision.latency.as_secs_f64());
-            }
-            _ => {}
-        }
-    }
-
-    /// Counts what a profile's second ranker would have changed.
-    pub fn count_shadow(&self, profile: &ProfileName, result: ShadowResult) {
-        self.shadows.with_label_values(&[profile.as_str(), result.name()]).inc();
-    }
-
-    /// Counts a decision that came faster than the newest are written down. Nothing is logged: there are many.
-    pub fn count_decision_not_kept(&self) {
-        let reason = DropReason::DecisionNotKept;
-        self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc();
-    }
-
-    /// Counts a push that is repeated although the first may have arrived.
-    pub fn count_redelivered(&self, profile: &ProfileName) {
-        self.redelivered.with_label_values(&[profile.as_str()]).inc();
-    }
-
-    /// Says how much feedback waits for CXone.
-    pub fn set_feedback_pending(&self, profile: &ProfileName, events: u64) {
-        self.feedback_pending.with_label_values(&[profile.as_str()]).set(i64::try_from(events).unwrap_or(i64::MAX));
-    }
-
-    /// Says how much feedback waits for profiles that do not exist any more. Their names are no label: nothing bounds them.
-    pub fn set_feedback_unclaimed(&self, events: u64) {
-        self.feedback_unclaimed.set(i64::try_from(events).unwrap_or(i64::MAX));
-    }
-
-    /// Says how far a profile is behind.
-    pub fn set_shedding_level(&self, profile: &ProfileName, level: u8) {
-        self.shedding_level.with_label_values(&[profile.as_str()]).set(level.into());
-    }
-
-    /// Says how the ledger is, and what waits for it.
-    pub fn set_ledger(&self, health: &LedgerHealth, waiting: impl Iterator<Item = (BehindKind, usize)>) {
-        let is_well = health.failing.is_none() && health.damage.is_none();
-        self.ledger_up.set(is_well.into());
-        let catch_up = |counter: IntCounter, count: u64| counter.inc_by(count.saturating_sub(counter.get()));
-        catch_up(self.ledger_refused.with_label_values(&[] as &[&str]), health.refused);
-        for (result, commits) in LEDGER_RESULTS.into_iter().zip([health.commits, health.errors]) {
-            catch_up(self.ledger_commits.with_label_values(&[result]), commits);
-        }
-        for (kind, records) in waiting {
-            self.ledger_waiting.with_label_values(&[kind.name()]).set(i64::try_from(records).unwrap_or(i64::MAX));
-        }
-    }
-
-    /// Says which share of the judged cards was accepted; `None` before the first.
-    pub fn set_acceptance(&self, ratio: Option<f64>) {
-        if let Some(ratio) = ratio {
-            self.acceptance.with_label_values(&[] as &[&str]).set(ratio);
-        }
-    }
-
     /// All metrics in Prometheus' text format, the actors' cells and the holds read at this moment.
     pub fn render(&self, uptime_seconds: f64) -> Result<String, prometheus::Error> {
         self.uptime.set(uptime_seconds);
@@ -386,9 +321,4 @@ impl Metrics {
         raise(&self.actor_restarts.with_label_values(&actor), report.restarts);
         raise(&self.actor_panics.with_label_values(&actor), report.panics);
     }
-}
-
-/// Brings a counter up to a total that is counted elsewhere.
-fn raise(counter: &prometheus::IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
 }

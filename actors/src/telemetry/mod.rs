@@ -1,11 +1,13 @@
 //! What operators see. Each event is one struct that writes its log line and counts its metric, so the
 //! two can't drift apart; the names of all metrics stand in one place.
 
+mod conversations;
 mod events;
 mod flow;
 mod labels;
 mod metrics;
 mod registrar;
+mod reports;
 mod series;
 mod throttle;
 
@@ -17,7 +19,7 @@ pub use events::{
 };
 pub use flow::{Count, FlowCounts, StageCount};
 pub use labels::{
-    ApiRoute, CallbackResult, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
+    ApiRoute, CallbackResult, CardRank, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
     ProfileState, ShadowResult, TurnedAway,
 };
 pub use metrics::Metrics;

@@ -1,10 +1,14 @@
-//! Makes metrics with the service's prefix and registers them.
+//! Makes metrics with the service's prefix and registers them, and those that any process has under their usual names.
 
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Upper bounds in seconds: half a millisecond, where a stage is nothing, to ten seconds, where no card is of use.
 const LATENCY_BUCKETS: [f64; 17] =
     [0.0005, 0.001, 0.002, 0.003, 0.005, 0.008, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0];
+
+/// Cards that a conversation is pushed: most get none or a few, and more than a dozen is a nuisance.
+pub(super) const CARD_BUCKETS: [f64; 10] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0];
 
 /// See the module.
 #[derive(Default)]
@@ -39,8 +43,23 @@ impl Registrar {
         help: &str,
         labels: &[&str],
     ) -> Result<HistogramVec, prometheus::Error> {
-        let options = HistogramOpts::from(options(name, help)).buckets(LATENCY_BUCKETS.to_vec());
+        self.histograms_of(name, help, labels, &LATENCY_BUCKETS)
+    }
+
+    pub(super) fn histograms_of(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::from(options(name, help)).buckets(buckets.to_vec());
         self.add(HistogramVec::new(options, labels)?)
+    }
+
+    /// Memory, file descriptors, threads and processor time of this process, read whenever the metrics are.
+    pub(super) fn process(&self) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
     fn add<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {

@@ -22,7 +22,10 @@ impl Metrics {
             self.redelivered.with_label_values(&[profile]);
             self.card_latency.with_label_values(&[profile]);
             self.feedback_pending.with_label_values(&[profile]);
+            self.callbacks_pending.with_label_values(&[profile]);
             self.shedding_level.with_label_values(&[profile]);
+            self.encoder_wait.with_label_values(&[profile]);
+            self.conversation_pushes.with_label_values(&[profile]);
             for outcome in Outcome::LABELS {
                 self.cards.with_label_values(&[profile, outcome]);
             }
@@ -40,6 +43,7 @@ impl Metrics {
             }
             for endpoint in Endpoint::VARIANTS {
                 self.holds.with_label_values(&[profile, endpoint.name()]);
+                self.circuits.with_label_values(&[profile, endpoint.name()]);
             }
             for fate in FrameFate::VARIANTS {
                 self.frames.with_label_values(&[profile, fate.name()]);

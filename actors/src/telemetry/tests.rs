@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
-use cuecard_ledger::{BehindKind, LedgerHealth};
+use cuecard_ledger::{BehindKind, Judged, LedgerHealth};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cuecard_cxone::Dialect;
 use cuecard_cxone::answers::CallOutcome;
 use cuecard_engine::ranking::SilenceReason;
 use strum::VariantArray;
@@ -19,9 +20,9 @@ use crate::supervision::ActorCell;
 use crate::testing::{Recorder, item};
 
 /// Label sets that metrics may have; ids and addresses are in none.
-const LABELS: [&str; 20] = [
+const LABELS: [&str; 22] = [
     "profile", "actor", "stage", "outcome", "reason", "action", "fate", "result", "endpoint", "status", "state",
-    "version", "model", "ranker", "backend", "route", "source", "repair", "kind", "port",
+    "version", "model", "ranker", "backend", "route", "source", "repair", "kind", "port", "dialect", "rank",
 ];
 
 fn metrics() -> Metrics {
@@ -49,8 +50,11 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
             "utterances_total",
             "redelivered_total",
             "feedback_pending",
+            "callbacks_pending",
             "shedding_level",
+            "encoder_wait_seconds",
             "card_latency_seconds_count",
+            "conversation_pushes_count",
         ] {
             expected.push(format!(r#"cuecard_{name}{{profile="{profile}"}}"#));
         }
@@ -70,6 +74,7 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
         let reasons = vec!["overload", "queue_full", "encoder_failed"];
         expected.extend(of_profile("queries_without_vectors_total", "reason", reasons));
         expected.extend(of_profile("cxone_hold_seconds", "endpoint", names(Endpoint::VARIANTS, Endpoint::name)));
+        expected.extend(of_profile("circuit_open", "endpoint", names(Endpoint::VARIANTS, Endpoint::name)));
         expected.extend(of_profile("stream_frames_total", "fate", names(FrameFate::VARIANTS, FrameFate::name)));
         expected.extend(of_profile("profile_state", "state", names(ProfileState::VARIANTS, ProfileState::name)));
         expected.extend(of_profile("feedback_total", "action", vec!["accepted", "rejected"]));
@@ -121,8 +126,9 @@ fn times_are_logged_to_hundredths_of_a_millisecond() {
 #[test]
 fn what_does_not_exist_yet_is_left_out() {
     let metrics = metrics();
-    for name in ["cuecard_acceptance_ratio", "cuecard_index_age_seconds", "cuecard_index_articles"] {
-        assert!(!metrics.render(0.0).unwrap().contains(name), "{name}");
+    let absent = ["acceptance_ratio", "index_age_seconds", "index_articles", "shedding_ratio", "stream_up"];
+    for name in absent.map(|name| format!("cuecard_{name}{{")) {
+        assert!(!metrics.render(0.0).unwrap().contains(&name), "{name}");
     }
     metrics.set_acceptance(None);
     assert!(!metrics.render(0.0).unwrap().contains("cuecard_acceptance_ratio"));
@@ -144,6 +150,10 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     metrics.set_constraint_failures(&ProfileName::new("acme"), 2);
     metrics.set_shedding_level(&ProfileName::new("acme"), 1);
     metrics.set_ledger(&LedgerHealth::default(), [(BehindKind::Feedback, 0)].into_iter());
+    metrics.set_shedding_ratio(&ProfileName::new("acme"), Some(0.5));
+    metrics.set_stream_up(&ProfileName::new("acme"), true);
+    metrics.set_judged(&ProfileName::new("acme"), Dialect::Insights, &[]);
+    metrics.set_ledger_size(4096);
     let text = metrics.render(0.0).unwrap();
     let names = |kind: &str| -> BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(kind));
@@ -151,11 +161,13 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     };
     let (with_type, with_help) = (names("# TYPE "), names("# HELP "));
     assert_eq!(with_type, with_help);
-    assert_eq!(with_type.len(), 41, "one line for each metric: {with_type:?}");
+    let (of_process, ours): (BTreeSet<_>, BTreeSet<_>) =
+        with_type.iter().partition(|name| name.starts_with("process_"));
+    assert_eq!((ours.len(), of_process.len()), (49, 7), "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());
-        assert!(name.starts_with("cuecard_"), "{line}");
+        assert!(name.starts_with("cuecard_") || name.starts_with("process_"), "{line}");
         assert!(rest.len() > 4, "{line}");
         assert!(kind != "TYPE" || (rest == "counter") == name.ends_with("_total"), "{line}");
     }
@@ -245,4 +257,89 @@ fn an_actors_cell_is_read_when_the_metrics_are() {
         assert_eq!(series[r#"cuecard_queue_depth{actor="buffer"}"#], "7");
         assert_eq!(series[r#"cuecard_actor_panics_total{actor="buffer"}"#], "1", "read twice, counted once");
     }
+}
+
+#[test]
+fn verdicts_are_counted_by_dialect_and_rank_and_those_far_down_together() {
+    let (metrics, acme) = (metrics(), ProfileName::new("acme"));
+    let judged = |rank, accepted, verdicts| Judged { rank, accepted, verdicts };
+    let told = [judged(1, true, 5), judged(1, false, 2), judged(4, true, 1), judged(9, true, 2)];
+    for _ in 0..2 {
+        metrics.set_judged(&acme, Dialect::Insights, &told);
+    }
+    let series = series(&metrics);
+    for (rank, action, verdicts) in [
+        ("1", "accepted", "5"),
+        ("1", "rejected", "2"),
+        ("2", "accepted", "0"),
+        ("3", "rejected", "0"),
+        ("further", "accepted", "3"),
+        ("further", "rejected", "0"),
+    ] {
+        let labels = format!(r#"action="{action}",dialect="insights",profile="acme",rank="{rank}""#);
+        assert_eq!(series[&format!("cuecard_judged_cards_total{{{labels}}}")], verdicts, "told twice, counted once");
+    }
+}
+
+#[test]
+fn a_ratio_of_nothing_goes_away_again() {
+    let (metrics, acme) = (metrics(), ProfileName::new("acme"));
+    for ratio in [Some(0.8), None, None] {
+        metrics.set_shedding_ratio(&acme, ratio);
+        let shown = series(&metrics).get(r#"cuecard_shedding_ratio{profile="acme"}"#).cloned();
+        assert_eq!(shown, ratio.map(|ratio| ratio.to_string()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_conversation_was_pushed_is_measured_when_it_is_over() {
+    let recorder = Recorder::new();
+    let metrics = recorder.metrics();
+    for (call, cards) in [("none", 0), ("two", 2)] {
+        drop(recorder.ticket(&item("acme", call, 1)));
+        for utterance in 0..cards {
+            recorder.ticket(&item("acme", call, utterance + 2)).finish(Outcome::Delivered(Receipt::default()));
+        }
+        metrics.conversation_ended(&item("acme", call, 1).key);
+    }
+    let (reply, _answer) = tokio::sync::oneshot::channel();
+    let asked = recorder.ticket_for(&item("acme", "asked", 1), Some(reply));
+    asked.finish(Outcome::Delivered(Receipt::default()));
+    let measured =
+        |name: &str| series(&metrics)[&format!(r#"cuecard_conversation_pushes_{name}{{profile="acme"}}"#)].clone();
+    metrics.close_conversations(Duration::from_hours(1));
+    assert_eq!(measured("count"), "0", "a push may be under way");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    for _ in 0..2 {
+        metrics.close_conversations(Duration::from_hours(1));
+        assert_eq!((measured("count"), measured("sum")), ("2".to_owned(), "2".to_owned()));
+    }
+}
+
+/// A scrape's size depends on the settings alone.
+#[test]
+fn series_do_not_grow_with_interactions_and_are_few() {
+    let profiles: Vec<_> = (0..10).map(|number| ProfileName::new(&format!("tenant-{number}"))).collect();
+    let cells = (0..40).map(|number| ActorCell::new(format!("actor-{number}"))).collect();
+    let metrics = Metrics::new(&profiles, cells).unwrap();
+    let seen = |metrics: &Metrics| {
+        for profile in &profiles {
+            metrics.set_index(profile, 80, 12.5);
+            metrics.set_stream_up(profile, true);
+            metrics.set_shedding_ratio(profile, Some(0.0));
+            metrics.set_judged(profile, Dialect::Insights, &[]);
+        }
+        series(metrics).into_keys().collect::<BTreeSet<_>>()
+    };
+    let before = seen(&metrics);
+    for number in 0..1_000 {
+        let question = item("tenant-3", &format!("call-{number}"), 1);
+        metrics.count_utterance(&question.key.profile);
+        metrics.conversation_heard(&question.key);
+        let outcome = if number % 2 == 0 { Outcome::Shed } else { Outcome::Delivered(Receipt::default()) };
+        metrics.count_decision(&Decision { outcome, ..Decision::opened(&question, Arc::new(Versions::default())) });
+        metrics.conversation_ended(&question.key);
+    }
+    assert_eq!(seen(&metrics), before);
+    assert!(before.len() <= 2_000, "{} series of ten tenants", before.len());
 }

@@ -124,7 +124,7 @@ impl Tenants {
     /// Opens the collections. A server that can't be reached may come later; a collection that is missing or does not
     /// fit the model will not.
     pub async fn open_collections(&self) -> Result<(), LoadError> {
-        let opened = join_all(self.iter().map(|tenant| async {
+        let opened = join_all(self.iter().map(|tenant| async move {
             let Some(collection) = &tenant.knowledge.collection else { return Ok(()) };
             match collection.open().await {
                 Err(error) if error.is_transient() => {
@@ -201,12 +201,7 @@ impl Loader {
         });
         let promoted_model = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
         take_model(profile, &promoted_model, &engine)?;
-        let versions = Versions {
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-            plan: profile.plan.version(),
-            model: engine.encoder().model().identity(),
-            ranker: profile.plan.ranker.name().to_owned(),
-        };
+        let versions = versions(profile, &engine);
         let tenant = Tenant {
             profile: profile.clone(),
             engine,
@@ -279,6 +274,12 @@ impl Loader {
 
 /// Takes the learned model into service: the one that the settings name, or the one that was promoted.
 fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(), LoadError> {
+    engine.use_model(find_model(profile, promoted, engine)?);
+    Ok(())
+}
+
+/// The learned model that a profile has; none where the settings name none and none was promoted.
+pub(super) fn find_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<Option<Arc<Model>>, LoadError> {
     let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
     let encoder = engine.encoder().model().identity();
     let model = match &profile.model {
@@ -287,10 +288,19 @@ fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(),
             proven(profile, named, model).map_err(failed)?
         }
         None if file_state(promoted).is_some() => read_model(promoted, &encoder).map_err(failed)?,
-        None => return Ok(()),
+        None => return Ok(None),
     };
-    engine.use_model(Some(Arc::new(model)));
-    Ok(())
+    Ok(Some(Arc::new(model)))
+}
+
+/// What a profile's decisions are made by.
+pub(super) fn versions(profile: &Profile, engine: &Engine) -> Versions {
+    Versions {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: profile.plan.version(),
+        model: engine.encoder().model().identity(),
+        ranker: profile.plan.ranker.name().to_owned(),
+    }
 }
 
 /// A model that the settings name, if it is better than what it was compared with, or they take it all the same.

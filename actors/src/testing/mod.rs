@@ -139,7 +139,7 @@ impl Recorder {
     }
 
     pub fn ticket_for(&self, item: &WorkItem, reply: Option<oneshot::Sender<Outcome>>) -> Ticket {
-        let tenant = Arc::clone(self.tenants.get(&item.key.profile).unwrap());
+        let tenant = self.tenants.get(&item.key.profile).unwrap();
         Ticket::new(item, tenant, self.sink(), reply)
     }
 }

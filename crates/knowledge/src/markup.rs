@@ -335,6 +335,14 @@ mod tests {
         assert_eq!(text_of(&deep).as_deref(), Some("deep"));
     }
 
+    #[test]
+    fn lists_within_lists_fill_no_memory() {
+        let deep = "<ul><li>x".repeat(10_000);
+        let text = text_of(&format!("{deep}</ul>")).unwrap();
+        assert!(text.len() < deep.len() * 3, "{} bytes became {}", deep.len(), text.len());
+        assert!(text.starts_with("- x\n  - x\n    - x\n"), "{}", &text[..40]);
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_and_no_reference_or_tag_is_made_up(

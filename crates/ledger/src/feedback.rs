@@ -29,7 +29,7 @@ const ADD: &str = "
 
 /// The delivery's number and what CXone calls the card.
 const JUDGED_BEFORE: &str = "
-    SELECT i.delivery, i.wire_id, i.accepted, d.profile
+    SELECT i.delivery, i.wire_id, i.accepted, d.profile, i.rank
     FROM {rows} JOIN impressions i ON i.delivery = CAST(rows.value ->> 0 AS BIGINT) AND i.wire_id = rows.value ->> 1
     JOIN deliveries d ON d.number = i.delivery";
 
@@ -132,7 +132,8 @@ pub(crate) async fn judge(
         let card = (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?);
         let before = row.try_get::<Option<i64>, _>(2)?.map(|verdict| verdict != 0);
         if let Some(now) = newest.get(&card) {
-            change.judged(row.try_get(3)?, before, *now);
+            let rank = u32::try_from(row.try_get::<i64, _>(4)?).unwrap_or(u32::MAX);
+            change.judged(row.try_get(3)?, rank, before, *now);
         }
     }
     session.run(JUDGE, &verdicts).await.map(drop)

@@ -21,7 +21,8 @@ use crate::operator_actions::{self, OperatorAction};
 use crate::queue::{self, DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 use crate::rankings::{self, Click, RankingEntry, RankingMetrics};
 use crate::retention::{Purge, Retention, Rows};
-use crate::totals::{Acceptance, Totals};
+use crate::totals::{Acceptance, Judged, Totals};
+use crate::upkeep;
 use crate::writer::{Writer, WriterParts};
 use crate::writes::{Alone, Write};
 
@@ -131,6 +132,12 @@ impl Ledger {
         let damage = opening::damage(self.database.dialect, &mut connection).await.map_err(LedgerError::read)?;
         self.health.damaged(damage);
         Ok(())
+    }
+
+    /// What the whole database takes on disk.
+    pub async fn num_bytes(&self) -> Result<u64, LedgerError> {
+        let mut connection = self.readers.acquire().await.map_err(LedgerError::read)?;
+        upkeep::num_bytes(self.database.dialect, &mut connection).await.map_err(LedgerError::read)
     }
 
     /// Takes away what is older than it is kept, in small steps with `pause` between them; gives the rows by kind.
@@ -270,6 +277,11 @@ impl Deliveries {
     /// How the cards were received so far; asks no database.
     pub fn acceptance(&self) -> Acceptance {
         self.ledger.totals.acceptance()
+    }
+
+    /// How the cards of a profile were received since the ledger was opened, by their rank; asks no database.
+    pub fn judged(&self, profile: &str) -> Vec<Judged> {
+        self.ledger.totals.judged(profile)
     }
 }
 

@@ -47,5 +47,5 @@ pub use operator_actions::{ArticleAction, OperatorAction};
 pub use queue::{DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 pub use rankings::{Click, RankingEntry, RankingMetrics, RankingStatus};
 pub use retention::{RecordKind, Retention, Rows};
-pub use totals::Acceptance;
+pub use totals::{Acceptance, Judged};
 pub use upkeep::{LedgerStats, QueueStats, TableStats, backup, erase, name, purge, stats};

@@ -34,17 +34,34 @@ impl Acceptance {
     }
 }
 
+/// Verdicts on the cards of one rank since the ledger was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// From 1, the top of the push.
+    pub rank: u32,
+    pub accepted: bool,
+    /// An agent who thinks better of it gives another one.
+    pub verdicts: u64,
+}
+
+/// A profile, a rank, and whether the card was accepted.
+type JudgedKey = (String, u32, bool);
+
 /// What one commit changes.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
     /// Accepted and rejected cards, by profile.
     acceptance: HashMap<String, (i64, i64)>,
+    judged: HashMap<JudgedKey, u64>,
     pending: HashMap<(QueueKind, String), i64>,
 }
 
 impl Change {
     /// A card is judged for the first time, or anew.
-    pub(crate) fn judged(&mut self, profile: &str, before: Option<bool>, now: bool) {
+    pub(crate) fn judged(&mut self, profile: &str, rank: u32, before: Option<bool>, now: bool) {
+        if before != Some(now) {
+            *self.judged.entry((profile.to_owned(), rank, now)).or_default() += 1;
+        }
         let (accepted, rejected) = self.acceptance.entry(profile.to_owned()).or_default();
         let mut add = |verdict: bool, cards: i64| *(if verdict { &mut *accepted } else { &mut *rejected }) += cards;
         if let Some(before) = before {
@@ -74,6 +91,8 @@ pub(crate) struct Totals {
 #[derive(Debug, Default)]
 struct Figures {
     acceptance: Acceptance,
+    /// Of the profiles of the settings, and of few ranks.
+    judged: HashMap<JudgedKey, u64>,
     pending: HashMap<(QueueKind, String), u64>,
 }
 
@@ -97,6 +116,15 @@ impl Totals {
         self.lock().acceptance
     }
 
+    /// How the cards of a profile were received since the ledger was opened, in no order.
+    pub(crate) fn judged(&self, profile: &str) -> Vec<Judged> {
+        let figures = self.lock();
+        let of_profile = figures.judged.iter().filter(|((of, ..), _)| of == profile);
+        of_profile
+            .map(|((_, rank, accepted), verdicts)| Judged { rank: *rank, accepted: *accepted, verdicts: *verdicts })
+            .collect()
+    }
+
     /// What of a kind waits of a profile.
     pub(crate) fn pending(&self, kind: QueueKind, profile: &str) -> u64 {
         self.lock().pending.get(&(kind, profile.to_owned())).copied().unwrap_or_default()
@@ -118,6 +146,9 @@ impl Totals {
             let acceptance = &mut figures.acceptance;
             acceptance.accepted = acceptance.accepted.saturating_add_signed(*accepted);
             acceptance.rejected = acceptance.rejected.saturating_add_signed(*rejected);
+        }
+        for (of, verdicts) in &change.judged {
+            *figures.judged.entry(of.clone()).or_default() += verdicts;
         }
         for (of, items) in &change.pending {
             let pending = figures.pending.entry(of.clone()).or_default();

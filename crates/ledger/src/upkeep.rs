@@ -61,11 +61,7 @@ pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
     let database = Database::named(url)?;
     let mut connection = opening::reader(&database).await?;
     let stats = async {
-        let size = match database.dialect {
-            Dialect::Sqlite => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-            Dialect::Postgres => "SELECT pg_database_size(current_database())",
-        };
-        let num_bytes: i64 = connection.fetch_one(size).await?.try_get(0)?;
+        let num_bytes = num_bytes(database.dialect, &mut connection).await?;
         let mut tables = Vec::new();
         for (name, table, time) in TABLES {
             let end = |order| format!("(SELECT {time} FROM {table} ORDER BY 1 {order} LIMIT 1)");
@@ -81,9 +77,19 @@ pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
             let rows = row.try_get::<i64, _>(2)?.unsigned_abs();
             queue.push(QueueStats { kind: row.try_get(0)?, state: row.try_get(1)?, rows });
         }
-        Ok(LedgerStats { num_bytes: num_bytes.unsigned_abs(), tables, queue })
+        Ok(LedgerStats { num_bytes, tables, queue })
     };
     stats.await.map_err(LedgerError::read)
+}
+
+/// What the whole database takes on disk.
+pub(crate) async fn num_bytes(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<u64> {
+    let size = match dialect {
+        Dialect::Sqlite => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+        Dialect::Postgres => "SELECT pg_database_size(current_database())",
+    };
+    let num_bytes: i64 = connection.fetch_one(size).await?.try_get(0)?;
+    Ok(num_bytes.unsigned_abs())
 }
 
 /// The name of the ledger at a URL, for people: without a password.

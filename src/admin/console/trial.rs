@@ -58,7 +58,7 @@ pub async fn answer(state: web::Data<AdminState>, body: Result<web::Json<Tried>,
         return unprocessable(&wrong);
     }
     let Ok(_busy) = state.console.busy.acquire().await else { return loading() };
-    match timeout(PATIENCE, play(tenant, turns)).await {
+    match timeout(PATIENCE, play(&tenant, turns)).await {
         Ok(Ok(answers)) => HttpResponse::Ok().json(json!({ "turns": answers })),
         Ok(Err(panicked)) => HttpResponse::InternalServerError().json(json!({ "detail": panicked })),
         Err(_) => {

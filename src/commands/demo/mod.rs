@@ -44,7 +44,7 @@ const NEXT_CALL: Duration = Duration::from_millis(500);
 
 /// Plays until told to stop, or once.
 pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::DEMO);
+    logging::start_for_demo();
     let directory = TempDir::with_prefix("cuecard-demo-")
         .context("no directory for the demo can be made; point TMPDIR to one that can be written")?;
     let articles = given_or_own(arguments.articles.as_deref(), ARTICLES, &directory.path().join("articles.jsonl"))?;

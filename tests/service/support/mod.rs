@@ -4,7 +4,7 @@ mod admin;
 mod browser;
 mod caller;
 mod chroma_stand_in;
-mod command;
+pub mod command;
 mod databases;
 pub mod five;
 mod knowledge;

@@ -175,6 +175,8 @@ async fn where_the_key_is_ignored_a_cut_push_is_not_repeated() {
     assert_eq!((fixture.cxone.asked(PUSH).len(), fixture.redelivered()), (1, 0));
 }
 
+const OPEN: &str = r#"cuecard_circuit_open{endpoint="push",profile="acme"}"#;
+
 /// One push opens the circuit, two more come while it is open: one of the three finds out that CXone is back, and the
 /// others wait for that instead of giving up.
 #[actix::test]
@@ -188,11 +190,13 @@ async fn five_failures_open_the_circuit_and_a_probe_lets_all_go_on() {
         assert_eq!(fixture.cxone.asked(PUSH).len(), 5);
         let reason = fixture.health.state().1;
         assert!(reason.contains("circuit"), "{reason}");
+        assert_eq!(read_metric(&fixture.bench.metrics, OPEN), 1);
         tokio::join!(fixture.push("d-2"), fixture.push("d-3"))
     };
     let (first, (second, third)) = tokio::join!(fixture.push("d-1"), later);
     assert_eq!([first, second, third], [delivered(), delivered(), delivered()]);
     assert_eq!(fixture.health.state().0, ProfileState::Ready);
+    assert_eq!(read_metric(&fixture.bench.metrics, OPEN), 0);
     let asked = fixture.cxone.asked(PUSH);
     assert_eq!(asked.len(), 8);
     assert!(asked[5].at - asked[4].at >= Duration::from_millis(990), "nothing is sent while it is open");

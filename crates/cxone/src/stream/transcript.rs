@@ -270,6 +270,14 @@ mod tests {
         assert!(size_of::<Heard>() + MAX_CHANNELS * size_of::<Start>() < 2300);
     }
 
+    /// A frame holds a mebibyte, and a thread's stack is not larger.
+    #[test]
+    fn a_word_of_any_length_that_grows_is_new_as_a_whole() {
+        let word = "1.".repeat(300_000) + "1";
+        let grown = word.clone() + "2";
+        assert_eq!(heard(&[&[&word], &[&grown]]), [word, grown]);
+    }
+
     proptest! {
         #[test]
         fn a_conversation_is_heard_once_however_it_is_cut(

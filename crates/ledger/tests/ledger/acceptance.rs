@@ -1,6 +1,6 @@
 //! How cards were received: counted along, and the same as a count over everything.
 
-use cuecard_ledger::{Acceptance, NewFeedback};
+use cuecard_ledger::{Acceptance, Judged, NewFeedback};
 use proptest::prelude::*;
 use sqlx::{AnyConnection, Executor, Row};
 use uuid::Uuid;
@@ -48,6 +48,20 @@ on_both! {
         }
         assert_eq!(deliveries.rejected(10).await.unwrap(), [4, 1].map(Uuid::from_u128));
         assert_eq!(deliveries.rejected(1).await.unwrap(), [Uuid::from_u128(4)]);
+    }
+
+    async fn verdicts_are_told_by_the_rank_of_their_card_and_a_changed_one_counts_again(store: Store) {
+        let ledger = store.open().await;
+        ledger.deliveries().record(delivery(1, "call", &["a", "b"])).await.unwrap();
+        for (insight, accepted) in [("a", true), ("a", true), ("a", false), ("b", false), ("unknown", true)] {
+            ledger.feedback().store(event("call", insight, accepted)).await.unwrap();
+        }
+        let mut judged = ledger.deliveries().judged(&event("call", "a", true).profile);
+        judged.sort_by_key(|judged| (judged.rank, !judged.accepted));
+        let expected = [(1, true), (1, false), (2, false)];
+        assert_eq!(judged, expected.map(|(rank, accepted)| Judged { rank, accepted, verdicts: 1 }));
+        assert_eq!(ledger.deliveries().judged("other"), []);
+        assert!(ledger.num_bytes().await.unwrap() > 4096);
     }
 
     async fn a_write_that_fails_is_not_counted(store: Store) {

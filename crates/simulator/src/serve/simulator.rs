@@ -157,6 +157,11 @@ impl RunningSimulator {
         self.hub.read(|state| state.record.received(0, |entry| entry.route == route).collect())
     }
 
+    /// What arrived from this sequence number on, oldest first.
+    pub fn received_from(&self, sequence: u64) -> Vec<Received> {
+        self.hub.read(|state| state.record.received(sequence, |_| true).collect())
+    }
+
     /// The recorded breaches of the contract.
     pub fn violations(&self) -> Vec<Received> {
         let broken = |verdict: &Verdict| matches!(verdict, Verdict::Violation { .. });

@@ -1,6 +1,6 @@
 // The console: one feed that tells how the service is and what it decides, and a view for each thing that is asked for.
 
-import { byId } from "./dom.js";
+import { byId, make } from "./dom.js";
 import { askForKey } from "./key.js";
 import { Feed } from "./feed.js";
 import { showActors } from "./actors.js";
@@ -13,7 +13,7 @@ import { showShadow, showShadowCounts } from "./shadow.js";
 import { onView, showView } from "./tabs.js";
 import { startTrial } from "./trial.js";
 
-const LOOKS = { ready: "good", degraded: "", loading: "", "not ready": "bad" };
+const LOOKS = { ready: "good", degraded: "", waiting: "bad", loading: "", stopping: "bad" };
 
 function showLink(text, look) {
   if (byId("link").textContent !== text) {
@@ -24,9 +24,16 @@ function showLink(text, look) {
   byId("link").className = `link ${look}`;
 }
 
+/** Why the service is not better than it is. */
+function showReasons(reasons) {
+  byId("reasons").hidden = !reasons.length;
+  byId("reasons").replaceChildren(...reasons.map((reason) => make("li", "", reason)));
+}
+
 const feed = new Feed(query, {
   state(now) {
     showLink(now.readiness.status, LOOKS[now.readiness.status] ?? "");
+    showReasons(now.readiness.reasons ?? []);
     byId("version").textContent = `cuecard ${now.version}`;
     showFlow(now);
     showProfiles(now.profiles);
