@@ -129,7 +129,7 @@ async fn the_actors_are_listed_in_the_order_of_the_flow() {
         assert_eq!(bound > 0, has_inbox, "{actor}");
         assert!(["idle", "working", "waiting"].contains(&actor["activity"].as_str().unwrap()), "{actor}");
     }
-    for path in ["/", "/nothing", "/actors/nobody", "/metrics/more"] {
+    for path in ["/nothing", "/actors/nobody", "/metrics/more"] {
         let page = admin.get(path).await;
         assert_eq!((page.status, page.content_type.as_str()), (404, "application/json"), "{path}");
         assert!(page.json()["detail"].is_string(), "{path}: {}", page.text);
