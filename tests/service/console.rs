@@ -180,7 +180,7 @@ async fn questions_without_a_good_article_are_listed_with_masked_examples() {
 }
 
 /// A service whose admin port asks for a key, with an article whose title is markup and a second ranker beside the first.
-async fn hostile(simulator: &RunningSimulator) -> Service {
+fn hostile(simulator: &RunningSimulator) -> Service {
     let data = TempDir::new().unwrap();
     let (articles, index) = (data.path().join("articles.jsonl"), data.path().join("index"));
     let mut text = std::fs::read_to_string(ARTICLES).unwrap();
@@ -209,7 +209,7 @@ async fn hostile(simulator: &RunningSimulator) -> Service {
 async fn an_operator_sees_and_tries_everything_on_a_page_that_shows_nothing_without_a_key() {
     let Some(tools) = browser() else { return };
     let simulator = Simulator::start(SimulatorSettings::default()).unwrap();
-    let service = hostile(&simulator).await;
+    let service = hostile(&simulator);
     assert!(simulator.until(PATIENCE, |simulator| simulator.num_streams() == 1).await);
     say(&simulator, "call-1", DOG).await;
     until_shown(&simulator, 1).await;

@@ -66,10 +66,7 @@ pub async fn feed(
     if outcome.as_ref().is_some_and(|outcome| !Outcome::LABELS.contains(&outcome.as_str())) {
         return unprocessable(&format!("`outcome` is one of {}", Outcome::LABELS.join(", ")));
     }
-    let place = match state.console.place() {
-        Ok(place) => place,
-        Err(full) => return full,
-    };
+    let Some(place) = state.console.place() else { return super::too_many() };
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let filter = DecisionFilter { outcome, profile };

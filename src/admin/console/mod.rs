@@ -46,11 +46,14 @@ impl Default for Console {
 }
 
 impl Console {
-    /// A feed's place, or the answer to whoever finds none free.
-    fn place(&self) -> Result<OwnedSemaphorePermit, HttpResponse> {
-        Arc::clone(&self.feeds).try_acquire_owned().map_err(|_| {
-            let detail = format!("{MAX_FEEDS} consoles are open already; close one that nobody looks at");
-            HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 10)).json(json!({ "detail": detail }))
-        })
+    /// A feed's place, where one is free.
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.feeds).try_acquire_owned().ok()
     }
+}
+
+/// The answer to whoever finds no place free.
+fn too_many() -> HttpResponse {
+    let detail = format!("{MAX_FEEDS} consoles are open already; close one that nobody looks at");
+    HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 10)).json(json!({ "detail": detail }))
 }

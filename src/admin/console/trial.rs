@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use cuecard_actors::engine::conversation::{FlushReason, Speaker, Turn, Utterance};
-use cuecard_actors::engine::ranking::Screen;
+use cuecard_actors::engine::ranking::{Screen, SilenceReason};
 use cuecard_actors::engine::{Answer, Circumstances, Effort, Engine, Ranked, UsualTurns, why};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::tenant::Tenant;
@@ -118,7 +118,7 @@ fn shown(answer: &Answer, turn: usize, took: Duration) -> Value {
     json!({
         "turn": turn,
         "cards": ranking.cards().into_iter().map(card).collect::<Vec<_>>(),
-        "silence": ranking.verdict.silence().map(|reason| reason.name()),
+        "silence": ranking.verdict.silence().map(SilenceReason::name),
         "why": why(ranking),
         "candidates": ranking.order.ranked.iter().take(SHOWN).map(candidate).collect::<Vec<_>>(),
         "key_phrases": phrases.collect::<Vec<_>>(),

@@ -55,7 +55,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ID", env = "CXONE_SESSION_ID", default_value = DEFAULT_SESSION_ID)]
     session: String,
     /// The admin port of the service under test, a URL or `host:port`: the desktop asks it why a card came. The key that it
-    /// may ask for is read from CUECARD_ADMIN_KEY.
+    /// may ask for is read from `CUECARD_ADMIN_KEY`.
     #[arg(long, value_name = "URL", value_parser = admin_place)]
     admin: Option<AdminPlace>,
 }
