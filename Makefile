@@ -1,7 +1,8 @@
 # Every target sets up what is missing first; a second run fetches and rebuilds nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test build setup lint bench pictures
+.PHONY: demo test build setup lint bench chaos chaos-short fuzz pictures package package-test \
+  deploy-test image container-test docs man
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -25,14 +26,67 @@ build: setup
 	@$(ENV) mkdir -p bin && cp "$$CARGO_TARGET_DIR/release/cuecard" "$$CARGO_TARGET_DIR/release/cxone-sim" bin/
 	@ls -l bin/cuecard bin/cxone-sim
 
+# Nights full of trouble over a program with failure points, which is kept as bin/cuecard-chaos; the report goes to REPORT.
+# For example `make chaos ARGS="--seed 7 --seconds 3600 --troubles kill,hub"`; --help lists them.
+chaos:
+	@scripts/setup chaos
+	@$(ENV) cargo test --release --workspace --features cuecard/failure-points --test chaos --no-run
+	@$(ENV) mkdir -p bin && cp "$$CARGO_TARGET_DIR/release/cuecard" bin/cuecard-chaos
+	@$(ENV) cargo test --release --workspace --features cuecard/failure-points --test chaos -- \
+	  --report "$(or $(REPORT),$${TMPDIR:-/tmp}/cuecard-chaos.md)" $(ARGS)
+
+# A short one of each kind of ledger, in less than a minute, for .ci/run.
+chaos-short:
+	@scripts/setup chaos
+	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --seconds 25
+	@$(ENV) [ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || \
+	  cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --postgres --seconds 10
+
+# dist/cuecard-VERSION-linux-x86_64.tar.zst: the programs with all that they need on another host.
+package: build
+	@scripts/setup package
+	@scripts/package
+
+# As another user, to whom the build does not exist.
+package-test: package
+	@$(ENV) python3 tests/deploy/package_test.py
+
+# What deploy/ says, without an engine, a cluster or a package.
+deploy-test:
+	@scripts/setup deploy
+	@$(ENV) "$$DEPLOY_CHECKS/bin/python" tests/deploy/manifests_test.py
+
+image: package
+	docker build --file deploy/Dockerfile --tag cuecard:$$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml) dist
+
+# With an engine of its own, which it starts and stops; as root.
+container-test: package
+	@scripts/setup deploy engine
+	@$(ENV) "$$DEPLOY_CHECKS/bin/python" tests/deploy/container_test.py
+
 # Writes the tables of docs/; ONLY names some of the benchmarks, DATA a directory with the public sets.
 bench: build
 	@$(ENV) python3 benches/tables.py --work "$${TMPDIR:-/tmp}/cuecard-bench" $(if $(DATA),--data $(DATA)) $(ONLY)
 
-# Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped.
+# 60 seconds of each target, or SECONDS, or RUNS of it; ONLY names some of them.
+fuzz: setup
+	@scripts/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RUNS),--runs $(RUNS)) $(ONLY)
+
+# Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped; and the pages
+# from the demo, in a real Chromium.
 pictures:
 	@scripts/setup databases
 	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability
+	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
+	cargo test $(QUICK) --test service pages:: -- --ignored
+
+# Writes docs/configuration.md from config/default.toml.
+docs: setup
+	@$(ENV) CUECARD_WRITE_DOCS=1 cargo test $(QUICK) --lib the_reference_is_made_of_the_defaults
+
+# Manual pages, into bin/man.
+man: build
+	@bin/cuecard man bin/man
 
 lint: setup
 	@$(ENV) cargo fmt --all --check

@@ -35,7 +35,7 @@ async fn tenant(index: &Path, metrics: &Metrics) -> Arc<Tenant> {
     ];
     let settings = Settings::load(None, variables.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
     let tenants = service::load(&settings, metrics.clone(), true).await.unwrap();
-    tenants.iter().next().map(Arc::clone).unwrap()
+    tenants.iter().next().unwrap()
 }
 
 fn recording(criterion: &mut Criterion) {

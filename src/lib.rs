@@ -10,5 +10,6 @@ pub mod exit;
 pub mod first_signals;
 pub mod logging;
 pub mod pipeline;
+pub mod reload;
 pub mod service;
 pub mod settings;

@@ -15,6 +15,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 static FIRST: extern "C" fn() = first_signals::hold;
 
 fn main() -> ! {
+    // What the variable FAILPOINTS says of each of them.
+    #[cfg(feature = "failure-points")]
+    let _armed = fail::FailScenario::setup();
     let ended = cuecard::commands::run(cuecard::cli::Cli::parse());
     let code = ended.unwrap_or_else(|error| {
         eprintln!("cuecard: {}", in_full(&error));

@@ -5,18 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use cuecard_actors::engine::SearchPool;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{Escalation, Escalations, escalations};
 use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{Loading, Tenants};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::access::Access;
+use crate::access::AccessInForce;
 use crate::admin::{self, AdminServing, AdminState};
 use crate::api::{Api, ApiPort, ApiServing, RunningApi};
 use crate::data_lock::DataLock;
+use crate::logging::LogControl;
 use crate::pipeline::{self, Pipeline};
+use crate::reload::Reloader;
 use crate::settings::Settings;
 
 /// Threads of the runtime for everything that may leave the system arbiter.
@@ -65,26 +69,50 @@ pub fn on_system<F: Future>(future: F) -> anyhow::Result<F::Output> {
     }))
 }
 
+/// What an operator has in hand of a service that runs, beside its admin port.
+#[derive(Debug, Clone, Default)]
+pub struct Controls {
+    /// How much is logged.
+    pub logs: LogControl,
+    /// Each notice has the settings read again.
+    pub hang_ups: Arc<Notify>,
+}
+
 /// Serves until `stop` resolves or an actor gives up. `listening` is told of each port as soon as it is open.
 pub async fn run(
     settings: Settings,
     listening: impl Fn(Listening),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Ended> {
-    run_with(settings, listening, stop, escalations()).await
+    run_with(settings, Controls::default(), listening, stop, escalations()).await
+}
+
+/// The same for an operator who controls more than its stop.
+pub async fn run_controlled(
+    settings: Settings,
+    controls: Controls,
+    listening: impl Fn(Listening),
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Ended> {
+    run_with(settings, controls, listening, stop, escalations()).await
 }
 
 async fn run_with(
     settings: Settings,
+    controls: Controls,
     listening: impl Fn(Listening),
     stop: impl Future<Output = ()>,
     giving_up: (Escalation, Escalations),
 ) -> anyhow::Result<Ended> {
+    #[cfg(feature = "failure-points")]
+    tracing::warn!("this program was built with failure points, for the chaos suite and not for service");
     let _held = DataLock::take(&settings.data.directories())?;
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
-    let state = AdminState::new(metrics.clone());
-    let access = Arc::new(settings.access_rules());
+    let access: AccessInForce = Arc::new(ArcSwap::from_pointee(settings.access_rules()));
+    let telling = actix_rt::spawn(controls.logs.clone().tell_floods());
+    let reloader = Reloader::new(settings.clone(), Arc::clone(&access), controls);
+    let state = AdminState::new(metrics.clone(), reloader);
     for (port, addr) in settings.open_ports() {
         let port = port.name();
         tracing::warn!(port, %addr, "other machines reach this port and nobody is asked for a key: access.ask is \"never\"");
@@ -94,9 +122,10 @@ async fn run_with(
     let admin = admin::serve(serving, Arc::clone(&state))?;
     let (admin_addr, admin_handle) = (admin.addr, admin.handle);
     let admin_task = actix_rt::spawn(admin.server);
-    tracing::info!(%admin_addr, asks_for_keys = access.asks(Port::Admin), "the admin port is open");
+    tracing::info!(%admin_addr, asks_for_keys = access.load().asks(Port::Admin), "the admin port is open");
     listening(Listening::Admin(admin_addr));
     let ended = serve(&settings, access, metrics, &state, listening, stop, giving_up).await?;
+    telling.abort();
     admin_handle.stop(true).await;
     // The server has stopped; how its task ended is of no use any more.
     let _ = admin_task.await;
@@ -105,7 +134,7 @@ async fn run_with(
 
 async fn serve(
     settings: &Settings,
-    access: Arc<Access>,
+    access: AccessInForce,
     metrics: Metrics,
     state: &AdminState,
     listening: impl Fn(Listening),
@@ -116,25 +145,34 @@ async fn serve(
     let started = tokio::select! {
         // Loading takes seconds; whoever stops the service meanwhile does not wait for it.
         () = &mut stop => return Ok(Ended::Told),
-        started = start(settings, Arc::clone(&access), metrics, escalation) => started?,
+        started = start(settings, Arc::clone(&access), metrics.clone(), escalation) => started?,
     };
     let Started { pipeline, api, tenants } = started;
+    let reloader = Arc::clone(state.reloader());
+    reloader.loaded(tenants.clone(), pipeline.admission().clone(), metrics.clone());
+    let reloading = actix_rt::spawn(reloader.on_hang_up());
     let (recent, ledger) = (pipeline.recent().clone(), pipeline.ledger().clone());
     state.loaded(tenants, pipeline.refreshers(), recent, Arc::clone(pipeline.marks()), ledger);
     if let Some(RunningApi { addr, .. }) = &api {
-        tracing::info!(%addr, asks_for_keys = access.asks(Port::Api), "the API is open");
+        tracing::info!(%addr, asks_for_keys = access.load().asks(Port::Api), "the API is open");
         listening(Listening::Api(*addr));
     }
     let ended = until_ended(stop, &mut escalations).await;
+    reloading.abort();
     state.stop();
     tracing::info!(reason = %ended, "shutting down");
     // One grace for all of it. The ledger closes last: a ranking is audited when its question has left the stages.
     let by = Instant::now() + settings.shutdown.grace;
-    pipeline.drain(by).await;
+    let mut unfinished = pipeline.drain(by).await;
     if let Some(api) = api {
         api.stop(by).await;
     }
-    pipeline.close().await;
+    unfinished.extend(pipeline.close().await);
+    // Said when everything else is, so that it stands at the end of the log.
+    for left in &unfinished {
+        left.emit(&metrics);
+    }
+    tracing::info!(unfinished = unfinished.len(), "the service has stopped");
     Ok(ended)
 }
 
@@ -146,7 +184,7 @@ struct Started {
 
 async fn start(
     settings: &Settings,
-    access: Arc<Access>,
+    access: AccessInForce,
     metrics: Metrics,
     escalation: Escalation,
 ) -> anyhow::Result<Started> {
@@ -156,9 +194,7 @@ async fn start(
     let port = Api::is_needed(profiles).then(bind).transpose()?;
     let tenants = load(settings, metrics.clone(), true).await?;
     tenants.open_collections().await?;
-    let rankers: Vec<_> = profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
-    let models: Vec<_> = tenants.iter().map(|tenant| tenant.engine.encoder().model().name).collect();
-    metrics.set_build(env!("CARGO_PKG_VERSION"), models.first().copied().unwrap_or_default(), &rankers.join(","));
+    tell_build(&metrics, &tenants, settings);
     let pipeline = Pipeline::start(settings, tenants.clone(), metrics.clone(), escalation).await?;
     let serve = |port| {
         let (admission, ledger) = (pipeline.admission().clone(), pipeline.ledger().clone());
@@ -170,11 +206,18 @@ async fn start(
     Ok(Started { pipeline, api, tenants })
 }
 
+/// Says what answers, for the metrics.
+pub fn tell_build(metrics: &Metrics, tenants: &Tenants, settings: &Settings) {
+    let model = tenants.iter().next().map(|tenant| tenant.engine.encoder().model().name).unwrap_or_default();
+    let rankers: Vec<_> = settings.profiles.iter().map(|profile| profile.plan.ranker.name()).collect();
+    metrics.set_build(env!("CARGO_PKG_VERSION"), model, &rankers.join(","));
+}
+
 /// Loads what the tenants answer from; takes a second or so, beside the arbiter. `makes_indexes` as in [`Loading`].
 pub async fn load(settings: &Settings, metrics: Metrics, makes_indexes: bool) -> anyhow::Result<Tenants> {
     let pool = SearchPool::new(settings.search.threads.resolve(|cores| cores / 2))?;
     let (profiles, data_dir) = (settings.profiles.clone(), settings.data.dir.clone());
-    let loading = Loading { pool, data_dir, metrics, makes_indexes };
+    let loading = Loading { pool, data_dir, metrics, damaged_index: settings.data.damaged_index, makes_indexes };
     Ok(tokio::task::spawn_blocking(move || loading.load(&profiles)).await??)
 }
 
@@ -256,7 +299,7 @@ mod tests {
                     in_service.set(address).unwrap();
                 }
             };
-            run_with(settings, poison, std::future::pending(), (escalation, escalations)).await
+            run_with(settings, Controls::default(), poison, std::future::pending(), (escalation, escalations)).await
         });
         let Ended::Escalated(reason) = ended.unwrap().unwrap() else { panic!("it was told to stop by nobody") };
         assert!(reason.starts_with("weak: too many panics"), "{reason}");

@@ -51,6 +51,7 @@ impl Supervised for Extractor {}
 
 impl StreamHandler<AdmittedItem> for Extractor {
     fn handle(&mut self, admitted: AdmittedItem, _context: &mut Self::Context) {
+        self.deps.cell.note_handled();
         let AdmittedItem { item, ticket, effort } = admitted;
         failure_point("extractor", item.key.interaction.as_str());
         match &item.ask {
@@ -95,7 +96,7 @@ mod tests {
 
     use cuecard_engine::BackendName;
     use cuecard_engine::encoder::{Encoder, EncoderError, Encoding};
-    use tokio::time::{advance, pause};
+    use tokio::time::{Instant, advance, pause};
 
     use super::*;
     use crate::admission::AdmissionSettings;
@@ -173,6 +174,30 @@ mod tests {
         assert_eq!(recorder.labels(), ["failed"], "the others are still on their way");
         bench.assert_recovered(&address);
         assert_eq!((admission.in_flight(), bench.cell.report().in_flight), (3, 0), "the bad item's permit is back");
+    }
+
+    #[actix::test]
+    async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+        let fixture = fixture(11);
+        let Fixture { bench, recorder, admission, gates, extracted, .. } = &fixture;
+        let deadline = Instant::now() + Duration::from_hours(1);
+        admission.hear(WorkItem { deadline, ..said("encoding") });
+        until("one is being encoded", || bench.cell.report().in_flight == 1).await;
+        let poison = async |_| {
+            let bad = said("bad");
+            admission.hear(bad.clone());
+            until("it ends", || recorder.outcome_of(&bad).is_some()).await;
+            assert_eq!(recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
+        };
+        let works = async |_| {
+            admission.hear(said("good"));
+            gates.open("good");
+            assert_eq!(take(extracted, 1).await[0].item.key.interaction.as_str(), "good");
+        };
+        bench.panic_until_it_gives_up(poison, works).await;
+        gates.open("encoding");
+        assert_eq!(take(extracted, 1).await[0].item.key.interaction.as_str(), "encoding", "it outlives its actor");
+        assert_eq!(recorder.labels().iter().filter(|label| **label == "failed").count(), 11 + 11);
     }
 
     #[actix::test]

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Weak};
 
 use async_channel::{Receiver, Sender, TrySendError};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
 use crate::messages::{Delivery, Extracted, Failure, Outcome, Rankable, Stage, Ticket, WorkItem};
+use crate::supervision::ActorCell;
 
 /// Something on its way that carries the duty to end.
 pub trait Ticketed {
@@ -48,18 +49,35 @@ impl<M> Clone for NextStage<M> {
 pub struct Inbox<M> {
     /// Shared, so that whoever only measures it does not keep the channel open.
     receiver: Arc<Receiver<M>>,
+    /// Where it is counted what is taken.
+    cell: Option<Arc<ActorCell>>,
 }
 
 impl<M> Clone for Inbox<M> {
     fn clone(&self) -> Self {
-        Self { receiver: Arc::clone(&self.receiver) }
+        Self { receiver: Arc::clone(&self.receiver), cell: self.cell.clone() }
     }
 }
 
 impl<M: 'static> Inbox<M> {
     /// What waits, then what comes; ends when the senders are gone or the channel is closed.
     pub fn stream(&self) -> impl Stream<Item = M> + use<M> {
-        Receiver::clone(&self.receiver)
+        let cell = self.cell.clone();
+        Receiver::clone(&self.receiver).inspect(move |_| {
+            if let Some(cell) = &cell {
+                cell.note_handled();
+            }
+        })
+    }
+
+    /// The same inbox, whose actor's cell shows how much waits, how much may, and how much was taken.
+    #[must_use]
+    pub fn shown_in(self, cell: &Arc<ActorCell>) -> Self
+    where
+        M: Send,
+    {
+        cell.measure_queue(self.receiver.capacity().unwrap_or(usize::MAX), self.depth());
+        Self { cell: Some(Arc::clone(cell)), ..self }
     }
 
     /// Measures how much waits, for whoever watches; nothing once the inbox is gone. Not by async-channel's own weak
@@ -76,7 +94,7 @@ impl<M: 'static> Inbox<M> {
 /// A bounded inbox and the way into it, for senders that wait while it is full.
 pub fn bounded<M>(capacity: usize) -> (Sender<M>, Inbox<M>) {
     let (sender, receiver) = async_channel::bounded(capacity.max(1));
-    (sender, Inbox { receiver: Arc::new(receiver) })
+    (sender, Inbox { receiver: Arc::new(receiver), cell: None })
 }
 
 /// An inbox with room for every permit, and the way into it.

@@ -30,3 +30,4 @@ pub mod tenant;
 #[cfg(test)]
 mod testing;
 pub mod token_actor;
+pub mod traces;

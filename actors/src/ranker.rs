@@ -270,6 +270,24 @@ mod tests {
     }
 
     #[actix::test]
+    async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+        let fixture = fixture(11);
+        fixture.ask("seen", 1);
+        take(&fixture.cards, 1).await;
+        let poison = async |number| {
+            let bad = fixture.ask("bad", number);
+            until("it ends", || fixture.recorder.outcome_of(&bad).is_some()).await;
+            assert_eq!(fixture.recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
+        };
+        let works = async |number| {
+            assert!(fixture.remembers("seen").await, "what other conversations have seen survived");
+            fixture.ask(&format!("good-{number}"), 1);
+            take(&fixture.cards, 1).await;
+        };
+        fixture.bench.panic_until_it_gives_up(poison, works).await;
+    }
+
+    #[actix::test]
     async fn a_rejected_card_does_not_come_again_in_its_call() {
         let fixture = fixture(0);
         fixture.ask("a", 1);
@@ -380,7 +398,7 @@ mod tests {
 
     #[actix::test]
     async fn a_second_conversation_that_panics_clears_the_memory_and_a_third_escalates() {
-        let mut fixture = fixture(3);
+        let fixture = fixture(3);
         fixture.ask("seen", 1);
         fixture.ask("bad-1", 1);
         until("the first panic is over", || fixture.bench.cell.restarts() == 1).await;

@@ -114,7 +114,7 @@ mod tests {
     use crate::inbox::{NextStage, stage};
     use crate::messages::WorkItem;
     use crate::testing::{
-        Bench, Gates, Recorder, TenantParts, candidate, extracted, inject_panics, item, plan, take, until,
+        Bench, Gates, Recorder, TenantParts, candidate, extracted, inject_panics, item, patient_item, plan, take, until,
     };
 
     /// Answers by the words of the question: `dead` can't be reached, `busy` has too much to do, `deaf` never answers,
@@ -213,6 +213,29 @@ mod tests {
         until("nothing is left", || fixture.bench.cell.report().in_flight == 0).await;
         assert_eq!((fixture.bench.cell.panics(), fixture.bench.cell.restarts()), (2, 1));
         assert!(fixture.address.connected());
+    }
+
+    #[actix::test]
+    async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+        let fixture = fixture(11);
+        let slow = patient_item("acme", "slow", 1);
+        let query = Query { text: "slow".into(), ..Query::default() };
+        let extracted = Extracted { query, ..extracted(&slow, &fixture.recorder) };
+        fixture.queries.hand_on(extracted, Stage::Extract);
+        until("one is being answered", || fixture.bench.cell.report().in_flight == 1).await;
+        let poison = async |_| {
+            let bad = fixture.ask("bad", "");
+            until("it ends", || fixture.recorder.outcome_of(&bad).is_some()).await;
+            assert_eq!(fixture.recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
+        };
+        let works = async |_| {
+            fixture.ask("good", "");
+            assert_eq!(take(&fixture.found, 1).await[0].item.key.interaction.as_str(), "good");
+        };
+        fixture.bench.panic_until_it_gives_up(poison, works).await;
+        fixture.gates.open("slow");
+        fixture.gates.open("slow");
+        assert_eq!(take(&fixture.found, 1).await[0].item.key.interaction.as_str(), "slow", "it outlives its actor");
     }
 
     #[actix::test]

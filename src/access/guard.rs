@@ -2,8 +2,6 @@
 //!
 //! A refusal is `{"detail": "…"}` with 401, 403 or 429; it is logged with the key's name, never the key, and counted.
 
-use std::sync::Arc;
-
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -13,18 +11,18 @@ use actix_web::{Error, HttpResponse};
 use cuecard_actors::telemetry::{CallerRefused, Metrics, Port};
 use serde_json::json;
 
-use super::{Access, Needed, Refused};
+use super::{AccessInForce, Needed, Refused};
 
 /// The guard of a port. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Guard {
-    access: Arc<Access>,
+    access: AccessInForce,
     port: Port,
     metrics: Metrics,
 }
 
 impl Guard {
-    pub fn new(access: Arc<Access>, port: Port, metrics: Metrics) -> Self {
+    pub fn new(access: AccessInForce, port: Port, metrics: Metrics) -> Self {
         Self { access, port, metrics }
     }
 
@@ -35,13 +33,17 @@ impl Guard {
         next: Next<impl MessageBody + 'static>,
         needed: Needed<'_>,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
-        match self.access.decide(self.port, sent_key(&request), needed) {
-            Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
-            Err(refused) => {
-                self.tell(&request, &refused);
-                Ok(request.into_response(answer(&refused)))
-            }
+        match self.refusal(&request, needed) {
+            None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+            Some(refusal) => Ok(request.into_response(refusal)),
         }
+    }
+
+    fn refusal(&self, request: &ServiceRequest, needed: Needed<'_>) -> Option<HttpResponse> {
+        let access = self.access.load();
+        let refused = access.decide(self.port, sent_key(request), needed).err()?;
+        self.tell(request, &refused);
+        Some(answer(&refused))
     }
 
     fn tell(&self, request: &ServiceRequest, refused: &Refused<'_>) {

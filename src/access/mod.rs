@@ -12,8 +12,10 @@ mod server;
 mod tls;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use cuecard_actors::telemetry::{Port, TurnedAway};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
@@ -23,7 +25,10 @@ pub use limits::PortLimits;
 pub use server::{Serving, serve};
 pub use tls::{TlsError, TlsFiles, expires_at, server_config};
 
-/// All keys, and which port asks for one. Made once from the settings.
+/// The access that is in force; other settings replace it as a whole.
+pub type AccessInForce = Arc<ArcSwap<Access>>;
+
+/// All keys, and which port asks for one. Made from the settings.
 #[derive(Debug)]
 pub struct Access {
     keys: Vec<Key>,

@@ -1,5 +1,6 @@
 //! The admin port: metrics, probes, and the table of actors. It reads cells and health and asks no actor.
 
+mod console;
 mod ledger;
 mod marks;
 mod readiness;
@@ -18,25 +19,26 @@ use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::supervision::{ActorCell, ActorState};
+use cuecard_actors::supervision::{Activity, ActorCell, ActorState};
 use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
-use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use crate::access::{self, AccessInForce, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use crate::reload::Reloader;
+use console::{Console, FeedLimits};
 use readiness::{Facts, ProfileReadiness};
-
-/// A handler that runs longer than this blocks its thread; the container runtime should then start over.
-const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// What the admin port shows.
 pub struct AdminState {
     started: Instant,
     metrics: Metrics,
+    reloader: Arc<Reloader>,
     tenants: OnceLock<Tenants>,
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     marks: OnceLock<Arc<ArticleMarks>>,
     ledger: OnceLock<Ledger>,
+    console: Console,
     stopping: AtomicBool,
 }
 
@@ -58,15 +60,17 @@ pub enum AdminError {
 
 impl AdminState {
     /// The state of a service that is still loading.
-    pub fn new(metrics: Metrics) -> Arc<Self> {
+    pub fn new(metrics: Metrics, reloader: Arc<Reloader>) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
             metrics,
+            reloader,
             tenants: OnceLock::new(),
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
             marks: OnceLock::new(),
             ledger: OnceLock::new(),
+            console: Console::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -89,6 +93,11 @@ impl AdminState {
         let _ = self.ledger.set(ledger);
     }
 
+    /// What takes new settings up.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
     /// Asks for a poll of a profile's articles; `false` where it does not poll any.
     fn refresh(&self, profile: &str) -> bool {
         let refresher = self.refreshers.get().and_then(|refreshers| refreshers.get(&ProfileName::new(profile)));
@@ -103,6 +112,10 @@ impl AdminState {
         self.stopping.store(true, Relaxed);
     }
 
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
     /// What the service's readiness is made of.
     fn facts(&self) -> Facts {
         let tenants = self.tenants.get().into_iter().flat_map(Tenants::iter);
@@ -112,22 +125,32 @@ impl AdminState {
         });
         Facts {
             is_loaded: self.tenants.get().is_some(),
-            is_stopping: self.stopping.load(Relaxed),
+            is_stopping: self.is_stopping(),
             gave_up: gave_up(self.metrics.cells()),
             profiles: profiles.collect(),
             ledger: self.ledger.get().and_then(ledger::trouble),
         }
     }
 
-    /// Actors that failed or block their thread.
-    fn dead_actors(&self) -> Vec<String> {
-        let reports = self.metrics.cells().iter().map(|cell| cell.report());
-        let is_dead = |report: &cuecard_actors::supervision::ActorReport| {
-            let stuck = report.in_handler_seconds.is_some_and(|seconds| seconds > STUCK_AFTER.as_secs_f64());
-            report.state == ActorState::Failed || stuck
-        };
-        reports.filter(is_dead).map(|report| report.name).collect()
+    /// Actors that failed or hang.
+    fn dead_actors(&self) -> Vec<&str> {
+        let cells = self.metrics.cells().iter();
+        cells.filter(|cell| is_dead(cell.state(), cell.activity())).map(|cell| cell.name()).collect()
     }
+
+    /// The cell of the actor that is called so, or a text with the names that there are.
+    fn actor(&self, name: &str) -> Result<&ActorCell, String> {
+        let cells = self.metrics.cells();
+        cells.iter().find(|cell| cell.name() == name).map(Arc::as_ref).ok_or_else(|| {
+            let known: Vec<_> = cells.iter().map(|cell| cell.name()).collect();
+            format!("no actor is called `{name}`; there are {}", known.join(", "))
+        })
+    }
+}
+
+/// Whether only a new process helps. Waiting for somebody else is no reason, however long it takes.
+fn is_dead(state: ActorState, activity: Activity) -> bool {
+    state == ActorState::Failed || activity == Activity::Hanging
 }
 
 /// The actors that are not at work and never will be again.
@@ -151,7 +174,7 @@ pub struct AdminServing {
     /// Where it listens.
     pub addr: SocketAddr,
     /// Who may look and decide.
-    pub access: Arc<Access>,
+    pub access: AccessInForce,
     /// What a request may take.
     pub limits: PortLimits,
     /// Plain HTTP without it.
@@ -164,8 +187,10 @@ pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, Adm
     let tls = tls.as_ref().map(access::server_config).transpose()?;
     let guard = Guard::new(access, Port::Admin, state.metrics.clone());
     let state = web::Data::from(state);
+    // The port closes a connection on which a request does not end, but not as soon as this.
+    let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
     let routes = move |app: &mut web::ServiceConfig| {
-        app.app_data(state.clone());
+        app.app_data(state.clone()).app_data(feed_limits.clone());
         routes::configure(app, &guard);
     };
     // A scrape and a probe every few seconds need no more workers.
@@ -198,6 +223,21 @@ mod tests {
     }
 
     impl Supervised for Stage {}
+
+    #[test]
+    fn an_actor_that_hangs_or_gave_up_is_dead_and_one_that_waits_is_not() {
+        let table = [
+            (ActorState::Running, Activity::Idle, false),
+            (ActorState::Running, Activity::Waiting, false),
+            (ActorState::Restarting, Activity::Idle, false),
+            (ActorState::Stopped, Activity::Idle, false),
+            (ActorState::Running, Activity::Hanging, true),
+            (ActorState::Failed, Activity::Idle, true),
+        ];
+        for (state, activity, expected) in table {
+            assert_eq!(is_dead(state, activity), expected, "{state:?} {activity:?}");
+        }
+    }
 
     #[test]
     fn a_service_with_an_actor_that_can_not_start_is_not_ready() {

@@ -8,11 +8,13 @@ use cuecard_actors::decisions::DecisionFilter;
 use cuecard_actors::engine::{Ranking, why};
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
+use cuecard_actors::supervision::ActorCell;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AdminState, ledger, marks};
+use super::{AdminState, console, ledger, marks};
 use crate::access::{Guard, Needed, Right, Whose};
+use crate::reload::ReloadError;
 
 /// One route.
 struct AdminEntry {
@@ -24,7 +26,7 @@ struct AdminEntry {
 /// What a route asks of its caller.
 #[derive(Clone, Copy)]
 enum Asks {
-    /// Nothing: probes have no key.
+    /// Nothing: probes have no key, and a browser that loads the page has none yet.
     Nothing,
     /// One of these rights, for all profiles.
     ForAll(&'static [Right]),
@@ -42,9 +44,20 @@ const SCRAPE: &[Right] = &[Right::Metrics, Right::Operate];
 const ROUTES: &[AdminEntry] = &[
     AdminEntry { path: "/livez", asks: Nothing, handler: || web::get().to(livez) },
     AdminEntry { path: "/readyz", asks: Nothing, handler: || web::get().to(readyz) },
+    AdminEntry { path: "/", asks: Nothing, handler: || web::get().to(console::moved) },
+    AdminEntry { path: "/console", asks: Nothing, handler: || web::get().to(console::moved) },
+    AdminEntry { path: "/console/", asks: Nothing, handler: || web::get().to(console::page) },
+    AdminEntry { path: "/console/files/{name}", asks: Nothing, handler: || web::get().to(console::file) },
+    AdminEntry { path: "/console/feed", asks: ForAll(SEE), handler: || web::get().to(console::feed) },
+    AdminEntry { path: "/console/gaps", asks: ForAll(SEE), handler: || web::get().to(console::list_gaps) },
+    AdminEntry { path: "/console/shadow", asks: ForAll(SEE), handler: || web::get().to(console::list_shadow) },
+    AdminEntry { path: "/console/try", asks: ForAll(SEE), handler: || web::post().to(console::try_out) },
     AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
     AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
     AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
+    AdminEntry { path: "/actors/{name}/restart", asks: ForAll(CHANGE), handler: || web::post().to(restart) },
+    AdminEntry { path: "/config", asks: ForAll(SEE), handler: || web::get().to(config) },
+    AdminEntry { path: "/reload", asks: ForAll(CHANGE), handler: || web::post().to(reload) },
     AdminEntry { path: "/deliveries", asks: ForAll(SEE), handler: || web::get().to(deliveries) },
     AdminEntry { path: "/explain/{decision}", asks: ForAll(SEE), handler: || web::get().to(explain) },
     AdminEntry { path: "/decisions", asks: ForAll(SEE), handler: || web::get().to(ledger::of_interaction) },
@@ -113,7 +126,7 @@ async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
     }
 }
 
-/// Depends on nothing outside: only an actor that gave up, or blocks its thread, is a reason to start over.
+/// Depends on nothing outside: only an actor that gave up, or hangs, is a reason to start over.
 async fn livez(state: web::Data<AdminState>) -> HttpResponse {
     let dead = state.dead_actors();
     if dead.is_empty() {
@@ -124,12 +137,32 @@ async fn livez(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
+    let (is_ready, body) = readiness(&state);
+    if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+/// Whether the service can do anything, and what each part of it can.
+pub(super) fn readiness(state: &AdminState) -> (bool, Value) {
     let facts = state.facts();
     let mut body = facts.page();
     if let Some(ledger) = state.ledger.get() {
         body["ledger"] = ledger::readiness(ledger);
     }
-    if facts.word().is_ready() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    (facts.word().is_ready(), body)
+}
+
+/// Every setting in force, with where it comes from; secrets as `***`.
+async fn config(state: web::Data<AdminState>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "settings": state.reloader.settings().in_force.shown() }))
+}
+
+/// Reads the settings again, and says what changed by it and what can't change before a restart.
+async fn reload(state: web::Data<AdminState>) -> HttpResponse {
+    match state.reloader.reload("POST /reload").await {
+        Ok(reloaded) => HttpResponse::Ok().json(reloaded),
+        Err(ReloadError::Loading) => loading(),
+        Err(error) => unprocessable(&error.to_string()),
+    }
 }
 
 async fn actors(state: web::Data<AdminState>) -> HttpResponse {
@@ -138,9 +171,18 @@ async fn actors(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 async fn actor(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
-    match state.metrics.cells().iter().find(|cell| cell.name() == name.as_str()) {
-        Some(cell) => HttpResponse::Ok().json(cell.report()),
-        None => not_found(&format!("no actor is called `{name}`; /actors lists them")),
+    match state.actor(&name) {
+        Ok(cell) => HttpResponse::Ok().json(cell.report()),
+        Err(unknown) => not_found(&unknown),
+    }
+}
+
+/// Restarts an actor in place; the answer does not wait for it, and `/actors/{name}` shows one more restart afterwards.
+async fn restart(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
+    match state.actor(&name).map(ActorCell::ask_restart) {
+        Ok(Ok(())) => HttpResponse::Accepted().json(json!({ "status": "asked" })),
+        Ok(Err(reason)) => HttpResponse::Conflict().json(json!({ "detail": format!("`{name}`: {reason}") })),
+        Err(unknown) => not_found(&unknown),
     }
 }
 
@@ -253,10 +295,14 @@ mod tests {
     use actix_web::App;
     use actix_web::http::StatusCode;
     use actix_web::test::{TestRequest, call_service, init_service};
+    use arc_swap::ArcSwap;
     use cuecard_actors::telemetry::{Metrics, Port};
 
     use super::*;
-    use crate::access::Access;
+    use crate::access::{Access, AccessInForce};
+    use crate::reload::Reloader;
+    use crate::service::Controls;
+    use crate::settings::Settings;
 
     /// A path that leads to the route.
     fn path(pattern: &str) -> String {
@@ -269,16 +315,39 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn every_route_asks_strangers_for_a_key_but_the_probes() {
+    async fn every_route_asks_strangers_for_a_key_but_the_probes_and_the_empty_page() {
+        const WITHOUT_KEY: [&str; 6] = ["/livez", "/readyz", "/", "/console", "/console/", "/console/files/{name}"];
         let metrics = Metrics::new(&[], Vec::new()).unwrap();
-        let guard = Guard::new(Arc::new(Access::new(Vec::new(), true, true)), Port::Admin, metrics.clone());
-        let state = web::Data::from(AdminState::new(metrics));
+        let access: AccessInForce = Arc::new(ArcSwap::from_pointee(Access::new(Vec::new(), true, true)));
+        let guard = Guard::new(Arc::clone(&access), Port::Admin, metrics.clone());
+        let tenant = ["CXONE_CONTRACT=insights", "CXONE_CLIENT_ID=client", "CXONE_CLIENT_SECRET=opensesame"];
+        let tenant =
+            tenant.iter().filter_map(|set| set.split_once('=')).map(|(name, value)| (name.into(), value.into()));
+        let settings = Settings::load(None, tenant).unwrap();
+        let state = AdminState::new(metrics, Reloader::new(settings, access, Controls::default()));
+        let state = web::Data::from(state);
         let app = init_service(App::new().app_data(state).configure(|app| configure(app, &guard))).await;
         for entry in ROUTES {
             for request in [TestRequest::get(), TestRequest::post()] {
                 let answer = call_service(&app, request.uri(&path(entry.path)).to_request()).await;
                 let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
-                assert_eq!(is_refused, !["/livez", "/readyz"].contains(&entry.path), "{}", entry.path);
+                assert_eq!(is_refused, !WITHOUT_KEY.contains(&entry.path), "{}", entry.path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_about_access_has_each_route_in_the_rows_of_its_rights() {
+        let page = include_str!("../../docs/access.md");
+        for entry in ROUTES {
+            let (ForAll(rights) | ForProfile(rights)) = entry.asks else { continue };
+            let written = match entry.path.strip_prefix("/{kind:feedback|callbacks}") {
+                Some(rest) => vec![format!("/feedback{rest}"), format!("/callbacks{rest}")],
+                None => vec![entry.path.to_owned()],
+            };
+            for (right, path) in rights.iter().flat_map(|right| written.iter().map(move |path| (right, path))) {
+                let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", right.name()))).unwrap();
+                assert!(row.contains(&format!("`{path}`")), "{path} in {row}");
             }
         }
     }

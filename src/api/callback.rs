@@ -291,8 +291,9 @@ fn is_public(address: IpAddr) -> bool {
         }
         IpAddr::V6(v6) => {
             let is_local = v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local();
-            // 64:ff9b::/96 and 2002::/16 carry an IPv4 address inside (RFC 6052, RFC 3056).
-            let carries_v4 = matches!(v6.segments(), [0x64, 0xff9b, ..] | [0x2002, ..]);
+            // 64:ff9b::/96, 2002::/16, 2001::/32 and ::/96 carry an IPv4 address inside (RFC 6052, 3056, 4380 and 4291).
+            let carries_v4 =
+                matches!(v6.segments(), [0x64, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0, ..] | [0, 0, 0, 0, 0, 0, ..]);
             !(is_local || v6.is_unicast_link_local() || v6.is_multicast() || carries_v4)
         }
     }
@@ -319,6 +320,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use cuecard_actors::ledger::{Ledger, LedgerOptions, RankingEntry, RankingStatus};
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
     use serde_json::json;
     use tempfile::TempDir;
 
@@ -379,6 +383,54 @@ mod tests {
         }
         for address in ["8.8.8.8", "172.32.0.1", "100.63.0.1", "2001:4860:4860::8888", "::ffff:8.8.8.8"] {
             assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    /// Of this machine, of a private network, or of a link.
+    fn private_address() -> impl Strategy<Value = Ipv4Addr> {
+        let heads = prop::sample::select(vec![
+            [127, 0],
+            [10, 0],
+            [172, 16],
+            [172, 31],
+            [192, 168],
+            [169, 254],
+            [0, 0],
+            [100, 64],
+        ]);
+        (heads, any::<u8>(), any::<u8>()).prop_map(|([first, second], third, last)| [first, second, third, last].into())
+    }
+
+    /// The ways in which a URL can say it.
+    fn hosts_of(address: Ipv4Addr) -> Vec<String> {
+        let [first, second, third, last] = address.octets();
+        let number = u32::from(address);
+        let (high, low) = (number >> 16, number & 0xffff);
+        vec![
+            address.to_string(),
+            number.to_string(),
+            format!("{number:#x}"),
+            format!("0{first:o}.0{second:o}.0{third:o}.0{last:o}"),
+            format!("{first:#X}.{second}.{low}"),
+            format!("{first}.{}.", number & 0xff_ffff),
+            address.to_string().replace('.', "%2e"),
+            address.to_string().replace('.', "。").replace('1', "１"),
+            format!("[::ffff:{address}]"),
+            format!("[::{address}]"),
+            format!("[64:ff9b::{address}]"),
+            format!("[2002:{high:x}:{low:x}::1]"),
+            format!("[2001:0:5ef5:79fd::{:x}:{:x}]", high ^ 0xffff, low ^ 0xffff),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_private_address_is_none_that_may_be_called_however_it_is_written(address in private_address()) {
+            for host in hosts_of(address) {
+                let url: Url = format!("http://someone@{host}:9/path").parse().unwrap();
+                let found = literal(&url);
+                prop_assert!(found.is_some_and(|found| !is_public(found)), "{host} is {found:?}");
+            }
         }
     }
 

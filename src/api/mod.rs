@@ -33,7 +33,7 @@ use background::Background;
 pub use callback::{CallbackError, Callbacks};
 use problem::Problem;
 
-use crate::access::{self, Access, Guard, PortLimits, Serving, TlsError, TlsFiles};
+use crate::access::{self, AccessInForce, Guard, PortLimits, Serving, TlsError, TlsFiles};
 
 /// Connections that wait to be accepted, at most: what actix takes by default.
 const BACKLOG: u32 = 2048;
@@ -70,7 +70,7 @@ pub enum ApiError {
 /// How the API is served.
 pub struct ApiServing {
     /// Who may ask.
-    pub access: Arc<Access>,
+    pub access: AccessInForce,
     /// What a request may take.
     pub limits: PortLimits,
     /// Threads that read requests and write answers.
@@ -151,7 +151,7 @@ impl Api {
     }
 
     /// The tenant that a request is for.
-    fn tenant(&self, request: &HttpRequest, contract: Contract) -> Result<&Arc<Tenant>, Problem> {
+    fn tenant(&self, request: &HttpRequest, contract: Contract) -> Result<Arc<Tenant>, Problem> {
         profiles::tenant(&self.tenants, request, contract)
     }
 

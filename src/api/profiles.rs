@@ -11,14 +11,10 @@ use cuecard_actors::tenant::{Tenant, Tenants};
 use super::problem::Problem;
 
 /// The tenant of the profile that the path names, or the only one that has the contract.
-pub(super) fn tenant<'a>(
-    tenants: &'a Tenants,
-    request: &HttpRequest,
-    contract: Contract,
-) -> Result<&'a Arc<Tenant>, Problem> {
+pub(super) fn tenant(tenants: &Tenants, request: &HttpRequest, contract: Contract) -> Result<Arc<Tenant>, Problem> {
     let not_found = |detail| Problem::new(StatusCode::NOT_FOUND, detail);
     let with = || tenants.iter().filter(|tenant| tenant.profile.contract == contract);
-    let names = || with().map(|tenant| tenant.name().as_str()).collect::<Vec<_>>().join(", ");
+    let names = || with().map(|tenant| tenant.name().to_string()).collect::<Vec<_>>().join(", ");
     if let Some(name) = request.match_info().get("profile") {
         let found = tenants.get(&ProfileName::new(name)).filter(|tenant| tenant.profile.contract == contract);
         return found.ok_or_else(|| {

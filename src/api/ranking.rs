@@ -31,7 +31,7 @@ const LEDGER_PAUSE: Duration = Duration::from_secs(5);
 
 /// `POST /sessions/{session_id}/snippets/ranking`
 pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let tenant = Arc::clone(api.tenant(&request, Contract::Ranking)?);
+    let tenant = api.tenant(&request, Contract::Ranking)?;
     let session = session(&request)?;
     let asked: RankingRequest = body::read(&request, body)?;
     asked.validate(&session).map_err(|invalid| Problem::unprocessable(invalid.to_string()))?;

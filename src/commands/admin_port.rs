@@ -74,6 +74,13 @@ impl AdminPort {
         self.answered(self.client.get(&url), &url).await
     }
 
+    /// Whether a probe is answered that all is well, and what it says.
+    pub(super) async fn probe(&self, path: &str) -> anyhow::Result<(bool, Value)> {
+        let url = format!("{}{path}", self.base);
+        let (status, body) = self.sent(self.client.get(&url), &url).await?;
+        Ok((status.is_success(), body))
+    }
+
     /// The same of what is posted.
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.base);
@@ -81,6 +88,17 @@ impl AdminPort {
     }
 
     async fn answered(&self, request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
+        let (status, body) = self.sent(request, url).await?;
+        let detail = body["detail"].as_str().unwrap_or("the service refused");
+        anyhow::ensure!(
+            status != StatusCode::UNAUTHORIZED,
+            "the admin port asks for a key; put one into {KEY_VARIABLE}"
+        );
+        anyhow::ensure!(status.is_success(), "{detail}");
+        Ok(body)
+    }
+
+    async fn sent(&self, request: RequestBuilder, url: &str) -> anyhow::Result<(StatusCode, Value)> {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret().trim()),
             None => request,
@@ -89,14 +107,8 @@ impl AdminPort {
             format!("no service answers at {url}; say where its admin port is with --admin or CUECARD_ADMIN_ADDR")
         })?;
         let status = answer.status();
-        let body: Value = answer.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
-        let detail = body["detail"].as_str().unwrap_or("the service refused");
-        anyhow::ensure!(
-            status != StatusCode::UNAUTHORIZED,
-            "the admin port asks for a key; put one into {KEY_VARIABLE}"
-        );
-        anyhow::ensure!(status.is_success(), "{detail}");
-        Ok(body)
+        let body = answer.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;
+        Ok((status, body))
     }
 }
 

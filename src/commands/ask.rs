@@ -17,7 +17,7 @@ const SNIPPET: usize = 300;
 
 /// Asks one question and prints the cards.
 pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     if arguments.text.trim().is_empty() {
         anyhow::bail!("the question is empty; give it in the words of a customer");
     }

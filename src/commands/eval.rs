@@ -12,8 +12,8 @@ use cuecard_actors::engine::evaluation::{
 };
 use cuecard_actors::engine::ranking::SilenceRule;
 use cuecard_actors::tenant::read_model;
-use indicatif::ProgressBar;
 
+use super::progress::Progress;
 use super::{knowledge, train};
 use crate::cli::EvalArgs;
 use crate::exit::ExitCode;
@@ -22,7 +22,7 @@ use crate::settings::{Auto, ToolSettings};
 
 /// Measures ranking and silence and prints the figures.
 pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     match (arguments.compare.as_slice(), &arguments.conversations) {
         ([before, after], _) => compared(before, after, arguments.json),
         (_, Some(conversations)) => evaluated(arguments, conversations),
@@ -42,16 +42,18 @@ fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitC
         let model = read_model(model, &open.engine.encoder().model().identity())?;
         open.engine.use_model(Some(Arc::new(model)));
     }
-    let steps = arguments.folds.map_or(seeking.len() + quiet.len(), usize::from);
-    let bar = ProgressBar::new(steps as u64);
+    let conversations = seeking.len() + quiet.len();
+    // All are heard first, then judged, or learned from and judged in parts.
+    let steps = conversations + arguments.folds.map_or(conversations, |folds| conversations + usize::from(folds));
+    let bar = Progress::counting("asking", steps);
     let (limits, every_turn, effort) = (buffer.window_limits(), arguments.every_turn, arguments.effort);
-    let progress = &|| bar.inc(1);
+    let progress = &|| bar.step();
     let evaluation = Evaluation { engine: &open.engine, plan: &plan, effort, limits, every_turn, progress };
     let judged = match arguments.folds {
         Some(folds) => knowledge::block_on(train::folded(&evaluation, &plan, &seeking, &quiet, folds.into()))??,
         None => knowledge::block_on(evaluation.run(&seeking, &quiet))??,
     };
-    bar.finish_and_clear();
+    drop(bar);
     if let Some(out) = &arguments.out {
         write(&judged, out).with_context(|| format!("the lines can't be written to {}", out.display()))?;
     }

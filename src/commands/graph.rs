@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use cuecard_actors::engine::knowledge::graph::{EmbeddedGraph, GraphSettings, Neo4jGraph, Neo4jSettings, read_graph};
-use indicatif::ProgressBar;
 
 use super::knowledge::SHOWN_BAD_ROWS;
+use super::progress::Progress;
 use crate::cli::GraphLoadArgs;
 use crate::exit::ExitCode;
 use crate::logging;
@@ -13,7 +13,7 @@ use crate::settings::ToolSettings;
 
 /// Puts a graph file into a Neo4j database; what is there already is brought up to date.
 pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let settings = ToolSettings::of_environment()?.profile;
     let uri = settings.neo4j_uri.trim();
     anyhow::ensure!(!uri.is_empty(), "no database is named; set NEO4J_URI, for example bolt://127.0.0.1:7687");
@@ -30,13 +30,10 @@ pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
         password: settings.neo4j_password.clone(),
         timeout: arguments.timeout.into(),
     })?;
-    let bar = ProgressBar::new(report.file.rows);
-    let progress = |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    };
+    let bar = Progress::waiting("loading the graph");
+    let progress = |done, total| bar.at(done, total);
     let loaded = service::on_system(graph.load(&file, &progress))?;
-    bar.finish_and_clear();
+    drop(bar);
     let loaded = loaded.with_context(|| format!("{} can't be put into {uri}", arguments.graph.display()))?;
     println!(
         "{} queries, {} articles and {} relations are in {uri}; {} bad rows were skipped",

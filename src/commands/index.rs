@@ -7,7 +7,7 @@ use crate::logging;
 
 /// Builds or updates the index and says what changed.
 pub fn run(arguments: &IndexArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let encoder = knowledge::encoder()?;
     let updated = match (&arguments.articles, &arguments.chroma, &arguments.remove_source) {
         (Some(articles), _, _) => {

@@ -1,6 +1,5 @@
-//! What the tools share: loading the encoder, building an index with a progress bar, opening an engine.
+//! What the tools share: loading the encoder, building an index, opening an engine.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +8,16 @@ use anyhow::Context as _;
 use cuecard_actors::engine::encoder::Encoder;
 use cuecard_actors::engine::knowledge::chroma::{self, ChromaCollection, ChromaSettings};
 use cuecard_actors::engine::knowledge::{
-    BuildPhase, BuildProgress, BuildReport, Completeness, IndexHandle, ModelIdentity, TextEncoder, Update, build,
-    read_articles,
+    BuildReport, Completeness, IndexHandle, ModelIdentity, TextEncoder, Update, build, read_articles,
 };
 use cuecard_actors::engine::{BulkEncoder, Engine, SearchPool};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tempfile::TempDir;
 
 use url::Url;
 
+use super::progress::Progress;
 use crate::cli::KnowledgeArgs;
 use crate::service;
 use crate::settings::ToolSettings;
@@ -48,6 +46,7 @@ pub struct OpenEngine {
 /// Loads the model with every core, unless the environment says otherwise.
 pub fn encoder() -> anyhow::Result<Encoder> {
     let settings = ToolSettings::of_environment()?.encoder.settings(None, |cores| cores);
+    let _progress = Progress::waiting("loading the model");
     Encoder::load(&settings).context("the encoder can't be loaded")
 }
 
@@ -145,10 +144,12 @@ pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encode
         timeout: IMPORT_TIMEOUT,
     };
     let bulk = BulkEncoder::new(encoder.clone());
+    let reading = Progress::waiting("reading the collection");
     let read = service::on_system(async {
         let opened = ChromaCollection::open_for_import(&settings).await?;
         opened.read_all().await
     })?;
+    drop(reading);
     let records = read.with_context(|| format!("the collection {collection} of {server} can't be read"))?;
     let (update, taken_over, import) = chroma::update(records, &bulk)?;
     for record in &import.unreadable.named {
@@ -164,60 +165,7 @@ pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encode
 }
 
 fn publish(directory: &Path, update: Update, encoder: &dyn TextEncoder) -> anyhow::Result<BuildReport> {
-    let bar = Bar::new();
-    let report = build(directory, update, encoder, &bar)
-        .with_context(|| format!("the index {} can't be built", directory.display()));
-    bar.bar.finish_and_clear();
-    report
-}
-
-/// Shows how far a build is; draws nothing where nobody looks.
-struct Bar {
-    bar: ProgressBar,
-}
-
-impl Bar {
-    fn new() -> Self {
-        let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self { bar }
-    }
-}
-
-impl BuildProgress for Bar {
-    fn phase(&self, phase: BuildPhase) {
-        let what = match phase {
-            BuildPhase::Comparing => "comparing with the index",
-            BuildPhase::Cutting => "cutting articles into passages",
-            BuildPhase::Embedding => "embedding",
-            BuildPhase::Sentences => "embedding sentences",
-            BuildPhase::Names => "embedding names",
-            BuildPhase::Titles => "embedding titles",
-            BuildPhase::Lexical => "indexing words",
-            BuildPhase::Vectors => "writing vectors and articles",
-            BuildPhase::Neighbours => "building the nearest-neighbour graph",
-            BuildPhase::Publishing => "putting the new generation in service",
-        };
-        self.bar.reset();
-        self.bar.unset_length();
-        self.bar.set_style(ProgressStyle::default_spinner());
-        self.bar.set_message(what);
-    }
-
-    fn done(&self, done: usize, total: usize) {
-        if self.bar.length() != Some(total as u64) {
-            let template = "{msg} {bar:40} {pos}/{len}, {rate}, {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                self.bar.set_style(style.with_key("rate", rate));
-            }
-            self.bar.set_length(total as u64);
-        }
-        self.bar.set_position(done as u64);
-    }
-}
-
-/// Without the four decimal places of the library's own.
-fn rate(state: &ProgressState, shown: &mut dyn fmt::Write) {
-    // What draws the bar has no use for an error.
-    let _ = write!(shown, "{:.0}/s", state.per_sec());
+    let progress = Progress::waiting("building the index");
+    build(directory, update, encoder, &progress)
+        .with_context(|| format!("the index {} can't be built", directory.display()))
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use cuecard_actors::ledger::{LedgerStats, Rows, backup, erase, name, purge, stats};
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::admin_port::AdminPort;
+use super::progress::Progress;
 use crate::cli::{AdminArgs, LedgerArgs, LedgerCommand};
 use crate::data_lock::DataLock;
 use crate::exit::ExitCode;
@@ -21,24 +23,34 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks after a ledger, also while a service has it open.
 pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let settings = ToolSettings::load(arguments.config.as_deref())?;
     let url = settings.data.ledger_url();
+    let url = url.expose_secret();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &arguments.command {
             LedgerCommand::Stats { json } => {
-                let stats = stats(&url).await?;
-                if *json { println!("{}", serde_json::to_string(&stats)?) } else { print(&name(&url)?, &stats) }
+                let counting = Progress::waiting("counting");
+                let stats = stats(url).await?;
+                drop(counting);
+                if *json { println!("{}", serde_json::to_string(&stats)?) } else { print(&name(url)?, &stats) }
             }
-            LedgerCommand::Purge => told("taken away", &purge(&url, settings.retention.retention(), PAUSE).await?),
+            LedgerCommand::Purge => {
+                let purging = Progress::waiting("taking away what is too old");
+                let rows = purge(url, settings.retention.retention(), PAUSE).await?;
+                drop(purging);
+                told("taken away", &rows);
+            }
             LedgerCommand::Erase { interaction, profile, admin } => {
                 erase_everywhere(&settings, admin, interaction, profile.as_deref()).await?;
             }
             LedgerCommand::Backup { file } => {
                 let file = absolute(file)?;
-                backup(&url, &file).await?;
-                println!("a copy of {} is in {}", name(&url)?, file.display());
+                let copying = Progress::waiting("copying");
+                backup(url, &file).await?;
+                drop(copying);
+                println!("a copy of {} is in {}", name(url)?, file.display());
             }
         }
         anyhow::Ok(())
@@ -54,7 +66,7 @@ async fn erase_everywhere(
     profile: Option<&str>,
 ) -> anyhow::Result<()> {
     if !DataLock::is_taken(&settings.data.directories())? {
-        told("erased", &erase(&settings.data.ledger_url(), interaction, profile).await?);
+        told("erased", &erase(settings.data.ledger_url().expose_secret(), interaction, profile).await?);
         return Ok(());
     }
     let admin = AdminPort::of(admin, || Ok(settings.admin.clone()))?;

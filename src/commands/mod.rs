@@ -3,14 +3,17 @@
 mod admin_port;
 mod ask;
 mod check;
+mod completions;
 mod demo;
 mod eval;
 mod graph;
+mod health;
 mod index;
 mod key;
 mod knowledge;
 mod ledger;
 mod model;
+mod progress;
 mod serve;
 mod train;
 mod why;
@@ -30,6 +33,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
     match command_line.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Index(arguments) => index::run(&arguments),
         Command::Ask(arguments) => ask::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
@@ -42,5 +46,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(arguments) => ledger::run(&arguments),
         Command::Key => key::run(),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Completions(arguments) => Ok(completions::completions(&arguments)),
+        Command::Man(arguments) => completions::man(&arguments),
     }
 }

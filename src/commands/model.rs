@@ -12,7 +12,7 @@ use crate::settings::Settings;
 
 /// Puts a model in service.
 pub fn promote(arguments: &PromoteArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let shelf = shelf(&arguments.shelf)?;
     let encoder = knowledge::encoder()?.model().identity();
     let promoted = shelf.promote(&arguments.model, &encoder, arguments.force);
@@ -28,7 +28,7 @@ pub fn promote(arguments: &PromoteArgs) -> anyhow::Result<ExitCode> {
 
 /// Puts back what was in service before.
 pub fn roll_back(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let shelf = shelf(arguments)?;
     shelf.roll_back()?;
     print_current(&shelf)
@@ -36,7 +36,7 @@ pub fn roll_back(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
 
 /// Tells what is in service.
 pub fn show(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     print_current(&shelf(arguments)?)
 }
 

@@ -11,7 +11,7 @@ use crate::settings::ToolSettings;
 
 /// Asks the running service why an agent saw what they saw, and prints it.
 pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let admin = AdminPort::of(&arguments.admin, || Ok(ToolSettings::of_environment()?.admin))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -15,16 +15,17 @@ use actix::Recipient;
 use cuecard_actors::admission::Admission;
 use cuecard_actors::decisions::RecentDecisions;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::{Ledger, LedgerError};
+use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, Escalation};
-use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::telemetry::{LEDGER, Metrics, StopUnfinished};
 use cuecard_actors::tenant::{ArticleMarks, Profile, Tenants};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use stages::{STAGES, Scope, StageSpec};
 use stages::{Start, actor_name};
 use wiring::Wiring;
+pub use wiring::{WiringError, load_shedding};
 
 use crate::settings::Settings;
 
@@ -49,7 +50,7 @@ impl Pipeline {
         tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, LedgerError> {
+    ) -> Result<Self, WiringError> {
         let cells = metrics.cells().iter().map(|cell| (cell.name().to_owned(), Arc::clone(cell))).collect();
         let wiring = Wiring::new(settings, tenants, metrics, escalation).await?;
         let pipeline = Self { wiring, cells };
@@ -58,7 +59,7 @@ impl Pipeline {
                 Start::Service(start) => start(&pipeline.wiring, pipeline.cell(stage.name)),
                 Start::Tenant(start) => {
                     for tenant in pipeline.wiring.tenants.iter().filter(|tenant| stage.is_for(&tenant.profile)) {
-                        start(&pipeline.wiring, tenant, pipeline.cell(&actor_name(stage.name, tenant.name())));
+                        start(&pipeline.wiring, &tenant, pipeline.cell(&actor_name(stage.name, tenant.name())));
                     }
                 }
             }
@@ -97,8 +98,8 @@ impl Pipeline {
         &self.wiring.ledger
     }
 
-    /// Stops the sources, lets what is under way finish in the order of the flow, and says who has not by then.
-    pub async fn drain(&self, by: Instant) {
+    /// Stops the sources and lets what is under way finish in the order of the flow; returns what has not by then.
+    pub async fn drain(&self, by: Instant) -> Vec<StopUnfinished> {
         let drained = async {
             for stage in &STAGES {
                 (stage.close)(&self.wiring).await;
@@ -110,18 +111,21 @@ impl Pipeline {
             self.wiring.goodbyes.close();
             self.wiring.goodbyes.wait().await;
         };
-        if timeout_at(by, drained).await.is_err() {
-            let busy: Vec<_> = self.busy().collect();
-            tracing::warn!(?busy, "stopped without waiting longer");
+        if timeout_at(by, drained).await.is_ok() {
+            return Vec::new();
         }
+        tracing::warn!("the grace is over before everything is finished");
+        self.unfinished().collect()
     }
 
-    /// Closes the ledger; whoever records anything must have ended before.
-    pub async fn close(self) {
+    /// Closes the ledger; whoever records anything must have ended before. Returns what could not be written.
+    pub async fn close(self) -> Option<StopUnfinished> {
         self.wiring.decisions.close();
         // One that panicked has written what it could.
         let _ = self.wiring.keeping.await;
         self.wiring.ledger.close().await;
+        let waiting = self.wiring.ledger.waiting().map(|(_, records)| records).sum();
+        (waiting > 0).then(|| StopUnfinished { actor: LEDGER.to_owned(), waiting, in_flight: 0 })
     }
 
     /// Whether nothing waits for the actors of a stage and nothing of theirs is under way.
@@ -131,9 +135,13 @@ impl Pipeline {
         reports.all(|report| report.queue_depth == 0 && report.in_flight == 0)
     }
 
-    /// Actors with work waiting or in flight.
-    fn busy(&self) -> impl Iterator<Item = String> {
-        let reports = self.cells.values().map(|cell| cell.report());
-        reports.filter(|report| report.in_flight + report.queue_depth > 0).map(|report| report.name)
+    /// What the actors have waiting or in flight, in the order of the flow.
+    fn unfinished(&self) -> impl Iterator<Item = StopUnfinished> {
+        let reports = self.wiring.metrics.cells().iter().map(|cell| cell.report());
+        reports.filter(|report| report.in_flight + report.queue_depth > 0).map(|report| StopUnfinished {
+            actor: report.name,
+            waiting: report.queue_depth,
+            in_flight: report.in_flight,
+        })
     }
 }

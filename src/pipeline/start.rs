@@ -62,8 +62,10 @@ pub(super) fn buffer(wiring: &Wiring, cell: Arc<ActorCell>) {
 }
 
 pub(super) fn extractor(wiring: &Wiring, cell: Arc<ActorCell>) {
-    let (admission, queued) = (wiring.admission.clone(), wiring.admission.clone());
-    cell.measure_queue(move || queued.queued());
+    let admission = wiring.admission.clone();
+    let (queued, permits) = (admission.clone(), admission.clone());
+    cell.measure_queue(admission.queue_bound(), move || queued.queued());
+    cell.is_held_while(move || permits.is_held());
     let (retriever, ranker) = (wiring.retriever.into.clone(), wiring.ranker.into.clone());
     let deps = ExtractorDeps { admission, retriever, ranker, metrics: wiring.metrics.clone(), cell: Arc::clone(&cell) };
     wiring.supervise(cell, |_| Extractor::new(deps));
@@ -99,6 +101,7 @@ pub(super) fn injector(wiring: &Wiring, cell: Arc<ActorCell>) {
         records: DeliveryRecords::new(wiring.ledger.deliveries(), wiring.metrics.clone()),
         ranker: ranker.recipient(),
         width: wiring.lane_width,
+        profiles: wiring.tenants.iter().count(),
         conversations: wiring.buffer_settings.conversations,
         forget_after: wiring.buffer_settings.forget_after,
         cell: Arc::clone(&cell),

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use cuecard_actors::admission::Admission;
 use cuecard_actors::engine::Effort;
+use cuecard_actors::engine::encoder::{Encoder, EncoderHealth};
 use cuecard_actors::health::{Condition, Part};
 use cuecard_actors::ledger::{Ledger, QueueKind};
 use cuecard_actors::messages::ProfileName;
+use cuecard_actors::supervision;
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{Tenant, Tenants};
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::shed_share::{self, ShedShare};
 
@@ -33,15 +35,19 @@ impl Watch {
     /// Looks for ever.
     pub(super) async fn run(self) {
         let mut tick = interval(LOOK_INTERVAL);
+        // After a pause of the whole process there is one look, not one for each that was missed.
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shed: HashMap<ProfileName, ShedShare> = HashMap::new();
         loop {
             tick.tick().await;
+            supervision::look_at(self.metrics.cells());
             self.metrics.set_admission(self.admission.queued(), self.admission.in_flight());
             self.metrics.set_acceptance(self.ledger.deliveries().acceptance().ratio());
             self.metrics.set_ledger(&self.ledger.health(), self.ledger.waiting());
+            self.metrics.set_encoder(&health_of_all(&self.tenants.encoders()));
             self.metrics.close_conversations(self.forget_after);
             for tenant in self.tenants.iter() {
-                self.look_at(tenant, shed.entry(tenant.name().clone()).or_default());
+                self.look_at(&tenant, shed.entry(tenant.name().clone()).or_default());
             }
         }
     }
@@ -61,6 +67,14 @@ impl Watch {
         let pending = self.ledger.queue(QueueKind::Callback).pending_count(profile.as_str());
         self.metrics.set_callbacks_pending(profile, pending);
     }
+}
+
+fn health_of_all(encoders: &[Encoder]) -> EncoderHealth {
+    encoders.iter().map(Encoder::health).fold(EncoderHealth::default(), |all, one| EncoderHealth {
+        threads: all.threads + one.threads,
+        panicked: all.panicked + one.panicked,
+        hung: all.hung + one.hung,
+    })
 }
 
 /// Questions that are found by their words alone get worse cards, which an operator must see.

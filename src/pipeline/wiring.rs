@@ -20,7 +20,9 @@ use cuecard_actors::ranker::{Ranker, ShownBefore};
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{ArticleMarks, Tenants, Upkeep};
+use cuecard_actors::traces::{Traces, TracesError};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,15 @@ const LOOKED_AT: u32 = 20_000;
 /// Frames, fragments and feedback that may wait for their actor; a sender beyond that waits itself.
 const STREAM_INBOX: usize = 256;
 
+/// Why the actors can't be wired.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
+}
+
 /// The way into a stage, and its inbox until the stage's actor takes it: the actor alone keeps it open.
 pub(super) struct Channel<W, M> {
     pub(super) into: W,
@@ -47,12 +58,8 @@ impl<W, M: Send + 'static> Channel<W, M> {
     }
 
     /// Hands the inbox to the actor that the cell is of; `None` but for the first.
-    pub(super) fn take_inbox(&self, cell: &ActorCell) -> Option<Inbox<M>> {
-        let inbox = self.inbox.take();
-        if let Some(inbox) = &inbox {
-            cell.measure_queue(inbox.depth());
-        }
-        inbox
+    pub(super) fn take_inbox(&self, cell: &Arc<ActorCell>) -> Option<Inbox<M>> {
+        self.inbox.take().map(|inbox| inbox.shown_in(cell))
     }
 }
 
@@ -95,9 +102,9 @@ impl Wiring {
         tenants: Tenants,
         metrics: Metrics,
         escalation: Escalation,
-    ) -> Result<Self, LedgerError> {
+    ) -> Result<Self, WiringError> {
         let permits = settings.pipeline.in_flight;
-        let ledger = Ledger::open(&settings.data.ledger_url(), settings.data.ledger_options()).await?;
+        let ledger = Ledger::open(settings.data.ledger_url().expose_secret(), settings.data.ledger_options()).await?;
         let shown_before = shown_before(&ledger, &tenants).await?;
         let marks = ArticleMarks::restored(tenants.clone(), ledger.operator_actions()).await?;
         let (decisions, tap) = Decisions::new(metrics.clone());
@@ -106,7 +113,8 @@ impl Wiring {
         let shadows = Shadows::new(tenants.clone(), metrics.clone(), watched.conversations, watched.forget_after);
         let kept = settings.data.keep_decisions.is_on().then(|| ledger.decisions());
         let records = DecisionRecords::new(tenants.clone(), metrics.clone(), kept);
-        let keeping = tokio::spawn(recent.clone().keep(tap, shadows, records));
+        let traces = settings.traces().map(|traces| Traces::start(&traces, metrics.clone())).transpose()?;
+        let keeping = tokio::spawn(recent.clone().keep(tap, shadows, records, traces));
         Ok(Self {
             admission: Admission::new(admission(settings), tenants.clone(), decisions.clone()),
             buffer: Channel::new(bounded(STREAM_INBOX)),
@@ -157,6 +165,9 @@ impl Wiring {
             ledger.writer_gone().await;
             escalation.escalate("ledger", "its writer is gone, so nothing that agents do is kept");
         });
+        for encoder in self.tenants.encoders() {
+            self.until_stopped(self.escalation.clone().when_given_up(encoder));
+        }
         let (tenants, metrics, stop) = (self.tenants.clone(), self.metrics.clone(), self.stop.clone());
         Upkeep { tenants, metrics, stop }.start();
     }
@@ -168,22 +179,23 @@ impl Wiring {
 }
 
 /// An inbox of an actor's own.
-pub(super) fn inbox_of<M: Send + 'static>(cell: &ActorCell) -> (Sender<M>, Inbox<M>) {
+pub(super) fn inbox_of<M: Send + 'static>(cell: &Arc<ActorCell>) -> (Sender<M>, Inbox<M>) {
     let (sender, inbox) = bounded(STREAM_INBOX);
-    cell.measure_queue(inbox.depth());
-    (sender, inbox)
+    (sender, inbox.shown_in(cell))
 }
 
 fn admission(settings: &Settings) -> AdmissionSettings {
     let pipeline = &settings.pipeline;
-    AdmissionSettings {
-        queue: pipeline.queue,
-        in_flight: pipeline.in_flight,
-        load_shedding: LoadShedding {
-            newest_turn_after: pipeline.newest_turn_after,
-            lexical_only_after: pipeline.lexical_only_after,
-            drop_oldest_after: pipeline.drop_oldest_after,
-        },
+    AdmissionSettings { queue: pipeline.queue, in_flight: pipeline.in_flight, load_shedding: load_shedding(settings) }
+}
+
+/// From which waits on less is done for a profile's questions.
+pub fn load_shedding(settings: &Settings) -> LoadShedding {
+    let pipeline = &settings.pipeline;
+    LoadShedding {
+        newest_turn_after: pipeline.newest_turn_after,
+        lexical_only_after: pipeline.lexical_only_after,
+        drop_oldest_after: pipeline.drop_oldest_after,
     }
 }
 

@@ -118,7 +118,7 @@ impl Settings {
     /// The keys of `[access.keys]`, and those of `api.keys`, which are named by their place.
     fn keys(&self) -> Vec<Key> {
         let named = self.access.keys.iter().map(|(name, section)| section.key(name));
-        let of_api = self.api.accepted_keys().into_iter().enumerate().map(|(place, key)| {
+        let of_api = self.api.accepted_keys().iter().enumerate().map(|(place, key)| {
             let rights = BTreeSet::from([Right::Query, Right::Feedback]);
             let hash = KeyHash::of(key.expose_secret());
             Key::new(format!("api.keys[{place}]"), hash, rights, BTreeSet::new(), 0)

@@ -261,7 +261,14 @@ impl ProfileSettings {
         }
         let nowhere = "chroma is one of the backends, and no server is named";
         let url = filled(&self.chroma_url).ok_or_else(|| wrong(name, "chroma_url", nowhere))?;
-        let url = url.parse().map_err(|error| wrong(name, "chroma_url", &format!("`{url}` is no URL: {error}")))?;
+        let url: Url = url.parse().map_err(|error| wrong(name, "chroma_url", &format!("it is no URL: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong(
+                name,
+                "chroma_url",
+                "it holds a user name or a password; what opens the server is chroma_token",
+            ));
+        }
         Ok(Some(ChromaPlace {
             url,
             tenant: self.chroma_tenant.clone(),
@@ -314,11 +321,12 @@ impl ProfileSettings {
     }
 
     fn callback(&self, name: &str) -> Result<CallbackRules, String> {
-        let default_url = filled(&self.callback_url).map(|url| {
+        // It may hold what opens it, so nothing of it is told.
+        let default_url = filled(self.callback_url.expose_secret()).map(|url| {
             let parsed =
                 url.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            let what = || format!("`{url}` is no http or https URL; it looks like https://host/path");
-            parsed.ok_or_else(|| wrong(name, "callback_url", &what()))
+            let what = "it is no http or https URL; it looks like https://host/path";
+            parsed.ok_or_else(|| wrong(name, "callback_url", what))
         });
         Ok(CallbackRules {
             default_url: default_url.transpose()?,

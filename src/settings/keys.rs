@@ -1,10 +1,12 @@
 //! The keys of the settings: which there are, and what sets them in the environment (the documents' own names, cuecard's
 //! short ones, and any key by its path). Whatever else is set is refused with the nearest known name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 use toml::{Table, Value};
+
+use super::secrets::{SECRETS, file_key};
 
 /// Above this Jaro-Winkler similarity a known key is worth suggesting.
 const NEAR: f64 = 0.7;
@@ -27,7 +29,13 @@ impl Family {
     }
 }
 
-/// The keys that a file or the environment may set.
+/// The key as the defaults have it: for one of a member that of the section which the member begins as.
+pub(super) fn as_default(dotted: &str) -> String {
+    let member = |family: &Family| Some(join(family.each, family.member(dotted)?.1));
+    FAMILIES.iter().find_map(member).unwrap_or_else(|| dotted.to_owned())
+}
+
+/// The keys that a file or the environment may set: those of the defaults, and for each secret the one that names its file.
 pub(super) struct KnownKeys(BTreeSet<String>);
 
 /// A key that nobody knows.
@@ -37,37 +45,59 @@ pub(super) struct UnknownKey {
     pub(super) nearest: Option<String>,
 }
 
+/// Something that a settings file can't hold in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Misplaced {
+    Unknown(UnknownKey),
+    /// A value where a section belongs.
+    NoSection(String),
+}
+
 impl KnownKeys {
     /// The keys of the defaults; a member of a family has those of the section that it begins as.
     pub(super) fn of(defaults: &Table) -> Self {
         let mut keys = BTreeSet::new();
         collect("", defaults, &mut keys);
+        let files: Vec<_> = SECRETS.iter().filter(|secret| keys.contains(**secret)).map(|key| file_key(key)).collect();
+        keys.extend(files);
         Self(keys)
     }
 
-    /// The first unknown key of a settings file.
-    pub(super) fn first_unknown(&self, file: &Table) -> Option<UnknownKey> {
-        self.unknown_in("", "", file)
+    /// What a settings file sets, by dotted keys; or the first thing that has no place there.
+    pub(super) fn read(&self, file: &Table) -> Result<BTreeMap<String, Value>, Misplaced> {
+        let mut read = BTreeMap::new();
+        self.read_section("", "", file, &mut read)?;
+        Ok(read)
     }
 
     /// `written` is the section as the file names it, `known_as` the section whose keys it has.
-    fn unknown_in(&self, written: &str, known_as: &str, table: &Table) -> Option<UnknownKey> {
-        table.iter().find_map(|(name, value)| {
+    fn read_section(
+        &self,
+        written: &str,
+        known_as: &str,
+        table: &Table,
+        read: &mut BTreeMap<String, Value>,
+    ) -> Result<(), Misplaced> {
+        for (name, value) in table {
             let (written, known_as) = (join(written, name), join(known_as, name));
+            let section = |value: &Value, written: &str| {
+                value.as_table().cloned().ok_or_else(|| Misplaced::NoSection(written.to_owned()))
+            };
             if let Some(family) = FAMILIES.iter().find(|family| family.all == known_as) {
-                let mut members = value.as_table().into_iter().flatten();
-                return members.find_map(|(name, member)| {
-                    self.unknown_in(&join(&written, name), family.each, member.as_table()?)
-                });
-            }
-            if self.is_section(&known_as) {
-                return self.unknown_in(&written, &known_as, value.as_table()?);
-            }
-            (!self.0.contains(&known_as)).then(|| {
+                for (name, member) in &section(value, &written)? {
+                    let written = join(&written, name);
+                    self.read_section(&written, family.each, &section(member, &written)?, read)?;
+                }
+            } else if self.is_section(&known_as) {
+                self.read_section(&written, &known_as, &section(value, &written)?, read)?;
+            } else if self.0.contains(&known_as) {
+                read.insert(written, value.clone());
+            } else {
                 let nearest = nearest(name, self.beside(&known_as)).map(|near| join(parent(&written), near));
-                UnknownKey { key: written, nearest }
-            })
-        })
+                return Err(Misplaced::Unknown(UnknownKey { key: written, nearest }));
+            }
+        }
+        Ok(())
     }
 
     fn is_section(&self, key: &str) -> bool {
@@ -87,8 +117,7 @@ impl KnownKeys {
 
     /// Checks one dotted key of the environment.
     pub(super) fn check(&self, dotted: &str) -> Result<(), UnknownKey> {
-        let member = |family: &Family| Some(join(family.each, family.member(dotted)?.1));
-        let key = FAMILIES.iter().find_map(member).unwrap_or_else(|| dotted.to_owned());
+        let key = as_default(dotted);
         if self.0.contains(&key) {
             return Ok(());
         }
@@ -125,7 +154,7 @@ fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'
 }
 
 /// Short names and the keys that they stand for. An empty value counts as not set.
-const SHORT_NAMES: [(&str, &str); 21] = [
+const SHORT_NAMES: [(&str, &str); 23] = [
     ("CUECARD_ADMIN_ADDR", "admin.addr"),
     ("CUECARD_API_ADDR", "api.addr"),
     ("CUECARD_API_KEYS", "api.keys"),
@@ -147,6 +176,8 @@ const SHORT_NAMES: [(&str, &str); 21] = [
     ("FEEDBACK_CALLBACK_URL", "profile.callback_url"),
     ("CUECARD_RANKER", "profile.ranker"),
     ("CUECARD_SILENCE", "profile.silence"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "traces.endpoint"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "traces.headers"),
 ];
 
 /// What every other key starts with.
@@ -156,8 +187,7 @@ const PREFIX: &str = "CUECARD__";
 /// container runtime sets `CUECARD_PORT` for a service of that name.
 const MISSPELT_LETTERS: usize = 2;
 
-/// One variable and the key that it sets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One variable and the key that it sets. The value may be a secret.
 pub(super) struct Override {
     pub(super) variable: String,
     pub(super) key: String,
@@ -168,7 +198,7 @@ pub(super) struct Override {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UnknownVariable {
     /// A short name misspelt.
-    Name { variable: String, nearest: &'static str },
+    Name { variable: String, nearest: String },
     /// A path that leads to no key.
     Path { variable: String, unknown: UnknownKey },
 }
@@ -185,15 +215,23 @@ pub(super) fn own(variables: impl Iterator<Item = (OsString, OsString)>) -> Resu
     own.map(|(name, value)| value.into_string().map(|value| (name.clone(), value)).map_err(|_| NotText(name))).collect()
 }
 
-fn key_of(name: &str) -> Option<&'static str> {
-    SHORT_NAMES.iter().find(|(short, _)| *short == name).map(|(_, key)| *key)
+/// The short names with their keys; that of a secret has a second one, which names its file.
+fn short_names() -> impl Iterator<Item = (String, String)> {
+    SHORT_NAMES.iter().flat_map(|(name, key)| {
+        let file = SECRETS.contains(key).then(|| (format!("{name}_FILE"), file_key(key)));
+        std::iter::once(((*name).to_owned(), (*key).to_owned())).chain(file)
+    })
+}
+
+fn key_of(name: &str) -> Option<String> {
+    short_names().find(|(short, _)| short == name).map(|(_, key)| key)
 }
 
 /// The short name that must have been meant. Only by names that begin as ours do: a tenant's `NEO4J_URL` is no mistake.
-fn misspelt(name: &str) -> Option<&'static str> {
+fn misspelt(name: &str) -> Option<String> {
     let prefix = ["CUECARD_", "CXONE_"].into_iter().find(|prefix| name.starts_with(prefix))?;
     let near = |short: &str| short.starts_with(prefix) && strsim::damerau_levenshtein(name, short) <= MISSPELT_LETTERS;
-    SHORT_NAMES.iter().map(|(short, _)| *short).find(|short| *short != name && near(short))
+    short_names().map(|(short, _)| short).find(|short| short != name && near(short))
 }
 
 /// The overrides among the variables; a long name beats a short one for the same key.
@@ -205,7 +243,7 @@ pub(super) fn overrides(
     for (variable, value) in variables {
         if let Some(key) = key_of(&variable) {
             if !value.is_empty() {
-                short.push(Override { variable, key: key.to_owned(), value });
+                short.push(Override { variable, key, value });
             }
         } else if let Some(path) = variable.strip_prefix(PREFIX) {
             let key = path.to_lowercase().replace("__", ".");
@@ -217,6 +255,14 @@ pub(super) fn overrides(
     }
     short.append(&mut long);
     Ok(short)
+}
+
+/// The variables that set a key, the short one first.
+#[cfg(test)]
+pub(super) fn variables_of(key: &str) -> Vec<String> {
+    let long = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+    let short = SHORT_NAMES.iter().filter(|(_, known)| *known == key).map(|(name, _)| (*name).to_owned());
+    short.chain([long]).collect()
 }
 
 /// How a key of a profile can be set, for messages: the file's way and the environment's.
@@ -256,11 +302,13 @@ mod tests {
             ("cards=3", "cards", None),
         ];
         for (file, key, nearest) in table {
-            let unknown = few().first_unknown(&toml::from_str(file).unwrap()).unwrap();
-            assert_eq!((unknown.key.as_str(), unknown.nearest.as_deref()), (key, nearest));
+            let unknown = UnknownKey { key: key.to_owned(), nearest: nearest.map(str::to_owned) };
+            assert_eq!(few().read(&toml::from_str(file).unwrap()), Err(Misplaced::Unknown(unknown)));
         }
         let fine = "[buffer]\nmax_turns=3\n[profiles.acme]\ncards=3\n[access.keys.one]\nhash=''";
-        assert_eq!(few().first_unknown(&toml::from_str(fine).unwrap()), None);
+        let read = few().read(&toml::from_str(fine).unwrap()).unwrap();
+        let keys: Vec<_> = read.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["access.keys.one.hash", "buffer.max_turns", "profiles.acme.cards"]);
     }
 
     #[test]
@@ -282,9 +330,11 @@ mod tests {
 
     #[test]
     fn every_short_name_stands_for_a_key_that_exists() {
-        for (name, key) in SHORT_NAMES {
-            assert_eq!(known().check(key), Ok(()), "{name}");
+        for (name, key) in short_names() {
+            assert_eq!(known().check(&key), Ok(()), "{name}");
         }
+        assert_eq!(key_of("NEO4J_PASSWORD_FILE").as_deref(), Some("profile.neo4j_password_file"));
+        assert_eq!(key_of("NEO4J_URI_FILE"), None, "it is no secret");
     }
 
     #[test]
@@ -313,18 +363,22 @@ mod tests {
 
     #[test]
     fn an_unknown_long_name_is_refused() {
-        let error = overrides(variables(&[("CUECARD__BUFFER__PAUSE", "3s")]), &known()).unwrap_err();
-        let UnknownVariable::Path { variable, unknown } = error else { panic!("{error:?}") };
+        let error = overrides(variables(&[("CUECARD__BUFFER__PAUSE", "3s")]), &known()).err();
+        let Some(UnknownVariable::Path { variable, unknown }) = error else { panic!("{error:?}") };
         assert_eq!(variable, "CUECARD__BUFFER__PAUSE");
         assert_eq!(unknown.nearest.as_deref(), Some("buffer.pause_after_last"));
     }
 
     #[test]
     fn a_short_name_misspelt_is_refused_and_names_of_others_are_not() {
-        for (variable, nearest) in [("CUECARD_INDXE", "CUECARD_INDEX"), ("CXONE_BASEURL", "CXONE_BASE_URL")] {
+        for (variable, nearest) in [
+            ("CUECARD_INDXE", "CUECARD_INDEX"),
+            ("CXONE_BASEURL", "CXONE_BASE_URL"),
+            ("CXONE_CLIENT_SECRT_FILE", "CXONE_CLIENT_SECRET_FILE"),
+        ] {
             let found = own([(variable.into(), "x".into())].into_iter()).unwrap();
-            let refused = UnknownVariable::Name { variable: variable.to_owned(), nearest };
-            assert_eq!(overrides(found, &known()).unwrap_err(), refused);
+            let refused = UnknownVariable::Name { variable: variable.to_owned(), nearest: nearest.to_owned() };
+            assert_eq!(overrides(found, &known()).err(), Some(refused));
         }
         let others = ["CUECARD_PORT", "CUECARD_SERVICE_HOST", "CUECARD_CACHE", "CUECARD_SKIP_SERVICES", "NEO4J_URL"];
         assert_eq!(own(others.map(|name| (name.into(), "x".into())).into_iter()), Ok(Vec::new()));

@@ -1,21 +1,26 @@
 //! Reads the layers and checks them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError};
 use cuecard_actors::cxone::Contract;
 use cuecard_actors::tenant::Profile;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use toml::Table;
 
 use super::access::AccessSettings;
 use super::check::check_name;
-use super::keys::{self, FAMILIES, Family, KnownKeys, NotText, UnknownKey, UnknownVariable};
+use super::in_force::{Held, InForce, Layer, Source, flattened};
+use super::keys::{self, FAMILIES, Family, KnownKeys, Misplaced, NotText, Override, UnknownKey, UnknownVariable};
 use super::profile::ProfileSettings;
+use super::secrets::{SecretError, read_files};
 use super::sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
-    PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
+    LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings,
+    TracesSection,
 };
 use super::values::Words;
 
@@ -35,12 +40,17 @@ pub struct Settings {
     pub buffer: BufferSection,
     pub cxone: CxoneSettings,
     pub delivery: DeliverySettings,
+    pub log: LogSettings,
+    pub traces: TracesSection,
     pub supervision: SupervisionSettings,
     pub shutdown: ShutdownSettings,
     /// At least one.
     pub profiles: Vec<Profile>,
     /// What is set that something else has taken the place of, in words for whoever set it.
     pub superseded: Vec<String>,
+    /// Every key as it was written, and where.
+    pub in_force: InForce,
+    pub(super) origin: Origin,
 }
 
 /// The sections as they are written, profiles not yet checked.
@@ -57,6 +67,8 @@ struct Written {
     buffer: BufferSection,
     cxone: CxoneSettings,
     delivery: DeliverySettings,
+    log: LogSettings,
+    traces: TracesSection,
     supervision: SupervisionSettings,
     shutdown: ShutdownSettings,
     profile: ProfileSettings,
@@ -71,8 +83,8 @@ pub enum SettingsError {
     #[error("can't read the settings file {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     /// The file is no TOML.
-    #[error("the settings file {} is not valid TOML: {source}", path.display())]
-    Syntax { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("the settings file {} is not valid TOML: line {line}: {reason}", path.display())]
+    Syntax { path: PathBuf, line: usize, reason: String },
     /// A key that there is not.
     #[error("{place}: there is no key `{key}`{}", suggestion(nearest.as_deref()))]
     UnknownKey { place: String, key: String, nearest: Option<String> },
@@ -91,19 +103,26 @@ pub enum SettingsError {
     /// A value out of its range.
     #[error("{reason}")]
     Section { reason: String },
+    /// A secret that can't be had; nothing of it is said.
+    #[error("{reason}")]
+    Secret { reason: String },
     /// A profile that can't work.
     #[error("profile `{profile}`: {reason}")]
     Profile { profile: String, reason: String },
 }
 
+impl From<SecretError> for SettingsError {
+    fn from(error: SecretError) -> Self {
+        Self::Secret { reason: error.to_string() }
+    }
+}
+
 impl From<UnknownVariable> for SettingsError {
     fn from(unknown: UnknownVariable) -> Self {
         match unknown {
-            UnknownVariable::Name { variable, nearest } => Self::UnknownKey {
-                place: "the environment".to_owned(),
-                key: variable,
-                nearest: Some(nearest.to_owned()),
-            },
+            UnknownVariable::Name { variable, nearest } => {
+                Self::UnknownKey { place: "the environment".to_owned(), key: variable, nearest: Some(nearest) }
+            }
             UnknownVariable::Path { variable, unknown: UnknownKey { key, nearest } } => {
                 Self::UnknownKey { place: format!("environment variable {variable}"), key, nearest }
             }
@@ -122,7 +141,7 @@ fn named(place: Option<&str>) -> String {
 impl Settings {
     /// Reads defaults, the file if one is given, and the environment.
     pub fn of_environment(file: Option<&Path>) -> Result<Self, SettingsError> {
-        Self::load(file, variables()?)
+        Self::of(Origin::of_environment(file)?)
     }
 
     /// Reads defaults, the file if one is given, and these environment variables.
@@ -130,8 +149,17 @@ impl Settings {
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
-        let layers = Layers::read(file, variables)?;
-        let written = layers.written()?;
+        Self::of(Origin::new(file, variables))
+    }
+
+    fn of(origin: Origin) -> Result<Self, SettingsError> {
+        let in_force = origin.read()?;
+        Self::checked(origin, in_force)
+    }
+
+    /// What is in force, checked as a whole.
+    pub(super) fn checked(origin: Origin, in_force: InForce) -> Result<Self, SettingsError> {
+        let written = in_force.written()?;
         let (profiles, superseded) = (profiles(&written)?, superseded(&written)?);
         let Written {
             admin,
@@ -145,6 +173,8 @@ impl Settings {
             buffer,
             cxone,
             delivery,
+            log,
+            traces,
             supervision,
             shutdown,
             ..
@@ -161,104 +191,88 @@ impl Settings {
             buffer,
             cxone,
             delivery,
+            log,
+            traces,
             supervision,
             shutdown,
             profiles,
             superseded,
+            in_force,
+            origin,
         };
         settings.check().map_err(|reason| SettingsError::Section { reason })?;
         Ok(settings)
     }
 }
 
-/// What the environment of this process says.
-fn variables() -> Result<Vec<(String, String)>, SettingsError> {
-    keys::own(std::env::vars_os()).map_err(|NotText(variable)| SettingsError::NotText { variable })
+/// What the settings are read from, again and again.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) file: Option<PathBuf>,
+    /// The variables that set something, some of them secrets.
+    pub(super) variables: Vec<(String, SecretString)>,
 }
 
-/// What the layers say before the types are checked.
-struct Layers {
-    defaults: Table,
-    file: Option<(PathBuf, Table)>,
-    overrides: Vec<keys::Override>,
-}
+impl Origin {
+    fn of_environment(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let own = keys::own(std::env::vars_os());
+        Ok(Self::new(file, own.map_err(|NotText(variable)| SettingsError::NotText { variable })?))
+    }
 
-impl Layers {
-    fn read(file: Option<&Path>, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingsError> {
+    fn new(file: Option<&Path>, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name, value.into())).collect();
+        Self { file: file.map(Path::to_owned), variables }
+    }
+
+    /// What is in force by it.
+    pub(super) fn read(&self) -> Result<InForce, SettingsError> {
         let defaults = parse(Path::new("default.toml"), DEFAULTS)?;
         let known = KnownKeys::of(&defaults);
-        let file = file.map(|path| read_file(path, &known)).transpose()?;
-        let overrides = keys::overrides(variables, &known)?;
-        Ok(Self { defaults, file, overrides })
-    }
-
-    /// The names of the members of a family that the file or the environment give a section of their own.
-    fn names(&self, family: &Family) -> Vec<String> {
-        let sections = self.file.iter().filter_map(|(_, file)| at(file, family.all)?.as_table());
-        let in_file = sections.flat_map(|members| members.keys().cloned());
-        let in_environment = self.overrides.iter().filter_map(|found| {
-            let (name, _) = family.member(&found.key)?;
-            Some(name.to_owned())
-        });
-        let mut names: Vec<_> = in_file.chain(in_environment).collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    fn written(&self) -> Result<Written, SettingsError> {
-        let invalid = |error| self.invalid(error);
-        let merged = self.merged().map_err(invalid)?;
-        let mut builder = Config::builder();
-        // Each profile starts as a copy of [profile], as file and environment leave it; and so do the keys.
+        let file = self.file.as_deref().map(|path| read_file(path, &known)).transpose()?;
+        let (table, file) = file.unwrap_or_default();
+        let variables = self.variables.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
+        let environment = of_variables(keys::overrides(variables, &known)?)?;
+        let mut members = Vec::new();
         for family in &FAMILIES {
-            for name in self.names(family) {
-                let place = format!("{}.{name}", family.all);
-                check_name(&name).map_err(|reason| SettingsError::Section {
-                    reason: format!("the name `{name}` in [{}]: {reason}", family.all),
-                })?;
-                let member: config::Value = merged.get(family.each).map_err(invalid)?;
-                builder = builder.set_default(place, member).map_err(invalid)?;
-            }
+            members.push((family, names(family, &table, &environment)?));
         }
-        builder.add_source(merged).build().and_then(Config::try_deserialize).map_err(invalid)
+        let defaults = layer(flattened(&defaults), &Source::Default)?;
+        Ok(InForce::of(defaults, &[&file, &environment], &members))
     }
+}
 
-    /// The layers, one over the other.
-    fn merged(&self) -> Result<Config, ConfigError> {
-        let mut builder = Config::builder().add_source(layer(None, &self.defaults)?);
-        if let Some((path, table)) = &self.file {
-            builder = builder.add_source(layer(Some(&path.display().to_string()), table)?);
-        }
-        for found in &self.overrides {
-            let value = config::Value::new(Some(&found.variable), found.value.as_str());
-            builder = builder.set_override(&found.key, value)?;
-        }
-        builder.build()
+impl fmt::Debug for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Origin").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl InForce {
+    fn written(&self) -> Result<Written, SettingsError> {
+        self.config().and_then(Config::try_deserialize).map_err(|error| self.invalid(error))
     }
 
     /// The library names the place of a value of the wrong type, but not of one that its own type refused.
     fn invalid(&self, error: ConfigError) -> SettingsError {
         let place = match &error {
-            ConfigError::At { origin: None, key: Some(key), .. } => self.place_of(key),
+            ConfigError::At { origin: None, key: Some(key), .. } => self.set_by(key).map(str::to_owned),
             _ => None,
         };
         SettingsError::Value { source: Box::new(error), place }
     }
+}
 
-    /// What says how a key is set: the last variable, else the file. A profile may have it from `[profile]`.
-    fn place_of(&self, key: &str) -> Option<String> {
-        let variable = self.overrides.iter().rev().find(|found| found.key == key).map(|found| found.variable.clone());
-        let file = || {
-            let holds = |(_, file): &&(PathBuf, Table)| at(file, key).is_some();
-            self.file.as_ref().filter(holds).map(|(path, _)| path.display().to_string())
-        };
-        let inherited = || {
-            let member = |family: &Family| Some(format!("{}.{}", family.each, family.member(key)?.1));
-            self.place_of(&FAMILIES.iter().find_map(member)?)
-        };
-        variable.or_else(file).or_else(inherited)
+/// The names of the members of a family that the file or the environment give a section of their own.
+fn names(family: &Family, file: &Table, environment: &Layer) -> Result<Vec<String>, SettingsError> {
+    let in_file = at(file, family.all).and_then(toml::Value::as_table).into_iter().flat_map(Table::keys).cloned();
+    let in_environment = environment.keys().filter_map(|key| family.member(key)).map(|(name, _)| name.to_owned());
+    let names: BTreeSet<String> = in_file.chain(in_environment).collect();
+    for name in &names {
+        check_name(name).map_err(|reason| SettingsError::Section {
+            reason: format!("the name `{name}` in [{}]: {reason}", family.all),
+        })?;
     }
+    Ok(names.into_iter().collect())
 }
 
 /// What stands under a dotted key.
@@ -269,44 +283,49 @@ fn at<'a>(file: &'a Table, key: &str) -> Option<&'a toml::Value> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Table, SettingsError> {
-    toml::from_str(text).map_err(|source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) })
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        // The library's own words repeat the line, which may hold a secret.
+        let before = text.get(..error.span().unwrap_or_default().start).unwrap_or_default();
+        let line = before.lines().count().max(1);
+        SettingsError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
+    })
 }
 
-/// A settings file in which every key is known.
-fn read_file(path: &Path, known: &KnownKeys) -> Result<(PathBuf, Table), SettingsError> {
+/// A settings file in which every key is known, and what it sets.
+fn read_file(path: &Path, known: &KnownKeys) -> Result<(Table, Layer), SettingsError> {
     let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
     let table = parse(path, &text)?;
-    match known.first_unknown(&table) {
-        Some(UnknownKey { key, nearest }) => {
-            Err(SettingsError::UnknownKey { place: path.display().to_string(), key, nearest })
+    let place = path.display().to_string();
+    let read = known.read(&table).map_err(|misplaced| match misplaced {
+        Misplaced::Unknown(UnknownKey { key, nearest }) => {
+            SettingsError::UnknownKey { place: place.clone(), key, nearest }
         }
-        None => Ok((path.to_owned(), table)),
-    }
+        Misplaced::NoSection(key) => {
+            SettingsError::Section { reason: format!("{place}: `{key}` must be a section, as [{key}]") }
+        }
+    })?;
+    let mut layer = layer(read, &Source::File(place))?;
+    read_files(&mut layer)?;
+    Ok((table, layer))
 }
 
-fn layer(origin: Option<&String>, table: &Table) -> Result<Config, ConfigError> {
-    let mut builder = Config::builder();
-    for (section, value) in table {
-        builder = builder.set_default(section, with_origin(origin, value))?;
-    }
-    builder.build()
+fn layer(written: impl IntoIterator<Item = (String, toml::Value)>, source: &Source) -> Result<Layer, SettingsError> {
+    let held = |(key, value): (String, _)| {
+        let held = Held::new(&key, value, source.clone())?;
+        Ok((key, held))
+    };
+    written.into_iter().map(held).collect()
 }
 
-/// A value as the library merges it, with the file that it comes from.
-fn with_origin(origin: Option<&String>, value: &toml::Value) -> config::Value {
-    let inner = |value| with_origin(origin, value);
-    match value {
-        toml::Value::String(text) => config::Value::new(origin, text.as_str()),
-        toml::Value::Integer(number) => config::Value::new(origin, *number),
-        toml::Value::Float(number) => config::Value::new(origin, *number),
-        toml::Value::Boolean(is_set) => config::Value::new(origin, *is_set),
-        toml::Value::Datetime(time) => config::Value::new(origin, time.to_string()),
-        toml::Value::Array(values) => config::Value::new(origin, values.iter().map(inner).collect::<Vec<_>>()),
-        toml::Value::Table(table) => {
-            let values = table.iter().map(|(key, value)| (key.clone(), inner(value)));
-            config::Value::new(origin, values.collect::<config::Map<_, _>>())
-        }
+/// Where two variables set the same key, the later one does.
+fn of_variables(overrides: Vec<Override>) -> Result<Layer, SettingsError> {
+    let mut layer = Layer::new();
+    for Override { variable, key, value } in overrides {
+        let held = Held::new(&key, value.into(), Source::Environment(variable))?;
+        layer.insert(key, held);
     }
+    read_files(&mut layer)?;
+    Ok(layer)
 }
 
 fn profiles(written: &Written) -> Result<Vec<Profile>, SettingsError> {
@@ -399,7 +418,7 @@ impl ToolSettings {
     /// With the file if one is given.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
         let Written { admin, encoder, buffer, profile, data, retention, .. } =
-            Layers::read(file, variables()?)?.written()?;
+            Origin::of_environment(file)?.read()?.written()?;
         Ok(Self { admin, encoder, buffer, profile, data, retention })
     }
 }

@@ -5,18 +5,24 @@
 
 mod access;
 mod check;
+mod in_force;
 mod keys;
 mod load;
 mod profile;
+mod reload;
+mod secrets;
 mod sections;
 mod values;
 
 pub use access::{AccessSettings, Ask, KeySection};
+pub use in_force::InForce;
 pub use load::{Settings, SettingsError, ToolSettings};
 pub use profile::ProfileSettings;
+pub use reload::Reread;
 pub use sections::{
     AdminSettings, ApiSettings, BufferSection, CxoneSettings, DataSettings, DeliverySettings, EncoderSection,
-    PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings, SupervisionSettings, Threads,
+    LogFormat, LogLevel, LogSettings, PipelineSettings, RetentionSettings, SearchSettings, ShutdownSettings,
+    SupervisionSettings, Threads, TracesSection,
 };
 pub use values::{Auto, Switch};
 

@@ -89,7 +89,7 @@ pub struct ProfileSettings {
     pub rate_limit: u32,
     pub rate_burst: u32,
     pub normalise: Switch,
-    pub callback_url: String,
+    pub callback_url: SecretString,
     pub callback_hosts: Words,
     pub callback_private: Switch,
 }

@@ -1,21 +1,23 @@
 //! The sections of the settings as they are written, outside the profiles; `config/default.toml` explains each key. A
 //! number that would stop the flow is refused at the start.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use cuecard_actors::engine::conversation::WindowLimits;
 use cuecard_actors::engine::encoder::{EncoderSettings, Precision, default_model_dir};
 use cuecard_actors::ledger::{Damaged, Durability, LedgerOptions, Retention};
 use cuecard_actors::supervision::RestartPolicy;
+use cuecard_actors::traces::TracesSettings;
+use url::Url;
 
 use super::load::Settings;
-use super::values::{Auto, Switch, Words, absolute, address, duration, filled_path};
+use super::secrets::Secrets;
+use super::values::{Auto, Switch, Words, absolute, address, duration, filled, filled_path, parsed, unless_empty};
 
 /// More permits or places than this are a slip of the finger.
 const MANY: usize = 1_000_000;
@@ -72,49 +74,37 @@ pub struct AdminSettings {
 }
 
 /// `[api]`
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct ApiSettings {
     #[serde(deserialize_with = "address")]
     pub addr: SocketAddr,
-    pub keys: Words,
+    pub keys: Secrets,
     pub workers: usize,
     pub max_body_bytes: usize,
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
 }
 
-impl fmt::Debug for ApiSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.accepted_keys().len();
-        formatter.debug_struct("ApiSettings").field("addr", &self.addr).field("keys", &keys).finish_non_exhaustive()
-    }
-}
-
 impl ApiSettings {
     /// The keys that open the API; none where nobody is asked for one.
-    pub fn accepted_keys(&self) -> Vec<SecretString> {
+    pub fn accepted_keys(&self) -> &[SecretString] {
         match self.keys.0.as_slice() {
-            [off] if off == "off" => Vec::new(),
-            keys => keys.iter().map(|key| SecretString::from(key.as_str())).collect(),
+            [off] if off.expose_secret() == "off" => &[],
+            keys => keys,
         }
     }
 }
 
 /// `[data]`
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct DataSettings {
     pub dir: PathBuf,
     /// May hold a password.
-    pub database_url: String,
+    pub database_url: SecretString,
     pub durability: Durability,
     pub damaged_ledger: Damaged,
+    pub damaged_index: Damaged,
     pub keep_decisions: Switch,
-}
-
-impl fmt::Debug for DataSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("DataSettings").field("dir", &self.dir).finish_non_exhaustive()
-    }
 }
 
 /// `[retention]`
@@ -161,15 +151,15 @@ impl<'de> Deserialize<'de> for Kept {
 
 impl DataSettings {
     /// The ledger's database.
-    pub fn ledger_url(&self) -> String {
-        if self.database_url.is_empty() {
-            format!("sqlite:{}", self.dir.join("ledger.db").display())
-        } else {
-            // With three slashes people mean a path that is relative where it begins with a dot; the driver takes it for
-            // one from the root.
-            let relative = self.database_url.strip_prefix("sqlite:///").filter(|path| path.starts_with('.'));
-            relative.map_or_else(|| self.database_url.clone(), |path| format!("sqlite:{path}"))
+    pub fn ledger_url(&self) -> SecretString {
+        let url = self.database_url.expose_secret();
+        if url.is_empty() {
+            return format!("sqlite:{}", self.dir.join("ledger.db").display()).into();
         }
+        // With three slashes people mean a path that is relative where it begins with a dot; the driver takes it for one from
+        // the root.
+        let relative = url.strip_prefix("sqlite:///").filter(|path| path.starts_with('.'));
+        relative.map_or_else(|| self.database_url.clone(), |path| format!("sqlite:{path}").into())
     }
 
     /// How the ledger is opened.
@@ -180,7 +170,8 @@ impl DataSettings {
     /// What no other process may write while this one serves: the data directory, and that of a ledger which lies elsewhere.
     pub fn directories(&self) -> Vec<PathBuf> {
         let url = self.ledger_url();
-        let file = url.strip_prefix("sqlite:").unwrap_or_default().split('?').next().unwrap_or_default();
+        let file =
+            url.expose_secret().strip_prefix("sqlite:").unwrap_or_default().split('?').next().unwrap_or_default();
         let file = Path::new(file.strip_prefix("//").unwrap_or(file));
         let beside = file.parent().filter(|_| file != Path::new(":memory:")).map(Path::to_owned);
         let is_elsewhere = |dir: &PathBuf| absolute(dir) != absolute(&self.dir);
@@ -196,6 +187,8 @@ pub struct EncoderSection {
     pub threads: Threads,
     pub live_queue: usize,
     pub max_batch: usize,
+    #[serde(deserialize_with = "duration")]
+    pub hang_timeout: Duration,
 }
 
 impl EncoderSection {
@@ -209,6 +202,7 @@ impl EncoderSection {
             threads: self.threads.resolve(threads),
             live_capacity: self.live_queue,
             max_batch: self.max_batch,
+            hang_timeout: self.hang_timeout,
         }
     }
 }
@@ -288,6 +282,120 @@ pub struct DeliverySettings {
     pub in_flight: usize,
 }
 
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct LogSettings {
+    #[serde(deserialize_with = "parsed")]
+    pub level: LogLevel,
+    pub modules: LogModules,
+    #[serde(deserialize_with = "parsed")]
+    pub format: LogFormat,
+    pub flood_limit: usize,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase", parse_err_ty = String, parse_err_fn = no_level)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+fn no_level(written: &str) -> String {
+    format!("no level is called `{written}`; there are off, error, warn, info, debug and trace")
+}
+
+/// What a line of the log looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "lowercase", parse_err_ty = String, parse_err_fn = no_format)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    Text,
+    Json,
+}
+
+fn no_format(_: &str) -> String {
+    "write \"auto\", \"text\" or \"json\"".to_owned()
+}
+
+/// Levels of single modules, each as `module=level`.
+#[derive(Debug, Clone)]
+pub struct LogModules(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for LogModules {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Words(written) = Words::deserialize(deserializer)?;
+        match written.iter().find_map(|module| Some((module, module_level(module).err()?))) {
+            None => Ok(Self(written)),
+            Some((module, what)) => Err(serde::de::Error::custom(format!(
+                "`{module}`: {what}; write it as \"cuecard_cxone=debug\" or \"hyper=info\""
+            ))),
+        }
+    }
+}
+
+fn module_level(written: &str) -> Result<(), String> {
+    match written.split_once('=') {
+        None => Err("it has no level".to_owned()),
+        Some((module, _)) if module.trim().is_empty() => Err("it names no module".to_owned()),
+        Some((_, level)) => level.parse::<LogLevel>().map(drop),
+    }
+}
+
+/// `[traces]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct TracesSection {
+    #[serde(deserialize_with = "unless_empty")]
+    pub endpoint: Option<Url>,
+    /// May hold what opens the collector.
+    pub headers: SecretString,
+    pub sample: f64,
+}
+
+impl TracesSection {
+    fn check(&self) -> Result<(), String> {
+        let is_usable =
+            |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.password().is_none();
+        if self.endpoint.as_ref().is_some_and(|url| !is_usable(url)) {
+            return Err("`traces.endpoint` must be an http or https URL without a password, as http://127.0.0.1:4318"
+                .to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.sample) {
+            return Err(format!("`traces.sample` is {}; it must be 0 to 1", self.sample));
+        }
+        let unnamed = |header: &&str| header.split_once('=').is_none_or(|(name, _)| name.trim().is_empty());
+        if self.headers().any(|header| unnamed(&header)) {
+            return Err("`traces.headers` must be written as name=value, several with commas between them".to_owned());
+        }
+        Ok(())
+    }
+
+    fn headers(&self) -> impl Iterator<Item = &str> {
+        self.headers.expose_secret().split(',').filter_map(filled)
+    }
+}
+
+impl Settings {
+    /// Where traces go; none where no collector is named.
+    pub fn traces(&self) -> Option<TracesSettings> {
+        let header =
+            |header: &str| header.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().into()));
+        let headers = self.traces.headers().filter_map(header).collect();
+        Some(TracesSettings { endpoint: self.traces.endpoint.clone()?, headers, sample: self.traces.sample })
+    }
+}
+
 /// `[supervision]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct SupervisionSettings {
@@ -318,6 +426,7 @@ impl Settings {
         self.check_times()?;
         self.check_forgetting()?;
         self.check_load_shedding()?;
+        self.traces.check()?;
         self.check_access()
     }
 
@@ -341,6 +450,7 @@ impl Settings {
             ("cxone.max_answer_bytes", cxone.max_answer_bytes, 256, 1 << 30),
             ("cxone.max_articles_bytes", cxone.max_articles_bytes, 1024, 4 << 30),
             ("delivery.in_flight", self.delivery.in_flight, 1, 65_536),
+            ("log.flood_limit", self.log.flood_limit, 0, MANY),
             ("supervision.max_restarts", self.supervision.max_restarts, 1, MANY),
         ];
         let outside = counts.iter().find(|(_, value, smallest, largest)| !(smallest..=largest).contains(&value));
@@ -369,6 +479,7 @@ impl Settings {
             ("access.body_timeout", self.access.body_timeout),
             ("access.keep_alive", self.access.keep_alive),
             ("access.answer_timeout", self.access.answer_timeout),
+            ("encoder.hang_timeout", self.encoder.hang_timeout),
             ("supervision.window", self.supervision.window),
             ("shutdown.grace", self.shutdown.grace),
         ];

@@ -2,7 +2,10 @@
 
 mod contracts;
 mod layers;
+mod reference;
 mod refusals;
+mod reload;
+mod secrets;
 
 use std::path::PathBuf;
 
@@ -18,7 +21,7 @@ const TENANT: [(&str, &str); 3] =
     [("CXONE_CONTRACT", "insights"), ("CXONE_CLIENT_ID", "client"), ("CXONE_CLIENT_SECRET", "opensesame")];
 
 /// Keys whose value may be any text; what is wrong with it shows when the profile is checked, or when it is used.
-const ANY_TEXT: [&str; 37] = [
+const ANY_TEXT: [&str; 38] = [
     "access.key.key",
     "access.key.profiles",
     "admin.tls_certificate",
@@ -56,6 +59,7 @@ const ANY_TEXT: [&str; 37] = [
     "profile.model_dir",
     "profile.callback_url",
     "profile.callback_hosts",
+    "traces.headers",
 ];
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,9 +1,10 @@
 //! The admin port: what a scraper, a probe and an operator see, from the first moment on.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
-use cuecard_simulator::{Client, Simulator, SimulatorSettings};
-use serde_json::json;
+use cuecard_simulator::{Client, Fault, FaultKind, Route, Simulator, SimulatorSettings};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{Page, Service, environment, run, say, simulator, until_shown};
@@ -123,8 +124,12 @@ async fn the_actors_are_listed_in_the_order_of_the_flow() {
             actor["queue_depth"].is_u64() && actor["busy_seconds"].is_f64() && actor["last_error"].is_null(),
             "{actor}"
         );
+        assert!(actor["busy_ratio"].is_f64() && actor["handled"].is_u64() && actor["since"].is_string(), "{actor}");
+        let (has_inbox, bound) = (!name.starts_with("token_actor"), actor["queue_bound"].as_u64().unwrap());
+        assert_eq!(bound > 0, has_inbox, "{actor}");
+        assert!(["idle", "working", "waiting"].contains(&actor["activity"].as_str().unwrap()), "{actor}");
     }
-    for path in ["/", "/nothing", "/actors/nobody", "/metrics/more"] {
+    for path in ["/nothing", "/actors/nobody", "/metrics/more"] {
         let page = admin.get(path).await;
         assert_eq!((page.status, page.content_type.as_str()), (404, "application/json"), "{path}");
         assert!(page.json()["detail"].is_string(), "{path}: {}", page.text);
@@ -132,6 +137,39 @@ async fn the_actors_are_listed_in_the_order_of_the_flow() {
     let alive = admin.get("/livez").await;
     assert_eq!((alive.status, &alive.json()["status"]), (200, &"alive".into()));
     service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn each_actor_is_restarted_by_hand_in_the_middle_of_a_call_which_goes_on() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[]).await;
+    let admin = &service.admin;
+    let slow = FaultKind::Delay { by: Duration::from_secs(1) };
+    simulator.inject(Fault { route: Route::Insights, times: 1, fault: slow });
+    say(&simulator, "call-1", DOG).await;
+    admin.until_pushing(&simulator).await;
+    for name in ACTORS {
+        let page = format!("/actors/{name}");
+        let asked = admin.tell(&format!("{page}/restart"), &json!({})).await;
+        assert_eq!((asked.status, &asked.json()["status"]), (202, &"asked".into()), "{name}: {}", asked.text);
+        let restarted = admin.until_page(&page, "the restart", |page| page.json()["restarts"] == 1).await.json();
+        assert_eq!((&restarted["state"], &restarted["panics"]), (&"running".into(), &0.into()), "{restarted}");
+    }
+    until_shown(&simulator, 1).await;
+    say(&simulator, "call-2", DOG).await;
+    until_shown(&simulator, 2).await;
+    assert_eq!(simulator.num_streams(), 1, "the stream stands");
+    admin
+        .until("two delivered", |metrics| metrics.sum("cuecard_cards_total", &[("outcome", "delivered")]) == 2.0)
+        .await;
+    assert_eq!(admin.metrics().await.sum("cuecard_actor_restarts_total", &[]), ACTORS.len() as f64);
+    let unknown = admin.tell("/actors/nobody/restart", &json!({})).await;
+    assert_eq!(unknown.status, 404);
+    for part in [&["nobody"], &ACTORS[..]].concat() {
+        assert!(unknown.json()["detail"].as_str().unwrap().contains(part), "{part}: {}", unknown.text);
+    }
+    assert_eq!(admin.get("/actors/buffer/restart").await.status, 405);
+    service.stop_unaccounted().await;
 }
 
 #[actix_rt::test]
@@ -174,6 +212,30 @@ async fn refused_credentials_are_named_without_their_secret() {
     for path in ["/readyz", "/metrics", "/actors"] {
         assert!(!service.admin.get(path).await.text.contains("opensesame"), "{path}");
     }
+    service.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_container_engine_asks_by_command_whether_it_can_work() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[]).await;
+    let ask = |addr: SocketAddr| run(&["health", "--admin", &addr.to_string()], &[]);
+    let addr = service.admin.addr();
+    let well = ask(addr);
+    assert_eq!((well.code, well.stdout.as_str()), (Some(0), "ready\n"), "{}", well.stderr);
+    service.stop().await;
+    let gone = ask(addr);
+    assert_eq!((gone.code, gone.stdout.as_str()), (Some(1), ""));
+    assert!(gone.stderr.contains("no service answers"), "{}", gone.stderr);
+
+    let clients = vec![Client::with_all_scopes("somebody", "else")];
+    let strangers = Simulator::start(SimulatorSettings { clients, ..SimulatorSettings::default() }).unwrap();
+    let service = Service::launch(&strangers.base_url(), &[]);
+    let is_refused = |profile: &Value| profile["reason"].as_str().is_some_and(|why| why.contains("client credentials"));
+    service.admin.until_profile("the reason", |status, profile| status == 503 && is_refused(profile)).await;
+    let waits = ask(service.admin.addr());
+    assert_eq!(waits.code, Some(1));
+    assert!(waits.stdout.starts_with("waiting; ") && waits.stdout.contains("client credentials"), "{}", waits.stdout);
     service.stop().await;
 }
 

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use cuecard::settings::Settings;
 use cuecard_simulator::{Fault, FaultKind, Route};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -156,4 +160,60 @@ async fn a_full_queue_is_a_503_that_says_when_to_come_back() {
 async fn ask(caller: &Caller) -> (u16, Option<String>) {
     let answer = caller.post(PUSH, &question()).await;
     (answer.status, answer.retry_after)
+}
+
+/// Bodies of every route that has one, each with a change somewhere.
+fn bodies_with_a_flaw() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let snippets = r#"{"max_result_window":10,"session_id":"s-1","snippets":[{"snippet_id":"KB-1","relevance_score":0.5,
+        "boost_factor":1.5,"metadata":{"a":"b"}}]}"#;
+    let bodies = [
+        (PUSH, r#"{"conversation_id":"c-1","agent_id":"a-1","query_text":"Can I take my dog?"}"#),
+        ("/agent-assist/query", r#"{"interaction_id":"c-1","agent_id":"a-1","query":"lost password"}"#),
+        ("/sessions/s-1/snippets/ranking", snippets),
+    ];
+    let flaws = ["", "{", "]", "\"", "\\", "\\u0000", "\\ud800", "null", "NaN", "1e999", "-1", ",", "\u{0}", "../"];
+    let flaw = prop_oneof![
+        select(flaws.to_vec()).prop_map(|flaw| flaw.as_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..4)
+    ];
+    (select(bodies.to_vec()), any::<Index>(), any::<Index>(), flaw).prop_map(|((path, body), start, length, flaw)| {
+        let mut body = body.as_bytes().to_vec();
+        let start = start.index(body.len() + 1);
+        let end = start + length.index((body.len() - start).min(12) + 1);
+        body.splice(start..end, flaw);
+        (path, body)
+    })
+}
+
+/// What the caller's own text is at fault for is told as such: no body makes the service fail, or say nothing.
+#[actix_rt::test]
+async fn a_body_with_any_flaw_is_answered_or_refused_with_a_reason() {
+    let simulator = simulator();
+    let ranking =
+        format!("[profiles.order]\ncontract = 'ranking'\noauth_url = '{}/api/v2/oauth/token'\n", simulator.base_url());
+    let graph = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/graph.jsonl");
+    let sections =
+        format!("[profiles.ask]\ncontract = 'rag'\n[profiles.graph]\ncontract = 'graph'\ngraph = '{graph}'\n{ranking}");
+    let service = with_profiles(&simulator.base_url(), &sections);
+    let caller = service.caller();
+    let (mut runner, bodies) = (TestRunner::deterministic(), bodies_with_a_flaw());
+    let (mut num_taken, mut num_refused) = (0, 0);
+    for _ in 0..300 {
+        let (path, body) = bodies.new_tree(&mut runner).unwrap().current();
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        let answer = caller.send(path, "application/json", body, None).await;
+        match answer.status {
+            200 => num_taken += 1,
+            400 | 422 => {
+                assert!(!answer.detail().is_empty() && answer.detail().len() < 1000, "{path} {shown}: {}", answer.text);
+                num_refused += 1;
+            }
+            status => panic!("{path} {shown}: {status} {}", answer.text),
+        }
+    }
+    assert!(
+        num_taken > 20 && num_refused > 100,
+        "{num_taken} taken, {num_refused} refused: the flaws show one side only"
+    );
+    service.finish(&simulator).await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cuecard_simulator::{Fault, FaultKind, Received, Route, RunningSimulator, Verdict};
@@ -119,7 +119,7 @@ async fn clicks_and_audit_entries_that_were_acknowledged_survive_a_killed_proces
 
 #[actix_rt::test]
 async fn a_push_in_flight_is_delivered_before_the_process_ends() {
-    for signal in ["TERM", "HUP"] {
+    for signal in ["TERM", "INT"] {
         let simulator = simulator();
         let data = TempDir::new().unwrap();
         let overrides = [
@@ -226,4 +226,48 @@ async fn an_index_that_is_filled_while_the_service_runs_makes_it_ready() {
 fn add(articles: &Path, article: &Value) {
     let mut file = std::fs::OpenOptions::new().append(true).open(articles).unwrap();
     writeln!(file, "{article}").unwrap();
+}
+
+/// An index of the articles, one file of which is not what it was.
+fn damaged_index(place: &TempDir) -> (PathBuf, PathBuf) {
+    let index = place.path().join("index");
+    build_index(ARTICLES.as_ref(), &index);
+    let damaged = index.join("generations/1/base.articles");
+    std::fs::write(&damaged, "x").unwrap();
+    (index, damaged)
+}
+
+#[test]
+fn a_damaged_index_is_refused_with_what_to_do() {
+    let data = TempDir::new().unwrap();
+    let (index, damaged) = damaged_index(&data);
+    let variables = environment("http://127.0.0.1:9", data.path(), &[("CUECARD_INDEX", index.to_str().unwrap())]);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let ended = run(&["serve"], &variables);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let what_to_run = format!("`cuecard index --articles FILE --index {}`", index.display());
+    for part in ["is damaged", "base.articles", what_to_run.as_str()] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    assert_eq!(std::fs::read(damaged).unwrap(), b"x", "nothing is touched");
+}
+
+#[actix_rt::test]
+async fn a_damaged_index_is_set_aside_where_the_settings_say_so_and_the_next_one_is_taken_up() {
+    let (simulator, place) = (simulator(), TempDir::new().unwrap());
+    let (index, _) = damaged_index(&place);
+    let overrides = [("CUECARD_INDEX", index.to_str().unwrap()), ("CUECARD__DATA__DAMAGED_INDEX", "set_aside")];
+    let service = Service::launch(&simulator.base_url(), &overrides);
+    let is_empty =
+        |profile: &Value| profile["reason"].as_str().is_some_and(|reason| reason.contains("holds no articles"));
+    service.admin.until_profile("waiting for articles", |status, profile| status == 503 && is_empty(profile)).await;
+    let names = std::fs::read_dir(&index).unwrap().map(|entry| entry.unwrap().path());
+    let aside = names.into_iter().find(|path| path.to_string_lossy().contains("/damaged-")).unwrap();
+    assert_eq!(std::fs::read(aside.join("generations/1/base.articles")).unwrap(), b"x", "kept as it was");
+    build_index(ARTICLES.as_ref(), &index);
+    service.admin.until_profile("ready", |status, profile| status == 200 && profile["state"] == "ready").await;
+    connected(&simulator).await;
+    say(&simulator, "call-1", DOG).await;
+    until_shown(&simulator, 1).await;
+    service.finish(&simulator).await;
 }

@@ -249,6 +249,28 @@ async fn a_ranking_that_outlasts_the_grace_is_audited_and_holds_the_process_no_l
 }
 
 #[actix_rt::test]
+async fn what_a_stop_leaves_unfinished_is_said_at_the_end_of_the_log() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let overrides = [
+        ("CUECARD__PROFILE__DEADLINE", "1h"),
+        ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "1h"),
+        ("CUECARD__SHUTDOWN__GRACE", "200ms"),
+    ];
+    let service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+    until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+    simulator.inject(Fault { route: Route::Insights, times: 1, fault: FaultKind::NoAnswer });
+    say(&simulator, "call-1", DOG).await;
+    service.admin.until_pushing(&simulator).await;
+    service.terminate();
+    let log = service.output().await;
+    let entries: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let [.., left, last] = entries.as_slice() else { panic!("{log}") };
+    assert_eq!((&left["level"], &left["actor"]), (&"WARN".into(), &"injector".into()), "{log}");
+    assert_eq!((&left["waiting"], &left["in_flight"]), (&0.into(), &1.into()), "{log}");
+    assert_eq!((&last["message"], &last["unfinished"]), (&"the service has stopped".into(), &1.into()), "{log}");
+}
+
+#[actix_rt::test]
 async fn a_poll_of_articles_holds_no_stop() {
     let (simulator, data) = (simulator(), TempDir::new().unwrap());
     let index = data.path().join("index");

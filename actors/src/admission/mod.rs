@@ -58,6 +58,7 @@ struct State {
     queue: Queue,
     /// Of the profiles that are behind.
     pressures: HashMap<ProfileName, Pressure>,
+    load_shedding: LoadShedding,
     pace: Pace,
     closed: bool,
 }
@@ -70,6 +71,7 @@ impl Admission {
             state: Mutex::new(State {
                 queue: Queue::default(),
                 pressures: HashMap::new(),
+                load_shedding: settings.load_shedding,
                 pace: Pace::default(),
                 closed: false,
             }),
@@ -109,7 +111,7 @@ impl Admission {
 
     /// Whose question it is; a message that names a profile which the settings do not know is dropped, and counted.
     fn tenant_of(&self, item: &WorkItem) -> Option<Arc<Tenant>> {
-        let tenant = self.shared.tenants.get(&item.key.profile).cloned();
+        let tenant = self.shared.tenants.get(&item.key.profile);
         if tenant.is_none() {
             self.shared.decisions.unknown_profile(&item.key);
         }
@@ -188,7 +190,7 @@ impl Admission {
     fn feel_pressure(&self, state: &mut State, profile: &ProfileName, now: Instant) -> Pressure {
         let load = self.load(state, profile, now);
         let before = state.pressures.get(profile).copied().unwrap_or(Pressure::None);
-        let pressure = self.shared.settings.load_shedding.pressure(before, &load);
+        let pressure = state.load_shedding.pressure(before, &load);
         match pressure {
             Pressure::None => drop(state.pressures.remove(profile)),
             pressure => drop(state.pressures.insert(profile.clone(), pressure)),
@@ -204,7 +206,8 @@ impl Admission {
         let mut next = None;
         while let Some(profile) = state.queue.next_profile().cloned() {
             let pressure = self.feel_pressure(&mut state, &profile, now);
-            self.let_go(&mut state.queue, (&profile, pressure), now, &mut late);
+            let load_shedding = state.load_shedding;
+            let_go(&mut state.queue, (&profile, pressure), load_shedding, now, &mut late);
             let first = state.queue.pop(&profile);
             state.queue.end_turn();
             match first {
@@ -233,37 +236,20 @@ impl Admission {
         })
     }
 
-    /// Ends what a profile's queue holds that is worth nothing any more, oldest first: what is too late, and under the highest
-    /// pressure what is old, but for the last of it.
-    fn let_go(
-        &self,
-        queue: &mut Queue,
-        (profile, pressure): (&ProfileName, Pressure),
-        now: Instant,
-        late: &mut Vec<(Ticket, Outcome)>,
-    ) {
-        let load_shedding = self.shared.settings.load_shedding;
-        loop {
-            let has_others = queue.len_of(profile) > 1;
-            let is_old = |queued: &Queued| {
-                has_others && load_shedding.lets_go(pressure, now.saturating_duration_since(queued.since))
-            };
-            let oldest = queue.pop_oldest_heard(profile, |queued| queued.item.is_expired(now) || is_old(queued));
-            let Some(Queued { item, ticket, .. }) = oldest else { return };
-            let outcome = if item.is_expired(now) { Outcome::Expired(Stage::Admission) } else { Outcome::Shed };
-            late.push((ticket, outcome));
-        }
-    }
-
     fn load(&self, state: &State, profile: &ProfileName, now: Instant) -> Load {
         let oldest = state.queue.oldest(profile);
-        let encoder_wait = |tenant: &Arc<Tenant>| tenant.engine.encoder().longest_wait();
+        let encoder_wait = |tenant: Arc<Tenant>| tenant.engine.encoder().longest_wait();
         Load {
             queued: state.queue.len_of(profile),
             oldest_age: oldest.map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued)),
             permits_free: self.shared.permits.available_permits(),
             encoder_wait: self.shared.tenants.get(profile).map_or(Duration::ZERO, encoder_wait),
         }
+    }
+
+    /// Sheds load by other waits from now on.
+    pub fn shed_by(&self, load_shedding: LoadShedding) {
+        self.lock().load_shedding = load_shedding;
     }
 
     /// Lets nothing more in; what waits is still admitted.
@@ -290,6 +276,16 @@ impl Admission {
         self.lock().queue.len()
     }
 
+    /// Items that may wait.
+    pub fn queue_bound(&self) -> usize {
+        self.shared.settings.queue
+    }
+
+    /// Whether those on their way through the stages have every permit, so that nothing more is let in.
+    pub fn is_held(&self) -> bool {
+        self.shared.permits.available_permits() == 0
+    }
+
     /// Items on their way through the stages.
     pub fn in_flight(&self) -> usize {
         self.shared.settings.in_flight - self.shared.permits.available_permits()
@@ -298,6 +294,27 @@ impl Admission {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held; if something did, the queue is still whole.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends what a profile's queue holds that is worth nothing any more, oldest first: what is too late, and under the highest
+/// pressure what is old, but for the last of it.
+fn let_go(
+    queue: &mut Queue,
+    (profile, pressure): (&ProfileName, Pressure),
+    load_shedding: LoadShedding,
+    now: Instant,
+    late: &mut Vec<(Ticket, Outcome)>,
+) {
+    loop {
+        let has_others = queue.len_of(profile) > 1;
+        let is_old = |queued: &Queued| {
+            has_others && load_shedding.lets_go(pressure, now.saturating_duration_since(queued.since))
+        };
+        let oldest = queue.pop_oldest_heard(profile, |queued| queued.item.is_expired(now) || is_old(queued));
+        let Some(Queued { item, ticket, .. }) = oldest else { return };
+        let outcome = if item.is_expired(now) { Outcome::Expired(Stage::Admission) } else { Outcome::Shed };
+        late.push((ticket, outcome));
     }
 }
 

@@ -5,7 +5,11 @@ use std::pin::pin;
 
 use cuecard_engine::Effort;
 use cuecard_engine::encoder::{Encoder, Encoding};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use uuid::Uuid;
 
 use super::*;
 use crate::messages::{Failure, Outcome, Receipt};
@@ -246,4 +250,128 @@ async fn the_callers_of_one_tenant_take_no_place_of_anothers() {
         admitted.next().await.unwrap().ticket.finish(Outcome::Delivered(Receipt::default()));
     }
     assert_eq!(calm.remove(0).await.unwrap(), Outcome::Delivered(Receipt::default()), "the second turn is its own");
+}
+
+/// What may happen at the admission, to two tenants with three interactions each.
+#[derive(Debug, Clone)]
+enum Event {
+    Heard { profile: &'static str, interaction: &'static str },
+    Asked { profile: &'static str, interaction: &'static str },
+    Admitted,
+    Ended(Index),
+    Passed(Duration),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let whose = || (prop::sample::select(vec!["acme", "other"]), prop::sample::select(vec!["a", "b", "c"]));
+    let event = prop_oneof![
+        4 => whose().prop_map(|(profile, interaction)| Event::Heard { profile, interaction }),
+        2 => whose().prop_map(|(profile, interaction)| Event::Asked { profile, interaction }),
+        3 => Just(Event::Admitted),
+        2 => any::<Index>().prop_map(Event::Ended),
+        1 => (0..1500_u64).prop_map(|milliseconds| Event::Passed(Duration::from_millis(milliseconds))),
+    ];
+    prop::collection::vec(event, 1..80)
+}
+
+/// An item that was let in, as the model knows it.
+#[derive(Debug, Clone)]
+struct Given {
+    decision: Uuid,
+    key: (String, String),
+    has_caller: bool,
+}
+
+/// What the admission was given, in the order in which it came.
+#[derive(Default)]
+struct Model(Vec<Given>);
+
+impl Model {
+    fn given(&mut self, item: &WorkItem, has_caller: bool) {
+        let key = (item.key.profile.to_string(), item.key.interaction.to_string());
+        self.0.push(Given { decision: item.decision, key, has_caller });
+    }
+
+    fn find(&self, decision: Uuid) -> Given {
+        self.0.iter().find(|given| given.decision == decision).unwrap().clone()
+    }
+}
+
+const PLACES: usize = 4;
+const PERMITS: usize = 2;
+
+async fn play(events: Vec<Event>) {
+    let recorder = Recorder::new();
+    let admission = admission(PLACES, PERMITS, &recorder);
+    let mut admitted = pin!(admission.admitted());
+    let (mut model, mut under_way, mut taken) = (Model::default(), Vec::new(), Vec::new());
+    for event in events {
+        match event {
+            Event::Heard { profile, interaction } => {
+                let heard = item(profile, interaction, 1);
+                model.given(&heard, false);
+                admission.hear(heard);
+            }
+            Event::Asked { profile, interaction } => {
+                let asked = item(profile, interaction, 1);
+                model.given(&asked, true);
+                drop(admission.ask(asked));
+            }
+            Event::Admitted => {
+                if let Some(next) = admitted.next().now_or_never() {
+                    let next: AdmittedItem = next.unwrap();
+                    taken.push(next.item.decision);
+                    under_way.push(next.ticket);
+                }
+            }
+            Event::Ended(chosen) if !under_way.is_empty() => {
+                let ticket: Ticket = under_way.swap_remove(chosen.index(under_way.len()));
+                ticket.finish(Outcome::Delivered(Receipt::default()));
+            }
+            Event::Ended(_) => {}
+            Event::Passed(time) => tokio::time::advance(time).await,
+        }
+        assert_eq!(admission.in_flight(), under_way.len());
+        assert!(under_way.len() <= PERMITS, "more on their way than there are permits");
+        // A tenant that has less than its half of the places gets one although all are taken.
+        assert!(admission.queued() <= PLACES + PLACES / 2, "{} wait", admission.queued());
+        let num_ended = recorder.decisions().len();
+        assert_eq!(model.0.len(), num_ended + admission.queued() + under_way.len(), "one is lost, or counted twice");
+    }
+    admission.close();
+    under_way.drain(..).for_each(|ticket| ticket.finish(Outcome::Delivered(Receipt::default())));
+    while let Some(next) = admitted.next().await {
+        taken.push(next.item.decision);
+        next.ticket.finish(Outcome::Delivered(Receipt::default()));
+    }
+    check(&model, &recorder, &taken);
+}
+
+fn check(model: &Model, recorder: &Recorder, taken: &[Uuid]) {
+    let ended = recorder.decisions();
+    assert_eq!(ended.len(), model.0.len());
+    for given in &model.0 {
+        let of_item: Vec<_> = ended.iter().filter(|decision| decision.id == given.decision).collect();
+        let [decision] = of_item.as_slice() else { panic!("{} ends of {given:?}", of_item.len()) };
+        assert!(!given.has_caller || decision.outcome != Outcome::Replaced, "a caller was replaced: {given:?}");
+        let is_taken = taken.contains(&given.decision);
+        assert_eq!(is_taken, decision.outcome == Outcome::Delivered(Receipt::default()), "{given:?}");
+    }
+    for profile in ["acme", "other"] {
+        let of_profile = |given: &Given| given.has_caller && given.key.0 == profile;
+        let asked: Vec<Uuid> = model.0.iter().filter(|given| of_profile(given)).map(|given| given.decision).collect();
+        let answered = taken.iter().filter(|decision| of_profile(&model.find(**decision)));
+        let places: Vec<_> = answered.map(|decision| asked.iter().position(|asked| asked == decision)).collect();
+        assert!(places.is_sorted(), "callers were not answered in the order of asking: {places:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_each_item_ends_once_within_the_bounds_and_callers_in_their_order(events in events()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(play(events));
+    }
 }

@@ -95,6 +95,18 @@ impl Buffer {
         self.alarm = Some((next, Timer::start(wait, context, Self::flush_due)));
     }
 
+    /// Drops what a panic may have left half changed, and counts it.
+    fn recover(&mut self) -> Recovery<InteractionKey> {
+        let before = self.conversations.len();
+        let recovery = self.conversations.recover(Instant::now());
+        let count = before.saturating_sub(self.conversations.len()) as u64;
+        if count > 0 {
+            let detail = "in hand, or at risk, when a handler panicked";
+            ActorDropped { reason: DropReason::WindowLost, count, detail }.emit(&self.deps.metrics);
+        }
+        recovery
+    }
+
     fn count(&self, lost: &[Lost]) {
         for Lost { reason, count, detail } in lost {
             ActorDropped { reason: *reason, count: *count, detail }.emit(&self.deps.metrics);
@@ -115,14 +127,7 @@ impl Actor for Buffer {
 impl Supervised for Buffer {
     fn restarting(&mut self, _context: &mut Self::Context) {
         self.alarm = None;
-        let before = self.conversations.len();
-        let recovery = self.conversations.recover(Instant::now());
-        let count = before.saturating_sub(self.conversations.len()) as u64;
-        if count > 0 {
-            let detail = "in hand, or at risk, when a handler panicked";
-            ActorDropped { reason: DropReason::WindowLost, count, detail }.emit(&self.deps.metrics);
-        }
-        if recovery == Recovery::Escalate {
+        if self.recover() == Recovery::Escalate {
             self.deps.escalation.escalate("buffer", "panics on three different conversations within a minute");
         }
     }
@@ -140,8 +145,15 @@ impl StreamHandler<Heard> for Buffer {
     }
 
     fn finished(&mut self, context: &mut Self::Context) {
-        self.count(&self.conversations.unfinished());
         context.stop();
+    }
+}
+
+/// Whether its stage is drained or a last panic ended it: no word is gone without being counted.
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.recover();
+        self.count(&self.conversations.unfinished());
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_channel::Sender;
 use cuecard_engine::conversation::{FlushReason, Pauses, Speaker, WindowLimits};
 use futures_util::StreamExt;
+use proptest::prelude::*;
 use tokio::time::advance;
 
 use super::*;
@@ -14,7 +15,7 @@ use crate::admission::AdmissionSettings;
 use crate::inbox::bounded;
 use crate::messages::{ProfileName, StreamWord};
 use crate::supervision::{ActorCell, ActorState, RestartPolicy, escalations, supervise};
-use crate::testing::{LOAD_SHEDDING, Recorder, inject_panics, key, read_metric, until};
+use crate::testing::{Bench, LOAD_SHEDDING, Recorder, inject_panics, key, read_metric, until};
 
 fn settings() -> BufferSettings {
     BufferSettings {
@@ -236,6 +237,36 @@ async fn a_panic_costs_the_window_in_hand_and_no_other() {
     assert!(text.contains(r#"cuecard_dropped_total{actor="buffer",reason="window_lost"} 1"#), "{text}");
 }
 
+/// All on one conversation, while two others have words that wait for a pause.
+#[actix::test]
+async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+    tokio::time::pause();
+    let bench = Bench::expecting("buffer", 11);
+    let (sender, admitted, _) = buffer_that_escalates(&bench.cell, &bench.metrics, bench.escalation.clone());
+    let hear = async |id: &str, word: fn(Option<&str>) -> StreamWord| {
+        sender.send(heard("acme", word(Some(id)))).await.unwrap();
+    };
+    let says: fn(Option<&str>) -> StreamWord = |id| fragment(id, "hello");
+    let waits = async |id: &str| hear(id, says).await;
+    waits("kept").await;
+    let poison = async |_| {
+        hear("bad", says).await;
+        hear("bad", turn_ended).await;
+    };
+    let works = async |number| {
+        hear(&format!("good-{number}"), says).await;
+        hear(&format!("good-{number}"), turn_ended).await;
+        until("it is let in", || admitted.borrow().len() as u64 == number).await;
+        // Its pause would be over otherwise.
+        waits("kept").await;
+    };
+    bench.panic_until_it_gives_up(poison, works).await;
+    until("the actor is gone", || sender.is_closed()).await;
+    let dropped = |reason: &str| bench.metric(&format!(r#"cuecard_dropped_total{{actor="buffer",reason="{reason}"}}"#));
+    assert_eq!(dropped("window_lost"), 11, "one for each panic, the last one too");
+    assert_eq!(dropped("unfinished"), 11, "the words that waited when the last panic came");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_state_of_an_unknown_interaction_makes_no_other_give_way() {
     let mut fixture = Fixture::new(BufferSettings { conversations: 1, ..settings() });
@@ -249,9 +280,17 @@ async fn a_state_of_an_unknown_interaction_makes_no_other_give_way() {
 
 /// An actor whose flush of an interaction that begins with `bad` panics, and what it let in.
 fn buffer(cell: &Arc<ActorCell>, metrics: &Metrics) -> (Sender<Heard>, Admitted, actix::Addr<Buffer>) {
+    let (escalation, _) = escalations();
+    buffer_that_escalates(cell, metrics, escalation)
+}
+
+fn buffer_that_escalates(
+    cell: &Arc<ActorCell>,
+    metrics: &Metrics,
+    escalation: Escalation,
+) -> (Sender<Heard>, Admitted, actix::Addr<Buffer>) {
     inject_panics("buffer", "bad");
     let (sender, inbox) = bounded(64);
-    let (escalation, _) = escalations();
     let recorder = Recorder::new();
     let settings_of_admission = AdmissionSettings { queue: 64, in_flight: 64, load_shedding: LOAD_SHEDDING };
     let admission = Admission::new(settings_of_admission, recorder.tenants(), recorder.sink());
@@ -344,4 +383,128 @@ async fn the_metrics_hear_of_a_conversation_that_ends() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     metrics.close_conversations(Duration::from_hours(1));
     assert_eq!(read_metric(&metrics, r#"cuecard_conversation_pushes_count{profile="acme"}"#), 1);
+}
+
+/// What may come to the Buffer, of two tenants with two interactions each. Every fragment is one word that no other has.
+#[derive(Debug, Clone)]
+enum Coming {
+    Fragment { profile: usize, interaction: Option<usize> },
+    Utterance { profile: usize, interaction: usize },
+    TurnEnded { profile: usize, interaction: Option<usize> },
+    Ended { profile: usize, interaction: usize },
+    Connected { profile: usize },
+    Silence(Duration),
+}
+
+const PROFILES: [&str; 2] = ["acme", "other"];
+const INTERACTIONS: [&str; 2] = ["a", "b"];
+
+fn coming() -> impl Strategy<Value = Vec<Coming>> {
+    let (profile, interaction) = (0..2_usize, 0..2_usize);
+    let event = prop_oneof![
+        5 => (profile.clone(), prop::option::weighted(0.7, interaction.clone()))
+            .prop_map(|(profile, interaction)| Coming::Fragment { profile, interaction }),
+        1 => (profile.clone(), interaction.clone())
+            .prop_map(|(profile, interaction)| Coming::Utterance { profile, interaction }),
+        2 => (profile.clone(), prop::option::weighted(0.7, interaction.clone()))
+            .prop_map(|(profile, interaction)| Coming::TurnEnded { profile, interaction }),
+        1 => (profile.clone(), interaction).prop_map(|(profile, interaction)| Coming::Ended { profile, interaction }),
+        1 => profile.prop_map(|profile| Coming::Connected { profile }),
+        2 => (0..40_000_u64).prop_map(|milliseconds| Coming::Silence(Duration::from_millis(milliseconds))),
+    ];
+    prop::collection::vec(event, 1..60)
+}
+
+/// The words that came and where they went.
+#[derive(Default)]
+struct Words {
+    num_heard: u64,
+    num_lost: u64,
+    /// Each by its conversation, in the order in which an utterance had it first.
+    asked: RefCell<Vec<(String, String)>>,
+    /// How many utterances a conversation gave since it began.
+    utterances: RefCell<std::collections::HashMap<String, u64>>,
+}
+
+impl Words {
+    /// A word that says whose it is.
+    fn next(&mut self, profile: usize, interaction: Option<usize>) -> String {
+        self.num_heard += 1;
+        let interaction = interaction.map_or("any", |interaction| INTERACTIONS[interaction]);
+        format!("{}-{interaction}-{}", PROFILES[profile], self.num_heard)
+    }
+
+    fn admit(&self, flushed: &Flushed<'_>) {
+        let whose = flushed.key.to_string();
+        let mut utterances = self.utterances.borrow_mut();
+        let number = utterances.entry(whose.clone()).or_default();
+        *number += 1;
+        assert_eq!(flushed.utterance_number, *number, "{whose}");
+        for word in flushed.utterance.turns.iter().flat_map(|turn| turn.text.verbatim().split(' ')) {
+            let mut parts = word.split('-');
+            assert_eq!(parts.next(), Some(flushed.key.profile.as_str()), "{word} of another tenant in {whose}");
+            let interaction = parts.next().unwrap();
+            assert!([flushed.key.interaction.as_str(), "any"].contains(&interaction), "{word} of another in {whose}");
+            let asked = (whose.clone(), word.to_owned());
+            if !self.asked.borrow().contains(&asked) {
+                self.asked.borrow_mut().push(asked);
+            }
+        }
+    }
+}
+
+fn word_of(coming: &Coming, words: &mut Words) -> Option<(usize, StreamWord)> {
+    let id = |interaction: usize| INTERACTIONS[interaction].parse().unwrap();
+    Some(match *coming {
+        Coming::Fragment { profile, interaction } => {
+            let text = words.next(profile, interaction).into();
+            (profile, StreamWord::Fragment { interaction: interaction.map(id), speaker: Speaker::Customer, text })
+        }
+        Coming::Utterance { profile, interaction } => {
+            let text = words.next(profile, Some(interaction)).into();
+            (profile, StreamWord::Utterance { interaction: id(interaction), text })
+        }
+        Coming::TurnEnded { profile, interaction } => {
+            (profile, StreamWord::TurnEnded { interaction: interaction.map(id) })
+        }
+        Coming::Ended { profile, interaction } => {
+            words
+                .utterances
+                .borrow_mut()
+                .remove(&crate::testing::key(PROFILES[profile], INTERACTIONS[interaction]).to_string());
+            (profile, StreamWord::InteractionEnded { interaction: id(interaction) })
+        }
+        Coming::Connected { profile } => (profile, StreamWord::Connected),
+        Coming::Silence(_) => return None,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_word_is_asked_about_once_in_its_own_conversation_or_counted_as_lost(events in coming()) {
+        let (mut conversations, mut words) = (Conversations::new(settings()), Words::default());
+        let mut now = Instant::now();
+        for event in &events {
+            let word = word_of(event, &mut words);
+            let lost = match (word, event) {
+                (Some((profile, word)), _) => {
+                    let heard = Heard { profile: ProfileName::new(PROFILES[profile]), received: now, word };
+                    conversations.hear(heard, &|flushed| words.admit(&flushed))
+                }
+                (None, Coming::Silence(time)) => {
+                    now += *time;
+                    conversations.flush_due(now, &|flushed| words.admit(&flushed))
+                }
+                (None, _) => Vec::new(),
+            };
+            words.num_lost += lost.iter().map(|lost| lost.count).sum::<u64>();
+            let is_overdue = matches!(event, Coming::Silence(_)) && conversations.next_alarm().is_some_and(|at| at <= now);
+            prop_assert!(!is_overdue, "silence left something undone");
+        }
+        let num_waiting: u64 = conversations.unfinished().iter().map(|lost| lost.count).sum();
+        let num_asked = words.asked.borrow().len() as u64;
+        prop_assert_eq!(words.num_heard, num_asked + words.num_lost + num_waiting);
+    }
 }

@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use cuecard_cxone::answers::CallOutcome;
 use cuecard_cxone::circuit::{CallPermission, Circuit, CircuitSettings, CircuitState, Permit, Sign};
 use governor::clock::{Clock, MonotonicClock};
@@ -59,7 +60,7 @@ impl Held {
 }
 
 pub(super) struct Gate {
-    bucket: Option<Bucket>,
+    bucket: ArcSwapOption<Bucket>,
     endpoints: Mutex<HashMap<Endpoint, State>>,
 }
 
@@ -82,9 +83,12 @@ impl State {
 
 impl Gate {
     pub(super) fn new(limit: Option<RateLimit>) -> Self {
-        let quota = limit.map(|limit| Quota::per_second(limit.per_second).allow_burst(limit.burst));
-        let bucket = quota.map(|quota| RateLimiter::direct_with_clock(quota, MonotonicClock));
-        Self { bucket, endpoints: Mutex::default() }
+        Self { bucket: ArcSwapOption::new(bucket(limit)), endpoints: Mutex::default() }
+    }
+
+    /// Holds calls back by another limit from now on.
+    pub(super) fn limit_to(&self, limit: Option<RateLimit>) {
+        self.bucket.store(bucket(limit));
     }
 
     /// Waits until a call of this endpoint may go out, unless that is at or after the deadline. Whatever it waited for,
@@ -130,7 +134,7 @@ impl Gate {
 
     /// Takes a token from the bucket, or says when there will be one.
     fn draw(&self) -> Result<(), Duration> {
-        let Some(bucket) = &self.bucket else { return Ok(()) };
+        let Some(bucket) = &*self.bucket.load() else { return Ok(()) };
         bucket.check().map_err(|not_yet| not_yet.wait_time_from(MonotonicClock.now()))
     }
 
@@ -167,6 +171,11 @@ impl Gate {
     fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, State>> {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn bucket(limit: Option<RateLimit>) -> Option<Arc<Bucket>> {
+    let quota = limit.map(|limit| Quota::per_second(limit.per_second).allow_burst(limit.burst));
+    quota.map(|quota| Arc::new(RateLimiter::direct_with_clock(quota, MonotonicClock)))
 }
 
 #[cfg(test)]
@@ -236,6 +245,21 @@ mod tests {
         assert!(gate.pass(Endpoint::Push, soon).await.is_ok());
         let held = gate.pass(Endpoint::Push, soon).await;
         assert!(matches!(held, Err(Held::RateLimited { .. } | Held::Late)), "{held:?}");
+    }
+
+    /// On the machine's clock, as the bucket is.
+    #[tokio::test]
+    async fn another_limit_counts_from_the_next_call_on() {
+        let gate = Gate::new(Some(limit(1, 1)));
+        let soon = || Instant::now() + Duration::from_millis(50);
+        assert!(gate.pass(Endpoint::Push, soon()).await.is_ok());
+        assert!(gate.pass(Endpoint::Push, soon()).await.is_err());
+        gate.limit_to(None);
+        assert!(gate.pass(Endpoint::Push, soon()).await.is_ok());
+        gate.limit_to(Some(limit(1, 2)));
+        for is_let_out in [true, true, false] {
+            assert_eq!(gate.pass(Endpoint::Push, soon()).await.is_ok(), is_let_out);
+        }
     }
 
     #[tokio::test(start_paused = true)]

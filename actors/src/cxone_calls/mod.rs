@@ -107,6 +107,11 @@ impl CxoneCalls {
         &self.deps.http
     }
 
+    /// Holds calls back by another limit from now on.
+    pub fn limit_to(&self, limit: Option<RateLimit>) {
+        self.gate.limit_to(limit);
+    }
+
     /// A token that is valid now.
     pub async fn token(&self) -> Result<Token, TokenError> {
         let Some(tokens) = self.token_actor() else { return Err(TokenError::NoAnswer) };

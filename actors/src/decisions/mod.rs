@@ -88,6 +88,11 @@ fn log(decision: &Decision) {
     }
 }
 
+/// Why a question ended as it did; empty where the outcome says all.
+pub(crate) fn why(outcome: &Outcome) -> String {
+    Why(outcome).to_string()
+}
+
 /// Why a question ended as it did, in a word or a sentence without any of a customer's.
 struct Why<'a>(&'a Outcome);
 

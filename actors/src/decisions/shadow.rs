@@ -46,7 +46,7 @@ impl Shadows {
 
     /// Adds what the profile's second ranker would have shown, where it has one and the first one came to a ranking.
     pub(super) async fn add_to(&mut self, decision: &mut Decision) {
-        let Some(tenant) = self.tenants.get(&decision.profile).cloned() else { return };
+        let Some(tenant) = self.tenants.get(&decision.profile) else { return };
         let (Some(shadow), Some(ranking)) = (&tenant.shadow, &decision.ranking) else { return };
         let (Asked::Cards(utterance), Some(Effort::Full)) = (&decision.asked, decision.effort) else { return };
         let key = decision.key();

@@ -181,9 +181,8 @@ impl FeedbackLogger {
     }
 
     fn look_everywhere(&mut self, context: &mut Context<Self>) {
-        let tenants = self.deps.tenants.clone();
-        for tenant in tenants.iter() {
-            self.look(tenant, context);
+        for tenant in self.deps.tenants.iter() {
+            self.look(&tenant, context);
         }
     }
 

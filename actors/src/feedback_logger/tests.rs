@@ -333,3 +333,21 @@ async fn what_waits_for_a_profile_that_is_gone_is_named_at_the_start_and_kept() 
     assert!(line.contains(r#""profile":"gone","events":2"#), "{line}");
     assert_eq!((fixture.queue.pending_count("gone"), fixture.pending()), (2, 0));
 }
+
+/// All on one interaction, while an event of another one is being forwarded.
+#[actix::test]
+async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+    let fixture = fixture(11).await;
+    fixture.hear("a", "slow-1").await;
+    until("one is being forwarded", || fixture.forwarded().len() == 1).await;
+    let poison = async |number| fixture.hear("b", &format!("bad-{number}")).await;
+    let works = async |number: u64| {
+        fixture.hear("c", &format!("good-{number}")).await;
+        until("it is forwarded", || fixture.forwarded().len() as u64 == 1 + number).await;
+    };
+    fixture.bench.panic_until_it_gives_up(poison, works).await;
+    fixture.cxone.open("slow-1");
+    fixture.ended("forwarded", 11).await;
+    fixture.ended("set_aside", 10).await;
+    assert_eq!(fixture.pending(), 1, "the last one is kept for the next start");
+}

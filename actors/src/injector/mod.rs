@@ -41,6 +41,8 @@ pub struct InjectorDeps {
     pub ranker: Recipient<NotShown>,
     /// What one profile may have waiting and under way.
     pub width: LaneWidth,
+    /// How many profiles there are, each with a lane.
+    pub profiles: usize,
     /// Conversations kept track of at most.
     pub conversations: usize,
     /// How long an idle conversation is kept track of.
@@ -120,7 +122,7 @@ impl Injector {
     /// An Injector with nothing to push.
     pub fn new(deps: InjectorDeps) -> Self {
         let lanes = Lanes::new(deps.width, deps.conversations);
-        deps.cell.measure_queue(lanes.depth());
+        deps.cell.measure_queue(deps.width.waiting.saturating_mul(deps.profiles), lanes.depth());
         Self { deps, lanes, is_closed: false }
     }
 

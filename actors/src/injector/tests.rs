@@ -16,7 +16,8 @@ use super::*;
 use crate::inbox::{NextStage, stage};
 use crate::messages::{Failure, Receipt, WorkItem};
 use crate::testing::{
-    Bench, Call, Cxone, Recorder, TenantParts, answer, delivery, give_tokens, inject_panics, item, key, until,
+    Bench, Call, Cxone, Recorder, TenantParts, answer, delivery, give_tokens, inject_panics, item, key, patient_item,
+    until,
 };
 
 struct Fixture {
@@ -73,6 +74,7 @@ async fn fixture(expected_panics: u64) -> Fixture {
         records: DeliveryRecords::new(ledger.deliveries(), bench.metrics.clone()),
         ranker: Unseen { heard: Rc::clone(&not_shown) }.start().recipient(),
         width: LaneWidth { in_flight: 2, waiting: 5 },
+        profiles: 2,
         conversations: 100,
         forget_after: Duration::from_mins(15),
         cell: Arc::clone(&bench.cell),

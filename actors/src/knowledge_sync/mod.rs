@@ -13,7 +13,7 @@ use cuecard_cxone::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use poll::labelled;
-pub use poll::{Poll, source_of};
+pub use poll::{Poll, count_articles, source_of};
 
 use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
@@ -179,6 +179,7 @@ impl Handler<Polled> for KnowledgeSync {
     type Result = ();
 
     fn handle(&mut self, Polled(result): Polled, context: &mut Self::Context) {
+        self.deps.cell.note_handled();
         self.is_polling = false;
         self.tell(&result);
         let wait = self.wait_after(&result);

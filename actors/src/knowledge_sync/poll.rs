@@ -19,7 +19,7 @@ use crate::failure_points::failure_point;
 use crate::messages::ProfileName;
 use crate::telemetry::{JsonRepaired, JsonSource, Metrics};
 
-/// One page may be asked for again and again for so long.
+/// One page may be asked for again and again for so long, where nobody waits.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// A tenant that pages on beyond this many pages has lost count.
 const MAX_PAGES: usize = 10_000;
@@ -64,7 +64,8 @@ impl Poll {
         let source = source_of(self.calls.profile());
         let state = read_state(self.index.directory(), &self.index.current(), &source).map_err(failed)?;
         let last_modified = state.and_then(|state| state.last_modified);
-        let Some(sent) = self.poll(last_modified).await? else { return Ok(Synced::Unchanged) };
+        let listing = Listing { calls: &self.calls, metrics: Some(&self.metrics), patience: PATIENCE };
+        let Some(sent) = listing.read(last_modified).await? else { return Ok(Synced::Unchanged) };
         let held = held(&self.index.current(), &source);
         if sent.completeness == Completeness::Full && !self.allow_shrinking {
             check_size(held, sent.articles.len()).map_err(|shrunk| SyncError::Refused(shrunk.to_string()))?;
@@ -73,11 +74,28 @@ impl Poll {
         let building = tokio::task::spawn_blocking(move || put_in_service(&index, encoder, &source, sent));
         building.await.map_err(failed)?
     }
+}
 
+/// Counts the tenant's articles that can be used, all pages of them, and changes nothing. Each page may be asked for again for so long.
+pub async fn count_articles(calls: &CxoneCalls, patience: Duration) -> Result<usize, SyncError> {
+    let sent = Listing { calls, metrics: None, patience }.read(None).await?;
+    Ok(sent.map_or(0, |sent| sent.articles.len()))
+}
+
+/// A tenant's list of articles, page by page.
+struct Listing<'a> {
+    calls: &'a CxoneCalls,
+    /// Where repaired lists are counted.
+    metrics: Option<&'a Metrics>,
+    /// One page may be asked for again and again for so long.
+    patience: Duration,
+}
+
+impl Listing<'_> {
     /// All pages; `None` when nothing changed since.
-    async fn poll(&self, last_modified: Option<String>) -> Result<Option<Sent>, SyncError> {
+    async fn read(&self, last_modified: Option<String>) -> Result<Option<Sent>, SyncError> {
         let first = ArticlesRead { url: self.calls.connection().articles_url(), last_modified };
-        let answer = self.calls.read_articles(&first, PATIENCE).await.map_err(failed)?;
+        let answer = self.calls.read_articles(&first, self.patience).await.map_err(failed)?;
         if answer.status == 304 {
             return Ok(None);
         }
@@ -88,7 +106,9 @@ impl Poll {
         let mut num_bytes = answer.body.len();
         let mut page = read(answer).await?;
         loop {
-            JsonRepaired { source: JsonSource::Articles, repairs: page.repairs }.emit(&self.metrics);
+            if let Some(metrics) = self.metrics {
+                JsonRepaired { source: JsonSource::Articles, repairs: page.repairs }.emit(metrics);
+            }
             num_bad += page.left_out.count;
             for reason in &page.left_out.named {
                 tracing::warn!(profile = %self.calls.profile(), reason, "an article can't be used");
@@ -102,7 +122,7 @@ impl Poll {
                     "the tenant's list does not end after {num_pages} pages; see in CXone how it is paged"
                 )));
             }
-            let answer = self.calls.read_articles(&ArticlesRead { url, last_modified: None }, PATIENCE).await;
+            let answer = self.calls.read_articles(&ArticlesRead { url, last_modified: None }, self.patience).await;
             let answer = answer.map_err(failed)?;
             num_bytes += answer.body.len();
             if num_bytes > limit {

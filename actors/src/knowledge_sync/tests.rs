@@ -192,3 +192,32 @@ async fn a_poll_that_failed_is_tried_again_after_a_wait_that_doubles_up_to_the_i
     advance(JUST_BEFORE).await;
     assert_eq!(fixture.cxone.calls().len(), 13, "a poll that went well ends the hurry");
 }
+
+/// Panics while a message is in hand.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Explode;
+
+impl Handler<Explode> for KnowledgeSync {
+    type Result = ();
+
+    fn handle(&mut self, _: Explode, _: &mut Self::Context) {
+        panic!("injected");
+    }
+}
+
+#[actix::test]
+async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+    let fixture = fixture(11, []);
+    fixture.polled(1).await;
+    let poison = async |_| fixture.address.do_send(Explode);
+    let works = async |number| {
+        // Begun before the panic, and known to be under way after it.
+        assert_eq!(fixture.bench.cell.report().in_flight, 1);
+        fixture.address.do_send(Refresh);
+        fixture.ended().await;
+        fixture.polled(number as usize + 1).await;
+    };
+    fixture.bench.panic_until_it_gives_up(poison, works).await;
+    assert_eq!((fixture.counted("unchanged"), fixture.counted("failed")), (10, 0), "no poll was lost");
+}

@@ -48,6 +48,9 @@ pub struct Decision {
     pub shadow: Option<Box<Ranking>>,
     /// How it ended, with what CXone answered.
     pub outcome: Outcome,
+    /// From the frame with the last word until the question was asked: words wait for the end of their turn. In milliseconds.
+    #[serde(default, rename = "buffered_ms", with = "milliseconds")]
+    pub buffered: Duration,
     /// From the frame with the last word to the end, in milliseconds.
     #[serde(rename = "latency_ms", with = "milliseconds")]
     pub latency: Duration,
@@ -110,6 +113,7 @@ impl Decision {
             ranking: None,
             shadow: None,
             outcome: Outcome::Failed(Failure::Stopping),
+            buffered: item.heard.elapsed(),
             latency: Duration::ZERO,
             stages: Vec::with_capacity(Stage::COUNT),
             versions,

@@ -10,18 +10,20 @@ mod reconnect;
 
 use std::sync::Arc;
 
-use actix::fut::wrap_future;
+use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, AsyncContext, Context, StreamHandler, Supervised};
 use async_channel::Sender;
 use cuecard_cxone::stream::{FrameError, Participant, Step, StreamEvent, StreamProtocol, read_frame};
 use cuecard_cxone::websocket::Frame;
 use cuecard_engine::conversation::Speaker;
 use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use connection::{Listening, Received};
 
+use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{Heard, HeardFeedback, ProfileName, StreamWord};
 use crate::supervision::{ActorCell, Timer};
@@ -55,6 +57,8 @@ pub struct StreamListener {
     outgoing: Option<Sender<String>>,
     /// The protocol's timer; gone after a restart.
     timer: Option<Timer>,
+    /// What was heard and has not found room yet; a restart goes on with it.
+    sending: Option<Shared<LocalBoxFuture<'static, ()>>>,
 }
 
 /// What was heard, on its way to whom it concerns.
@@ -67,7 +71,7 @@ impl StreamListener {
     /// A listener; the task that feeds its inbox is [`Listening::run`].
     pub fn new(deps: StreamListenerDeps) -> Self {
         let protocol = (deps.protocol)();
-        Self { deps, protocol, is_protocol_at_work: false, outgoing: None, timer: None }
+        Self { deps, protocol, is_protocol_at_work: false, outgoing: None, timer: None, sending: None }
     }
 
     fn read(&mut self, frame: &Frame, received: Instant, context: &mut Context<Self>) {
@@ -88,6 +92,7 @@ impl StreamListener {
     }
 
     fn step(&mut self, frame: &Frame, received: Instant) -> Result<Step, FrameError> {
+        failure_point("stream_listener", self.deps.profile.as_str());
         let read = read_frame(frame.bytes())?;
         JsonRepaired { source: JsonSource::Frame, repairs: read.repairs }.emit(&self.deps.metrics);
         self.tell_protocol(|protocol| protocol.on_frame(&read.value, received))
@@ -140,13 +145,13 @@ impl StreamListener {
     }
 
     /// Hands on in the order in which it was heard. Where a receiver is behind, no further frame is read until it has room.
-    fn hand_on(&self, messages: Vec<Message>, context: &mut Context<Self>) {
+    fn hand_on(&mut self, messages: Vec<Message>, context: &mut Context<Self>) {
         if messages.is_empty() {
             return;
         }
         let (buffer, feedback) = (self.deps.buffer.clone(), self.deps.feedback.clone());
         let in_flight = self.deps.cell.in_flight();
-        let mut sending = Box::pin(async move {
+        let sending = async move {
             for message in messages {
                 let is_sent = match message {
                     Message::Word(heard) => buffer.send(heard).await.is_ok(),
@@ -157,9 +162,18 @@ impl StreamListener {
                 }
             }
             drop(in_flight);
-        });
-        if sending.as_mut().now_or_never().is_none() {
-            context.wait(wrap_future::<_, Self>(sending));
+        };
+        let sending = sending.boxed_local().shared();
+        if sending.clone().now_or_never().is_none() {
+            self.sending = Some(sending);
+            self.wait_for_room(context);
+        }
+    }
+
+    /// Reads nothing more until what was heard has found room.
+    fn wait_for_room(&mut self, context: &mut Context<Self>) {
+        if let Some(sending) = self.sending.clone() {
+            context.wait(wrap_future::<_, Self>(sending).map(|(), listener, _| listener.sending = None));
         }
     }
 
@@ -204,6 +218,7 @@ impl Actor for StreamListener {
 
     fn started(&mut self, context: &mut Self::Context) {
         Self::add_stream(self.deps.inbox.stream(), context);
+        self.wait_for_room(context);
         // A protocol that was made anew knows of no socket yet.
         if std::mem::take(&mut self.is_protocol_at_work) && self.is_open() {
             let now = Instant::now();

@@ -1,5 +1,6 @@
 //! The way from an actor that can't go on to an ordered shutdown.
 
+use cuecard_engine::encoder::Encoder;
 use tokio::sync::mpsc;
 
 /// An actor's handle to give up with. Cheap to clone.
@@ -26,6 +27,12 @@ impl Escalation {
         tracing::error!(actor, reason, "an actor gave up, the service shuts down");
         let _ = self.sender.send(format!("{actor}: {reason}"));
     }
+
+    /// Asks for it when too many threads of an encoder hang: they can't be ended but with the process.
+    pub async fn when_given_up(self, encoder: Encoder) {
+        encoder.given_up().await;
+        self.escalate("encoder", "two of its threads hang, and only a new process ends them");
+    }
 }
 
 impl Escalations {
@@ -35,5 +42,29 @@ impl Escalations {
             Some(reason) => reason,
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cuecard_engine::encoder::EncoderHealth;
+    use tokio::sync::watch;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::testing::soon;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_thread_of_an_encoder_that_hangs_ends_the_service() {
+        let (threads, health) = watch::channel(EncoderHealth::default());
+        let (escalation, mut escalations) = escalations();
+        tokio::spawn(escalation.when_given_up(Encoder::scripted_on_threads(health)));
+        threads.send_modify(|health| health.panicked = 9);
+        threads.send_modify(|health| health.hung = 1);
+        assert!(timeout(Duration::from_secs(1), escalations.next()).await.is_err(), "one is replaced");
+        threads.send_modify(|health| health.hung = 2);
+        assert!(soon("an escalation", escalations.next()).await.starts_with("encoder: two of its threads hang"));
     }
 }

@@ -79,9 +79,14 @@ impl<A: Restartable> Future for Supervised<A> {
 
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
+        this.cell.supervised_by(task.waker());
         loop {
             if this.cell.state() == ActorState::Failed {
                 return Poll::Ready(());
+            }
+            if this.cell.take_restart() && this.is_at_work() {
+                this.restart_by_hand();
+                continue;
             }
             if let Some(backoff) = &mut this.backoff {
                 ready!(backoff.as_mut().poll(task));
@@ -111,6 +116,18 @@ impl<A: Restartable> Supervised<A> {
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.context).poll(task)));
         self.cell.leave_poll();
         polled
+    }
+
+    /// An actor that has not started, or that waits out its backoff, is about to start anyway.
+    fn is_at_work(&self) -> bool {
+        self.has_started.get() && self.backoff.is_none()
+    }
+
+    /// No panic, so it counts for none.
+    fn restart_by_hand(&mut self) {
+        if self.restart() {
+            tracing::info!(actor = self.cell.name(), "an actor was restarted by hand");
+        }
     }
 
     /// Whether the actor runs again; a panic in its `restarting` counts as one more.

@@ -307,3 +307,23 @@ impl ProfileChanged<'_> {
         tracing::info!(profile = %self.profile, state = self.state.name(), reason = self.reason, "profile");
     }
 }
+
+/// An actor had something left when the time for a stop was over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopUnfinished {
+    /// Which.
+    pub actor: String,
+    /// Items that waited for it.
+    pub waiting: usize,
+    /// Pieces of work that it had under way.
+    pub in_flight: usize,
+}
+
+impl StopUnfinished {
+    /// Logs and counts.
+    pub fn emit(&self, metrics: &Metrics) {
+        let (actor, waiting, in_flight) = (self.actor.as_str(), self.waiting, self.in_flight);
+        metrics.stop_unfinished.with_label_values(&[actor]).inc_by((waiting + in_flight) as u64);
+        tracing::warn!(actor, waiting, in_flight, "stopped before this was finished");
+    }
+}

@@ -98,6 +98,9 @@ pub enum DropReason {
     /// Injector: an id that CXone gave a push and that is too long to be kept; the push itself counts.
     #[strum(serialize = "long_id")]
     LongCxoneId,
+    /// Traces: one that the collector would not take, or that came faster than it takes them.
+    #[strum(serialize = "not_exported")]
+    TraceNotExported,
 }
 
 impl DropReason {
@@ -114,6 +117,7 @@ impl DropReason {
             Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
             Self::FeedbackSetAside | Self::FeedbackNotStored | Self::FeedbackNotOurs => "feedback_logger",
             Self::DeliveryUnrecorded | Self::LongCxoneId => "injector",
+            Self::TraceNotExported => "traces",
         }
     }
 }

@@ -17,10 +17,16 @@ use super::registrar::{CARD_BUCKETS, Registrar};
 use super::reports::raise;
 use super::throttle::LogThrottles;
 use crate::messages::ProfileName;
-use crate::supervision::{ActorCell, ActorState};
+use crate::supervision::{Activity, ActorCell, ActorState};
 
 /// How a commit of the ledger ends.
 pub(super) const LEDGER_RESULTS: [&str; 2] = ["kept", "failed"];
+
+/// How a thread of the encoder came to be replaced.
+pub(super) const ENCODER_REPLACED: [&str; 2] = ["panicked", "hung"];
+
+/// What is no actor and may have something left at a stop as well.
+pub const LEDGER: &str = "ledger";
 
 /// The service's metrics. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -75,11 +81,18 @@ pub struct Metrics {
     pub(super) index_age: GaugeVec,
     pub(super) constraint_failures: IntGaugeVec,
     pub(super) build_info: IntGaugeVec,
+    pub(super) encoder_threads: IntGauge,
+    pub(super) encoder_replaced: IntCounterVec,
+    pub(super) stop_unfinished: IntCounterVec,
     actor_up: IntGaugeVec,
     actor_restarts: IntCounterVec,
     actor_panics: IntCounterVec,
     actor_busy: GaugeVec,
+    actor_hanging: IntGaugeVec,
+    actor_handled: IntCounterVec,
+    actor_in_flight: IntGaugeVec,
     queue_depth: IntGaugeVec,
+    queue_bound: IntGaugeVec,
     pub(super) admission_queued: IntGauge,
     pub(super) admission_in_flight: IntGauge,
     uptime: Gauge,
@@ -262,15 +275,42 @@ impl Metrics {
                 &["profile"],
             )?,
             build_info: register.gauges("build_info", "What is running", &["version", "model", "ranker"])?,
+            encoder_threads: register.gauge("encoder_threads", "Threads that embed")?,
+            encoder_replaced: register.counters(
+                "encoder_threads_replaced_total",
+                "Threads that embed and that were replaced, by reason",
+                &["reason"],
+            )?,
+            stop_unfinished: register.counters(
+                "stop_unfinished_total",
+                "What an actor had waiting or under way when the time for a stop was over",
+                &["actor"],
+            )?,
             actor_up: register.gauges("actor_up", "1 while an actor is at work", &["actor"])?,
-            actor_restarts: register.counters("actor_restarts_total", "Restarts after panics", &["actor"])?,
+            actor_restarts: register.counters(
+                "actor_restarts_total",
+                "Restarts, after panics and by hand",
+                &["actor"],
+            )?,
             actor_panics: register.counters("actor_panics_total", "Panics caught", &["actor"])?,
             actor_busy: register.float_gauges(
                 "actor_busy_seconds",
                 "Time spent in an actor's handlers since it started",
                 &["actor"],
             )?,
+            actor_hanging: register.gauges(
+                "actor_hanging",
+                "1 while an actor makes no progress although nobody keeps it waiting",
+                &["actor"],
+            )?,
+            actor_handled: register.counters("actor_handled_total", "What an actor took in hand", &["actor"])?,
+            actor_in_flight: register.gauges(
+                "actor_in_flight",
+                "Pieces of work that an actor has under way outside itself",
+                &["actor"],
+            )?,
             queue_depth: register.gauges("queue_depth", "Items waiting in an actor's inbox", &["actor"])?,
+            queue_bound: register.gauges("queue_bound", "Items that may wait in an actor's inbox", &["actor"])?,
             admission_queued: register.gauge("admission_queued", "Questions waiting for a permit")?,
             admission_in_flight: register.gauge("admission_in_flight", "Questions on their way through the stages")?,
             uptime: register.float_gauge("uptime_seconds", "Time since the service started")?,
@@ -315,8 +355,15 @@ impl Metrics {
     fn read_cell(&self, cell: &ActorCell) {
         let report = cell.report();
         let actor = [report.name.as_str()];
-        self.actor_up.with_label_values(&actor).set(i64::from(report.state == ActorState::Running));
-        self.queue_depth.with_label_values(&actor).set(i64::try_from(report.queue_depth).unwrap_or(i64::MAX));
+        let set = |gauge: &IntGaugeVec, number: usize| {
+            gauge.with_label_values(&actor).set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        set(&self.actor_up, usize::from(report.state == ActorState::Running));
+        set(&self.actor_hanging, usize::from(report.activity == Activity::Hanging));
+        set(&self.actor_in_flight, report.in_flight);
+        set(&self.queue_depth, report.queue_depth);
+        set(&self.queue_bound, report.queue_bound);
+        raise(&self.actor_handled.with_label_values(&actor), report.handled);
         self.actor_busy.with_label_values(&actor).set(report.busy_seconds);
         raise(&self.actor_restarts.with_label_values(&actor), report.restarts);
         raise(&self.actor_panics.with_label_values(&actor), report.panics);

@@ -3,6 +3,7 @@
 
 mod conversations;
 mod events;
+mod flow;
 mod labels;
 mod metrics;
 mod registrar;
@@ -14,13 +15,14 @@ use std::time::Duration;
 
 pub use events::{
     ActorDropped, BackendFailed, CallbackEnded, CallerRefused, CxoneAnswered, EndpointHeld, FeedbackReached,
-    FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, WaitCut,
+    FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, StopUnfinished, WaitCut,
 };
+pub use flow::{Count, FlowCounts, StageCount};
 pub use labels::{
     ApiRoute, CallbackResult, CardRank, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
     ProfileState, ShadowResult, TurnedAway,
 };
-pub use metrics::Metrics;
+pub use metrics::{LEDGER, Metrics};
 pub(crate) use throttle::{LogThrottle, LogThrottles};
 
 /// For the log: to hundredths, where more would be noise.

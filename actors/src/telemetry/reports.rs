@@ -4,18 +4,21 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cuecard_cxone::Dialect;
+use cuecard_engine::encoder::EncoderHealth;
 use cuecard_ledger::{BehindKind, Judged, LedgerHealth};
 use prometheus::IntCounter;
 use tokio::time::Instant;
 
 use super::conversations::{Closed, OpenConversations};
 use super::labels::{ApiRoute, ApiStatus, CardRank, DropReason, Endpoint, FeedbackAction, ShadowResult};
-use super::metrics::{LEDGER_RESULTS, Metrics};
+use super::metrics::{ENCODER_REPLACED, LEDGER_RESULTS, Metrics};
 use crate::messages::{Decision, InteractionKey, Outcome, ProfileName, StageTime};
 
 impl Metrics {
     /// Says what is running; model and ranker are names.
     pub fn set_build(&self, version: &str, model: &str, ranker: &str) {
+        // The rankers may be others than before.
+        self.build_info.reset();
         self.build_info.with_label_values(&[version, model, ranker]).set(1);
     }
 
@@ -116,6 +119,11 @@ impl Metrics {
         self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc();
     }
 
+    /// Counts what was let go, where the log has a line for many of them.
+    pub fn count_dropped(&self, reason: DropReason, count: u64) {
+        self.dropped.with_label_values(&[reason.actor(), reason.name()]).inc_by(count);
+    }
+
     /// Counts a push that is repeated although the first may have arrived.
     pub fn count_redelivered(&self, profile: &ProfileName) {
         self.redelivered.with_label_values(&[profile.as_str()]).inc();
@@ -192,6 +200,14 @@ impl Metrics {
         }
         for (kind, records) in waiting {
             self.ledger_waiting.with_label_values(&[kind.name()]).set(i64::try_from(records).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Says how the encoders' threads are, all together.
+    pub fn set_encoder(&self, health: &EncoderHealth) {
+        self.encoder_threads.set(i64::try_from(health.threads).unwrap_or(i64::MAX));
+        for (reason, threads) in ENCODER_REPLACED.into_iter().zip([health.panicked, health.hung]) {
+            raise(&self.encoder_replaced.with_label_values(&[reason]), threads);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cuecard_cxone::Dialect;
 use cuecard_cxone::answers::CallOutcome;
+use cuecard_engine::encoder::EncoderHealth;
 use cuecard_engine::ranking::SilenceReason;
 use strum::VariantArray;
 use tokio::time::Instant;
@@ -105,9 +106,25 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
         }
     }
     for actor in ["buffer", "ranker"] {
-        for name in ["actor_up", "actor_restarts_total", "actor_panics_total", "actor_busy_seconds", "queue_depth"] {
+        for name in [
+            "actor_up",
+            "actor_restarts_total",
+            "actor_panics_total",
+            "actor_busy_seconds",
+            "actor_hanging",
+            "actor_handled_total",
+            "actor_in_flight",
+            "queue_depth",
+            "queue_bound",
+        ] {
             expected.push(format!(r#"cuecard_{name}{{actor="{actor}"}}"#));
         }
+    }
+    for reason in ["panicked", "hung"] {
+        expected.push(format!(r#"cuecard_encoder_threads_replaced_total{{reason="{reason}"}}"#));
+    }
+    for actor in ["buffer", "ranker", "ledger"] {
+        expected.push(format!(r#"cuecard_stop_unfinished_total{{actor="{actor}"}}"#));
     }
     expected.extend(["cuecard_admission_queued", "cuecard_admission_in_flight"].map(str::to_owned));
     for name in expected {
@@ -163,7 +180,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     assert_eq!(with_type, with_help);
     let (of_process, ours): (BTreeSet<_>, BTreeSet<_>) =
         with_type.iter().partition(|name| name.starts_with("process_"));
-    assert_eq!((ours.len(), of_process.len()), (49, 7), "one line for each metric: {with_type:?}");
+    assert_eq!((ours.len(), of_process.len()), (56, 7), "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());
@@ -240,9 +257,31 @@ fn a_stage_is_measured_by_what_the_decision_says_of_it() {
 }
 
 #[test]
+fn replaced_threads_of_the_encoder_and_what_a_stop_left_are_counted() {
+    let metrics = metrics();
+    for (panicked, hung) in [(1, 0), (2, 1)] {
+        metrics.set_encoder(&EncoderHealth { threads: 3, panicked, hung });
+    }
+    for (actor, waiting, in_flight) in [("ranker", 2, 1), (LEDGER, 5, 0)] {
+        StopUnfinished { actor: actor.to_owned(), waiting, in_flight }.emit(&metrics);
+    }
+    let series = series(&metrics);
+    for (name, expected) in [
+        ("encoder_threads", "3"),
+        (r#"encoder_threads_replaced_total{reason="panicked"}"#, "2"),
+        (r#"encoder_threads_replaced_total{reason="hung"}"#, "1"),
+        (r#"stop_unfinished_total{actor="ranker"}"#, "3"),
+        (r#"stop_unfinished_total{actor="ledger"}"#, "5"),
+        (r#"stop_unfinished_total{actor="buffer"}"#, "0"),
+    ] {
+        assert_eq!(series[&format!("cuecard_{name}")], expected, "{name}");
+    }
+}
+
+#[test]
 fn an_actors_cell_is_read_when_the_metrics_are() {
     let cell = ActorCell::new("buffer");
-    cell.measure_queue(|| 7);
+    cell.measure_queue(9, || 7);
     let metrics = Metrics::new(&[], vec![Arc::clone(&cell)]).unwrap();
     std::thread::scope(|scope| {
         let in_flight = cell.in_flight();
@@ -320,7 +359,7 @@ async fn what_a_conversation_was_pushed_is_measured_when_it_is_over() {
 #[test]
 fn series_do_not_grow_with_interactions_and_are_few() {
     let profiles: Vec<_> = (0..10).map(|number| ProfileName::new(&format!("tenant-{number}"))).collect();
-    let cells = (0..40).map(|number| ActorCell::new(&format!("actor-{number}"))).collect();
+    let cells = (0..40).map(|number| ActorCell::new(format!("actor-{number}"))).collect();
     let metrics = Metrics::new(&profiles, cells).unwrap();
     let seen = |metrics: &Metrics| {
         for profile in &profiles {

@@ -11,12 +11,15 @@ use cuecard_cxone::http::{ClientError, HttpClient};
 use cuecard_engine::encoder::{Encoder, EncoderError};
 use cuecard_engine::knowledge::chroma::{ChromaError, ChromaSettings};
 use cuecard_engine::knowledge::graph::{EmbeddedGraph, GraphError, GraphSettings, Neo4jGraph, Neo4jSettings};
-use cuecard_engine::knowledge::{Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build};
+use cuecard_engine::knowledge::{
+    Completeness, ContentHash, IndexError, IndexHandle, ModelIdentity, Update, build, set_aside,
+};
 use cuecard_engine::ranking::Model;
 use cuecard_engine::{
     Backend, BackendName, BulkEncoder, ChromaBackend, Engine, GraphBackend, GraphStore, IndexBackend, SearchPool,
     UsualTurns,
 };
+use cuecard_ledger::Damaged;
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 
@@ -101,7 +104,10 @@ pub struct Loading {
     pub data_dir: PathBuf,
     /// Where everything is counted.
     pub metrics: Metrics,
-    /// Whether an index that the tenant's polls are to fill is made where there is none; else its tenant has none for now.
+    /// What to do with an index that is damaged.
+    pub damaged_index: Damaged,
+    /// Whether an index that the tenant's polls are to fill is made where there is none, and a damaged one may be set aside;
+    /// else its tenant has none for now.
     pub makes_indexes: bool,
 }
 
@@ -124,7 +130,7 @@ impl Tenants {
     /// Opens the collections. A server that can't be reached may come later; a collection that is missing or does not
     /// fit the model will not.
     pub async fn open_collections(&self) -> Result<(), LoadError> {
-        let opened = join_all(self.iter().map(|tenant| async {
+        let opened = join_all(self.iter().map(|tenant| async move {
             let Some(collection) = &tenant.knowledge.collection else { return Ok(()) };
             match collection.open().await {
                 Err(error) if error.is_transient() => {
@@ -201,12 +207,7 @@ impl Loader {
         });
         let promoted_model = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
         take_model(profile, &promoted_model, &engine)?;
-        let versions = Versions {
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-            plan: profile.plan.version(),
-            model: engine.encoder().model().identity(),
-            ranker: profile.plan.ranker.name().to_owned(),
-        };
+        let versions = versions(profile, &engine);
         let tenant = Tenant {
             profile: profile.clone(),
             engine,
@@ -231,7 +232,15 @@ impl Loader {
         let Some(path) = &profile.knowledge.index else { return Ok(None) };
         let place = (path.clone(), profile.knowledge.encoder.model_dir.clone());
         let makes = self.loading.makes_indexes;
+        let sets_aside = makes && self.loading.damaged_index == Damaged::SetAside;
         let opened = self.indexes.get(place, |_| match open_index(path, encoder) {
+            Err(error @ IndexError::Damaged { .. }) if sets_aside => {
+                let aside = set_aside(path)?;
+                let (index, aside) = (path.display(), aside.display());
+                tracing::error!(%index, %aside, %error, "the index is damaged and was set aside; an empty one begins");
+                make_index(profile, path, encoder)?;
+                open_index(path, encoder).map(Arc::new).map(Some)
+            }
             Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() && !makes => Ok(None),
             Err(IndexError::NoIndex { .. }) if profile.knowledge.sync.is_some() => {
                 make_index(profile, path, encoder)?;
@@ -279,6 +288,12 @@ impl Loader {
 
 /// Takes the learned model into service: the one that the settings name, or the one that was promoted.
 fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(), LoadError> {
+    engine.use_model(find_model(profile, promoted, engine)?);
+    Ok(())
+}
+
+/// The learned model that a profile has; none where the settings name none and none was promoted.
+pub(super) fn find_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<Option<Arc<Model>>, LoadError> {
     let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
     let encoder = engine.encoder().model().identity();
     let model = match &profile.model {
@@ -287,10 +302,19 @@ fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(),
             proven(profile, named, model).map_err(failed)?
         }
         None if file_state(promoted).is_some() => read_model(promoted, &encoder).map_err(failed)?,
-        None => return Ok(()),
+        None => return Ok(None),
     };
-    engine.use_model(Some(Arc::new(model)));
-    Ok(())
+    Ok(Some(Arc::new(model)))
+}
+
+/// What a profile's decisions are made by.
+pub(super) fn versions(profile: &Profile, engine: &Engine) -> Versions {
+    Versions {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: profile.plan.version(),
+        model: engine.encoder().model().identity(),
+        ranker: profile.plan.ranker.name().to_owned(),
+    }
 }
 
 /// A model that the settings name, if it is better than what it was compared with, or they take it all the same.
@@ -345,7 +369,7 @@ fn open_index(path: &Path, encoder: &Encoder) -> Result<IndexHandle, IndexError>
     IndexHandle::open(path, Some(ModelIdentity::of(&BulkEncoder::new(encoder.clone()))))
 }
 
-/// An index without articles, which the polls fill.
+/// An index without articles, which the polls or `cuecard index` fill.
 fn make_index(profile: &Profile, path: &Path, encoder: &Encoder) -> Result<(), IndexError> {
     let source = source_of(&profile.name);
     let nothing = Update { source, articles: Vec::new(), completeness: Completeness::Partial };

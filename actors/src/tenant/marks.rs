@@ -50,7 +50,7 @@ impl ArticleMarks {
     pub async fn restored(tenants: Tenants, actions: OperatorActions) -> Result<Self, LedgerError> {
         let marks = Self { tenants, actions, turn: Mutex::default() };
         for tenant in marks.tenants.iter() {
-            marks.put_into_effect(tenant).await?;
+            marks.put_into_effect(&tenant).await?;
         }
         Ok(marks)
     }
@@ -84,7 +84,7 @@ impl ArticleMarks {
         Ok(self.actions.newest(profile).await?)
     }
 
-    fn tenant(&self, profile: &str) -> Result<&Arc<Tenant>, MarkError> {
+    fn tenant(&self, profile: &str) -> Result<Arc<Tenant>, MarkError> {
         let unknown = || MarkError::UnknownProfile { profile: profile.to_owned() };
         self.tenants.get(&ProfileName::new(profile)).ok_or_else(unknown)
     }

@@ -7,6 +7,7 @@ mod loading;
 mod marks;
 mod models;
 mod profile;
+mod reload;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use cuecard_cxone::InteractionId;
 use cuecard_cxone::ranking::{self, RankingRequest, RankingSubmission};
+use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::IndexHandle;
 use cuecard_engine::knowledge::chroma::{ChromaCollection, ChromaError, ChromaSettings};
 use cuecard_engine::{Engine, GraphBackend};
@@ -29,6 +32,7 @@ pub use models::{ModelShelf, PromotionError, read_model};
 pub use profile::{
     CallbackRules, ChromaPlace, GraphPlace, KnowledgePlaces, Learning, NamedModel, Profile, SyncSettings,
 };
+pub use reload::Prepared;
 pub use upkeep::Upkeep;
 
 use crate::cxone_calls::CxoneCalls;
@@ -123,21 +127,33 @@ impl Tenant {
     }
 }
 
-/// All tenants by the names of their profiles. Cheap to clone.
+/// All tenants by the names of their profiles. Cheap to clone; all clones see new settings at once.
 #[derive(Clone, Default)]
 pub struct Tenants {
-    by_name: Arc<BTreeMap<ProfileName, Arc<Tenant>>>,
+    by_name: Arc<ArcSwap<BTreeMap<ProfileName, Arc<Tenant>>>>,
 }
 
 impl Tenants {
-    /// The tenant of a profile; a message may name one that the settings do not know any more.
-    pub fn get(&self, profile: &ProfileName) -> Option<&Arc<Tenant>> {
-        self.by_name.get(profile)
+    /// The tenant of a profile as the settings have it now; a message may name one that they do not know any more.
+    pub fn get(&self, profile: &ProfileName) -> Option<Arc<Tenant>> {
+        self.by_name.load().get(profile).cloned()
     }
 
     /// All, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Tenant>> {
-        self.by_name.values()
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Tenant>> + use<> {
+        self.by_name.load().values().cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// The encoders of all tenants, what several share once.
+    pub fn encoders(&self) -> Vec<Encoder> {
+        let mut encoders: Vec<Encoder> = Vec::new();
+        for tenant in self.iter() {
+            let encoder = tenant.engine.encoder();
+            if encoders.iter().all(|known| !known.is_same(encoder)) {
+                encoders.push(encoder.clone());
+            }
+        }
+        encoders
     }
 
     /// How long a profile's cards are worth showing; nobody answers for a profile that does not exist, so no time at all.
@@ -149,6 +165,6 @@ impl Tenants {
 impl FromIterator<Arc<Tenant>> for Tenants {
     fn from_iter<I: IntoIterator<Item = Arc<Tenant>>>(tenants: I) -> Self {
         let by_name = tenants.into_iter().map(|tenant| (tenant.name().clone(), tenant)).collect();
-        Self { by_name: Arc::new(by_name) }
+        Self { by_name: Arc::new(ArcSwap::from_pointee(by_name)) }
     }
 }

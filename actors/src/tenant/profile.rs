@@ -1,6 +1,7 @@
 //! A connection profile: one CXone tenant, what is spoken with it, and how its questions are answered. Checked: one that is
 //! here can work.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +134,7 @@ pub struct SyncSettings {
 }
 
 /// Where results of rankings may be sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CallbackRules {
     /// Where they go if the caller says nothing; its host is allowed by being set.
     pub default_url: Option<Url>,
@@ -141,4 +142,17 @@ pub struct CallbackRules {
     pub hosts: Vec<String>,
     /// Whether loopback, private and link-local addresses are allowed.
     pub allow_private: bool,
+}
+
+/// Without the default's path, which may hold what opens it.
+impl fmt::Debug for CallbackRules {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.default_url.as_ref().and_then(Url::host_str);
+        let mut rules = formatter.debug_struct("CallbackRules");
+        rules
+            .field("default_host", &host)
+            .field("hosts", &self.hosts)
+            .field("allow_private", &self.allow_private)
+            .finish()
+    }
 }

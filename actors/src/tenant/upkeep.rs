@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::models::{file_state, read_model};
 use super::{Collection, Graph, Tenant, Tenants};
 use crate::health::{Condition, Part, ProfileHealth};
+use crate::messages::ProfileName;
 use crate::telemetry::Metrics;
 
 /// A new generation must be seen within 2 s.
@@ -46,9 +47,8 @@ impl Upkeep {
         for (_, index, users) in self.shared(index, Arc::ptr_eq) {
             self.spawn(keep_current(index, users, self.metrics.clone()));
         }
-        // A model that the settings name was proven at the start, and its file may be another by now.
-        for tenant in self.tenants.iter().filter(|tenant| tenant.profile.model.is_none()) {
-            self.spawn(keep_model(Arc::clone(tenant)));
+        for tenant in self.tenants.iter() {
+            self.spawn(keep_model(self.tenants.clone(), tenant.name().clone()));
         }
         let graph = |tenant: &Tenant| tenant.knowledge.graph.clone();
         for (tenant, graph, users) in self.shared(graph, |one, other| Arc::ptr_eq(&one.backend, &other.backend)) {
@@ -68,11 +68,11 @@ impl Upkeep {
     ) -> Vec<(Arc<Tenant>, T, Users)> {
         let mut shared: Vec<(Arc<Tenant>, T, Users)> = Vec::new();
         for tenant in self.tenants.iter() {
-            let Some(thing) = used(tenant) else { continue };
+            let Some(thing) = used(&tenant) else { continue };
             let health = Arc::clone(&tenant.health);
             match shared.iter_mut().find(|(_, known, _)| is_same(known, &thing)) {
                 Some((_, _, users)) => users.push(health),
-                None => shared.push((Arc::clone(tenant), thing, vec![health])),
+                None => shared.push((tenant, thing, vec![health])),
             }
         }
         shared
@@ -133,17 +133,20 @@ async fn keep_current(index: Arc<IndexHandle>, users: Users, metrics: Metrics) {
 }
 
 /// Takes a model up that was promoted, and goes back to the formula where a rollback took the last one out. One that can't
-/// be read leaves the one in service, and is complained of once.
-async fn keep_model(tenant: Arc<Tenant>) {
+/// be read leaves the one in service, and is complained of once. One that the settings name stays: it was proven when they
+/// were read, and its file may be another by now.
+async fn keep_model(tenants: Tenants, profile: ProfileName) {
     let mut tick = interval(LOOK_INTERVAL);
-    let mut known = file_state(&tenant.promoted_model);
+    let mut known = tenants.get(&profile).and_then(|tenant| file_state(&tenant.promoted_model));
     loop {
         tick.tick().await;
+        let Some(tenant) = tenants.get(&profile) else { return };
         let now = file_state(&tenant.promoted_model);
-        if now == known {
+        let is_news = now != known;
+        known = now;
+        if !is_news || tenant.profile.model.is_some() {
             continue;
         }
-        known = now;
         let (profile, model) = (tenant.name(), tenant.promoted_model.display());
         if now.is_none() {
             tenant.engine.use_model(None);

@@ -5,6 +5,7 @@
 mod cxone;
 mod log;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -139,7 +140,7 @@ impl Recorder {
     }
 
     pub fn ticket_for(&self, item: &WorkItem, reply: Option<oneshot::Sender<Outcome>>) -> Ticket {
-        let tenant = Arc::clone(self.tenants.get(&item.key.profile).unwrap());
+        let tenant = self.tenants.get(&item.key.profile).unwrap();
         Ticket::new(item, tenant, self.sink(), reply)
     }
 }
@@ -307,7 +308,8 @@ pub struct Bench {
     pub cell: Arc<ActorCell>,
     pub metrics: Metrics,
     pub escalation: Escalation,
-    escalations: Escalations,
+    /// Gone once somebody has waited for one.
+    escalations: Cell<Option<Escalations>>,
     expected_panics: u64,
 }
 
@@ -321,7 +323,7 @@ impl Bench {
         let profiles = ["acme", "other", "bad", "worse"].map(ProfileName::new);
         let metrics = Metrics::new(&profiles, vec![Arc::clone(&cell)]).unwrap();
         let (escalation, escalations) = escalations();
-        Self { cell, metrics, escalation, escalations, expected_panics }
+        Self { cell, metrics, escalation, escalations: Cell::new(Some(escalations)), expected_panics }
     }
 
     pub fn supervise<A: Restartable>(&self, actor: A) -> Addr<A> {
@@ -329,8 +331,27 @@ impl Bench {
     }
 
     /// Why an actor gave up.
-    pub async fn escalated(&mut self) -> String {
-        soon("an escalation", self.escalations.next()).await
+    pub async fn escalated(&self) -> String {
+        let mut escalations = self.escalations.take().unwrap();
+        soon("an escalation", escalations.next()).await
+    }
+
+    /// Has the actor panic ten times within a minute over what `poison` sends, which it survives each time, as `works` shows;
+    /// and an eleventh time, which is its end.
+    pub async fn panic_until_it_gives_up(&self, poison: impl AsyncFn(u64), works: impl AsyncFn(u64)) {
+        for number in 1..=10 {
+            poison(number).await;
+            until("it restarted", || self.cell.restarts() == number).await;
+            works(number).await;
+            assert_eq!(
+                (self.cell.panics(), self.cell.restarts(), self.cell.state()),
+                (number, number, ActorState::Running)
+            );
+        }
+        poison(11).await;
+        let reason = self.escalated().await;
+        assert!(reason.contains("too many panics"), "{reason}");
+        assert_eq!((self.cell.panics(), self.cell.restarts(), self.cell.state()), (11, 10, ActorState::Failed));
     }
 
     /// Asserts that the actor was restarted and its address survived.
@@ -376,6 +397,12 @@ pub fn item(profile: &str, interaction: &str, utterance_number: u64) -> WorkItem
         heard: now,
         deadline: now + Duration::from_secs(4),
     }
+}
+
+/// A question that is worth an answer for an hour.
+pub fn patient_item(profile: &str, interaction: &str, utterance_number: u64) -> WorkItem {
+    let item = item(profile, interaction, utterance_number);
+    WorkItem { deadline: item.heard + Duration::from_hours(1), ..item }
 }
 
 /// Two snippets to be ordered; `kb-2` is the better one.

@@ -177,6 +177,7 @@ impl Handler<GetToken> for TokenActor {
     type Result = ResponseFuture<TokenResult>;
 
     fn handle(&mut self, _: GetToken, context: &mut Self::Context) -> Self::Result {
+        self.deps.cell.note_handled();
         let now = Instant::now();
         if let Some(token) = self.valid_token(now) {
             return Box::pin(std::future::ready(Ok(token)));

@@ -284,3 +284,18 @@ async fn a_request_whose_task_panics_is_told_to_its_callers_and_made_again() {
     assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
     assert_eq!(fixture.num_asked(), 1, "the first never went out");
 }
+
+#[actix::test]
+async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+    let fixture = fixture(11, vec![gives("t1", HOUR)]);
+    fixture.answer(1);
+    let poison = async |_| {
+        let explosion = fixture.actor.send(Explode).await;
+        assert!(explosion.is_err(), "whoever sent it is told");
+    };
+    let works = async |_| assert_eq!(fixture.get().await.as_deref(), Ok("t1"));
+    works(0).await;
+    fixture.bench.panic_until_it_gives_up(poison, works).await;
+    assert_eq!(fixture.num_asked(), 1, "its token survived them all");
+    until("callers are told", || !fixture.actor.connected()).await;
+}

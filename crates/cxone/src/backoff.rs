@@ -30,12 +30,16 @@ impl Backoff {
     /// as 1.
     pub fn jittered(&self, attempt: u32, fraction: f64) -> Duration {
         let fraction = if fraction.is_nan() { 1.0 } else { fraction.clamp(0.0, 1.0) };
-        self.step(attempt).mul_f64(fraction)
+        let step = self.step(attempt);
+        // Times beyond what a float counts in whole seconds may come out larger than they went in.
+        Duration::try_from_secs_f64(step.as_secs_f64() * fraction).map_or(step, |wait| wait.min(step))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
@@ -60,6 +64,30 @@ mod tests {
             (f64::INFINITY, second),
         ] {
             assert_eq!(BACKOFF.jittered(2, fraction), expected, "{fraction}");
+        }
+    }
+
+    fn duration() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            any::<u64>().prop_map(Duration::from_nanos),
+            (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_exceeds_the_longest_or_its_step_and_steps_never_shrink(
+            first in duration(),
+            longest in duration(),
+            attempt in any::<u32>(),
+            fraction in any::<f64>(),
+        ) {
+            let backoff = Backoff::new(first, longest);
+            let (step, next) = (backoff.step(attempt), backoff.step(attempt.saturating_add(1)));
+            prop_assert!(step <= next && next <= longest);
+            prop_assert!(backoff.jittered(attempt, fraction) <= step);
+            let (less, more) = (backoff.jittered(attempt, 0.25), backoff.jittered(attempt, 0.75));
+            prop_assert!(less <= more);
         }
     }
 }

@@ -162,6 +162,8 @@ impl From<CallOutcome> for Sign {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -284,5 +286,58 @@ mod tests {
         bench.circuit.record(second, Sign::None, bench.now);
         assert_eq!(bench.circuit.state(), CircuitState::Open);
         assert_eq!(bench.call(CallOutcome::Answered(200)), CircuitState::Closed);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Admit,
+        End { chosen: prop::sample::Index, sign: Sign },
+        Wait(Duration),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let sign = prop::sample::select(vec![Sign::Alive, Sign::Refusing, Sign::Failing, Sign::Failing, Sign::None]);
+        prop_oneof![
+            3 => Just(Event::Admit),
+            3 => (any::<prop::sample::Index>(), sign).prop_map(|(chosen, sign)| Event::End { chosen, sign }),
+            1 => (0..12_000_u64).prop_map(|milliseconds| Event::Wait(Duration::from_millis(milliseconds))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_calls_do_nobody_waits_beyond_the_longest_pause_and_one_probe_goes_at_a_time(
+            events in prop::collection::vec(event(), 0..80),
+        ) {
+            let longest = CircuitSettings::default().pause.longest;
+            let mut bench = Bench::new();
+            let mut under_way: Vec<Permit> = Vec::new();
+            for event in events {
+                match event {
+                    Event::Admit => {
+                        let refuses = bench.circuit.refuses(bench.now);
+                        match bench.circuit.admit(bench.now) {
+                            CallPermission::Pass(permit) => {
+                                prop_assert!(!refuses);
+                                prop_assert!(!permit.is_probe || bench.circuit.refuses(bench.now), "a second probe");
+                                under_way.push(permit);
+                            }
+                            CallPermission::Refused { retry_after } => {
+                                prop_assert!(refuses && !retry_after.is_zero() && retry_after <= longest);
+                            }
+                        }
+                    }
+                    Event::End { chosen, sign } if !under_way.is_empty() => {
+                        let permit = under_way.swap_remove(chosen.index(under_way.len()));
+                        bench.circuit.record(permit, sign, bench.now);
+                        prop_assert!(sign != Sign::Alive || bench.circuit.state() == CircuitState::Closed);
+                    }
+                    Event::End { .. } => {}
+                    Event::Wait(time) => bench.now += time,
+                }
+            }
+            bench.now += longest;
+            prop_assert!(!bench.circuit.refuses(bench.now), "it stays open for ever");
+        }
     }
 }

@@ -51,6 +51,8 @@ impl fmt::Display for RetryAfter {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const LONGEST: Duration = Duration::from_mins(5);
@@ -113,5 +115,55 @@ mod tests {
             assert_eq!(read.to_string(), format!("Retry-After: {header}"));
         }
         assert!(!read("300", None).unwrap().is_cut());
+    }
+
+    fn http_date() -> impl Strategy<Value = (u64, String)> {
+        // Up to the year 9999, the last one that the format can write.
+        (0..253_402_300_800_u64).prop_map(|seconds| (seconds, httpdate::fmt_http_date(at(seconds))))
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_shorter_than_asked_nor_longer_than_believed(
+            whole in "[0-9]{1,25}",
+            fraction in "(\\.[0-9]{0,20})?",
+            longest in 0..10_000_000_u64,
+        ) {
+            let (header, longest) = (format!("{whole}{fraction}"), Duration::from_millis(longest));
+            let read = RetryAfter::read(&header, None, SystemTime::UNIX_EPOCH, longest).unwrap();
+            let asked: f64 = header.parse().unwrap();
+            prop_assert!(read.wait() <= longest);
+            // A nanosecond is the smallest part of a wait.
+            let apart = asked - longest.as_secs_f64();
+            prop_assert!(read.wait().as_secs_f64() >= asked.min(longest.as_secs_f64()) - 1e-6, "{:?}", read);
+            prop_assert!(read.is_cut() == (apart > 0.0) || apart.abs() < 1e-6, "{:?}", read);
+        }
+
+        #[test]
+        fn a_date_is_the_difference_to_the_answers_own_whatever_the_clock_here(
+            (until, header) in http_date(),
+            (since, date) in http_date(),
+            now in 0..253_402_300_800_u64,
+        ) {
+            let asked = Duration::from_secs(until.saturating_sub(since));
+            let read = RetryAfter::read(&header, Some(&date), at(now), LONGEST).unwrap();
+            prop_assert_eq!((read.wait(), read.is_cut()), (asked.min(LONGEST), asked > LONGEST));
+            let by_the_clock_here = RetryAfter::read(&header, None, at(now), LONGEST).unwrap();
+            prop_assert_eq!(by_the_clock_here.wait(), Duration::from_secs(until.saturating_sub(now)).min(LONGEST));
+        }
+
+        #[test]
+        fn any_text_is_a_wait_within_the_longest_or_nothing(
+            header in "[0-9]{0,12}[.eE+-]?[0-9]{0,12}|[A-Z][a-z]{2}, [0-9]{1,2} Oct [0-9]{1,5} [0-9:]{5,8} GMT|\\PC*",
+            date in "Wed, [0-9]{2} Oct [0-9]{4} 07:28:00 GMT|\\PC*",
+            seconds in any::<u32>(),
+        ) {
+            let read = RetryAfter::read(&header, Some(&date), at(seconds.into()), LONGEST);
+            prop_assert!(read.is_none_or(|read| read.wait() <= LONGEST));
+        }
     }
 }

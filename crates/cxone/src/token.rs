@@ -167,7 +167,9 @@ fn refresh_after(lifetime: Duration, margin: Duration) -> Duration {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
+    use serde_json::json;
 
     use super::*;
 
@@ -273,5 +275,35 @@ mod tests {
         assert!(token.is_valid(Instant::now()));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(!token.is_valid(Instant::now()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_renewed_within_its_life_and_is_never_valid_beyond_it(
+            expires_in in prop_oneof![0.0..1e5_f64, any::<f64>().prop_filter("json has no other", |n| n.is_finite())],
+            as_text in any::<bool>(),
+            margin in prop_oneof![0..100_000_u64, any::<u64>()],
+            later in 0..200_000_u64,
+        ) {
+            let written = if as_text { json!(format!("{:.3}", expires_in)) } else { json!(expires_in) };
+            let answer = json!({"access_token": "t", "expires_in": written}).to_string();
+            let asked = Instant::now();
+            let token = match Token::from_answer(answer.as_bytes(), asked, Duration::from_secs(margin)) {
+                Err(error) => {
+                    prop_assert!(expires_in.is_sign_negative() && error == TokenAnswerError::BadExpiresIn, "{}", error);
+                    return Ok(());
+                }
+                Ok(token) => token,
+            };
+            let (lifetime, refresh) = (token.expires_at() - asked, token.refresh_at() - asked);
+            let told = Duration::try_from_secs_f64(expires_in).unwrap_or(LONGEST_LIFETIME).min(LONGEST_LIFETIME);
+            prop_assert!(lifetime.abs_diff(told) < Duration::from_millis(2), "{:?} of {:?}", lifetime, told);
+            prop_assert!(refresh >= SHORTEST_REFRESH && refresh <= lifetime.max(SHORTEST_REFRESH));
+            // As long before the end as asked, or half of its life.
+            let in_time = lifetime.saturating_sub(Duration::from_secs(margin)).max(lifetime / 2).max(SHORTEST_REFRESH);
+            prop_assert!(refresh <= in_time, "{:?} of {:?}", refresh, lifetime);
+            let then = asked + Duration::from_secs(later);
+            prop_assert_eq!(token.is_valid(then), Duration::from_secs(later) < lifetime);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The handle that the rest of the program holds.
 //!
 //! Cheap to clone; the last one dropped ends the threads. It waits for what they have in hand
-//! (torch must not run while the process exits), and texts that still wait end as
+//! (torch must not run while the process exits), but for none that hangs; texts that still wait end as
 //! [`EncoderError::Closed`].
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     EncoderError,
@@ -18,8 +18,10 @@ use crate::{
     error::guarded,
     model_files::{ModelFiles, ModelInfo},
     settings::EncoderSettings,
-    threads::{Threads, become_torch_thread},
+    threads::{ThreadParts, Threads},
+    torch_thread::become_torch_thread,
     turns::Lane,
+    watch::EncoderHealth,
     word_pieces::{Excerpt, Keep, MAX_TEXT_PIECES, WordPieces, chunk_ranges},
     work_queue::{
         BULK_MAX_PIECES, BULK_MAX_TEXTS, BulkAnswer, BulkJob, EncoderQueue, Limits, LiveJob, Refused, WorkQueue,
@@ -29,6 +31,10 @@ use crate::{
 
 /// Texts of [`Encoder::encode_aside`] that wait at once: enough to fill a batch, and a small part of the queue.
 const ASIDE_AT_ONCE: usize = 16;
+
+/// A thread that hangs keeps its core and may hold what others need. One may have met with bad luck; after this many only a
+/// new process helps.
+const MOST_HUNG: u64 = 2;
 
 /// The model on its threads.
 #[derive(Clone)]
@@ -48,6 +54,8 @@ pub(crate) trait Source: Send + Sync {
     fn embed_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError>;
     fn chunks(&self, text: &str) -> Vec<Range<usize>>;
     fn longest_wait(&self, lane: Lane) -> Duration;
+    /// How the threads are, now and from now on; `None` where there are none.
+    fn health(&self) -> Option<watch::Receiver<EncoderHealth>>;
 }
 
 struct LoadedModel {
@@ -56,7 +64,7 @@ struct LoadedModel {
     info: ModelInfo,
     live_capacity: usize,
     /// Ended when the last handle goes.
-    _threads: Threads,
+    threads: Threads,
 }
 
 impl Encoder {
@@ -114,6 +122,26 @@ impl Encoder {
     pub fn longest_wait(&self) -> Duration {
         self.source.longest_wait(self.lane)
     }
+
+    /// How the threads are; asks none of them.
+    pub fn health(&self) -> EncoderHealth {
+        self.source.health().map_or_else(EncoderHealth::default, |health| *health.borrow())
+    }
+
+    /// Waits until two threads have hung: then only a new process helps, since a thread can't be ended.
+    pub async fn given_up(&self) {
+        if let Some(mut health) = self.source.health()
+            && health.wait_for(|health| health.hung >= MOST_HUNG).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Whether both are handles of the same threads.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+    }
 }
 
 impl LoadedModel {
@@ -128,14 +156,11 @@ impl LoadedModel {
             max_batch: settings.max_batch,
             threads: settings.threads,
         }));
-        let threads = Threads::start(&files, settings, &queue)?;
-        Ok(Self {
-            queue,
-            word_pieces: files.word_pieces,
-            info: files.info,
-            live_capacity: settings.live_capacity,
-            _threads: threads,
-        })
+        let ModelFiles { weights_path, forward, word_pieces, info } = files;
+        let parts =
+            ThreadParts { forward, weights_path, word_pieces: Arc::clone(&word_pieces), queue: Arc::clone(&queue) };
+        let threads = Threads::start(parts, settings)?;
+        Ok(Self { queue, word_pieces, info, live_capacity: settings.live_capacity, threads })
     }
 }
 
@@ -188,6 +213,10 @@ impl Source for LoadedModel {
     fn longest_wait(&self, lane: Lane) -> Duration {
         self.queue.longest_wait(lane)
     }
+
+    fn health(&self) -> Option<watch::Receiver<EncoderHealth>> {
+        Some(self.threads.health())
+    }
 }
 
 fn live_job(text: &str) -> (LiveJob, PendingEncoding) {
@@ -213,6 +242,10 @@ fn in_order(count: usize, answers: mpsc::Receiver<BulkAnswer>) -> Result<Vec<Vec
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::{
+        DIMENSIONS, Precision,
+        testing::{self, HANGS, PATIENCE, Scripted},
+    };
 
     #[test]
     fn the_last_handle_ends_the_threads() {
@@ -231,5 +264,46 @@ mod tests {
         let outcomes: Vec<_> = waiting.into_iter().map(PendingEncoding::wait).collect();
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(EncoderError::Closed))));
         assert!(outcomes.contains(&Err(EncoderError::Closed)));
+    }
+
+    #[test]
+    fn an_encoder_is_given_up_when_a_second_thread_has_hung() {
+        let model = Scripted::default();
+        let gate = Arc::clone(&model.gate);
+        let closed = gate.lock().unwrap();
+        let queue = Arc::new(WorkQueue::new(Limits { live_capacity: 8, bulk_capacity: 8, max_batch: 8, threads: 1 }));
+        let (word_pieces, weights_path) = (testing::word_pieces(), std::path::PathBuf::new());
+        let settings =
+            EncoderSettings { threads: 1, hang_timeout: Duration::from_millis(50), ..EncoderSettings::default() };
+        let parts = ThreadParts {
+            forward: model,
+            weights_path,
+            word_pieces: Arc::clone(&word_pieces),
+            queue: Arc::clone(&queue),
+        };
+        let threads = Threads::start(parts, &settings).unwrap();
+        let info = ModelInfo {
+            name: "scripted",
+            fingerprint: String::new(),
+            precision: Precision::F32,
+            dimensions: DIMENSIONS,
+        };
+        let encoder =
+            Encoder::of(LoadedModel { queue: Arc::clone(&queue), word_pieces, info, live_capacity: 8, threads });
+        let hang = || {
+            let (reply, answer) = mpsc::channel();
+            assert!(queue.push_bulk(BulkJob { first: 0, texts: vec![vec![HANGS]], reply }));
+            assert_eq!(answer.recv_timeout(PATIENCE).unwrap().1, Err(EncoderError::Hung));
+        };
+        hang();
+        assert_eq!(encoder.encode_blocking("still there?").unwrap().word_pieces, 5);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let given_up =
+            |within| runtime.block_on(async { tokio::time::timeout(within, encoder.given_up()).await }).is_ok();
+        assert!(!given_up(Duration::ZERO), "one may be bad luck");
+        hang();
+        assert!(given_up(PATIENCE));
+        assert_eq!(encoder.health(), EncoderHealth { threads: 1, panicked: 0, hung: 2 });
+        drop(closed);
     }
 }

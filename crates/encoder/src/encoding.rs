@@ -14,7 +14,7 @@ use cuecard_text::Spoken;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::{EncoderError, word_pieces::Word};
+use crate::{EncoderError, hand::LiveReply, word_pieces::Word};
 
 /// Key phrases kept per text (contract 001).
 const MAX_PHRASES: usize = 5;
@@ -64,8 +64,6 @@ impl fmt::Debug for Encoding {
     }
 }
 
-pub(crate) type LiveReply = oneshot::Sender<Result<Encoding, EncoderError>>;
-
 /// The answer to come; a future for any runtime. Dropped, its text is passed over when its turn comes.
 pub struct PendingEncoding {
     answer: Pin<Box<dyn Future<Output = Result<Encoding, EncoderError>> + Send>>,
@@ -86,9 +84,9 @@ impl Future for PendingEncoding {
 }
 
 impl PendingEncoding {
-    pub(crate) fn new() -> (LiveReply, Self) {
+    pub(crate) fn new() -> (Arc<LiveReply>, Self) {
         let (reply, answer) = oneshot::channel();
-        (reply, Self::of(async move { answer.await.unwrap_or(Err(EncoderError::Closed)) }))
+        (LiveReply::new(reply), Self::of(async move { answer.await.unwrap_or(Err(EncoderError::Closed)) }))
     }
 
     pub(crate) fn of(answer: impl Future<Output = Result<Encoding, EncoderError>> + Send + 'static) -> Self {

@@ -37,6 +37,12 @@ pub enum EncoderError {
     #[error("the encoder failed on a batch: {0}")]
     Failed(String),
 
+    #[error("the encoder panicked on a batch; the log says where, at debug level also why")]
+    Panicked,
+
+    #[error("the encoder hung on a batch and was given up")]
+    Hung,
+
     #[error("the encoder has been shut down")]
     Closed,
 }
@@ -52,7 +58,7 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, EncoderError>) -> Resu
     caught(call).unwrap_or_else(|reason| {
         tracing::error!("the encoder panicked; its callers get an error");
         tracing::debug!(reason, "what the encoder's panic said");
-        Err(EncoderError::Failed("it panicked; the log says where, at debug level also why".to_owned()))
+        Err(EncoderError::Panicked)
     })
 }
 

@@ -10,13 +10,16 @@
 //!
 //! **Failure**: a missing or broken model file is an [`EncoderError`] that names it and says what
 //! to run. A full queue refuses live texts at once. A panic inside a forward pass becomes an error for
-//! the callers of that batch; the thread goes on with the next one.
+//! the callers of that batch, and the thread is replaced; so is one that hangs, which is given up with its callers
+//! answered. [`Encoder::given_up`] tells of so many of these that only a new process helps.
 
 mod attention;
 mod bert;
 mod encoder;
 mod encoding;
 mod error;
+mod failure_points;
+mod hand;
 mod layers;
 mod linear;
 mod model_files;
@@ -28,9 +31,12 @@ mod simd;
 #[cfg(test)]
 mod testing;
 mod threads;
+mod torch_thread;
 mod turns;
+mod watch;
 mod word_pieces;
 mod work_queue;
+mod worker;
 
 pub use encoder::Encoder;
 pub use encoding::{Encoding, KeyPhrase, PendingEncoding};
@@ -38,6 +44,7 @@ pub use error::EncoderError;
 pub use model_files::ModelInfo;
 pub use settings::{EncoderSettings, Precision, default_model_dir};
 pub use turns::{Lane, Turns};
+pub use watch::EncoderHealth;
 
 /// Length of every vector: what the index and the contracts are built for.
 pub const DIMENSIONS: usize = 384;

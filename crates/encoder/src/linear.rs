@@ -224,7 +224,7 @@ vectorised! {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::threads::become_torch_thread;
+    use crate::torch_thread::become_torch_thread;
 
     const INPUTS: usize = 384;
     const OUTPUTS: usize = 64;

@@ -7,8 +7,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::{
-    DIMENSIONS, EncoderError, Encoding, ModelInfo, PendingEncoding, Precision,
+    DIMENSIONS, EncoderError, EncoderHealth, Encoding, ModelInfo, PendingEncoding, Precision,
     encoder::{Encoder, Source},
     turns::Lane,
 };
@@ -16,6 +18,7 @@ use crate::{
 struct Scripted<W, S> {
     info: ModelInfo,
     oldest_wait: W,
+    threads: Option<watch::Receiver<EncoderHealth>>,
     script: S,
 }
 
@@ -38,13 +41,27 @@ impl Encoder {
     where
         A: Future<Output = Result<Encoding, EncoderError>> + Send + 'static,
     {
-        let info = ModelInfo {
-            name: "scripted",
-            fingerprint: "scripted".to_owned(),
-            precision: Precision::F32,
-            dimensions: DIMENSIONS,
-        };
-        Self::of(Scripted { info, oldest_wait, script: move |text| PendingEncoding::of(script(text)) })
+        Self::of(Scripted {
+            info: info(),
+            oldest_wait,
+            threads: None,
+            script: move |text| PendingEncoding::of(script(text)),
+        })
+    }
+
+    /// An encoder that refuses every text, and whose threads are as the test says.
+    pub fn scripted_on_threads(health: watch::Receiver<EncoderHealth>) -> Self {
+        let refuses = |_| PendingEncoding::of(std::future::ready(Err(EncoderError::Closed)));
+        Self::of(Scripted { info: info(), oldest_wait: || Duration::ZERO, threads: Some(health), script: refuses })
+    }
+}
+
+fn info() -> ModelInfo {
+    ModelInfo {
+        name: "scripted",
+        fingerprint: "scripted".to_owned(),
+        precision: Precision::F32,
+        dimensions: DIMENSIONS,
     }
 }
 
@@ -85,6 +102,10 @@ where
 
     fn longest_wait(&self, _lane: Lane) -> Duration {
         (self.oldest_wait)()
+    }
+
+    fn health(&self) -> Option<watch::Receiver<EncoderHealth>> {
+        self.threads.clone()
     }
 }
 

@@ -1,6 +1,12 @@
 //! Settings of the encoder: where the model is looked for, which numbers it multiplies, how many threads.
 
-use std::{env, ffi::OsString, path::PathBuf, thread};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use crate::EncoderError;
 
@@ -21,6 +27,10 @@ pub struct EncoderSettings {
     /// Live texts that one thread takes together. Default: 8, beyond which a batch costs all its
     /// callers latency and saves no time per text.
     pub max_batch: usize,
+    /// A thread that has something in hand and shows no sign of life for so long hangs. Default: 3 s, hundreds of times
+    /// what a thread takes from one sign of life to the next on a busy machine, and less than a card is awaited for: the
+    /// questions that the thread had in hand still get one that is found by words alone.
+    pub hang_timeout: Duration,
 }
 
 impl Default for EncoderSettings {
@@ -31,6 +41,7 @@ impl Default for EncoderSettings {
             threads: thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             live_capacity: 256,
             max_batch: 8,
+            hang_timeout: Duration::from_secs(3),
         }
     }
 }
@@ -45,21 +56,31 @@ impl EncoderSettings {
     }
 }
 
-/// Where set-up puts the model: `CUECARD_MODEL_DIR`, else `models/all-MiniLM-L6-v2` below
+/// The model's directory below that of a package, or of set-up's cache.
+const MODEL: &str = "models/all-MiniLM-L6-v2";
+
+/// `CUECARD_MODEL_DIR`; else the model of the package that this program was unpacked with; else where set-up puts it: below
 /// `CUECARD_CACHE`, else below `cuecard` in `XDG_CACHE_HOME` or `~/.cache`.
 pub fn default_model_dir() -> PathBuf {
-    model_dir_from(|name| env::var_os(name))
+    // A program whose own place can't be told was not unpacked from a package.
+    model_dir_from(|name| env::var_os(name), env::current_exe().ok().as_deref())
 }
 
 /// As in `scripts/env`, an empty variable counts as unset.
-fn model_dir_from(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+fn model_dir_from(variable: impl Fn(&str) -> Option<OsString>, program: Option<&Path>) -> PathBuf {
     let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || {
         path("CUECARD_CACHE").unwrap_or_else(|| {
             path("XDG_CACHE_HOME").unwrap_or_else(|| path("HOME").unwrap_or_default().join(".cache")).join("cuecard")
         })
     };
-    path("CUECARD_MODEL_DIR").unwrap_or_else(|| cache().join("models").join("all-MiniLM-L6-v2"))
+    path("CUECARD_MODEL_DIR").or_else(|| packaged_model(program?)).unwrap_or_else(|| cache().join(MODEL))
+}
+
+/// A package holds `bin/cuecard` and the model side by side.
+fn packaged_model(program: &Path) -> Option<PathBuf> {
+    let model = program.parent()?.parent()?.join(MODEL);
+    model.is_dir().then_some(model)
 }
 
 /// The number format of the linear layers; everything between them is f32 in both.
@@ -132,8 +153,23 @@ mod tests {
         for (variables, expected) in cases {
             let lookup =
                 |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-            assert_eq!(model_dir_from(lookup), PathBuf::from(expected), "{variables:?}");
+            assert_eq!(model_dir_from(lookup, None), PathBuf::from(expected), "{variables:?}");
         }
+    }
+
+    #[test]
+    fn a_package_has_its_model_beside_the_program() {
+        let package = tempfile::tempdir().unwrap();
+        let (program, model) = (package.path().join("bin/cuecard"), package.path().join(MODEL));
+        let found = |model_dir: Option<&str>| {
+            let variables = [("CUECARD_MODEL_DIR", model_dir), ("CUECARD_CACHE", Some("/c"))];
+            let lookup = |name: &str| variables.iter().find(|(known, _)| *known == name)?.1.map(OsString::from);
+            model_dir_from(lookup, Some(&program))
+        };
+        assert_eq!(found(None), Path::new("/c").join(MODEL), "no package");
+        std::fs::create_dir_all(&model).unwrap();
+        assert_eq!(found(None), model);
+        assert_eq!(found(Some("/m")), Path::new("/m"), "what is said comes first");
     }
 
     #[test]

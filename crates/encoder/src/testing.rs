@@ -1,14 +1,20 @@
-//! The real model for unit tests, in both precisions: read once per test binary.
+//! The real model for unit tests, in both precisions: read once per test binary. And one that fails as it is told to.
 
 #![allow(clippy::unwrap_used)]
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::{
-    Precision, bert::BertForward, model_files::ModelFiles, settings::default_model_dir, threads::become_torch_thread,
+    DIMENSIONS, EncoderError, Precision,
+    bert::{BertForward, Forward, Outputs},
+    linear::Yield,
+    model_files::ModelFiles,
+    settings::default_model_dir,
+    torch_thread::become_torch_thread,
     word_pieces::WordPieces,
 };
 
@@ -51,4 +57,39 @@ pub(crate) fn reference_rows() -> Option<Vec<serde_json::Value>> {
     };
     let mut reference: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     Some(serde_json::from_value(reference["rows"].take()).unwrap())
+}
+
+/// A model that answers at once, but panics on texts with the id [`PANICS`] and hangs on those with [`HANGS`] for as long as
+/// the test holds the gate.
+#[derive(Clone, Default)]
+pub(crate) struct Scripted {
+    pub(crate) gate: Arc<Mutex<()>>,
+}
+
+pub(crate) const PANICS: i64 = 666;
+pub(crate) const HANGS: i64 = 777;
+
+impl Forward for Scripted {
+    fn run(&self, batch: &[&[i64]], yield_now: Yield<'_>) -> Result<Outputs, EncoderError> {
+        let has = |id: i64| batch.iter().any(|text| text.contains(&id));
+        assert!(!has(PANICS), "scripted panic");
+        yield_now();
+        if has(HANGS) {
+            drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let attention = batch.iter().map(|text| vec![0.1; text.len()]).collect();
+        Ok(Outputs { embeddings: vec![vec![0.0; DIMENSIONS]; batch.len()], attention })
+    }
+}
+
+/// Patience with what must come, on the slowest machine.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until it holds.
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "never came about: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -11,13 +11,13 @@
 use std::{
     collections::VecDeque,
     ops::Range,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
 use crate::{
     EncoderError,
-    encoding::LiveReply,
+    hand::LiveReply,
     turns::{Lane, Turns},
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct LiveJob {
     pub(crate) text: String,
     /// Its beginning was left out already.
     pub(crate) cut: bool,
-    pub(crate) reply: LiveReply,
+    pub(crate) reply: Arc<LiveReply>,
 }
 
 /// A batch of texts to embed.
@@ -217,6 +217,10 @@ impl<L, B> WorkQueue<L, B> {
         drop(dropped);
         self.work_arrived.notify_all();
         self.place_freed.notify_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting<L, B>> {

@@ -45,4 +45,5 @@ pub use lexical::{LexicalHit, WordsOf};
 pub use relations::{Heard, Relations, Rival};
 pub use rows::{BadRow, FileReport, ReadError, Row, Rows, TooLong, json_flaw};
 pub use store::generation::{Manifest, SourceSummary};
+pub use store::setting_aside::set_aside;
 pub use vectors::VectorHit;

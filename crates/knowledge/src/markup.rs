@@ -37,6 +37,9 @@ const DROPPED: [(&str, RawKind); 7] = [
     ("textarea", RawKind::Rcdata),
 ];
 
+/// What lies deeper is no further to the right: nobody could tell, and lists within lists would fill the memory.
+const MOST_INDENTS: usize = 8;
+
 /// The text of `source`, or nothing where it has no markup.
 pub fn text_of(source: &str) -> Option<String> {
     if source.contains('<') {
@@ -197,7 +200,7 @@ impl Text {
     }
 
     fn mark_item(&mut self) {
-        let indent = "  ".repeat(self.lists.len().saturating_sub(1));
+        let indent = "  ".repeat(self.lists.len().saturating_sub(1).min(MOST_INDENTS));
         self.marker = Some(match self.lists.last_mut() {
             Some(Some(number)) => {
                 let marker = format!("{indent}{number}. ");
@@ -333,6 +336,14 @@ mod tests {
     fn an_article_of_a_hundred_thousand_elements_is_read() {
         let deep = "<div>".repeat(100_000) + "deep" + &"</div>".repeat(100_000);
         assert_eq!(text_of(&deep).as_deref(), Some("deep"));
+    }
+
+    #[test]
+    fn lists_within_lists_fill_no_memory() {
+        let deep = "<ul><li>x".repeat(10_000);
+        let text = text_of(&format!("{deep}</ul>")).unwrap();
+        assert!(text.len() < deep.len() * 3, "{} bytes became {}", deep.len(), text.len());
+        assert!(text.starts_with("- x\n  - x\n    - x\n"), "{}", &text[..40]);
     }
 
     proptest! {

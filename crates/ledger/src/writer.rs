@@ -296,6 +296,8 @@ async fn transaction(
 ) -> sqlx::Result<Rows> {
     session.dialect.begin(sync, session.connection).await?;
     let rows = apply(session, writes, change).await?;
+    #[cfg(feature = "failure-points")]
+    fail::fail_point!("ledger_commit");
     session.connection.execute("COMMIT").await?;
     Ok(rows)
 }

@@ -223,6 +223,39 @@ fn assert_sound(text: &str) {
     assert!(!found.is_empty() || once == text, "{text:?}");
 }
 
+/// The digits of a card: a brand's first ones, 16 in all, the last of them the check digit (Luhn).
+fn card() -> impl Strategy<Value = String> {
+    ("(4[0-9]|5[1-5])[0-9]{13}").prop_map(|digits| {
+        let sum: u32 = digits.bytes().rev().enumerate().map(|(place, digit)| luhn(place + 1, digit - b'0')).sum();
+        format!("{digits}{}", (10 - sum % 10) % 10)
+    })
+}
+
+/// What a digit adds to the sum, at its place from the end.
+fn luhn(place: usize, digit: u8) -> u32 {
+    let digit = u32::from(digit);
+    match (place % 2, digit * 2) {
+        (0, _) => digit,
+        (_, doubled @ 10..) => doubled - 9,
+        (_, doubled) => doubled,
+    }
+}
+
+const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+/// The ways in which people write and say a card's digits.
+fn written(digits: &str, way: usize) -> String {
+    let groups = || digits.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into_owned());
+    let words = || digits.bytes().map(|digit| DIGITS[usize::from(digit - b'0')]);
+    match way {
+        0 => digits.to_owned(),
+        1 => groups().collect::<Vec<_>>().join(" "),
+        2 => groups().collect::<Vec<_>>().join("-"),
+        3 => words().collect::<Vec<_>>().join(" "),
+        _ => words().map(|word| if word == "zero" { "oh" } else { word }).collect::<Vec<_>>().join(", "),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
 
@@ -244,5 +277,20 @@ proptest! {
     #[test]
     fn any_pieces_of_numbers_are_masked_once_and_for_all(text in pieces()) {
         assert_sound(&text);
+    }
+
+    #[test]
+    fn no_digit_of_a_card_is_left_however_it_is_said(
+        digits in card(),
+        way in 0..5_usize,
+        before in prop::sample::select(vec!["", "My card number is ", "it's ", "sure, please charge it to ", "so that is "]),
+        after in prop::sample::select(vec!["", ".", ", thanks", " and my name is Anna", " is what the card says?"]),
+    ) {
+        let masked = mask(&format!("{before}{}{after}", written(&digits, way))).into_owned();
+        prop_assert!(masked.contains(Kind::Card.placeholder()), "{}", masked);
+        prop_assert!(!masked.contains(|letter: char| letter.is_ascii_digit()), "{}", masked);
+        let is_digit = |word: &str| DIGITS.contains(&word) || word == "oh";
+        let words = masked.split(|letter: char| !letter.is_alphabetic());
+        prop_assert!(!words.into_iter().any(is_digit), "{}", masked);
     }
 }

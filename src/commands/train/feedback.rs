@@ -14,6 +14,7 @@ use cuecard_trainer::{Example, Lessons, PositionBias, ShownCard, ShownCards, gai
 use super::HELD_BACK;
 use crate::cli::{TrainArgs, Unbiasing};
 use crate::commands::knowledge::{self, OpenEngine};
+use crate::commands::progress::Progress;
 
 /// A model of the feedback on one profile's cards.
 pub(super) fn learn(
@@ -23,6 +24,7 @@ pub(super) fn learn(
     against: Option<&Model>,
 ) -> anyhow::Result<Model> {
     let (url, profile) = (format!("sqlite:{}", ledger.display()), arguments.profile.as_deref().unwrap_or_default());
+    let progress = Progress::waiting("reading the feedback");
     let deliveries = knowledge::block_on(judged_deliveries(&url, profile))??;
     anyhow::ensure!(!deliveries.is_empty(), "the ledger has no feedback on cards of profile `{profile}`");
     let index = open.index.current();
@@ -48,6 +50,7 @@ pub(super) fn learn(
         "the running model has an adapter, and no vectors of questions were kept to compare it by; set keep_question_vectors"
     );
 
+    progress.begin("learning");
     let model = open.engine.encoder().model();
     let book = Book { pushes, encoder: model.identity(), dimensions: model.dimensions, is_weighted: bias.is_some() };
     let mut model = book.model(against)?;

@@ -8,11 +8,11 @@ use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, begin
 use cuecard_actors::engine::ranking::model::{Model, Source};
 use cuecard_actors::engine::{Effort, Plan};
 use cuecard_trainer::{Example, Labelled, Lessons, collect, fold_of, gains};
-use indicatif::ProgressBar;
 
 use super::HELD_BACK;
 use crate::cli::TrainArgs;
 use crate::commands::knowledge::{self, OpenEngine};
+use crate::commands::progress::Progress;
 use crate::settings::ToolSettings;
 
 /// Articles that are named where some are missing.
@@ -30,18 +30,20 @@ pub(super) fn learn(
     let settings = ToolSettings::of_environment()?;
     let plan = Arc::new(settings.profile.index_plan());
     expect_known(open, seeking.iter().chain(&quiet))?;
-    let bar = ProgressBar::new((seeking.len() + quiet.len()) as u64);
+    // All are heard first, then learned from.
+    let bar = Progress::counting("asking", 2 * (seeking.len() + quiet.len()));
+    let progress = &|| bar.step();
     let evaluation = Evaluation {
         engine: &open.engine,
         plan: &plan,
         effort: Effort::Full,
         limits: settings.buffer.window_limits(),
         every_turn: false,
-        progress: &|| {},
+        progress,
     };
     knowledge::block_on(async {
-        let lesson_book = LessonBook::read(&evaluation, &plan, &seeking, &quiet, &|| bar.inc(1)).await?;
-        bar.finish_and_clear();
+        let lesson_book = LessonBook::read(&evaluation, &plan, &seeking, &quiet).await?;
+        bar.begin("learning");
         lesson_book.expect_both_kinds(arguments)?;
         lesson_book.model(&evaluation, against.map(Arc::new)).await
     })?
@@ -87,7 +89,6 @@ impl<'a> LessonBook<'a> {
         plan: &Plan,
         seeking: &'a [Conversation],
         quiet: &'a [Conversation],
-        progress: &dyn Fn(),
     ) -> anyhow::Result<Self> {
         let all: Vec<&Conversation> = seeking.iter().chain(quiet).collect();
         let beginnings = beginnings(&all);
@@ -98,7 +99,7 @@ impl<'a> LessonBook<'a> {
         };
         let conversations: Vec<_> = all.iter().enumerate().map(labelled).collect();
         let times = evaluation.listen(all.iter().copied()).await?;
-        let examples = collect(evaluation.engine, plan, evaluation.limits, &conversations, progress).await?;
+        let examples = collect(evaluation.engine, plan, evaluation.limits, &conversations, evaluation.progress).await?;
         let model = evaluation.engine.encoder().model();
         let (encoder, dimensions) = (model.identity(), model.dimensions);
         Ok(Self { conversations, times, examples, beginnings, encoder, dimensions })
@@ -173,7 +174,7 @@ pub async fn folded(
     quiet: &[Conversation],
     folds: usize,
 ) -> anyhow::Result<Vec<Judged>> {
-    let lesson_book = LessonBook::read(evaluation, plan, seeking, quiet, &|| {}).await?;
+    let lesson_book = LessonBook::read(evaluation, plan, seeking, quiet).await?;
     let fold_of = fold_of(lesson_book.conversations.len(), folds);
     let fold = |place: usize| fold_of[lesson_book.beginnings[place]];
     let mut judged: Vec<Judged> = Vec::new();

@@ -21,7 +21,7 @@ const HELD_BACK: usize = 5;
 
 /// Learns a model and tells what it is worth.
 pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::TOOL);
+    logging::start_for_tool();
     let open = knowledge::engine(&arguments.knowledge)?;
     let encoder = open.engine.encoder().model().identity();
     let against = arguments.against.as_deref().map(|path| read_model(path, &encoder)).transpose()?;

@@ -9,6 +9,7 @@ use cuecard_actors::engine::encoder::EncoderSettings;
 use cuecard_actors::engine::knowledge::{ArticleFilter, Audience};
 use cuecard_actors::engine::ranking::{Formula, Selectivity, SilenceRule};
 use cuecard_actors::supervision::RestartPolicy;
+use secrecy::ExposeSecret;
 
 use super::*;
 
@@ -60,7 +61,7 @@ fn the_environment_alone_is_enough() {
     assert_eq!(settings.cxone.attempt_timeout, Duration::from_secs(2));
     assert_eq!(settings.cxone.max_message_bytes, 1024 * 1024);
     assert_eq!(settings.encoder.threads, Threads::Auto);
-    assert_eq!(settings.data.ledger_url(), "sqlite:./data/ledger.db");
+    assert_eq!(settings.data.ledger_url().expose_secret(), "sqlite:./data/ledger.db");
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn an_empty_variable_counts_as_not_set() {
     let pairs = [("CUECARD_RANKER", ""), ("CUECARD_ADMIN_ADDR", ""), ("DATABASE_URL", ""), ("CUECARD_INDEX", "")];
     let settings = load(None, &[&TENANT[..], &pairs].concat()).unwrap();
     assert_eq!(settings.profiles[0].knowledge.index, Some(std::path::absolute("data/index").unwrap()));
-    assert_eq!(settings.data.ledger_url(), "sqlite:./data/ledger.db");
+    assert_eq!(settings.data.ledger_url().expose_secret(), "sqlite:./data/ledger.db");
 }
 
 #[test]
@@ -146,18 +147,6 @@ fn profiles_can_be_made_by_the_environment_alone() {
     let settings = load(None, &pairs).unwrap();
     let names: Vec<_> = settings.profiles.iter().map(|profile| profile.name.as_str()).collect();
     assert_eq!(names, ["north", "south"]);
-}
-
-#[test]
-fn no_setting_is_printed_with_its_secret() {
-    let secrets = [
-        ("CUECARD_API_KEYS", "opensesame"),
-        ("NEO4J_PASSWORD", "opensesame"),
-        ("CUECARD__ACCESS__KEYS__ONE__KEY", "opensesame-opensesame"),
-        ("CUECARD__ACCESS__KEYS__ONE__RIGHTS", "query"),
-    ];
-    let settings = load(None, &[&TENANT[..], &secrets].concat()).unwrap();
-    assert!(!format!("{settings:?}").contains("opensesame"), "{settings:?}");
 }
 
 /// Keys that belong together may share the comment above the first of them.

@@ -1,6 +1,7 @@
 //! What is wrong is named with its place and with what to do.
 
 use cuecard_actors::telemetry::Port;
+use secrecy::ExposeSecret;
 
 use super::*;
 
@@ -73,6 +74,15 @@ fn a_profile_s_name_is_plain() {
             complaint.contains(&format!("`{name}`")) && complaint.contains("lower-case letters, digits"),
             "{complaint}"
         );
+    }
+    // To the library that merges them this is a place in a list, which it would make as long as that.
+    for name in ["A[9223372036854775807]", "A[-9223372036854775808]", "A B"] {
+        let variables = [("CUECARD__PROFILES__", "__CARDS"), ("CUECARD__ACCESS__KEYS__", "__HASH")]
+            .map(|(before, after)| format!("{before}{name}{after}"));
+        for variable in &variables {
+            let complaint = complaint(None, &[&TENANT[..], &[(variable, "3")]].concat());
+            assert!(complaint.contains("lower-case letters, digits"), "{variable}: {complaint}");
+        }
     }
     let settings = load(Some("[profiles.north-1_a]\ncards = 3\n"), &TENANT).unwrap();
     assert_eq!(settings.profiles[0].name.as_str(), "north-1_a");
@@ -167,6 +177,7 @@ fn a_number_out_of_its_range_is_named_with_the_range() {
         ("encoder.threads", "100000"),
         ("search.threads", "100000"),
         ("cxone.attempt_timeout", "0s"),
+        ("encoder.hang_timeout", "0s"),
         ("buffer.pause_after_last", "2days"),
         ("buffer.forget_after", "10s"),
         ("pipeline.lexical_only_after", "100ms"),
@@ -284,7 +295,7 @@ fn a_relative_path_in_the_address_of_the_ledger_is_relative() {
         ("sqlite:///srv/feedback.db", "sqlite:///srv/feedback.db"),
     ] {
         let settings = load(None, &[&TENANT[..], &[("DATABASE_URL", given)]].concat()).unwrap();
-        assert_eq!(settings.data.ledger_url(), opened);
+        assert_eq!(settings.data.ledger_url().expose_secret(), opened);
     }
 }
 

@@ -39,20 +39,20 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     ended
 }
 
-/// `cuecard serve` in a process of its own.
-pub struct Process {
-    pub admin: Admin,
+/// `cuecard serve` in a process of its own, from its first instant on.
+pub struct Launched {
+    admin: Receiver<SocketAddr>,
     api: Receiver<SocketAddr>,
     child: Child,
     /// Each gives what one of the process's outputs held, at its end.
     readers: Vec<JoinHandle<String>>,
 }
 
-impl Process {
-    /// Starts it and waits until its admin port is open.
-    pub fn serve(variables: &[(String, String)]) -> Self {
+impl Launched {
+    /// Starts it, with more on its command line, and waits for nothing.
+    pub fn serve(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut command = cuecard(&["serve"], &variables);
+        let mut command = cuecard(&[&["serve"], arguments].concat(), &variables);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (log, mut stdout) = (child.stderr.take().unwrap(), child.stdout.take().unwrap());
         let ((tell_admin, admin), (tell_api, api)) = (mpsc::channel(), mpsc::channel());
@@ -62,24 +62,70 @@ impl Process {
             stdout.read_to_string(&mut text).unwrap();
             text
         });
-        let admin = Admin::new(admin.recv_timeout(PATIENCE).unwrap());
         Self { admin, api, child, readers: vec![log, stdout] }
+    }
+
+    /// Waits until its admin port is open; gives what it wrote where it ended before.
+    pub fn listening(self) -> Result<Process, String> {
+        match self.admin.recv_timeout(PATIENCE) {
+            Ok(addr) => Ok(Process { admin: Admin::new(addr), launched: self }),
+            Err(_) => Err(self.kill()),
+        }
+    }
+
+    /// SIGKILL: no chance to put anything in order. Gives what it wrote until then.
+    pub fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.written()
+    }
+
+    /// What the process wrote, which has ended.
+    fn written(&mut self) -> String {
+        std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap()).collect()
+    }
+}
+
+/// The same once its admin port is open.
+pub struct Process {
+    pub admin: Admin,
+    launched: Launched,
+}
+
+impl Process {
+    /// Starts it and waits until its admin port is open.
+    pub fn serve(variables: &[(String, String)]) -> Self {
+        Self::serve_with(&[], variables)
+    }
+
+    /// The same with more on its command line.
+    pub fn serve_with(arguments: &[&str], variables: &[(String, String)]) -> Self {
+        Launched::serve(arguments, variables).listening().unwrap()
     }
 
     /// Somebody who asks the API, which is open once the engine is loaded.
     pub fn caller(&self) -> Caller {
-        Caller::new(self.api.recv_timeout(PATIENCE).unwrap())
+        Caller::new(self.api_addr().unwrap())
+    }
+
+    /// Where the API is, once the engine is loaded; none where it ended before.
+    pub fn api_addr(&self) -> Option<SocketAddr> {
+        self.launched.api.recv_timeout(PATIENCE).ok()
     }
 
     /// Its number.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.launched.child.id()
     }
 
-    /// SIGKILL: no chance to put anything in order.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    /// SIGKILL: no chance to put anything in order. Gives what it wrote until then.
+    pub fn kill(self) -> String {
+        self.launched.kill()
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.launched.child.try_wait().unwrap()
     }
 
     /// SIGTERM, as a container runtime ends a service.
@@ -89,14 +135,14 @@ impl Process {
 
     /// Sends the signal of this name.
     pub fn signal(&self, name: &str) {
-        send_signal(self.child.id(), name);
+        send_signal(self.id(), name);
     }
 
     /// Waits until the process has ended.
     pub async fn ended(&mut self) -> ExitStatus {
         let ended = async {
             loop {
-                match self.child.try_wait().unwrap() {
+                match self.has_ended() {
                     Some(status) => return status,
                     None => tokio::time::sleep(LOOK).await,
                 }
@@ -108,7 +154,7 @@ impl Process {
     /// Waits until the process has ended, and gives all that it wrote.
     pub async fn output(mut self) -> String {
         self.ended().await;
-        std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap()).collect()
+        self.launched.written()
     }
 }
 
@@ -135,7 +181,7 @@ pub fn cpu_ticks(process: u32) -> u64 {
     fields.into_iter().flatten().filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
-impl Drop for Process {
+impl Drop for Launched {
     fn drop(&mut self) {
         // It has ended, unless a test failed before.
         let _ = self.child.kill();

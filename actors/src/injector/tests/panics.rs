@@ -71,11 +71,35 @@ async fn a_push_whose_task_panics_frees_its_lane_and_its_interaction() {
 
 #[actix::test]
 async fn a_third_conversation_that_panics_escalates() {
-    let mut fixture = fixture(3).await;
+    let fixture = fixture(3).await;
     for interaction in ["bad-1", "bad-2", "bad-3"] {
         fixture.say("acme", interaction, 1);
     }
     let reason = fixture.bench.escalated().await;
     assert!(reason.starts_with("injector: "), "{reason}");
     assert_eq!(fixture.recorder.labels(), ["failed"; 3]);
+}
+
+#[actix::test]
+async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+    let fixture = fixture(11).await;
+    let pushing = patient_item("acme", "pushing", 1);
+    fixture.deliver(&pushing);
+    until("one is being pushed", || fixture.bench.cell.report().in_flight == 1).await;
+    let poison = async |number| {
+        let bad = fixture.say("acme", "bad", number);
+        fixture.ended(&bad).await;
+        assert_eq!(fixture.recorder.outcome_of(&bad), Some(Outcome::Failed(Failure::Panicked)));
+    };
+    let works = async |number| {
+        let good = fixture.say("acme", &format!("good-{number}"), 1);
+        fixture.open(&format!("good-{number}"));
+        fixture.ended(&good).await;
+        assert_eq!(fixture.outcome_of(&good), Some("delivered"));
+    };
+    fixture.bench.panic_until_it_gives_up(poison, works).await;
+    fixture.open("pushing");
+    fixture.ended(&pushing).await;
+    assert_eq!(fixture.outcome_of(&pushing), Some("delivered"), "it outlives its actor");
+    assert_eq!(fixture.not_shown().len(), 11, "none of the bad ones counts as shown");
 }

@@ -224,6 +224,35 @@ async fn a_panic_costs_the_frame_in_hand_and_no_other() {
 }
 
 #[actix::test]
+async fn ten_panics_a_minute_cost_what_was_in_hand_and_the_eleventh_ends_the_actor() {
+    let fixture = fixture(11, 64);
+    let poison = async |_| fixture.frames.send(text(r#"{"type":"bad"}"#)).await.unwrap();
+    let works = async |number: u64| {
+        let said = format!("word {number}");
+        fixture.frames.send(fragment(&said)).await.unwrap();
+        assert_eq!(words(&take(&fixture.heard, 1).await[0]), said);
+    };
+    fixture.bench.panic_until_it_gives_up(poison, works).await;
+    until("whoever holds the socket sees that nobody reads", || fixture.frames.is_closed()).await;
+    assert_eq!(fixture.frames("used"), 10);
+}
+
+#[actix::test]
+async fn a_restart_by_hand_loses_no_word_that_waits_for_room() {
+    let fixture = fixture(0, 1);
+    for words in ["one", "waiting for room", "two"] {
+        fixture.frames.send(fragment(words)).await.unwrap();
+    }
+    until("the Buffer is full", || fixture.bench.cell.report().in_flight == 1).await;
+    fixture.bench.cell.ask_restart().unwrap();
+    until("it restarted", || fixture.bench.cell.restarts() == 1).await;
+    assert_eq!(fixture.frames.len(), 1, "no further frame is read");
+    let heard: Vec<_> = take(&fixture.heard, 3).await.iter().map(words).collect();
+    assert_eq!(heard, ["one", "waiting for room", "two"]);
+    until("nothing is left", || fixture.bench.cell.report().in_flight == 0).await;
+}
+
+#[actix::test]
 async fn a_feedback_inbox_that_is_full_delays_and_loses_nothing() {
     let fixture = fixture(0, 64);
     let mut ids = Vec::new();

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod by_hand;
 mod giving_up;
 mod restarts;
 
@@ -165,8 +166,7 @@ impl Running {
         let (items, inbox) = bounded(16);
         let (escalation, escalations) = escalations();
         let (log, cell, bad_restarts) = (Log::default(), ActorCell::new("probe"), Rc::<Cell<u32>>::default());
-        let depth = inbox.depth();
-        cell.measure_queue(depth);
+        let inbox = inbox.shown_in(&cell);
         let probe =
             Probe { log: Rc::clone(&log), inbox, timer: None, bad_restarts: Rc::clone(&bad_restarts), bad_start };
         let address = supervise(Arc::clone(&cell), policy, escalation, |_| probe);

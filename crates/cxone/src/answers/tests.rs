@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use proptest::prelude::*;
+
 use super::CallKind::{Feedback, Push, Ranking, Read, Token};
 use super::CallOutcome::{Answered, Failed, Unusable};
 use super::*;
@@ -234,5 +236,91 @@ fn a_locked_session_is_awaited_until_the_deadline() {
         ("", false),
     ] {
         assert_eq!(session_is_locked(answer.as_bytes()), locked, "{answer}");
+    }
+}
+
+fn any_outcome() -> impl Strategy<Value = CallOutcome> {
+    let failure = prop_oneof![
+        Just(TransportFailure::Refused),
+        Just(TransportFailure::Tls),
+        Just(TransportFailure::Cut),
+        Just(TransportFailure::TimedOut),
+        Just(TransportFailure::Garbled),
+        (0..1000_u16).prop_map(|status| TransportFailure::BodyTooLarge { status }),
+        Just(TransportFailure::NotSendable),
+    ];
+    prop_oneof![
+        4 => (0..1000_u16).prop_map(Answered),
+        // Those that mean something of their own.
+        2 => prop::sample::select(vec![200, 304, 401, 403, 409, 429, 500, 503]).prop_map(Answered),
+        1 => Just(Unusable),
+        2 => failure.prop_map(Failed),
+    ]
+}
+
+fn any_attempt() -> impl Strategy<Value = Attempt> {
+    let wait = || prop::option::of((0..u64::MAX).prop_map(Duration::from_nanos));
+    let kind = prop::sample::select(vec![Push, Ranking, Read, Feedback, Token]);
+    let counts = (any::<u32>(), 0..4_u32, prop::option::of(any::<u32>()));
+    let short_wait = prop::option::of((0..20_000_u64).prop_map(Duration::from_millis));
+    (
+        kind,
+        any_outcome(),
+        prop_oneof![wait(), short_wait.clone()],
+        counts,
+        prop_oneof![wait(), short_wait],
+        any::<f64>(),
+    )
+        .prop_map(|(kind, outcome, retry_after, (number, num_renewals, max_attempts), time_left, jitter)| {
+            Attempt { kind, outcome, retry_after, number, num_renewals, max_attempts, time_left, jitter }
+        })
+}
+
+/// How long the next step waits; none where nothing is sent again.
+fn wait_of(step: NextStep) -> Option<Duration> {
+    match step {
+        NextStep::RenewToken { wait } | NextStep::RetryAfter { wait, .. } | NextStep::CredentialsRefused { wait } => {
+            Some(wait)
+        }
+        NextStep::AwaitUnlock => Some(Duration::ZERO),
+        NextStep::Done | NextStep::GiveUp(_) => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_an_attempt_came_to_the_next_one_keeps_what_was_asked_and_what_is_left(
+        attempt in any_attempt(),
+        retry_ambiguous in any::<bool>(),
+    ) {
+        let policy = RetryPolicy { retry_ambiguous, ..RetryPolicy::default() };
+        let step = policy.next_step(&attempt);
+        let asked = attempt.retry_after.unwrap_or_default();
+        if let (Some(wait), false) = (wait_of(step), matches!(step, NextStep::CredentialsRefused { .. })) {
+            prop_assert!(attempt.time_left.is_none_or(|left| wait < left), "{step:?} comes too late");
+        }
+        match step {
+            NextStep::RetryAfter { wait, holds_endpoint, ambiguous } => {
+                prop_assert!(wait >= asked, "sooner than asked: {step:?}");
+                prop_assert!(asked > Duration::ZERO || wait <= Duration::from_secs(30), "nobody asked for {wait:?}");
+                prop_assert_eq!(holds_endpoint, attempt.outcome == Answered(429) || matches!(attempt.outcome, Failed(TransportFailure::BodyTooLarge { status: 429 })));
+                let may_repeat = retry_ambiguous || !matches!(attempt.kind, Push | Ranking);
+                prop_assert!(!ambiguous || may_repeat, "a push that may be on the screen is sent again: {step:?}");
+                let counted = attempt.number.saturating_sub(attempt.num_renewals);
+                prop_assert!(attempt.max_attempts.is_none_or(|most| counted < most), "one attempt too many");
+            }
+            NextStep::CredentialsRefused { wait } => {
+                prop_assert!(attempt.kind == Token && wait >= asked.max(Duration::from_secs(1)));
+            }
+            NextStep::GiveUp(_) => {
+                let may_be_late = attempt.time_left.is_some() || attempt.max_attempts.is_some();
+                let is_for_good = matches!(attempt.outcome, Failed(TransportFailure::NotSendable));
+                prop_assert!(attempt.kind != Token || may_be_late || is_for_good, "without a token nothing works");
+            }
+            NextStep::AwaitUnlock => prop_assert_eq!(attempt.kind, Ranking),
+            NextStep::Done | NextStep::RenewToken { .. } => {}
+        }
     }
 }

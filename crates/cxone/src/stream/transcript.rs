@@ -125,15 +125,17 @@ fn words_after(text: &str, heard: usize) -> &str {
     rest.trim_start_matches(|letter: char| letter.is_whitespace() || CLOSING_MARKS.contains(&letter)).trim_end()
 }
 
-/// The end of the text where it ends in no word.
-fn start_of_last_word(text: &str) -> usize {
-    let before = text.trim_end_matches(is_inside_word);
-    let mark = before.char_indices().next_back();
-    match mark {
-        Some((place, _)) if before.len() < text.len() && is_joined(&text[..place], &text[place..]) => {
-            start_of_last_word(&text[..place])
+/// The end of the text where it ends in no word. In a loop: a word may be as long as a frame, and a stack is not.
+fn start_of_last_word(mut text: &str) -> usize {
+    loop {
+        let before = text.trim_end_matches(is_inside_word);
+        let mark = before.char_indices().next_back();
+        match mark {
+            Some((place, _)) if before.len() < text.len() && is_joined(&text[..place], &text[place..]) => {
+                text = &text[..place];
+            }
+            _ => return before.len(),
         }
-        _ => before.len(),
     }
 }
 
@@ -268,6 +270,14 @@ mod tests {
         transcripts.hear(&id("c-1"), &many);
         assert_eq!(transcripts.heard.peek(&id("c-1")).unwrap().channels.len(), MAX_CHANNELS);
         assert!(size_of::<Heard>() + MAX_CHANNELS * size_of::<Start>() < 2300);
+    }
+
+    /// A frame holds a mebibyte, and a thread's stack is not larger.
+    #[test]
+    fn a_word_of_any_length_that_grows_is_new_as_a_whole() {
+        let word = "1.".repeat(300_000) + "1";
+        let grown = word.clone() + "2";
+        assert_eq!(heard(&[&[&word], &[&grown]]), [word, grown]);
     }
 
     proptest! {

@@ -23,7 +23,7 @@ pub struct Evaluation<'a> {
     pub limits: WindowLimits,
     /// Whether conversations are also played from their first turn on.
     pub every_turn: bool,
-    /// Called after each conversation.
+    /// Called after each conversation that was listened to, and in [`Evaluation::run`] after each that was judged.
     pub progress: &'a dyn Fn(),
 }
 
@@ -53,6 +53,7 @@ impl Evaluation<'_> {
                 usual.hear(order.measured());
             }
             times.push(milliseconds(took));
+            (self.progress)();
         }
         self.engine.usual().fix(usual.snapshot(1));
         Ok(times)

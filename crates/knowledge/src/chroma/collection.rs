@@ -4,17 +4,15 @@
 //! query finds that out and goes on with the new one.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::vec::IntoIter;
 
 use cuecard_text::json::{Row, sift};
-use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use crate::article::Article;
+use crate::chroma::answers::{Answered, ChromaHit};
 use crate::chroma::client::{CallError, ChromaClient, ChromaSettings};
 use crate::chroma::error::ChromaError;
 use crate::chroma::record::{ChromaRecord, ChromaRecords};
-use crate::chroma::wire::{CollectionBody, GetAnswer, GetBody, QueryAnswer, QueryBody, Space, Values};
+use crate::chroma::wire::{CollectionBody, GetAnswer, GetBody, QueryAnswer, QueryBody, Space};
 use crate::filter::ArticleFilter;
 
 /// Records for each request of an import: 2 MB with vectors of 384 dimensions.
@@ -25,30 +23,6 @@ const MOST_RECORDS: usize = 1_000_000;
 
 /// Records asked for at most where a filter leaves out most of them: 1 MB of documents.
 const MOST_ASKED: usize = 1_000;
-
-/// A record near an embedding.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChromaHit {
-    /// The record as an import takes it.
-    pub article: Article,
-    /// The cosine of query and record, as far as their vectors are unit vectors; shown to 4 places.
-    pub relevance: f64,
-}
-
-impl ChromaHit {
-    /// What is read of it: the document, or the title of a record without one.
-    pub fn passage(&self) -> &str {
-        let Article { title, body, .. } = &self.article;
-        if body.trim().is_empty() { title } else { body }
-    }
-}
-
-/// The records that the server gave for one embedding.
-struct Answered {
-    num_records: usize,
-    /// Those of them that are articles and admitted.
-    hits: Vec<ChromaHit>,
-}
 
 /// A collection of a Chroma server. Safe to ask from many threads; needs a tokio runtime.
 pub struct ChromaCollection {
@@ -181,51 +155,12 @@ impl ChromaCollection {
         let opened = self.opened();
         let body = GetBody { limit: PAGE, offset, include: ["documents", "metadatas", "embeddings"] };
         let answer = self.client.post(&[&opened.id, "get"], &body).await;
-        let GetAnswer { ids, documents, metadatas, embeddings } =
-            answer.map_err(|error| failed(error, &self.client, &self.settings))?;
-        self.records(ids, documents, metadatas, embeddings)
+        let answer: GetAnswer = answer.map_err(|error| failed(error, &self.client, &self.settings))?;
+        answer.records().map_err(|uneven| self.client.unreadable(uneven.to_string()))
     }
 
     fn hits(&self, answer: QueryAnswer, space: Space, filter: &ArticleFilter) -> Result<Vec<Answered>, ChromaError> {
-        let QueryAnswer { ids, documents, metadatas, distances } = answer;
-        let mut documents = documents.map(Vec::into_iter);
-        let mut metadatas = metadatas.map(Vec::into_iter);
-        let mut distances = distances.map(Vec::into_iter);
-        let list = |ids: Vec<Row<String>>| {
-            let num_records = ids.len();
-            let distances = self.as_long(next(&mut distances), num_records)?;
-            let records = self.records(ids, next(&mut documents), next(&mut metadatas), None)?;
-            // A record whose distance is no number lies nowhere.
-            let hits = records.into_iter().zip(distances).filter_map(|(record, distance)| {
-                let article = record.usable()?.article().filter(|article| filter.admits(article))?;
-                Some(ChromaHit { article, relevance: space.relevance(distance?.usable()?) })
-            });
-            Ok(Answered { num_records, hits: hits.collect() })
-        };
-        ids.into_iter().map(list).collect()
-    }
-
-    fn records(
-        &self,
-        ids: Vec<Row<String>>,
-        documents: Option<Values<String>>,
-        metadatas: Option<Values<Map<String, Value>>>,
-        embeddings: Option<Values<Vec<f32>>>,
-    ) -> Result<Vec<Row<ChromaRecord>>, ChromaError> {
-        let num = ids.len();
-        let fields = self.as_long(documents, num)?.into_iter().zip(self.as_long(metadatas, num)?);
-        let fields = fields.zip(self.as_long(embeddings, num)?);
-        let record = |(id, ((document, metadata), embedding))| ChromaRecord::read(id, document, metadata, embedding);
-        Ok(ids.into_iter().zip(fields).map(record).collect())
-    }
-
-    /// One value for each record, none where the server sent no list.
-    fn as_long<T>(&self, values: Option<Values<T>>, num: usize) -> Result<Values<T>, ChromaError> {
-        match values {
-            Some(values) if values.len() == num => Ok(values),
-            Some(values) => Err(self.client.unreadable(format!("{} values for {num} records", values.len()))),
-            None => Ok(std::iter::repeat_with(|| None).take(num).collect()),
-        }
+        answer.hits(space, filter).map_err(|uneven| self.client.unreadable(uneven.to_string()))
     }
 
     fn opened(&self) -> Arc<Opened> {
@@ -250,11 +185,6 @@ async fn find(
         (Some(found), Some(expected)) if found != expected => Err(other_dimensions(settings, found, expected)),
         _ => Ok(Opened { space: found.space(), id: found.id }),
     }
-}
-
-/// The next embedding's list; none where the server sent none for any.
-fn next<T>(lists: &mut Option<IntoIter<Values<T>>>) -> Option<Values<T>> {
-    lists.as_mut().map(|lists| lists.next().unwrap_or_default())
 }
 
 fn other_dimensions(settings: &ChromaSettings, found: usize, expected: usize) -> ChromaError {

@@ -5,6 +5,7 @@
 //! | `CURRENT` | number of the generation in service and the hash of its manifest; replaced by rename |
 //! | `lock` | held by the one writer |
 //! | `embeddings` | every vector ever made, by hash of model and text |
+//! | `damaged-<time>/` | an index that was damaged, as it was, see [`setting_aside`] |
 //! | `generations/<n>/manifest.json` | what is in it, with length and hash of every other file |
 //! | `generations/<n>/base.*` | most articles, with their sources and rows, and their passages' vectors, the graph over these, and their sentences' codes; the same files as those of the generation before, until the base is made anew |
 //! | `generations/<n>/delta.*` | the same, without a graph, of what changed since the base was made |
@@ -18,3 +19,4 @@ pub mod directory;
 pub mod embeddings;
 pub mod entries;
 pub mod generation;
+pub mod setting_aside;

@@ -9,7 +9,7 @@ use crate::ALL;
 use crate::fake_encoder::{DIMENSIONS, FakeEncoder};
 use cuecard_knowledge::{
     Article, BuildPhase, BuildProgress, BuildSettings, Completeness, Index, IndexError, IndexHandle, ModelIdentity,
-    Update, build, build_with,
+    Update, build, build_with, set_aside,
 };
 use tempfile::TempDir;
 
@@ -357,4 +357,31 @@ fn opening_writes_nothing_into_a_generation() {
     let before = state();
     open(directory.path()).unwrap().lexical("one", 1, &ALL);
     assert_eq!(state(), before);
+}
+
+#[test]
+fn a_damaged_index_that_is_set_aside_stays_as_it_was_and_another_one_begins() {
+    let directory = built();
+    fs::write(generation(&directory).join("base.articles"), "x").unwrap();
+    let before: Vec<_> =
+        files(&directory.path().join("generations")).into_iter().map(|path| fs::read(path).unwrap()).collect();
+    let aside = set_aside(directory.path()).unwrap();
+    assert!(aside.starts_with(directory.path()) && aside.to_string_lossy().contains("damaged-"), "{aside:?}");
+    assert!(matches!(open(directory.path()).err().unwrap(), IndexError::NoIndex { .. }));
+    let encoder = FakeEncoder::new();
+    build(directory.path(), update(&["one", "two", "new"]), &encoder, &()).unwrap();
+    assert_eq!(encoder.asked(), ["Title 2\nnew", "new"], "what was embedded once is still there");
+    assert_eq!(open(directory.path()).unwrap().len(), 3);
+    let after: Vec<_> = files(&aside.join("generations")).into_iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(after == before && !after.is_empty(), "it must be kept as it was");
+    assert!(matches!(open(&aside).err().unwrap(), IndexError::Damaged { .. }), "with what named it");
+}
+
+#[test]
+fn an_index_that_somebody_writes_is_not_set_aside() {
+    let directory = built();
+    let lock = fs::File::open(directory.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(matches!(set_aside(directory.path()).unwrap_err(), IndexError::Locked { .. }));
+    open(directory.path()).unwrap();
 }

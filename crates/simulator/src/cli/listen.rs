@@ -1,6 +1,6 @@
 //! What both commands need to know: where to listen, for whom, with which knowledge.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,9 +53,13 @@ fn further_client(text: &str) -> Result<Client, &'static str> {
 
 #[derive(Debug, Args)]
 pub(super) struct Listen {
-    /// Loopback port; 0 takes a free one.
+    /// Port; 0 takes a free one.
     #[arg(long, default_value_t = DEFAULT_PORT)]
     port: u16,
+    /// Address to listen on. Its pages and what is under /_sim/ ask nobody for a key: another one than loopback's is for
+    /// the private network of a container.
+    #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    host: IpAddr,
     /// The OAuth client that may ask for tokens.
     #[arg(long, env = "CXONE_CLIENT_ID", default_value = DEFAULT_CLIENT_ID)]
     pub(super) client_id: String,
@@ -107,7 +111,7 @@ impl Listen {
             client.scopes = scopes.split_whitespace().map(str::to_owned).collect();
         }
         let settings = SimulatorSettings {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            address: SocketAddr::new(self.host, self.port),
             clients: std::iter::once(client).chain(self.further.iter().cloned()).collect(),
             token_lifetime: Duration::from_secs(self.token_lifetime),
             articles,

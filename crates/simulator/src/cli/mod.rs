@@ -45,7 +45,7 @@ pub struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Replay(Box<replay::Replay>),
 }
 
@@ -59,7 +59,7 @@ pub fn run(command_line: CommandLine) -> anyhow::Result<()> {
         .init();
     let system = actix_rt::System::new();
     match command_line.command {
-        Command::Serve(arguments) => system.block_on(serve::run(arguments)),
+        Command::Serve(arguments) => system.block_on(serve::run(*arguments)),
         Command::Replay(arguments) => system.block_on(replay::run(*arguments)),
     }
 }

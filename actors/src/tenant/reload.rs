@@ -1,0 +1,102 @@
+//! New settings for tenants in service: their plans, models and limits change, what they hold stays.
+//!
+//! Everything that can fail comes first, so that all of it is taken up or none. A question that is on its way keeps the tenant
+//! that it came in with, and so one plan through all stages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cuecard_engine::ranking::Model;
+
+use super::loading::{LoadError, find_model, versions};
+use super::{Profile, Tenant, Tenants};
+use crate::decisions::Shadow;
+use crate::messages::ProfileName;
+
+/// Tenants with new settings, not in service yet.
+pub struct Prepared(Vec<Retold>);
+
+struct Retold {
+    before: Arc<Tenant>,
+    tenant: Arc<Tenant>,
+    model: Option<Arc<Model>>,
+}
+
+impl Tenants {
+    /// Makes tenants of these profiles, which differ from those in service in nothing that was loaded for them; reads the
+    /// models that they name, also where that is the same file as before. Blocks.
+    pub fn prepare(&self, profiles: &[Profile]) -> Result<Prepared, LoadError> {
+        let known = profiles.iter().filter_map(|profile| Some((profile, self.get(&profile.name)?)));
+        known.map(|(profile, tenant)| tenant.retold(profile)).collect::<Result<_, _>>().map(Prepared)
+    }
+
+    /// Puts them in service, for questions from now on.
+    pub fn take(&self, prepared: Prepared) {
+        let mut by_name = BTreeMap::clone(&self.by_name.load());
+        for Retold { before, tenant, model } in prepared.0 {
+            if before.profile.rate_limit != tenant.profile.rate_limit {
+                tenant.calls.limit_to(tenant.profile.rate_limit);
+            }
+            tenant.engine.use_model(model);
+            by_name.insert(tenant.name().clone(), tenant);
+        }
+        self.by_name.store(Arc::new(by_name));
+    }
+}
+
+impl Prepared {
+    /// The profiles that get another model, be it from the same file.
+    pub fn other_models(&self) -> impl Iterator<Item = &ProfileName> {
+        let version = |model: Option<Arc<Model>>| model.map(|model| model.version.clone());
+        let is_other = move |retold: &&Retold| version(retold.before.engine.model()) != version(retold.model.clone());
+        self.0.iter().filter(is_other).map(|retold| retold.tenant.name())
+    }
+}
+
+impl Tenant {
+    fn retold(self: Arc<Self>, profile: &Profile) -> Result<Retold, LoadError> {
+        let shadow = self.shadow.as_ref().zip(profile.shadow.as_ref());
+        let shadow = shadow.map(|(before, plan)| Shadow { engine: before.engine.clone(), plan: Arc::clone(plan) });
+        let model = find_model(profile, &self.promoted_model, &self.engine)?;
+        let tenant = Self {
+            profile: profile.clone(),
+            engine: self.engine.clone(),
+            shadow,
+            knowledge: self.knowledge.clone(),
+            calls: Arc::clone(&self.calls),
+            health: Arc::clone(&self.health),
+            promoted_model: self.promoted_model.clone(),
+            versions: Arc::new(versions(profile, &self.engine)),
+        };
+        Ok(Retold { before: self, tenant: Arc::new(tenant), model })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_engine::Plan;
+
+    use super::*;
+    use crate::testing::{Recorder, TenantParts, item};
+
+    #[tokio::test]
+    async fn a_question_on_its_way_keeps_its_plan_and_the_next_one_gets_the_new() {
+        let tenants: Tenants =
+            [TenantParts::new("acme").build(), TenantParts::new("other").build()].into_iter().collect();
+        let (recorder, seen_elsewhere) = (Recorder::of(tenants.clone()), tenants.clone());
+        let under_way = recorder.ticket(&item("acme", "a", 1));
+        let acme = ProfileName::new("acme");
+        let before = tenants.get(&acme).unwrap();
+        let plan = Arc::new(Plan { cards: before.profile.plan.cards + 1, ..(*before.profile.plan).clone() });
+        let profile = Profile { plan, ..before.profile.clone() };
+        tenants.take(tenants.prepare(std::slice::from_ref(&profile)).unwrap());
+        let next = recorder.ticket(&item("acme", "b", 1));
+        let cards = |tenant: &Tenant| tenant.profile.plan.cards;
+        assert_eq!((cards(under_way.tenant()), cards(next.tenant())), (cards(&before), cards(&before) + 1));
+        assert_ne!(before.versions.plan, next.tenant().versions.plan);
+        assert_eq!(cards(&seen_elsewhere.get(&acme).unwrap()), cards(&before) + 1);
+        assert_eq!(tenants.iter().count(), 2, "what is not named stays as it was");
+    }
+}

@@ -1,0 +1,174 @@
+//! What goes wrong: drawn from a seed and the number of the round alone, so that a round can be had again.
+
+use std::time::Duration;
+
+use cuecard_simulator::{CutMoment, FaultKind, RetryAfter, Route, StreamEnd};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+/// Kinds of trouble, of which a night has those that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Kind {
+    /// The process is killed at any moment, its start included.
+    Kill,
+    /// Actors and the ledger's writer panic or stand still at a failure point.
+    Points,
+    /// CXone answers wrongly, late, or not at all; its streams end; its tokens are revoked.
+    Hub,
+    /// The disk under the data directory is full.
+    Disk,
+    /// Another process holds the ledger's file.
+    Lock,
+    /// The PostgreSQL server under the ledger stops, and starts again.
+    Database,
+    /// The clock jumps.
+    Clock,
+}
+
+/// The failure points, those of each actor first.
+const POINTS: [&str; 14] = [
+    "stream_listener",
+    "buffer",
+    "extractor",
+    "retriever",
+    "ranker",
+    "injector",
+    "injector_push",
+    "feedback_logger",
+    "feedback_logger_settle",
+    "token_actor",
+    "token_actor_fetch",
+    "knowledge_sync",
+    "knowledge_sync_poll",
+    "ledger_commit",
+];
+
+/// One thing that goes wrong while a round lasts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trouble {
+    Hub {
+        route: Route,
+        times: u32,
+        every: u32,
+        fault: FaultKind,
+    },
+    StreamEnds(StreamEnd),
+    TokensRevoked,
+    DiskFull,
+    LedgerLocked,
+    DatabaseStopped,
+    /// By so many seconds.
+    ClockJumps(i64),
+}
+
+/// How a round ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Kill,
+    /// SIGTERM under traffic.
+    Terminate,
+    /// SIGTERM once all that was heard has its end, which is checked.
+    Account,
+    GoOn,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    pub number: u32,
+    /// Of a start in vain: when it is killed.
+    pub killed_in_start: Option<Duration>,
+    /// The variable `FAILPOINTS` of the process that is started.
+    pub points: String,
+    /// Each with its moment, in their order.
+    pub troubles: Vec<(Duration, Trouble)>,
+    pub lasts: Duration,
+    pub end: End,
+}
+
+impl Round {
+    /// The round of this number.
+    pub fn draw(seed: u64, number: u32, kinds: &[Kind], longest: Duration) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed ^ (u64::from(number) << 32));
+        let has = |kind| kinds.contains(&kind);
+        let lasts = longest.mul_f64(rng.random());
+        let killed_in_start =
+            (has(Kind::Kill) && rng.random_ratio(1, 8)).then(|| Duration::from_millis(rng.random_range(0..600)));
+        let points = if has(Kind::Points) { points(&mut rng) } else { String::new() };
+        let others: Vec<Kind> =
+            kinds.iter().copied().filter(|kind| !matches!(kind, Kind::Kill | Kind::Points)).collect();
+        let num_troubles = if others.is_empty() { 0 } else { rng.random_range(0..=3) };
+        let trouble = |rng: &mut StdRng| {
+            let kind = others.choose(rng).copied().unwrap_or(Kind::Hub);
+            (lasts.mul_f64(rng.random()), trouble(rng, kind))
+        };
+        let mut troubles: Vec<_> = (0..num_troubles).map(|_| trouble(&mut rng)).collect();
+        troubles.sort_by_key(|(at, _)| *at);
+        let end = match rng.random_range(0..10) {
+            0..7 if has(Kind::Kill) => End::Kill,
+            0..3 | 7 => End::Terminate,
+            3..5 | 8 => End::Account,
+            _ => End::GoOn,
+        };
+        Self { number, killed_in_start, points, troubles, lasts, end }
+    }
+}
+
+/// Up to three points, each of which fails once after a while, or delays what passes now and then.
+fn points(rng: &mut StdRng) -> String {
+    let num_points = rng.random_range(0..=3);
+    let names = POINTS.choose_multiple(rng, num_points).copied().collect::<Vec<_>>();
+    let actions: Vec<_> = names.iter().map(|name| format!("{name}={}", action(rng, name))).collect();
+    actions.join(";")
+}
+
+/// Three panics at most in a process, so that it never comes to the ten after which a service gives up.
+fn action(rng: &mut StdRng, name: &str) -> String {
+    // A writer of the ledger that panics ends the service, so it is made to wait mostly.
+    let panics = if name == "ledger_commit" { rng.random_ratio(1, 8) } else { rng.random_ratio(2, 3) };
+    if panics {
+        return format!("{}*off->1*panic->off", rng.random_range(0..20));
+    }
+    format!("{}%sleep({})", rng.random_range(1..20), rng.random_range(1..150))
+}
+
+fn trouble(rng: &mut StdRng, kind: Kind) -> Trouble {
+    match kind {
+        Kind::Disk => Trouble::DiskFull,
+        Kind::Lock => Trouble::LedgerLocked,
+        Kind::Database => Trouble::DatabaseStopped,
+        Kind::Clock => Trouble::ClockJumps(*[-86_400, -3_600, -30, 30, 3_600, 86_400].choose(rng).unwrap()),
+        Kind::Hub | Kind::Kill | Kind::Points => match rng.random_range(0..8) {
+            0 => Trouble::StreamEnds(StreamEnd::Close),
+            1 => Trouble::StreamEnds(StreamEnd::Cut),
+            2 => Trouble::TokensRevoked,
+            _ => {
+                let routes = [Route::Token, Route::Stream, Route::Insights, Route::Ranking, Route::Feedback];
+                let (times, every) = (rng.random_range(1..30), rng.random_range(1..4));
+                Trouble::Hub { route: *routes.choose(rng).unwrap(), times, every, fault: fault(rng) }
+            }
+        },
+    }
+}
+
+/// What goes away by itself: nothing here refuses anything for good.
+fn fault(rng: &mut StdRng) -> FaultKind {
+    let retry_after =
+        [RetryAfter::Seconds(1), RetryAfter::DateIn(Duration::from_secs(1)), RetryAfter::Literal("2.5".into())];
+    match rng.random_range(0..10) {
+        0 => FaultKind::status(500),
+        1 => FaultKind::status(503),
+        2 => FaultKind::Answer { status: 429, retry_after: retry_after.choose(rng).cloned(), body: None },
+        3 => FaultKind::status(401),
+        4 => FaultKind::Delay { by: Duration::from_millis(rng.random_range(20..1_500)) },
+        5 => FaultKind::NoAnswer,
+        6 => FaultKind::Interim { status: 103 },
+        7 => FaultKind::LoginPage { status: 200 },
+        8 => FaultKind::Gzip,
+        _ => {
+            let moments = [CutMoment::BeforeHandling, CutMoment::AfterHandling, CutMoment::InBody];
+            FaultKind::Cut { moment: *moments.choose(rng).unwrap() }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+"""What deploy/ says is well formed and agrees with itself: no container, no cluster and no package is needed.
+
+Kubernetes manifests are held against Kubernetes' schemas and, for the PodMonitor, against the operator's types; the Dockerfile
+passes hadolint; the systemd unit passes systemd's own checks.
+"""
+
+import hashlib
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import unittest
+
+import kubernetes_validate
+import yaml
+from cloudcoil.models.prometheus_operator import v1 as prometheus_operator
+
+ROOT = pathlib.Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+# The oldest that the manifests are meant for, and the newest that the schemas know.
+KUBERNETES_VERSIONS = ["1.31", "1.37"]
+# systemd's own measure, from 0 to 10; below 2 it says that a unit is well protected.
+EXPOSURE = 15
+
+
+def rendered():
+    """What `kubectl apply --kustomize` would send, and the pattern of the Secret."""
+    kustomized = subprocess.run(["kubectl", "kustomize", KUBERNETES], check=True, capture_output=True, text=True).stdout
+    return list(yaml.safe_load_all(kustomized + "\n---\n" + (KUBERNETES / "secret.yaml").read_text()))
+
+
+def of_kind(documents, kind):
+    (found,) = [document for document in documents if document["kind"] == kind]
+    return found
+
+
+class Manifests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.documents = rendered()
+        cls.deployment = of_kind(cls.documents, "Deployment")
+        cls.pod = cls.deployment["spec"]["template"]
+        (cls.container,) = cls.pod["spec"]["containers"]
+
+    def test_kubernetes_takes_each(self):
+        own = [document for document in self.documents if document["kind"] != "PodMonitor"]
+        kinds = {document["kind"] for document in own}
+        expected = {"Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap", "Secret"}
+        self.assertEqual(kinds, expected)
+        for version in KUBERNETES_VERSIONS:
+            for document in own:
+                with self.subTest(version=version, kind=document["kind"]):
+                    kubernetes_validate.validate(document, version, strict=True)
+
+    def test_the_prometheus_operator_takes_the_pod_monitor(self):
+        written = of_kind(self.documents, "PodMonitor")
+        read = prometheus_operator.PodMonitor.model_validate(written)
+        # The types pass over what they do not know.
+        again = read.model_dump(by_alias=True, exclude_none=True, mode="json")
+        self.assertEqual(again, written)
+
+    def test_a_schema_turns_away_what_it_does_not_know(self):
+        wrong = of_kind(rendered(), "Deployment")
+        wrong["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+        with self.assertRaises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(wrong, KUBERNETES_VERSIONS[-1], strict=True)
+
+    def test_all_select_the_pod_of_the_deployment(self):
+        labels = self.pod["metadata"]["labels"]
+        paths = {
+            "Deployment": ["selector", "matchLabels"],
+            "Service": ["selector"],
+            "NetworkPolicy": ["podSelector", "matchLabels"],
+            "PodDisruptionBudget": ["selector", "matchLabels"],
+            "PodMonitor": ["selector", "matchLabels"],
+        }
+        for kind, path in paths.items():
+            selected = of_kind(self.documents, kind)["spec"]
+            for step in path:
+                selected = selected[step]
+            self.assertEqual(selected, labels, kind)
+
+    def test_ports_are_those_of_the_container(self):
+        ports = {port["name"]: port["containerPort"] for port in self.container["ports"]}
+        settings = tomllib.loads((KUBERNETES / "cuecard.toml").read_text())
+        self.assertEqual(ports, {name: int(settings[name]["addr"].rpartition(":")[2]) for name in ["api", "admin"]})
+        probes = [self.container[probe]["httpGet"]["port"] for probe in ["livenessProbe", "readinessProbe"]]
+        service = [port["targetPort"] for port in of_kind(self.documents, "Service")["spec"]["ports"]]
+        monitor = [end["port"] for end in of_kind(self.documents, "PodMonitor")["spec"]["podMetricsEndpoints"]]
+        policy = [rule["ports"][0]["port"] for rule in of_kind(self.documents, "NetworkPolicy")["spec"]["ingress"]]
+        self.assertLessEqual({*probes, *service, *monitor, *policy}, set(ports))
+
+    def test_every_secret_that_is_asked_for_is_in_the_pattern(self):
+        secret = set(of_kind(self.documents, "Secret")["stringData"])
+        asked = {env["valueFrom"]["secretKeyRef"]["key"] for env in self.container["env"] if "valueFrom" in env}
+        (volume,) = [volume["secret"] for volume in self.pod["spec"]["volumes"] if "secret" in volume]
+        mounted = {item["key"]: item["path"] for item in volume["items"]}
+        self.assertEqual(asked | set(mounted), secret)
+        (mount,) = [mount for mount in self.container["volumeMounts"] if mount["name"] == "secrets"]
+        files = {env["value"] for env in self.container["env"] if env["name"].endswith("_FILE")}
+        self.assertEqual(files, {f"{mount['mountPath']}/{path}" for path in mounted.values()})
+        monitor = of_kind(self.documents, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
+        self.assertIn(monitor["authorization"]["credentials"]["key"], secret)
+
+    def test_the_pod_runs_as_the_user_of_the_image_and_may_nothing(self):
+        user = int(re.search(r"^USER (\d+):\1$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1])
+        pod, own = self.pod["spec"]["securityContext"], self.container["securityContext"]
+        self.assertEqual((pod["runAsUser"], pod["fsGroup"], pod["runAsNonRoot"]), (user, user, True))
+        self.assertEqual((own["readOnlyRootFilesystem"], own["allowPrivilegeEscalation"]), (True, False))
+        self.assertEqual(own["capabilities"], {"drop": ["ALL"]})
+
+    def test_the_settings_that_are_mounted_are_those_that_are_read(self):
+        (volume,) = [volume for volume in self.pod["spec"]["volumes"] if "configMap" in volume]
+        settings = of_kind(self.documents, "ConfigMap")
+        self.assertEqual(volume["configMap"]["name"], settings["metadata"]["name"])
+        (mount,) = [mount for mount in self.container["volumeMounts"] if mount["name"] == volume["name"]]
+        self.assertEqual(self.container["args"][-1], f"{mount['mountPath']}/{next(iter(settings['data']))}")
+
+
+class Files(unittest.TestCase):
+    def test_every_place_names_this_version(self):
+        self.assertEqual(of_kind(rendered(), "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"], f"cuecard:{VERSION}")
+        for name in ["compose.yaml", "Dockerfile"]:
+            named = set(re.findall(r"cuecard[:-](?:-cuecard:)?(\d+\.\d+\.\d+)", (DEPLOY / name).read_text()))
+            self.assertEqual(named, {VERSION}, name)
+
+    def test_the_hashes_of_compose_are_those_of_its_keys(self):
+        keys = tomllib.loads((DEPLOY / "compose/cuecard.toml").read_text())["access"]["keys"]
+        for name, file in [("operator", "operator.key"), ("prometheus", "metrics.key")]:
+            key = (DEPLOY / "compose" / file).read_text().strip()
+            self.assertEqual(keys[name]["hash"], hashlib.sha256(key.encode()).hexdigest(), name)
+
+    def test_compose_opens_ports_to_this_machine_alone(self):
+        services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+        ports = [port for service in services.values() for port in service.get("ports", [])]
+        self.assertGreaterEqual(len(ports), 5)
+        self.assertEqual([port for port in ports if not port.startswith("127.0.0.1:")], [])
+
+    def test_files_that_compose_mounts_are_there(self):
+        services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+        mounts = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
+        places = [mount for mount in mounts if mount.startswith(".")]
+        self.assertGreaterEqual(len(places), 5)
+        self.assertEqual([place for place in places if not (DEPLOY / place).exists()], [])
+
+    def test_hadolint_finds_nothing_in_the_dockerfile(self):
+        hadolint = pathlib.Path(sys.executable).parent / "hadolint"
+        # Versions of Debian's packages are those of the base image, which is what is pinned where that matters.
+        said = subprocess.run([hadolint, "--ignore", "DL3008", DEPLOY / "Dockerfile"], capture_output=True, text=True)
+        self.assertEqual((said.returncode, said.stdout), (0, ""))
+
+    def test_no_step_of_the_dockerfile_needs_buildkit(self):
+        text = (DEPLOY / "Dockerfile").read_text()
+        self.assertNotRegex(text, r"(?m)^# *syntax *=|--mount=|--chmod=|--link|<<")
+
+
+@unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not here")
+class Unit(unittest.TestCase):
+    def test_systemd_takes_it(self):
+        with tempfile.TemporaryDirectory() as place:
+            unit = pathlib.Path(place) / "cuecard.service"
+            # No package is installed here; whether the program is there is not what is checked.
+            unit.write_text((DEPLOY / "systemd/cuecard.service").read_text().replace("/opt/cuecard/bin/cuecard", "/bin/true"))
+            said = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+        about_it = [line for line in said.stderr.splitlines() if "cuecard" in line]
+        self.assertEqual((said.returncode, about_it), (0, []))
+
+    def test_it_is_well_protected(self):
+        command = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", DEPLOY / "systemd/cuecard.service"]
+        said = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(said.returncode, 0, said.stdout[-400:] + said.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
