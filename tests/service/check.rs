@@ -27,7 +27,7 @@ const CASES: [Case; 5] = [
     Case { contract: "rag", reached: "token", scopes: &["agentassists:write"], stream: None },
     Case {
         contract: "snippets",
-        reached: "token, stream, articles",
+        reached: "token, stream, 0 articles",
         scopes: &["interactions:read", "assist:write", "knowledge:read"],
         stream: Some((Route::Events, "interactions:read")),
     },
