@@ -42,6 +42,7 @@ async function asksForAKey(browser) {
   await showsNothing();
   await page.evaluate(() => { location.hash = "#settings"; });
   await showsNothing();
+  await page.getByLabel("Key").focus();
   await page.keyboard.type(given.key);
   await page.keyboard.press("Enter");
   await page.locator("#link.good").waitFor();
@@ -62,7 +63,8 @@ async function looksRight(browser) {
       for (const view of VIEWS) {
         await page.locator(`#tabs a[href="#${view}"]`).click();
         await page.locator(`#${view}`).waitFor();
-        await page.waitForLoadState("networkidle").catch(() => {});
+        // The feed goes on, so the network is never idle; a view says itself while it waits.
+        await page.waitForFunction((id) => !/(looking|asking) …/.test(document.getElementById(id).innerText), view);
         const where = `${view}, ${colorScheme}, ${size}`;
         await assertFits(page, where);
         await assertOneLine(page, ".figures dt, .figures dd, #stages .rate, #stages .took, .entry .at, .entry .took, .number");
