@@ -83,7 +83,7 @@ async fn every_alert_fires_under_its_fault_and_stops_after_it_and_every_panel_sh
     let mut targets: Vec<_> =
         scene.all().into_iter().map(|(instance, service)| Target { instance, addr: service.addr() }).collect();
     targets.push(Target { instance: "panicking", addr: panicking.addr });
-    let prometheus = Prometheus::start(&targets);
+    let prometheus = Prometheus::start(&targets).await;
     tokio::join!(
         drills::healthy(&prometheus, &scene.healthy),
         drills::troubled(&prometheus, &scene.troubled),

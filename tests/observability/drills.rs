@@ -197,7 +197,11 @@ pub async fn flooded(prometheus: &Prometheus, service: &Watched) {
     service.until_listening().await;
     let flood = service.calls(Told::Insights, Duration::from_millis(4));
     let alerts = [("CuecardShedding", "flooded"), ("CuecardBehind", "flooded")];
-    drill(prometheus, &alerts, &[("profile", "insights")], async || drop(flood)).await;
+    let readiness = service.process.admin.until_page("/readyz", "what is shed", |page| {
+        let reasons = page.json()["reasons"].to_string();
+        page.status == 200 && page.json()["status"] == "degraded" && reasons.contains("were let go unanswered")
+    });
+    tokio::join!(readiness, drill(prometheus, &alerts, &[("profile", "insights")], async || drop(flood)));
     let process = service.process.id();
     send_signal(process, "STOP");
     drill(prometheus, &[("CuecardDown", "flooded")], &[], async || send_signal(process, "CONT")).await;
@@ -207,6 +211,8 @@ pub async fn flooded(prometheus: &Prometheus, service: &Watched) {
 pub async fn panicking(prometheus: &Prometheus, mut actor: Panicking) {
     let labels = [("instance", "panicking"), ("actor", ACTOR)];
     let [panics, gone] = ["CuecardActorPanics", "CuecardActorGone"].map(|alert| Firing { alert, labels: &labels });
+    // An increase is told from what was scraped before it.
+    prometheus.until_scraped("panicking").await;
     actor.panic(3).await;
     prometheus.until_firing(&panics).await;
     actor.give_up().await;
