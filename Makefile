@@ -72,10 +72,13 @@ bench: build
 fuzz: setup
 	@scripts/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RUNS),--runs $(RUNS)) $(ONLY)
 
-# Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped.
+# Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped; and the pages
+# from the demo, in a real Chromium.
 pictures:
 	@scripts/setup databases
 	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability
+	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
+	cargo test $(QUICK) --test service pages:: -- --ignored
 
 # Writes docs/configuration.md from config/default.toml.
 docs: setup

@@ -98,7 +98,7 @@ impl Reloader {
                 tracing::warn!(asked_by, ?changed, ?needs_restart, "the settings are reloaded; some need a restart");
             }
             Err(error) => {
-                tracing::error!(asked_by, %error, "the settings are not reloaded; those before stay in force")
+                tracing::error!(asked_by, %error, "the settings are not reloaded; those before stay in force");
             }
         }
         taken

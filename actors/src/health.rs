@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::messages::ProfileName;
 use crate::telemetry::{Endpoint, Metrics, ProfileChanged, ProfileState};
 
 /// A part that a profile needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// A token that CXone gave.
     Token,
@@ -43,6 +45,39 @@ pub enum Condition {
     Missing(String),
     /// It worked and will again; the profile does what it can meanwhile.
     Failing(String),
+}
+
+/// How each part of a profile is, for whoever looks closer than at the whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HealthReport {
+    /// What the profile can do.
+    pub state: &'static str,
+    /// Why not more.
+    pub reason: String,
+    /// Those of which anything is known.
+    pub parts: Vec<PartReport>,
+    /// What CXone asked to leave alone.
+    pub holds: Vec<HoldReport>,
+}
+
+/// How one part is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartReport {
+    /// Which.
+    pub part: Part,
+    /// Whether it works.
+    pub is_good: bool,
+    /// Why not.
+    pub reason: String,
+}
+
+/// An endpoint that is left alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HoldReport {
+    /// Which.
+    pub endpoint: &'static str,
+    /// For how much longer.
+    pub seconds_left: f64,
 }
 
 /// A profile's health. Shared by its actors.
@@ -143,6 +178,29 @@ impl ProfileHealth {
         self.lock().state()
     }
 
+    /// How each part is.
+    pub fn report(&self) -> HealthReport {
+        let parts = self.lock();
+        let (state, reason) = parts.state();
+        let part = |(part, condition): (&Part, &Condition)| match condition {
+            Condition::Good => PartReport { part: *part, is_good: true, reason: String::new() },
+            Condition::Missing(reason) | Condition::Failing(reason) => {
+                PartReport { part: *part, is_good: false, reason: reason.clone() }
+            }
+        };
+        let now = Instant::now();
+        let hold = |(endpoint, (until, _)): (&Endpoint, &(Instant, String))| {
+            let left = until.saturating_duration_since(now);
+            (!left.is_zero()).then(|| HoldReport { endpoint: endpoint.name(), seconds_left: left.as_secs_f64() })
+        };
+        HealthReport {
+            state: state.name(),
+            reason,
+            parts: parts.conditions.iter().map(part).collect(),
+            holds: parts.holds.iter().filter_map(hold).collect(),
+        }
+    }
+
     fn announce(&self, parts: &mut Parts) {
         let state = parts.state();
         if parts.announced.as_ref() != Some(&state) {
@@ -201,9 +259,14 @@ mod tests {
         let minute = in_a_minute.strftime("held until %Y-%m-%d %H:%M").to_string();
         assert!(reason.starts_with(&minute) && reason.contains(" UTC, asked by push; held until "), "{reason}");
         assert!(reason.ends_with(" UTC, asked by search"), "{reason}");
+        let held = |report: HealthReport| {
+            report.holds.iter().map(|hold| (hold.endpoint, hold.seconds_left)).collect::<Vec<_>>()
+        };
+        assert_eq!(held(health.report()), [("push", 60.0), ("search", 30.0)]);
         let degraded = || metrics.render(0.0).unwrap().contains(r#"state="degraded"} 1"#);
         tokio::time::sleep_until(start + Duration::from_secs(31)).await;
         assert!(health.state().1.ends_with("asked by push") && degraded());
+        assert_eq!(held(health.report()), [("push", 29.0)]);
         tokio::time::sleep_until(start + Duration::from_secs(61)).await;
         // Nobody asked meanwhile.
         assert!(!degraded());
@@ -232,6 +295,14 @@ mod tests {
         health.lost(Part::Pushes, "open");
         health.lost(Part::Stream, "closed again");
         assert_eq!(health.state(), (ProfileState::Degraded, "closed again; open".to_owned()));
+        let report = health.report();
+        let part = |part, is_good, reason: &str| PartReport { part, is_good, reason: reason.to_owned() };
+        let parts =
+            [part(Part::Token, true, ""), part(Part::Stream, false, "closed again"), part(Part::Pushes, false, "open")];
+        assert_eq!(
+            (report.state, report.reason.as_str(), &report.parts[..]),
+            ("degraded", "closed again; open", &parts[..])
+        );
         let text = metrics.render(0.0).unwrap();
         assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="degraded"} 1"#), "{text}");
         assert!(text.contains(r#"cuecard_profile_state{profile="acme",state="ready"} 0"#), "{text}");

@@ -68,7 +68,9 @@ fn changed(mut input: Vec<u8>, changes: &[(Index, Change)]) -> Vec<u8> {
 
 fn run(&(name, target): &Target) {
     let seeds = seeds(name);
-    seeds.iter().for_each(|seed| target(seed));
+    for seed in &seeds {
+        target(seed);
+    }
     let changes = prop::collection::vec((any::<Index>(), change()), 1..8);
     let inputs = (select(seeds), changes).prop_map(|(seed, changes)| changed(seed, &changes));
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
@@ -86,7 +88,9 @@ fn run(&(name, target): &Target) {
 fn every_target_takes_its_seeds_and_what_chance_makes_of_them() {
     std::thread::scope(|scope| {
         let running: Vec<_> = TARGETS.iter().map(|target| scope.spawn(move || run(target))).collect();
-        running.into_iter().for_each(|target| target.join().unwrap());
+        for target in running {
+            target.join().unwrap();
+        }
     });
 }
 

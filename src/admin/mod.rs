@@ -1,5 +1,6 @@
 //! The admin port: metrics, probes, and the table of actors. It reads cells and health and asks no actor.
 
+mod console;
 mod ledger;
 mod marks;
 mod readiness;
@@ -24,6 +25,7 @@ use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
 use crate::access::{self, AccessInForce, Guard, PortLimits, Serving, TlsError, TlsFiles};
 use crate::reload::Reloader;
+use console::{Console, FeedLimits};
 use readiness::{Facts, ProfileReadiness};
 
 /// What the admin port shows.
@@ -36,6 +38,7 @@ pub struct AdminState {
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     marks: OnceLock<Arc<ArticleMarks>>,
     ledger: OnceLock<Ledger>,
+    console: Console,
     stopping: AtomicBool,
 }
 
@@ -67,6 +70,7 @@ impl AdminState {
             refreshers: OnceLock::new(),
             marks: OnceLock::new(),
             ledger: OnceLock::new(),
+            console: Console::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -108,6 +112,10 @@ impl AdminState {
         self.stopping.store(true, Relaxed);
     }
 
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
     /// What the service's readiness is made of.
     fn facts(&self) -> Facts {
         let tenants = self.tenants.get().into_iter().flat_map(Tenants::iter);
@@ -117,7 +125,7 @@ impl AdminState {
         });
         Facts {
             is_loaded: self.tenants.get().is_some(),
-            is_stopping: self.stopping.load(Relaxed),
+            is_stopping: self.is_stopping(),
             gave_up: gave_up(self.metrics.cells()),
             profiles: profiles.collect(),
             ledger: self.ledger.get().and_then(ledger::trouble),
@@ -179,8 +187,10 @@ pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, Adm
     let tls = tls.as_ref().map(access::server_config).transpose()?;
     let guard = Guard::new(access, Port::Admin, state.metrics.clone());
     let state = web::Data::from(state);
+    // The port closes a connection on which a request does not end, but not as soon as this.
+    let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
     let routes = move |app: &mut web::ServiceConfig| {
-        app.app_data(state.clone());
+        app.app_data(state.clone()).app_data(feed_limits.clone());
         routes::configure(app, &guard);
     };
     // A scrape and a probe every few seconds need no more workers.

@@ -12,7 +12,7 @@ use cuecard_actors::supervision::ActorCell;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AdminState, ledger, marks};
+use super::{AdminState, console, ledger, marks};
 use crate::access::{Guard, Needed, Right, Whose};
 use crate::reload::ReloadError;
 
@@ -26,7 +26,7 @@ struct AdminEntry {
 /// What a route asks of its caller.
 #[derive(Clone, Copy)]
 enum Asks {
-    /// Nothing: probes have no key.
+    /// Nothing: probes have no key, and a browser that loads the page has none yet.
     Nothing,
     /// One of these rights, for all profiles.
     ForAll(&'static [Right]),
@@ -44,6 +44,14 @@ const SCRAPE: &[Right] = &[Right::Metrics, Right::Operate];
 const ROUTES: &[AdminEntry] = &[
     AdminEntry { path: "/livez", asks: Nothing, handler: || web::get().to(livez) },
     AdminEntry { path: "/readyz", asks: Nothing, handler: || web::get().to(readyz) },
+    AdminEntry { path: "/", asks: Nothing, handler: || web::get().to(console::moved) },
+    AdminEntry { path: "/console", asks: Nothing, handler: || web::get().to(console::moved) },
+    AdminEntry { path: "/console/", asks: Nothing, handler: || web::get().to(console::page) },
+    AdminEntry { path: "/console/files/{name}", asks: Nothing, handler: || web::get().to(console::file) },
+    AdminEntry { path: "/console/feed", asks: ForAll(SEE), handler: || web::get().to(console::feed) },
+    AdminEntry { path: "/console/gaps", asks: ForAll(SEE), handler: || web::get().to(console::list_gaps) },
+    AdminEntry { path: "/console/shadow", asks: ForAll(SEE), handler: || web::get().to(console::list_shadow) },
+    AdminEntry { path: "/console/try", asks: ForAll(SEE), handler: || web::post().to(console::try_out) },
     AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
     AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
     AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
@@ -129,12 +137,18 @@ async fn livez(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
+    let (is_ready, body) = readiness(&state);
+    if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+/// Whether the service can do anything, and what each part of it can.
+pub(super) fn readiness(state: &AdminState) -> (bool, Value) {
     let facts = state.facts();
     let mut body = facts.page();
     if let Some(ledger) = state.ledger.get() {
         body["ledger"] = ledger::readiness(ledger);
     }
-    if facts.word().is_ready() { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    (facts.word().is_ready(), body)
 }
 
 /// Every setting in force, with where it comes from; secrets as `***`.
@@ -301,7 +315,8 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn every_route_asks_strangers_for_a_key_but_the_probes() {
+    async fn every_route_asks_strangers_for_a_key_but_the_probes_and_the_empty_page() {
+        const WITHOUT_KEY: [&str; 6] = ["/livez", "/readyz", "/", "/console", "/console/", "/console/files/{name}"];
         let metrics = Metrics::new(&[], Vec::new()).unwrap();
         let access: AccessInForce = Arc::new(ArcSwap::from_pointee(Access::new(Vec::new(), true, true)));
         let guard = Guard::new(Arc::clone(&access), Port::Admin, metrics.clone());
@@ -316,7 +331,7 @@ mod tests {
             for request in [TestRequest::get(), TestRequest::post()] {
                 let answer = call_service(&app, request.uri(&path(entry.path)).to_request()).await;
                 let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
-                assert_eq!(is_refused, !["/livez", "/readyz"].contains(&entry.path), "{}", entry.path);
+                assert_eq!(is_refused, !WITHOUT_KEY.contains(&entry.path), "{}", entry.path);
             }
         }
     }

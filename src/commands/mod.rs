@@ -46,7 +46,7 @@ pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(arguments) => ledger::run(&arguments),
         Command::Key => key::run(),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Completions(arguments) => Ok(completions::completions(&arguments)),
         Command::Man(arguments) => completions::man(&arguments),
     }
 }

@@ -172,12 +172,12 @@ impl InForce {
         let is_elsewhere = |key: &str| {
             FAMILIES.iter().any(|family| key.starts_with(&format!("{}.", family.each)) && self.has_members(family))
         };
-        let named = |key: &String| match (self.0.get(key), other.0.get(key)) {
-            (Some(one), Some(other)) => (!one.is_same(other) && !is_elsewhere(key)).then(|| key.clone()),
-            _ => {
-                let family = FAMILIES.iter().find_map(|family| Some((family, family.member(key)?.0)));
-                Some(family.map_or_else(|| key.clone(), |(family, name)| format!("{}.{name}", family.all)))
+        let named = |key: &String| {
+            if let (Some(one), Some(other)) = (self.0.get(key), other.0.get(key)) {
+                return (!one.is_same(other) && !is_elsewhere(key)).then(|| key.clone());
             }
+            let family = FAMILIES.iter().find_map(|family| Some((family, family.member(key)?.0)));
+            Some(family.map_or_else(|| key.clone(), |(family, name)| format!("{}.{name}", family.all)))
         };
         let keys: BTreeSet<String> = self.0.keys().chain(other.0.keys()).filter_map(named).collect();
         keys.into_iter().collect()
@@ -192,8 +192,8 @@ impl InForce {
     #[must_use]
     pub(super) fn taking(&self, other: &Self, takes: impl Fn(&str) -> bool) -> Self {
         let kept = self.0.iter().filter(|(key, _)| !takes(key));
-        let taken = other.0.iter().filter(|(key, _)| takes(key));
-        Self(kept.chain(taken).map(|(key, held)| (key.clone(), held.clone())).collect())
+        let others = other.0.iter().filter(|(key, _)| takes(key));
+        Self(kept.chain(others).map(|(key, held)| (key.clone(), held.clone())).collect())
     }
 }
 

@@ -49,7 +49,12 @@ impl Scene {
         refuse_all(&cxone, Route::Token, 401);
         // What is held for an hour is held for seconds.
         let troubled = Watched::start(cxone, &[("CUECARD__CXONE__LONGEST_HOLD", "6s")]);
-        let polls = [("CXONE_CONTRACT", "snippets"), ("CUECARD_INDEX", ""), ("CUECARD__PROFILE__POLL_INTERVAL", "1s")];
+        let polls = [
+            ("CXONE_CONTRACT", "snippets"),
+            ("CUECARD_INDEX", ""),
+            ("CUECARD__PROFILE__POLL_INTERVAL", "1s"),
+            ("CUECARD__CXONE__ARTICLES_TIMEOUT", "2s"),
+        ];
         let failing = Watched::start(knowing(), &polls);
         // A place in the queue and a turn for few, and hardly any patience.
         let narrow = [
@@ -83,7 +88,7 @@ async fn every_alert_fires_under_its_fault_and_stops_after_it_and_every_panel_sh
     let mut targets: Vec<_> =
         scene.all().into_iter().map(|(instance, service)| Target { instance, addr: service.addr() }).collect();
     targets.push(Target { instance: "panicking", addr: panicking.addr });
-    let prometheus = Prometheus::start(&targets);
+    let prometheus = Prometheus::start(&targets).await;
     tokio::join!(
         drills::healthy(&prometheus, &scene.healthy),
         drills::troubled(&prometheus, &scene.troubled),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message, Supervised};
 use actix_web::{App, HttpResponse, HttpServer, web};
+use cuecard_actors::ledger::LedgerHealth;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, ActorState, Escalations, RestartPolicy, escalations, supervise};
 use cuecard_actors::telemetry::Metrics;
@@ -108,6 +109,8 @@ const POLICY: RestartPolicy = RestartPolicy {
 fn process() -> (Process, Metrics) {
     let cell = ActorCell::new(ACTOR);
     let metrics = Metrics::new(&[] as &[ProfileName], vec![Arc::clone(&cell)]).unwrap();
+    // There is no ledger, and so nothing wrong with one.
+    metrics.set_ledger(&LedgerHealth::default(), std::iter::empty());
     let (escalation, escalations) = escalations();
     let address = supervise(Arc::clone(&cell), POLICY, escalation, |_| Weak);
     (Process { cell, address, _escalations: escalations }, metrics)

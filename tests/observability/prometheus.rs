@@ -42,7 +42,7 @@ pub struct Firing<'a> {
 
 impl Prometheus {
     /// With the rules of `grafana/rules`, sped up.
-    pub fn start(targets: &[Target]) -> Self {
+    pub async fn start(targets: &[Target]) -> Self {
         let place = TempDir::new().unwrap();
         for name in ["recording.yml", "alerts.yml"] {
             let rules = std::fs::read_to_string(crate::root().join("grafana/rules").join(name)).unwrap();
@@ -72,7 +72,20 @@ impl Prometheus {
         // No client is made without a provider of TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
-        Self { child, client, base_url: format!("http://{addr}"), started: now(), _place: place }
+        let prometheus = Self { child, client, base_url: format!("http://{addr}"), started: now(), _place: place };
+        prometheus.until_ready().await;
+        prometheus
+    }
+
+    /// Waits until it has read its own data.
+    async fn until_ready(&self) {
+        let ready = async || self.client.get(format!("{}/-/ready", self.base_url)).send().await;
+        let waiting = async {
+            while !ready().await.is_ok_and(|answer| answer.status().is_success()) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap();
     }
 
     async fn get(&self, path: &str, parameters: &[(&str, String)]) -> Result<Value, String> {
@@ -98,6 +111,14 @@ impl Prometheus {
             .iter()
             .flat_map(|group| group["rules"].as_array().unwrap().clone())
             .collect()
+    }
+
+    /// Waits until something has answered a scrape.
+    pub async fn until_scraped(&self, instance: &str) {
+        let answered = format!(r#"up{{instance="{instance}"}} == 1"#);
+        while self.range(&answered).await.unwrap().is_empty() {
+            tokio::time::sleep(10 * LOOK).await;
+        }
     }
 
     /// Waits until an alert fires.

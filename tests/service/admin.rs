@@ -90,7 +90,7 @@ async fn the_metrics_are_prometheus_text_with_latencies() {
         match words.next() {
             Some("#") => assert!(matches!(words.next(), Some("HELP" | "TYPE")), "{line}"),
             Some(series) => {
-                assert!(series.starts_with("cuecard_"), "{line}");
+                assert!(series.starts_with("cuecard_") || series.starts_with("process_"), "{line}");
                 assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
             }
             None => {}
@@ -129,7 +129,7 @@ async fn the_actors_are_listed_in_the_order_of_the_flow() {
         assert_eq!(bound > 0, has_inbox, "{actor}");
         assert!(["idle", "working", "waiting"].contains(&actor["activity"].as_str().unwrap()), "{actor}");
     }
-    for path in ["/", "/nothing", "/actors/nobody", "/metrics/more"] {
+    for path in ["/nothing", "/actors/nobody", "/metrics/more"] {
         let page = admin.get(path).await;
         assert_eq!((page.status, page.content_type.as_str()), (404, "application/json"), "{path}");
         assert!(page.json()["detail"].is_string(), "{path}: {}", page.text);
@@ -184,9 +184,14 @@ async fn without_cxone_the_service_waits_and_becomes_ready_when_it_comes() {
         })
         .await;
     assert_eq!(profile["profile"], "insights");
+    let page = service.admin.get("/readyz").await.json();
+    let reason = format!("insights: {}", profile["reason"].as_str().unwrap());
+    assert_eq!((&page["status"], &page["reasons"]), (&"waiting".into(), &json!([reason])), "{page}");
     assert_eq!(service.admin.get("/livez").await.status, 200, "a peer that is away is no reason to start over");
     let simulator = Simulator::start(SimulatorSettings { address, ..SimulatorSettings::default() }).unwrap();
     service.admin.until_profile("ready", |status, profile| status == 200 && profile["state"] == "ready").await;
+    let page = service.admin.get("/readyz").await.json();
+    assert_eq!((&page["status"], page.get("reasons")), (&"ready".into(), None), "{page}");
     say(&simulator, "call-1", DOG).await;
     until_shown(&simulator, 1).await;
     service.finish(&simulator).await;

@@ -70,7 +70,8 @@ fn one_round_ends_with_code_0_and_says_what_was_shown() {
     let (articles, asking, quiet) = (rows(ARTICLES), rows(CONVERSATIONS), rows(QUIET));
     for part in [
         &format!("{} articles in", articles.len()),
-        "agent's desktop   http://127.0.0.1:",
+        "agent's desktop     http://127.0.0.1:",
+        "/console/\n",
         "/_sim/faults\n",
         "/metrics\n",
         "brings its own settings: CUECARD__PROFILE__CARDS, CXONE_BASE_URL\n",
@@ -113,7 +114,7 @@ async fn a_push_that_is_not_taken_is_one_line_and_told_to_stop_it_ends_with_the_
     let mut command = cuecard(&["demo", "--port", "0", "--conversations", calls.to_str().unwrap()], &[]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let page = lines.find_map(|line| line.strip_prefix("  make faults       http://").map(str::to_owned)).unwrap();
+    let page = lines.find_map(|line| line.strip_prefix("  make faults         http://").map(str::to_owned)).unwrap();
     let address = page.split_once('/').unwrap().0.parse().unwrap();
     let order = json!({"route": "insights", "times": 2, "fault": {"kind": "answer", "status": 503}});
     assert_eq!(Caller::new(address).post("/_sim/faults", &order).await.status, 204);

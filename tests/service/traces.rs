@@ -88,7 +88,7 @@ async fn a_collector_receives_one_trace_for_each_question_by_the_id_of_its_decis
     assert_eq!(names, ["question", "buffer", "admission", "extract", "retrieve", "rank", "inject"]);
     let delivery = service.admin.get("/deliveries?limit=1").await.json()["deliveries"][0].clone();
     let id = delivery["id"].as_str().unwrap();
-    let hex: String = spans[0].trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&spans[0].trace_id);
     assert_eq!(hex, id.replace('-', ""), "whoever has the one finds the other");
     assert_eq!(attribute(&spans[0], "cuecard.decision"), Some(&Value::StringValue(id.to_owned())));
     assert_eq!(attribute(&spans[0], "cuecard.outcome"), Some(&Value::StringValue("delivered".to_owned())));

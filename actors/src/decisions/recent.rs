@@ -128,6 +128,18 @@ impl RecentDecisions {
         passing.take(limit).map(|written| written.json.to_string()).collect()
     }
 
+    /// At most so many that pass the filter and were not counted in `after` yet, newest first, each as JSON; and the count to
+    /// ask with the next time. The first time that is 0.
+    pub fn newer(&self, filter: &DecisionFilter, after: u64, limit: usize) -> (Vec<String>, u64) {
+        let kept = self.lock();
+        let counted = kept.oldest + kept.decisions.len() as u64;
+        // One that counts more asked another process, before a restart.
+        let num_new = if after > counted { counted } else { counted - after };
+        let new = kept.decisions.iter().rev().take(usize::try_from(num_new).unwrap_or(usize::MAX));
+        let passing = new.filter(|written| filter.passes(written)).take(limit);
+        (passing.map(|written| written.json.to_string()).collect(), counted)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,6 +244,32 @@ mod tests {
             assert_eq!(id_of(&recent.find(decision.id).unwrap()), decision.id);
         }
         assert_eq!(recent.find(Uuid::nil()), None);
+    }
+
+    #[test]
+    fn whoever_asks_again_gets_what_is_new() {
+        let recent = RecentDecisions::of_size(3_000);
+        let add = |outcome: Outcome| {
+            let decision = decision("acme", outcome);
+            recent.add(&decision, serde_json::to_string(&decision).unwrap());
+            decision.id
+        };
+        let newer = |filter: &DecisionFilter, after, limit| {
+            let (new, counted) = recent.newer(filter, after, limit);
+            (new.iter().map(|json| id_of(json)).collect::<Vec<_>>(), counted)
+        };
+        let (all, shed) = (DecisionFilter::default(), DecisionFilter { outcome: Some("shed".into()), profile: None });
+        let ids = [Outcome::Shed, Outcome::Replaced, Outcome::Shed].map(&add);
+        assert_eq!(newer(&all, 0, 9), (vec![ids[2], ids[1], ids[0]], 3));
+        assert_eq!(newer(&all, 0, 1), (vec![ids[2]], 3));
+        assert_eq!(newer(&all, 2, 9), (vec![ids[2]], 3));
+        assert_eq!(newer(&shed, 1, 9), (vec![ids[2]], 3));
+        assert_eq!(newer(&all, 3, 9), (vec![], 3));
+        assert_eq!(newer(&all, 70, 9).0.len(), 3, "the count of another process");
+        let more: Vec<_> = (0..50).map(|_| add(Outcome::Shed)).collect();
+        let (found, counted) = newer(&all, 3, 100);
+        assert!(found.len() < 50 && found[0] == more[49], "what made room is gone");
+        assert_eq!((counted, newer(&all, counted, 100).0.len()), (53, 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod conversations;
 mod events;
+mod flow;
 mod labels;
 mod metrics;
 mod registrar;
@@ -16,6 +17,7 @@ pub use events::{
     ActorDropped, BackendFailed, CallbackEnded, CallerRefused, CxoneAnswered, EndpointHeld, FeedbackReached,
     FrameCounted, JsonRepaired, KnowledgePolled, ProfileChanged, QueryWithoutVectors, StopUnfinished, WaitCut,
 };
+pub use flow::{Count, FlowCounts, StageCount};
 pub use labels::{
     ApiRoute, CallbackResult, CardRank, DropReason, Endpoint, FeedbackStage, FrameFate, JsonSource, PollResult, Port,
     ProfileState, ShadowResult, TurnedAway,

@@ -26,6 +26,8 @@ const FIND: &str = "SELECT body FROM decisions WHERE id = $1";
 const OF_INTERACTION: &str = "
     SELECT id FROM decisions WHERE interaction = $1 ORDER BY number DESC LIMIT $2";
 
+const NEWEST: &str = "SELECT body FROM decisions ORDER BY number DESC LIMIT $1 OFFSET $2";
+
 /// No decision is longer; what a damaged file says is not believed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -90,6 +92,12 @@ pub(crate) async fn of_interaction(readers: &AnyPool, interaction: &str, most: u
     let id = |row: &AnyRow| Uuid::from_slice(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(Box::new(error)));
     let rows = query.fetch_all(readers).await;
     rows.and_then(|rows| rows.iter().map(id).collect()).map_err(LedgerError::read)
+}
+
+/// The JSON of the newest decisions but the first `skip`, newest first.
+pub(crate) async fn newest(readers: &AnyPool, skip: u32, most: u32) -> Result<Vec<String>, LedgerError> {
+    let rows = sqlx::query(NEWEST).bind(i64::from(most)).bind(i64::from(skip)).fetch_all(readers).await;
+    rows.and_then(|rows| rows.iter().map(json).collect()).map_err(LedgerError::read)
 }
 
 fn json(row: &AnyRow) -> sqlx::Result<String> {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row};
 use uuid::Uuid;
 
@@ -39,6 +40,10 @@ const MATCH_EARLIER_FEEDBACK: &str = "
     WHERE delivery IS NULL AND profile = rows.value ->> 0 AND interaction = rows.value ->> 1
       AND insight = rows.value ->> 2
     RETURNING id, delivery, insight, accepted";
+
+const REJECTED: &str = "
+    SELECT d.id FROM impressions i JOIN deliveries d ON d.number = i.delivery
+    WHERE i.accepted = 0 AND i.rank = 1 ORDER BY i.delivery DESC LIMIT $1";
 
 /// The cards of the newest `$2` deliveries that came after `$1`.
 const SINCE: &str = "
@@ -170,6 +175,13 @@ type ImpressionRow<'a> =
 fn impression_row(number: i64, shown: &Impression) -> ImpressionRow<'_> {
     let Impression { article_id, wire_id, content_hash, rank, score, probability, propensity, features } = shown;
     (number, article_id, wire_id, content_hash, *rank, *score, *probability, *propensity, features)
+}
+
+/// The ids of the newest deliveries of which an agent rejected the first card, newest first.
+pub(crate) async fn rejected(readers: &AnyPool, most: u32) -> Result<Vec<Uuid>, LedgerError> {
+    let rows = sqlx::query(REJECTED).bind(i64::from(most)).fetch_all(readers).await;
+    let id = |row: &AnyRow| Uuid::from_slice(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(Box::new(error)));
+    rows.and_then(|rows| rows.iter().map(id).collect()).map_err(LedgerError::read)
 }
 
 /// What was delivered since then, in the order of recording, of the newest `most` deliveries.

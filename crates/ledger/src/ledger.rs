@@ -264,6 +264,11 @@ impl Deliveries {
         self.ledger.write_behind(BehindKind::Deliveries, Write::Delivery(delivery))
     }
 
+    /// The decisions of the newest deliveries of which an agent rejected the first card, newest first.
+    pub async fn rejected(&self, most: u32) -> Result<Vec<Uuid>, LedgerError> {
+        deliveries::rejected(&self.ledger.readers, most).await
+    }
+
     /// What was shown since then, in the order of recording, of the newest `most` deliveries.
     pub async fn since(&self, since: Timestamp, most: u32) -> Result<Vec<ShownCards>, LedgerError> {
         deliveries::since(&self.ledger.readers, since, most).await
@@ -336,6 +341,11 @@ impl Decisions {
     /// The JSON of a decision.
     pub async fn find(&self, id: Uuid) -> Result<Option<String>, LedgerError> {
         decisions::find(&self.ledger.readers, id).await
+    }
+
+    /// The JSON of the newest decisions but the first `skip`, newest first.
+    pub async fn newest(&self, skip: u32, most: u32) -> Result<Vec<String>, LedgerError> {
+        decisions::newest(&self.ledger.readers, skip, most).await
     }
 
     /// The ids of the newest decisions about an interaction, newest first.

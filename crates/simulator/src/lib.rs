@@ -18,6 +18,8 @@ pub mod replay;
 mod serve;
 
 pub use base::contracts::{Contract, Route, SCOPES, StreamKind};
+pub use base::verdict::RejectReason;
+pub use serve::explain::AdminPlace;
 pub use serve::faults::{CutMoment, Fault, FaultKind, RetryAfter, UNTIL_CLEARED};
 pub use serve::files::{Article, Conversation, ReadError, Turn};
 pub use serve::hub::NotConnected;

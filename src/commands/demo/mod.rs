@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cuecard_simulator::{
-    Conversation, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT, Pace, RunningSimulator, Simulator,
-    SimulatorSettings,
+    AdminPlace, Article, Conversation, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT, Pace, RunningSimulator,
+    Simulator, SimulatorSettings,
 };
 use tempfile::TempDir;
 
@@ -52,10 +52,12 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         Some(file) => Conversation::load(file)?,
         None => own_conversations(directory.path())?,
     };
+    // For the desktop, which shows them whole.
+    let full_texts = Article::load(&articles)?;
     // Before the articles are embedded, which takes its time: the port may be in use.
     let simulator = match arguments.port {
-        DEFAULT_PORT => on_port_or_any(DEFAULT_PORT, start_simulator)?,
-        chosen => start_simulator(chosen)?,
+        DEFAULT_PORT => on_port_or_any(DEFAULT_PORT, |port| start_simulator(port, full_texts.clone()))?,
+        chosen => start_simulator(chosen, full_texts)?,
     };
     tell_ignored();
     let index = directory.path().join("index");
@@ -63,6 +65,7 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     let service = on_port_or_any(ADMIN_PORT, |admin_port| {
         Service::start(demo_settings(&simulator, &index, directory.path(), admin_port)?)
     })?;
+    simulator.explain_by(AdminPlace { base_url: format!("http://{}", service.admin_addr), key: None });
     tell_where(&simulator, service.admin_addr);
     let mut terminal = Terminal::new(&simulator);
     let outcome = on_system(async {
@@ -80,9 +83,9 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     stopped.and(outcome).map(|()| ExitCode::Success)
 }
 
-fn start_simulator(port: u16) -> anyhow::Result<RunningSimulator> {
+fn start_simulator(port: u16, articles: Vec<Article>) -> anyhow::Result<RunningSimulator> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    Ok(Simulator::start(SimulatorSettings { address, ..SimulatorSettings::default() })?)
+    Ok(Simulator::start(SimulatorSettings { address, articles, ..SimulatorSettings::default() })?)
 }
 
 /// Starts on the port, or on any free one where it is in use: a second demo runs beside the first.
@@ -163,10 +166,10 @@ fn tell_ignored() {
 
 fn tell_where(simulator: &RunningSimulator, admin_addr: SocketAddr) {
     let base = simulator.base_url();
-    println!("\n  agent's desktop   {base}/");
-    println!("  make faults       {base}/_sim/faults");
-    println!("  metrics           http://{admin_addr}/metrics");
-    println!("  actors            http://{admin_addr}/actors");
+    println!("\n  agent's desktop     {base}/");
+    println!("  operator's console  http://{admin_addr}/console/");
+    println!("  make faults         {base}/_sim/faults");
+    println!("  metrics             http://{admin_addr}/metrics");
     println!("  Ctrl-C stops\n");
 }
 
@@ -215,6 +218,7 @@ mod tests {
 
     #[test]
     fn a_port_in_use_makes_way_for_any_and_nothing_else_does() {
+        let start_simulator = |port| start_simulator(port, Vec::new());
         let held = start_simulator(0).unwrap();
         let port = held.address().port();
         assert!(start_simulator(port).is_err());

@@ -1,6 +1,6 @@
 //! Settings that are read again: what is taken up, what waits for a restart, and what changes nothing.
 
-use cuecard_actors::engine::ranking::Selectivity;
+use cuecard_actors::engine::ranking::{Selectivity, SilenceRule};
 
 use super::*;
 use crate::settings::LogLevel;
@@ -127,8 +127,8 @@ fn a_shared_key_counts_for_each_profile_that_does_not_say_otherwise() {
     let reread = settings.reread().unwrap();
     assert_eq!(reread.changed, ["profiles.north.selectivity"]);
     let silence = |profile: usize| reread.settings.profiles[profile].plan.silence;
-    use cuecard_actors::engine::ranking::SilenceRule::Selectivity as By;
-    assert_eq!((silence(0), silence(1)), (Some(By(Selectivity::High)), Some(By(Selectivity::Low))));
+    let by = |selectivity| Some(SilenceRule::Selectivity(selectivity));
+    assert_eq!((silence(0), silence(1)), (by(Selectivity::High), by(Selectivity::Low)));
 }
 
 #[test]

@@ -57,9 +57,8 @@ fn every_secret_has_a_file_and_a_variable_that_names_it() {
         let tenant = if key == "profile.client_secret" { &TENANT[..2] } else { &TENANT[..] };
         let settings = load(None, &[tenant, &[(variable.as_str(), path.as_str())]].concat());
         // A secret that is of no use where it stands is refused for what it is, so it was read.
-        let told = settings
-            .map(|settings| settings.in_force.shown()[key].to_string())
-            .unwrap_or_else(|error| error.to_string());
+        let told =
+            settings.map_or_else(|error| error.to_string(), |settings| settings.in_force.shown()[key].to_string());
         assert!(
             told.contains("***") || told.contains(&format!("{}`", key.rsplit('.').next().unwrap())),
             "{key}: {told}"

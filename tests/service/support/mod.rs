@@ -1,6 +1,7 @@
 //! What the tests stand on: an index, a simulator, the service on a thread or in a process, and its admin port.
 
 mod admin;
+mod browser;
 mod caller;
 mod chroma_stand_in;
 pub mod command;
@@ -13,6 +14,7 @@ mod speech;
 use std::time::Duration;
 
 pub use admin::{Admin, Page, Scrape};
+pub use browser::{browser, check_page};
 pub use caller::{Answered, Caller};
 pub use chroma_stand_in::{COLLECTION, serve_chroma};
 pub use command::{Ended, Process, cpu_ticks, cuecard, is_encoding, run, send_signal};

@@ -3,6 +3,7 @@
 use cuecard_ledger::{Acceptance, Judged, NewFeedback};
 use proptest::prelude::*;
 use sqlx::{AnyConnection, Executor, Row};
+use uuid::Uuid;
 
 use crate::deliveries::delivery;
 use crate::event;
@@ -28,6 +29,25 @@ on_both! {
         queue.store(NewFeedback { profile: "other".into(), ..event("call", "c", false) }).await.unwrap();
         assert_eq!(deliveries.acceptance(), Acceptance { accepted: 3, rejected: 1 });
         assert_eq!(deliveries.acceptance().ratio(), Some(0.75));
+    }
+
+    async fn deliveries_are_found_of_which_the_first_card_was_rejected(store: Store) {
+        let ledger = store.open().await;
+        let (deliveries, queue) = (ledger.deliveries(), ledger.feedback());
+        for (id, call) in [(1, "first"), (2, "second"), (3, "changed"), (4, "newest")] {
+            deliveries.record(delivery(id, call, &["a", "b"])).await.unwrap();
+        }
+        for (call, insight, accepted) in [
+            ("first", "a", false),
+            ("second", "b", false),
+            ("changed", "a", false),
+            ("changed", "a", true),
+            ("newest", "a", false),
+        ] {
+            queue.store(event(call, insight, accepted)).await.unwrap();
+        }
+        assert_eq!(deliveries.rejected(10).await.unwrap(), [4, 1].map(Uuid::from_u128));
+        assert_eq!(deliveries.rejected(1).await.unwrap(), [Uuid::from_u128(4)]);
     }
 
     async fn verdicts_are_told_by_the_rank_of_their_card_and_a_changed_one_counts_again(store: Store) {

@@ -159,6 +159,11 @@ on_both! {
         assert!(found.starts_with(r#"{"id":"2","why":"because because"#), "{found}");
         assert_eq!(decisions.find(Uuid::from_u128(9)).await.unwrap(), None);
         assert_eq!(decisions.of_interaction("call", 10).await.unwrap(), [3, 1].map(Uuid::from_u128));
+        let newest = async |skip, most| {
+            let found = decisions.newest(skip, most).await.unwrap();
+            found.iter().map(|json| json[7..8].to_owned()).collect::<String>()
+        };
+        assert_eq!([newest(0, 10).await, newest(0, 2).await, newest(2, 2).await], ["321", "32", "1"]);
     }
 
     async fn what_a_ledger_holds_is_told_beside_its_service(store: Store) {

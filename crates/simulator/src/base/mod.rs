@@ -4,3 +4,4 @@
 pub(crate) mod contracts;
 pub(crate) mod frames;
 pub(crate) mod turns;
+pub(crate) mod verdict;

@@ -8,9 +8,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::listen::{Listen, how_to_connect, tell};
 use crate::base::contracts::Contract;
+use crate::replay::{ReplayError, base_url};
+use crate::serve::explain::AdminPlace;
 use crate::serve::files::Conversation;
 use crate::serve::player::Pace;
 use crate::serve::settings::DEFAULT_SESSION_ID;
+
+/// What the admin port asks for, where it does.
+const ADMIN_KEY: &str = "CUECARD_ADMIN_KEY";
 
 const EXAMPLE: &str = "\
 Example: every second push of insights is answered 429 until the faults are cleared
@@ -49,6 +54,15 @@ pub(super) struct Serve {
     /// The session that exists from the start.
     #[arg(long, value_name = "ID", env = "CXONE_SESSION_ID", default_value = DEFAULT_SESSION_ID)]
     session: String,
+    /// The admin port of the service under test, a URL or `host:port`: the desktop asks it why a card came. The key that it
+    /// may ask for is read from `CUECARD_ADMIN_KEY`.
+    #[arg(long, value_name = "URL", value_parser = admin_place)]
+    admin: Option<AdminPlace>,
+}
+
+fn admin_place(address: &str) -> Result<AdminPlace, ReplayError> {
+    let key = std::env::var(ADMIN_KEY).ok().filter(|key| !key.trim().is_empty());
+    Ok(AdminPlace { base_url: base_url("--admin", address)?, key })
 }
 
 pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
@@ -58,6 +72,9 @@ pub(super) async fn run(arguments: Serve) -> anyhow::Result<()> {
     let articles = arguments.listen.articles()?;
     let has_articles = !articles.is_empty();
     let simulator = arguments.listen.start(articles, vec![arguments.session])?;
+    if let Some(admin) = arguments.admin {
+        simulator.explain_by(admin);
+    }
     arguments.listen.tell_how_to_connect(&simulator, Contract::value_variants());
     if !has_articles {
         tell(NO_ARTICLES);

@@ -8,25 +8,29 @@ use std::collections::BTreeMap;
 use actix_web::web::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::base::contracts::Route;
 use crate::base::turns::Attribution;
+use crate::base::verdict::AgentVerdict;
 
 /// Judged suggestions of one card; a push has a handful.
 const MAX_JUDGED: usize = 50;
 
 #[derive(Clone, Debug, Default)]
 struct Judged {
-    verdict: Option<&'static str>,
+    verdict: Option<AgentVerdict>,
     /// The training endpoint heard of it.
     learned: bool,
 }
 
 /// A push as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Push {
-    pub(super) route: Route,
-    pub(super) body: Bytes,
+pub(crate) struct Push {
+    pub(crate) route: Route,
+    pub(crate) body: Bytes,
+    /// By which the service under test explains it: its idempotency key, where that is the id of a decision.
+    pub(crate) decision: Option<Uuid>,
 }
 
 /// One push as it is shown.
@@ -35,16 +39,14 @@ pub(super) struct Card {
     index: usize,
     /// Counts over all interactions of the desk.
     number: u64,
-    route: Route,
-    body: Bytes,
+    push: Push,
     attribution: Attribution,
     judged: BTreeMap<String, Judged>,
 }
 
 impl Card {
     pub(super) fn new(index: usize, number: u64, push: Push, attribution: Attribution) -> Self {
-        let Push { route, body } = push;
-        Self { index, number, route, body, attribution, judged: BTreeMap::new() }
+        Self { index, number, push, attribution, judged: BTreeMap::new() }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -53,20 +55,23 @@ impl Card {
 
     /// Bytes kept of it.
     pub(super) fn size(&self) -> usize {
-        self.body.len()
+        self.push.body.len()
     }
 
     /// It stays, and no more tells what it suggested.
     pub(super) fn forget(&mut self) {
-        self.body = Bytes::new();
+        self.push.body = Bytes::new();
     }
 
     fn suggestions(&self) -> Vec<Value> {
-        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let mut suggestions = suggestions(self.route, &body);
+        let body: Value = serde_json::from_slice(&self.push.body).unwrap_or_default();
+        let mut suggestions = suggestions(self.push.route, &body);
         for suggestion in &mut suggestions {
             let judged = suggestion["id"].as_str().and_then(|id| self.judged.get(id));
-            suggestion["verdict"] = json!(judged.and_then(|judged| judged.verdict));
+            let verdict = judged.and_then(|judged| judged.verdict);
+            let word = verdict.map(|verdict| if verdict.is_accepted() { "ACCEPTED" } else { "REJECTED" });
+            suggestion["verdict"] = json!(word);
+            suggestion["reason"] = json!(verdict.and_then(AgentVerdict::reason));
             suggestion["learned"] = json!(judged.is_some_and(|judged| judged.learned));
         }
         suggestions
@@ -77,7 +82,7 @@ impl Card {
     }
 
     /// The agent pressed a button.
-    pub(super) fn judge(&mut self, insight_id: &str, verdict: &'static str) {
+    pub(super) fn judge(&mut self, insight_id: &str, verdict: AgentVerdict) {
         self.note(insight_id, |judged| *judged = Judged { verdict: Some(verdict), learned: false });
     }
 
@@ -100,7 +105,8 @@ impl Serialize for Card {
         };
         let shown = json!({
             "index": self.index,
-            "dialect": self.route,
+            "dialect": self.push.route,
+            "decision": self.push.decision,
             "turn": turn,
             "after_ms": after_ms,
             "duplicate": self.attribution == Attribution::Duplicate,
@@ -110,8 +116,9 @@ impl Serialize for Card {
     }
 }
 
-/// What a push suggests: `{id, rank, title, text, link, score}`, what a contract lacks as null. Only an id that can be
-/// accepted or rejected stands as one. The one text of contract 000 is as many suggestions as it has passages.
+/// What a push suggests: `{id, rank, title, text, link, score, article}`, what a contract lacks as null. Only an id that can
+/// be accepted or rejected stands as one; `article` says by what the article behind it is found. The one text of contract 000
+/// is as many suggestions as it has passages.
 fn suggestions(route: Route, body: &Value) -> Vec<Value> {
     let list = match route {
         Route::Insights => &body["insights"],
@@ -130,22 +137,42 @@ fn passages(text: &str) -> Vec<Value> {
     let parts = text.split("\n\n[").zip(1..);
     let passage = |(part, rank): (&str, usize)| {
         let (source, text) = part.split_once("] ").unwrap_or(("", part));
-        json!({"id": null, "rank": rank, "title": "Passage", "text": text, "link": source, "score": null})
+        json!({"id": null, "rank": rank, "title": null, "text": text, "link": source, "score": null, "article": {"link": source}})
     };
     parts.map(passage).collect()
 }
 
 fn suggestion(route: Route, part: &Value, rank: usize) -> Value {
-    let shown = |id: &Value, title: &Value, text: &Value, link: &Value, score: &Value| json!({"id": id, "rank": rank, "title": title, "text": text, "link": link, "score": score});
+    let shown = |title: &Value, text: &Value, link: &Value, score: &Value, article: Value| json!({"id": null, "rank": rank, "title": title, "text": text, "link": link, "score": score, "article": article});
     let none = &Value::Null;
     match route {
-        Route::Insights => shown(&part["id"], &part["title"], &part["snippet"], &part["citation"], &part["score"]),
+        Route::Insights => {
+            let article = json!({"id": part["id"]});
+            let mut shown = shown(&part["title"], &part["snippet"], &part["citation"], &part["score"], article);
+            shown["id"] = part["id"].clone();
+            shown
+        }
         Route::Snippets => {
             let content = &part["content"];
-            shown(none, &content["title"], &content["body"], none, &content["score"])
+            let (title, text) = titled(content);
+            shown(&title, &text, none, &content["score"], json!({"title": title}))
         }
-        Route::Ranking => shown(none, &part["snippet_id"], none, none, &part["relevance_score"]),
-        _ => shown(none, &part["title"], &part["description"], &part["url"], none),
+        // Of an order nothing but the id is known.
+        Route::Ranking => shown(none, none, none, &part["relevance_score"], json!({"id": part["snippet_id"]})),
+        _ => {
+            let article =
+                if part["url"] == "" { json!({"title": part["title"]}) } else { json!({"link": part["url"]}) };
+            shown(&part["title"], &part["description"], &part["url"], none, article)
+        }
+    }
+}
+
+/// Title and text of a message card of contract 001: its title only counts, and the article's stands in bold above the text.
+fn titled(content: &Value) -> (Value, Value) {
+    let body = content["body"].as_str().unwrap_or_default();
+    match body.strip_prefix("**").and_then(|body| body.split_once("**\n")) {
+        Some((title, text)) => (title.into(), text.into()),
+        None => (content["title"].clone(), body.into()),
     }
 }
 
@@ -168,21 +195,53 @@ mod tests {
     #[test]
     fn every_contract_s_push_can_be_shown() {
         let cases = [
-            (Route::Rag, json!({"content": [{"data": {"text": "Reference Context:\n[a] b"}}]}), "Passage", true),
+            (
+                Route::Rag,
+                json!({"content": [{"data": {"text": "Reference Context:\n[a] b"}}]}),
+                (None, Some("b")),
+                json!({"link": "a"}),
+            ),
+            (
+                Route::Snippets,
+                json!({"messages": [{"content": {"title": "KB Result 1", "body": "**t**\nb **c**\nd"}}]}),
+                (Some("t"), Some("b **c**\nd")),
+                json!({"title": "t"}),
+            ),
             (
                 Route::Snippets,
                 json!({"messages": [{"content": {"title": "KB Result 1", "body": "b"}}]}),
-                "KB Result 1",
-                true,
+                (Some("KB Result 1"), Some("b")),
+                json!({"title": "KB Result 1"}),
             ),
-            (Route::Graph, json!({"content": [{"title": "t", "description": "d", "url": "u"}]}), "t", true),
-            (Route::Insights, json!({"insights": [{"id": "a", "title": "t", "snippet": "s"}]}), "t", true),
-            (Route::Ranking, json!({"snippets": [{"snippet_id": "KB-1", "relevance_score": 0.5}]}), "KB-1", false),
+            (
+                Route::Graph,
+                json!({"content": [{"title": "t", "description": "d", "url": "u"}]}),
+                (Some("t"), Some("d")),
+                json!({"link": "u"}),
+            ),
+            (
+                Route::Graph,
+                json!({"content": [{"title": "t", "description": "d", "url": ""}]}),
+                (Some("t"), Some("d")),
+                json!({"title": "t"}),
+            ),
+            (
+                Route::Insights,
+                json!({"insights": [{"id": "a", "title": "t", "snippet": "s"}]}),
+                (Some("t"), Some("s")),
+                json!({"id": "a"}),
+            ),
+            (
+                Route::Ranking,
+                json!({"snippets": [{"snippet_id": "KB-1", "relevance_score": 0.5}]}),
+                (None, None),
+                json!({"id": "KB-1"}),
+            ),
         ];
-        for (route, body, title, has_text) in cases {
+        for (route, body, (title, text), article) in cases {
             let shown = suggestions(route, &body);
-            assert_eq!((shown.len(), shown[0]["title"].as_str()), (1, Some(title)), "{route:?}");
-            assert_eq!(shown[0]["text"].is_string(), has_text, "{route:?}");
+            assert_eq!((shown.len(), shown[0]["title"].as_str()), (1, title), "{route:?}");
+            assert_eq!((shown[0]["text"].as_str(), &shown[0]["article"]), (text, &article), "{route:?}");
             assert_eq!(shown[0]["id"].is_string(), route == Route::Insights, "{route:?}");
         }
     }

@@ -7,15 +7,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cards::Push;
 use super::interaction::{Changed, Interaction, Of};
-use crate::base::contracts::Route;
 use crate::base::frames::{Saying, Told};
 use crate::base::turns::Attribution;
+use crate::base::verdict::AgentVerdict;
 
 /// Interactions on the desk.
 const MAX_INTERACTIONS: usize = 30;
@@ -36,6 +35,8 @@ pub(crate) struct Counts {
 #[derive(Default)]
 pub(crate) struct Desk {
     interactions: VecDeque<Interaction>,
+    /// Of the newest interactions that were told to have one, by their ids.
+    titles: VecDeque<(String, String)>,
     counts: Counts,
     events: Vec<Value>,
     is_watched: bool,
@@ -82,18 +83,25 @@ impl Desk {
         self.open(of, |interaction| interaction.ask(text, turn));
     }
 
+    /// Says what an interaction is called that has not begun yet.
+    pub(crate) fn name(&mut self, id: &str, title: &str) {
+        if self.titles.len() == MAX_INTERACTIONS {
+            self.titles.pop_front();
+        }
+        self.titles.push_back((id.to_owned(), title.to_owned()));
+    }
+
     /// Puts a push on the desk beside the turn that it answers.
-    pub(crate) fn show(&mut self, of: Of<'_>, route: Route, body: Bytes, attribution: Attribution) {
+    pub(crate) fn show(&mut self, of: Of<'_>, push: Push, attribution: Attribution) {
         let (number, before) = (self.num_cards, self.size_of(of));
         self.num_cards += 1;
-        self.open(of, |interaction| interaction.show(number, Push { route, body }, attribution));
+        self.open(of, |interaction| interaction.show(number, push, attribution));
         self.num_bytes += self.size_of(of) - before;
         self.forget_oldest_cards();
     }
 
     /// The agent pressed a button; the frame that tells the client went out.
-    pub(crate) fn note_verdict(&mut self, of: Of<'_>, insight_id: &str, accepted: bool) {
-        let verdict = if accepted { "ACCEPTED" } else { "REJECTED" };
+    pub(crate) fn note_verdict(&mut self, of: Of<'_>, insight_id: &str, verdict: AgentVerdict) {
         self.change(of, |interaction| interaction.change_card(insight_id, |card| card.judge(insight_id, verdict)));
     }
 
@@ -129,7 +137,8 @@ impl Desk {
             {
                 self.num_bytes -= oldest.size();
             }
-            let opened = Interaction::new(of);
+            let titled = self.titles.iter().rfind(|(id, _)| id == of.id);
+            let opened = Interaction::new(of, titled.map(|(_, title)| title.clone()));
             if self.is_watched {
                 self.events.push(json!({"event": "interaction", "interaction": opened}));
             }
@@ -152,7 +161,11 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::web::Bytes;
+
     use super::*;
+    use crate::base::contracts::Route;
+    use crate::base::verdict::RejectReason;
     use std::time::{Duration, Instant};
 
     fn desk() -> Desk {
@@ -167,6 +180,10 @@ mod tests {
         let frame =
             json!({"type": "TRANSCRIPT_FRAGMENT", "interactionId": id, "participant": participant, "text": text});
         desk.note_frame(&client(), &Told::read(&frame), None);
+    }
+
+    fn push(body: &Bytes) -> Push {
+        Push { route: Route::Insights, body: body.clone(), decision: None }
     }
 
     fn event(desk: &mut Desk, text: &str, turn: usize) {
@@ -244,14 +261,15 @@ mod tests {
         let body = Bytes::from(json!({"insights": [{"id": "a", "title": "t", "snippet": "s"}]}).to_string());
         let now = Instant::now();
         let attribution = |number| Attribution::Turn { number, ended_at: now, after: Duration::from_millis(5) };
-        desk.show(of, Route::Insights, body.clone(), attribution(1));
-        desk.show(of, Route::Insights, body, attribution(2));
-        desk.note_verdict(of, "a", true);
+        desk.show(of, push(&body), attribution(1));
+        desk.show(of, push(&body), attribution(2));
+        desk.note_verdict(of, "a", AgentVerdict::Rejected(Some(RejectReason::KnewIt)));
         desk.note_training(of, "a");
-        desk.note_verdict(of, "unknown", true);
+        desk.note_verdict(of, "unknown", AgentVerdict::Accepted);
         let cards = desk.snapshot()["interactions"][0]["cards"].clone();
         assert_eq!(cards[0]["suggestions"][0]["verdict"], Value::Null);
-        assert_eq!(cards[1]["suggestions"][0]["verdict"], "ACCEPTED");
+        assert_eq!(cards[1]["suggestions"][0]["verdict"], "REJECTED");
+        assert_eq!(cards[1]["suggestions"][0]["reason"], "knew_it");
         assert_eq!(cards[1]["suggestions"][0]["learned"], true);
         assert_eq!(cards[1]["after_ms"], 5.0);
     }
@@ -264,7 +282,7 @@ mod tests {
         let body = Bytes::from(body);
         let (mut desk, client) = (Desk::default(), client());
         let mut show = |id: &str| {
-            desk.show(Of { client: &client, id }, Route::Insights, body.clone(), Attribution::Unprompted);
+            desk.show(Of { client: &client, id }, push(&body), Attribution::Unprompted);
             desk.interactions.iter().map(|shown| shown.size() / body.len()).collect::<Vec<_>>()
         };
         show("i");

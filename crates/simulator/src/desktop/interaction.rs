@@ -40,6 +40,8 @@ pub(super) struct Interaction {
     /// Tells interactions of different tenants apart.
     key: String,
     id: String,
+    /// What it is called for people, where anybody said.
+    title: Option<String>,
     client: Arc<str>,
     ended: bool,
     bubbles: Vec<Bubble>,
@@ -68,10 +70,11 @@ impl Bubble {
 }
 
 impl Interaction {
-    pub(super) fn new(of: Of<'_>) -> Self {
+    pub(super) fn new(of: Of<'_>, title: Option<String>) -> Self {
         Self {
             key: format!("{} {}", of.client, of.id),
             id: of.id.to_owned(),
+            title,
             client: Arc::clone(of.client),
             ended: false,
             bubbles: Vec::new(),

@@ -5,5 +5,6 @@ mod desk;
 mod interaction;
 pub(crate) mod pages;
 
+pub(crate) use cards::Push;
 pub(crate) use desk::{Counts, Desk};
 pub(crate) use interaction::Of;

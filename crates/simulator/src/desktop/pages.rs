@@ -13,33 +13,60 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-const DESKTOP: &str = include_str!("../../pages/desktop.html");
-const FAULTS: &str = include_str!("../../pages/faults.html");
-const BASE_STYLE: &str = include_str!("../../pages/base.css");
-/// Nothing from elsewhere runs or loads; a page's own script, and what makes it look unlike the other, stand in it.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'unsafe-inline'; \
-                              connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'";
+/// What the pages are made of, each file by its name.
+const FILES: &[(&str, &str)] = &[
+    ("base.css", include_str!("../../../../pages/base.css")),
+    ("dom.js", include_str!("../../../../pages/dom.js")),
+    ("icon.svg", include_str!("../../../../pages/icon.svg")),
+    ("desktop.html", include_str!("../../pages/desktop/desktop.html")),
+    ("desktop.css", include_str!("../../pages/desktop/desktop.css")),
+    ("desktop.js", include_str!("../../pages/desktop/desktop.js")),
+    ("article.js", include_str!("../../pages/desktop/article.js")),
+    ("card.js", include_str!("../../pages/desktop/card.js")),
+    ("conversations.js", include_str!("../../pages/desktop/conversations.js")),
+    ("figures.js", include_str!("../../pages/desktop/figures.js")),
+    ("rows.js", include_str!("../../pages/desktop/rows.js")),
+    ("verdict.js", include_str!("../../pages/desktop/verdict.js")),
+    ("why.js", include_str!("../../pages/desktop/why.js")),
+    ("faults.html", include_str!("../../pages/faults/faults.html")),
+    ("faults.css", include_str!("../../pages/faults/faults.css")),
+    ("faults.js", include_str!("../../pages/faults/faults.js")),
+];
+/// Nothing from elsewhere runs or loads, and nothing but files of the page: what stands in an article, in what a customer says
+/// or in an id can be neither script nor style, and no text can become markup.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                              img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                              require-trusted-types-for 'script'";
 /// A comment this often lets the server notice that a page is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-pub(crate) async fn desktop() -> HttpResponse {
-    content("text/html; charset=utf-8", DESKTOP)
+pub(crate) async fn desktop() -> Option<HttpResponse> {
+    file("desktop.html")
 }
 
-pub(crate) async fn faults() -> HttpResponse {
-    content("text/html; charset=utf-8", FAULTS)
+pub(crate) async fn faults() -> Option<HttpResponse> {
+    file("faults.html")
 }
 
-pub(crate) async fn base_style() -> HttpResponse {
-    content("text/css; charset=utf-8", BASE_STYLE)
-}
-
-fn content(content_type: &'static str, text: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(content_type)
-        .insert_header(("content-security-policy", CONTENT_POLICY))
-        .insert_header(("cache-control", "no-store"))
-        .body(text)
+/// The file of this name.
+pub(crate) fn file(name: &str) -> Option<HttpResponse> {
+    let (name, text) = FILES.iter().find(|(known, _)| *known == name)?;
+    let content_type = match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/javascript; charset=utf-8",
+    };
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(content_type);
+    for (header, value) in [
+        ("content-security-policy", CONTENT_POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+    ] {
+        answer.insert_header((header, value));
+    }
+    Some(answer.body(*text))
 }
 
 /// The desk as it is, and every change after that.

@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod speaker;
 
+pub(crate) use options::base_url;
 pub use options::{Load, ReplayError, ReplayOptions};
 pub use report::{Report, Throughput};
 pub use run::replay;

@@ -110,7 +110,7 @@ pub enum ReplayError {
 }
 
 /// A URL or `host:port` as a URL without a slash at its end.
-pub(super) fn base_url(option: &'static str, address: &str) -> Result<String, ReplayError> {
+pub(crate) fn base_url(option: &'static str, address: &str) -> Result<String, ReplayError> {
     let address = address.trim_end_matches('/');
     match address.split_once("://") {
         None => Ok(format!("http://{address}")),

@@ -139,7 +139,7 @@ mod tests {
             speaker: if kind == 'a' { "agent" } else { "customer" }.into(),
             text: if kind == 'e' { " " } else { "words" }.into(),
         };
-        Conversation { id: pattern.into(), turns: pattern.chars().map(turn).collect() }
+        Conversation { id: pattern.into(), title: None, turns: pattern.chars().map(turn).collect() }
     }
 
     fn timetable(patterns: &[&str], interval_millis: u64, duration: Option<u64>) -> Vec<(u128, usize)> {

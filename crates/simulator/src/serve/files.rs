@@ -1,6 +1,6 @@
 //! What a stand-in plays and answers from, as it stands in files.
 //!
-//! Input: JSON Lines, plain or gzip, of `{id, turns: [{speaker, text}], …}` or `{id, title, body, url?, …}`, other fields
+//! Input: JSON Lines, plain or gzip, of `{id, title?, turns: [{speaker, text}], …}` or `{id, title, body, url?, …}`, other fields
 //! ignored. Output: [`Conversation`]s, each with an interaction id that a contract accepts, or [`Article`]s. The first row
 //! that can't be read ends it with an error that names file and line: what a stand-in plays must be what its user wrote.
 
@@ -10,8 +10,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::base::contracts::{MAX_ID_LENGTH, is_of_id};
 
@@ -19,7 +19,7 @@ use crate::base::contracts::{MAX_ID_LENGTH, is_of_id};
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// An article as far as the endpoints need it; other fields are ignored.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Article {
     /// Its id.
     pub id: String,
@@ -44,6 +44,9 @@ impl Article {
 pub struct Conversation {
     /// Its name in the file.
     pub id: String,
+    /// What it is called on the desktop; what the customer says first where it has no title.
+    #[serde(default)]
+    pub title: Option<String>,
     /// What was said, in order.
     pub turns: Vec<Turn>,
 }
@@ -181,7 +184,7 @@ mod tests {
     }
 
     fn named(id: &str) -> Conversation {
-        Conversation { id: id.into(), turns: Vec::new() }
+        Conversation { id: id.into(), title: None, turns: Vec::new() }
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_ws::Message;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::SinkExt;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
+use super::explain::AdminPlace;
 use super::library::Library;
 use super::player;
 use super::schema::Schemas;
@@ -22,6 +23,7 @@ use super::settings::SimulatorSettings;
 use super::state::State;
 use super::streams::{self, Audience, Frame, Listener, StreamEnd};
 use crate::base::contracts::StreamKind;
+use crate::base::verdict::AgentVerdict;
 use crate::desktop::Of;
 
 /// Events that a slow page may lag behind before it gets a new snapshot instead.
@@ -44,6 +46,8 @@ pub(crate) struct Hub {
     /// Held while a change of the articles is made, so that each is made of the one before.
     changing_articles: Mutex<()>,
     changed: watch::Sender<()>,
+    /// Where the service under test explains its decisions, if anybody said.
+    pub(crate) admin: ArcSwapOption<AdminPlace>,
     feed: broadcast::Sender<Arc<str>>,
 }
 
@@ -57,6 +61,7 @@ impl Hub {
             settings,
             schemas,
             changed: watch::Sender::new(()),
+            admin: ArcSwapOption::empty(),
             feed: broadcast::Sender::new(FEED_CAPACITY),
         }
     }
@@ -217,14 +222,14 @@ impl Hub {
         audience: &Audience,
         id: &str,
         insight_id: &str,
-        accepted: bool,
+        verdict: AgentVerdict,
     ) -> Result<(), NotConnected> {
-        let frame: Value = player::verdict_frame(id, insight_id, accepted);
+        let frame: Value = player::verdict_frame(id, insight_id, verdict);
         let mut reached = Err(NotConnected);
         for client in self.read(|state| state.knowing(audience, id)) {
             let audience = Audience { kind: Some(StreamKind::Insights), client_id: Some(client.to_string()) };
             if self.send(&audience, Frame::Text(frame.to_string())).await.is_ok() {
-                self.update(|state| state.desk.note_verdict(Of { client: &client, id }, insight_id, accepted));
+                self.update(|state| state.desk.note_verdict(Of { client: &client, id }, insight_id, verdict));
                 reached = Ok(());
             }
         }

@@ -31,6 +31,15 @@ pub enum ArticlesAnswer {
     Partial,
 }
 
+/// By what an article is looked for: as much as its card tells.
+#[derive(Clone, Debug)]
+pub(crate) enum MeantArticle {
+    Id(String),
+    /// Where it can be read; its id where a card has that in the place of an address.
+    Link(String),
+    Title(String),
+}
+
 struct Held {
     article: Article,
     /// Seconds since 1970.
@@ -179,6 +188,16 @@ impl Library {
     /// The answer with everything in it.
     pub(crate) fn whole(&self) -> Bytes {
         self.contents.whole.clone()
+    }
+
+    /// The first article that is meant.
+    pub(crate) fn find(&self, meant: &MeantArticle) -> Option<&Article> {
+        let articles = self.contents.held.iter().map(|held| &held.article);
+        articles.into_iter().find(|article| match meant {
+            MeantArticle::Id(id) => article.id == *id,
+            MeantArticle::Link(link) => article.url.as_ref() == Some(link) || article.id == *link,
+            MeantArticle::Title(title) => article.title == *title,
+        })
     }
 
     /// Page `page` (from 1) of `page_size` articles that share words with `query`, as a JSON array of entities.

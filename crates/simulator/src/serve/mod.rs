@@ -1,6 +1,7 @@
 //! The stand-in for `CXone`: takes settings, conversations, faults and a client's calls, gives the answers and streams of
 //! the five contracts and a record of all that arrived, each call with its verdict.
 
+pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod files;
 mod http;

@@ -118,6 +118,9 @@ async fn play_conversation(
     id: &str,
     pace: &Pace,
 ) -> Result<(), NotConnected> {
+    if let Some(title) = &conversation.title {
+        hub.change_quietly(|state| state.desk.name(id, title));
+    }
     let mut teller = Teller::new(hub, audience.clone(), id);
     for turn in &conversation.turns {
         for step in player::steps(turn, pace) {

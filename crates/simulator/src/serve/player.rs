@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::files::Turn;
 use super::settings::Transcripts;
 use crate::base::contracts::StreamKind;
+use crate::base::verdict::AgentVerdict;
 
 /// Longest message made on request; every client's limit is far below.
 const MAX_OVERSIZED_BYTES: usize = 64 * 1024 * 1024;
@@ -171,13 +172,12 @@ pub(crate) fn end_event(interaction_id: &str) -> Value {
 }
 
 /// The frame of contract 003 for an agent's answer to a card.
-pub(crate) fn verdict_frame(interaction_id: &str, insight_id: &str, accepted: bool) -> Value {
-    let action = if accepted { "ACCEPTED" } else { "REJECTED" };
+pub(crate) fn verdict_frame(interaction_id: &str, insight_id: &str, verdict: AgentVerdict) -> Value {
     json!({
-        "type": format!("INSIGHT_{action}"),
+        "type": if verdict.is_accepted() { "INSIGHT_ACCEPTED" } else { "INSIGHT_REJECTED" },
         "interactionId": interaction_id,
         "insightId": insight_id,
-        "action": action,
+        "action": verdict.action(),
     })
 }
 
@@ -193,6 +193,7 @@ pub(crate) fn oversized_fragment(length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::verdict::RejectReason;
 
     fn turn(speaker: &str, text: &str) -> Turn {
         Turn { speaker: speaker.into(), text: text.into() }
@@ -245,8 +246,8 @@ mod tests {
         let (_, frame) = frames.tell(&Speech::TurnEnd { customer: false }, "").remove(0);
         assert_eq!(frame.to_string(), r#"{"type":"DIALOG_STATE","state":"TURN_END","interactionId":"i"}"#);
         assert_eq!(
-            verdict_frame("i", "a", false).to_string(),
-            r#"{"type":"INSIGHT_REJECTED","interactionId":"i","insightId":"a","action":"REJECTED"}"#
+            verdict_frame("i", "a", AgentVerdict::Rejected(Some(RejectReason::Outdated))).to_string(),
+            r#"{"type":"INSIGHT_REJECTED","interactionId":"i","insightId":"a","action":"REJECTED_OUTDATED"}"#
         );
     }
 

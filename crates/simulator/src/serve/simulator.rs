@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use actix_rt::{ArbiterHandle, System};
 use actix_web::dev::ServerHandle;
 
+use super::explain::AdminPlace;
 use super::faults::Fault;
 use super::files::{Article, Conversation};
 use super::http;
@@ -28,6 +29,7 @@ use super::settings::SimulatorSettings;
 use super::state::State;
 use super::streams::{Audience, Frame, StreamEnd};
 use crate::base::contracts::Route;
+use crate::base::verdict::{AgentVerdict, RejectReason};
 
 /// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -284,7 +286,24 @@ impl RunningSimulator {
 
     /// Presses accept or reject on a card, as the agent would.
     pub async fn judge_card(&self, interaction_id: &str, insight_id: &str, accepted: bool) -> Result<(), NotConnected> {
-        self.hub.judge_card(&Audience::default(), interaction_id, insight_id, accepted).await
+        let verdict = if accepted { AgentVerdict::Accepted } else { AgentVerdict::Rejected(None) };
+        self.hub.judge_card(&Audience::default(), interaction_id, insight_id, verdict).await
+    }
+
+    /// Rejects a card with a reason, as the agent would.
+    pub async fn reject_card(
+        &self,
+        interaction_id: &str,
+        insight_id: &str,
+        reason: RejectReason,
+    ) -> Result<(), NotConnected> {
+        let verdict = AgentVerdict::Rejected(Some(reason));
+        self.hub.judge_card(&Audience::default(), interaction_id, insight_id, verdict).await
+    }
+
+    /// Says where the service under test explains its decisions, so that the desktop can show why a card came.
+    pub fn explain_by(&self, admin: AdminPlace) {
+        self.hub.admin.store(Some(Arc::new(admin)));
     }
 
     /// Makes an interaction, or a session, known to every client.

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::web::Bytes;
 use serde_json::Value;
 
 use super::idempotency::IdempotencyKeys;
@@ -19,10 +18,9 @@ use super::settings::SimulatorSettings;
 use super::streams::{Audience, Streams};
 use super::tally::Tally;
 use super::tokens::Tokens;
-use crate::base::contracts::Route;
 use crate::base::frames::Told;
 use crate::base::turns::Attribution;
-use crate::desktop::{Counts, Desk, Of};
+use crate::desktop::{Counts, Desk, Of, Push};
 
 /// Sessions locked at once; a script that locks more has forgotten to unlock.
 const MAX_LOCKED: usize = 10_000;
@@ -158,9 +156,8 @@ impl State {
         number
     }
 
-    /// Gives a push to the turn that it answers, and shows it.
-    pub(crate) fn place(&mut self, of: Of<'_>, route: Route, push: (u64, Bytes), now: Instant) -> Attribution {
-        let (fingerprint, body) = push;
+    /// Gives a push to the turn that it answers, and shows it. `fingerprint` is equal for identical cards.
+    pub(crate) fn place(&mut self, of: Of<'_>, push: Push, fingerprint: u64, now: Instant) -> Attribution {
         let attribution = self.tenant(of.client).interactions.place(of.id, fingerprint, now);
         match attribution {
             Attribution::Turn { ended_at, after, .. } => {
@@ -172,7 +169,7 @@ impl State {
             Attribution::Duplicate => self.totals.duplicates += 1,
             Attribution::Unprompted => self.totals.unprompted += 1,
         }
-        self.desk.show(of, route, body, attribution);
+        self.desk.show(of, push, attribution);
         attribution
     }
 
@@ -218,9 +215,16 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::web::Bytes;
+
     use super::*;
+    use crate::base::contracts::Route;
     use crate::serve::settings::Client;
     use serde_json::json;
+
+    fn push() -> Push {
+        Push { route: Route::Rag, body: Bytes::new(), decision: None }
+    }
 
     #[test]
     fn two_clients_with_the_same_interaction_don_t_cross() {
@@ -234,7 +238,7 @@ mod tests {
         }
         assert_eq!((state.standing("a", "i"), state.standing("b", "i")), (Standing::Live, Standing::Unknown));
         assert!(state.belongs_to_another("b", "i") && !state.belongs_to_another("a", "i"));
-        let mut place = |client| state.place(Of { client, id: "i" }, Route::Rag, (1, Bytes::new()), now);
+        let mut place = |client| state.place(Of { client, id: "i" }, push(), 1, now);
         assert_eq!(place(&b), Attribution::Unprompted);
         assert!(matches!(place(&a), Attribution::Turn { number: 1, .. }));
         assert_eq!(place(&a), Attribution::Duplicate);
@@ -253,7 +257,7 @@ mod tests {
         state.note_question(&client, "i", "where is it", now);
         let data = json!({"id": "i", "state": "active", "channels": [{"transcript": "and now"}]});
         state.note_frame(&client, &json!({"type": "interaction", "data": data}), now);
-        state.place(Of { client: &client, id: "i" }, Route::Rag, (1, Bytes::new()), now);
+        state.place(Of { client: &client, id: "i" }, push(), 1, now);
         let seen = state.tally.as_ref().map(|tally| (tally.num_turns(), tally.num_cards()));
         assert_eq!((seen, state.turns().len()), (Some((2, 1)), 2));
     }

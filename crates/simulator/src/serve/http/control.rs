@@ -7,7 +7,9 @@
 //! | `GET /_sim/summary` | `{streams, turns, cards, duplicates, violations}` |
 //! | `GET /_sim/state` | what is set now: `{summary, clients, streams, faults, locked_sessions, articles}` |
 //! | `GET /_sim/received?from&limit&route&refused` | what arrived, oldest first, with verdicts; with `limit` the newest so many |
-//! | `POST /_sim/verdict` | `{interactionId, insightId, accepted, clientId?}`: tells the client that the agent accepted or rejected |
+//! | `POST /_sim/verdict` | `{interactionId, insightId, accepted, reason?, clientId?}`: tells the client that the agent accepted or rejected; `reason` of a rejection is `wrong_topic`, `wrong_product`, `outdated`, `knew_it` or `not_now` |
+//! | `GET /_sim/articles?id`, `?link` or `?title` | `{articles: […]}`: the article of that id, address or title, if there is one |
+//! | `GET /_sim/why?decision` | what the service under test says of a decision of its own, or what is missing |
 //! | `POST /_sim/faults` | `{route, times?: n \| "always", every?: n, fault}` |
 //! | `DELETE /_sim/faults?route` | forgets the faults still to come, of one route or of all |
 //! | `POST /_sim/tokens/expire` | makes every token issued so far worthless |
@@ -50,9 +52,8 @@ use actix_web::{HttpResponse, Scope, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{answer, knowledge};
+use super::{answer, desktop, knowledge};
 use crate::base::contracts::{Route, StreamKind};
-use crate::desktop::pages;
 use crate::serve::faults::FaultOrder;
 use crate::serve::files::Article;
 use crate::serve::hub::{Hub, NotConnected};
@@ -69,9 +70,7 @@ pub(super) fn scope() -> Scope {
     web::scope("/_sim")
         .app_data(json_config())
         .app_data(query_config())
-        .route("/faults", web::get().to(pages::faults))
-        .route("/base.css", web::get().to(pages::base_style))
-        .route("/feed", web::get().to(feed))
+        .configure(desktop::routes)
         .route("/summary", web::get().to(summary))
         .route("/state", web::get().to(state))
         .route("/received", web::get().to(received))
@@ -82,7 +81,6 @@ pub(super) fn scope() -> Scope {
         .route("/interactions/{id}/end", web::post().to(end_interaction))
         .route("/sessions/{id}/lock", web::post().to(lock_session))
         .route("/sessions/{id}/unlock", web::post().to(unlock_session))
-        .route("/verdict", web::post().to(verdict))
         .route("/streams/end", web::post().to(end_streams))
         .route("/streams/send", web::post().to(send))
         .route("/articles", web::put().to(replace))
@@ -106,21 +104,17 @@ fn unreadable<E: std::fmt::Debug + std::fmt::Display + 'static>(error: E) -> act
     InternalError::from_response(error, response).into()
 }
 
-fn done() -> HttpResponse {
+pub(super) fn done() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
-fn refused(status: u16, reason: &str) -> HttpResponse {
+pub(super) fn refused(status: u16, reason: &str) -> HttpResponse {
     HttpResponse::build(answer::code(status)).json(answer::error_body(status, reason))
 }
 
 /// 204, or 404 with a reason.
 fn found(is_found: bool, reason: &str) -> HttpResponse {
     if is_found { done() } else { refused(404, reason) }
-}
-
-async fn feed(hub: web::Data<Hub>) -> HttpResponse {
-    pages::feed(move || hub.subscribe())
 }
 
 async fn summary(hub: web::Data<Hub>) -> HttpResponse {
@@ -238,24 +232,6 @@ impl From<WhichStreams> for Audience {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct AgentVerdict {
-    interaction_id: String,
-    insight_id: String,
-    accepted: bool,
-    client_id: Option<String>,
-}
-
-async fn verdict(hub: web::Data<Hub>, verdict: web::Json<AgentVerdict>) -> HttpResponse {
-    let AgentVerdict { interaction_id, insight_id, accepted, client_id } = verdict.into_inner();
-    let audience = Audience { kind: None, client_id };
-    if hub.read(|state| state.knowing(&audience, &interaction_id)).is_empty() {
-        return refused(404, "unknown interaction");
-    }
-    told(hub.judge_card(&audience, &interaction_id, &insight_id, accepted).await)
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EndStreams {
     how: StreamEnd,
@@ -294,7 +270,7 @@ async fn send(hub: web::Data<Hub>, which: web::Query<WhichStreams>, message: web
     told(hub.send(&which.into_inner().into(), message.into_inner().into()).await.map(|_| ()))
 }
 
-fn told(outcome: Result<(), NotConnected>) -> HttpResponse {
+pub(super) fn told(outcome: Result<(), NotConnected>) -> HttpResponse {
     match outcome {
         Ok(()) => done(),
         Err(error) => refused(409, &error.to_string()),

@@ -5,6 +5,7 @@
 
 mod answer;
 mod control;
+mod desktop;
 mod dialects;
 mod faulty;
 mod form;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, Resource, dev::Server, web};
 
+use super::explain;
 use super::hub::Hub;
 use crate::base::contracts::{ROUTES, Route, RouteSpec};
 use crate::desktop::pages;
@@ -37,6 +39,7 @@ pub(crate) fn serve(hub: Arc<Hub>, listener: TcpListener) -> std::io::Result<Ser
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&hub)))
+            .app_data(explain::client())
             .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
             .wrap(from_fn(observe::observe))
             .configure(|service| {

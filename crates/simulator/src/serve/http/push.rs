@@ -17,7 +17,7 @@ use super::answer::{self, Refusal};
 use super::observe::{Arrival, Body};
 use crate::base::contracts::Route;
 use crate::base::turns::Attribution;
-use crate::desktop::Of;
+use crate::desktop::{Of, Push};
 use crate::serve::hub::Hub;
 use crate::serve::idempotency::{self, KeyUse};
 use crate::serve::interactions::Standing;
@@ -115,7 +115,9 @@ fn show<D: Dialect>(
     demand_live::<D>(hub, state, &push.client, id, arrived)?;
     D::conflict(state, id)?;
     let of = Of { client: &push.client, id };
-    let attribution = state.place(of, D::ROUTE, (push.fingerprint, push.raw), arrived);
+    let decision = push.key.as_ref().and_then(|key| key.parse().ok());
+    let shown = Push { route: D::ROUTE, body: push.raw, decision };
+    let attribution = state.place(of, shown, push.fingerprint, arrived);
     let answer = D::answer(id, &push.body, state.next_answer()).to_string();
     let answer = web::Bytes::from(answer);
     if let Some(key) = &push.key {

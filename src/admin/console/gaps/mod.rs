@@ -1,0 +1,83 @@
+//! The knowledge gaps: which questions of customers found no good article, those about one thing together.
+//!
+//! Input: the decisions that are kept, with the masked words of those profiles that keep them, and which cards agents rejected.
+//! Output: clusters with counts and examples. Where no words are kept, questions are told apart by the article that came
+//! nearest, and the answer says so.
+
+mod clusters;
+mod questions;
+
+use std::collections::HashSet;
+
+use actix_web::{HttpResponse, web};
+use cuecard_actors::decisions::DecisionFilter;
+use cuecard_actors::ledger::{Ledger, LedgerError};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use self::clusters::{Gaps, clustered};
+use self::questions::{Kept, unanswered};
+use super::super::AdminState;
+use super::super::routes::{loading, unavailable, unprocessable};
+
+/// Decisions that are looked through, the newest: a day of a small deployment, and some seconds of reading.
+const LOOKED_THROUGH: u32 = 4_000;
+/// Read at once; each is some 20 KiB until it is read.
+const AT_ONCE: u32 = 250;
+
+/// Whose gaps are asked for; all profiles' where it does not say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    profile: Option<String>,
+}
+
+/// The clusters, the largest first.
+pub async fn list(state: web::Data<AdminState>, asked: Result<web::Query<Asked>, actix_web::Error>) -> HttpResponse {
+    let Asked { profile } = match asked {
+        Ok(asked) => asked.into_inner(),
+        Err(error) => return unprocessable(&error.to_string()),
+    };
+    let (Some(recent), Some(ledger)) = (state.recent.get(), state.ledger.get()) else { return loading() };
+    let Ok(_busy) = state.console.busy.acquire().await else { return loading() };
+    let (kept, rejected) = match read(ledger).await {
+        // A service that keeps none in its ledger has the newest in memory.
+        Ok((kept, rejected)) if kept.is_empty() => {
+            let newest = recent.newest(&DecisionFilter::default(), LOOKED_THROUGH as usize);
+            (newest.iter().filter_map(|json| Kept::read(json)).collect(), rejected)
+        }
+        Ok(read) => read,
+        Err(error) => return unavailable(&error),
+    };
+    match web::block(move || gaps(kept, &rejected, profile.as_deref())).await {
+        Ok(gaps) => HttpResponse::Ok().json(gaps),
+        Err(error) => HttpResponse::InternalServerError().json(serde_json::json!({ "detail": error.to_string() })),
+    }
+}
+
+/// The newest decisions of the ledger, newest first, and those whose first card was rejected.
+async fn read(ledger: &Ledger) -> Result<(Vec<Kept>, HashSet<Uuid>), LedgerError> {
+    let rejected = ledger.deliveries().rejected(LOOKED_THROUGH).await?.into_iter().collect();
+    let mut kept: Vec<Kept> = Vec::new();
+    for skip in (0..LOOKED_THROUGH).step_by(AT_ONCE as usize) {
+        let page = ledger.decisions().newest(skip, AT_ONCE).await?;
+        let is_last = page.len() < AT_ONCE as usize;
+        let read = web::block(move || page.iter().filter_map(|json| Kept::read(json)).collect::<Vec<_>>()).await;
+        kept.extend(read.unwrap_or_default());
+        if is_last {
+            break;
+        }
+    }
+    Ok((kept, rejected))
+}
+
+/// Of decisions newest first.
+fn gaps(mut kept: Vec<Kept>, rejected: &HashSet<Uuid>, profile: Option<&str>) -> Gaps {
+    kept.retain(|decision| profile.is_none_or(|profile| decision.profile == profile));
+    kept.reverse();
+    let since = kept.first().map(|decision| decision.heard_at);
+    Gaps { looked_through: kept.len(), since, ..clustered(&unanswered(&kept, rejected)) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+// Asks for a key where the port does. Until there is one, the page shows nothing else.
+
+import { byId } from "./dom.js";
+import { hasKey, useKey } from "./admin.js";
+import { hideViews, showView } from "./tabs.js";
+
+/** Asks, and does something with the page as soon as there is a key to try. */
+export function askForKey(then) {
+  const told = hasKey() ? "That key does not open this port." : "Nothing is shown without one that has the right operate.";
+  byId("key-told").textContent = `${told} It is kept until this tab is closed.`;
+  useKey(null);
+  hideViews();
+  byId("key").hidden = false;
+  byId("key-field").value = "";
+  byId("key-field").focus();
+  byId("key").onsubmit = (event) => {
+    event.preventDefault();
+    useKey(byId("key-field").value.trim());
+    byId("key").hidden = true;
+    byId("key-field").value = "";
+    showView();
+    then();
+  };
+}

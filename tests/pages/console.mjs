@@ -1,0 +1,185 @@
+// The console, as an operator uses it.
+
+import assert from "node:assert/strict";
+import {
+  assertAccessible, assertFits, assertNoComplaints, assertNothingRan, assertOneLine, assertWeighsAtMost, given, NARROW, newPage,
+  picture, tellFirstPaint, WIDE, withBrowser,
+} from "./browser.mjs";
+
+const MAX_BYTES = 150 * 1024;
+const VIEWS = ["overview", "decisions", "try", "gaps", "shadow", "settings"];
+
+/** What a browser says of an answer that the page expects: there is no way to keep it from that. */
+const isUnauthorized = (complaint) => complaint.includes("401");
+/** A build without the route says so. */
+const isMissing = (complaint) => complaint.includes("404");
+
+async function open(browser, options, view = "overview") {
+  const page = await newPage(browser, options);
+  // As after a key was given.
+  await page.addInitScript((key) => sessionStorage.setItem("cuecard-key", key), given.key);
+  await page.goto(`${given.console}console/#${view}`);
+  await page.locator("#link.good").waitFor();
+  return page;
+}
+
+async function asksForAKey(browser) {
+  const page = await newPage(browser);
+  await page.goto(given.console);
+  assert.equal(page.url(), `${given.console}console/`);
+  await page.getByRole("heading", { name: /401/ }).waitFor();
+  await tellFirstPaint(page, "console without a key");
+  const showsNothing = async () => {
+    const text = await page.locator("body").textContent();
+    for (const secret of given.secrets) assert.ok(!text.includes(secret), secret);
+    for (const view of VIEWS) assert.ok(await page.locator(`#${view}`).isHidden(), view);
+  };
+  await showsNothing();
+  await assertAccessible(page, "asked for a key");
+  await page.keyboard.type("not the key");
+  await page.keyboard.press("Enter");
+  await page.getByText("That key does not open this port.").waitFor();
+  await showsNothing();
+  await page.evaluate(() => { location.hash = "#settings"; });
+  await showsNothing();
+  await page.getByLabel("Key").focus();
+  await page.keyboard.type(given.key);
+  await page.keyboard.press("Enter");
+  await page.locator("#link.good").waitFor();
+  assertNoComplaints(page, isUnauthorized);
+  await page.context().close();
+}
+
+async function looksRight(browser) {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [size, viewport] of [["wide", WIDE], ["narrow", NARROW]]) {
+      const page = await open(browser, { colorScheme, viewport });
+      await page.locator("#actors tbody tr").first().waitFor();
+      await page.locator("#stages li").nth(5).waitFor();
+      if (colorScheme === "light" && size === "wide") {
+        await tellFirstPaint(page, "console");
+        assertWeighsAtMost(page, MAX_BYTES);
+      }
+      for (const view of VIEWS) {
+        await page.locator(`#tabs a[href="#${view}"]`).click();
+        await page.locator(`#${view}`).waitFor();
+        // The feed goes on, so the network is never idle; a view says itself while it waits.
+        await page.waitForFunction((id) => !/(looking|asking) …/.test(document.getElementById(id).innerText), view);
+        const where = `${view}, ${colorScheme}, ${size}`;
+        await assertFits(page, where);
+        await assertOneLine(page, ".figures dt, .figures dd, #stages .rate, #stages .took, .entry .at, .entry .took, .number");
+        await assertAccessible(page, where);
+        await assertNothingRan(page);
+        await picture(page, `console-${view}-${colorScheme}-${size}.png`);
+      }
+      assertNoComplaints(page, isMissing);
+      await page.context().close();
+    }
+  }
+}
+
+async function tellsWhy(browser) {
+  const page = await open(browser, {}, "decisions");
+  const card = page.locator(".entry", { hasText: given.card });
+  await card.first().waitFor();
+  await card.first().locator("summary").focus();
+  await page.keyboard.press("Enter");
+  await card.getByText("Shown: “").first().waitFor();
+  await card.getByText(given.dog).first().waitFor();
+  // Titles and words of markup stand there as what they are.
+  await page.locator(".entry", { hasText: given.hostile }).first().waitFor();
+  await page.locator(".entry", { hasText: given.hostile }).first().locator("summary").click();
+  await page.locator(".entry", { hasText: given.hostile }).getByText("What was said, masked").waitFor();
+  await assertNothingRan(page);
+  await assertAccessible(page, "an open decision");
+  await picture(page, "console-why-light-wide.png");
+  await page.getByLabel("Outcome").selectOption("silent");
+  await page.locator("#list .entry").first().waitFor();
+  assert.deepEqual(new Set(await page.locator("#list .entry summary .chip").allTextContents()), new Set(["silent"]));
+  assertNoComplaints(page);
+  await page.context().close();
+}
+
+async function triesAConversation(browser) {
+  const page = await open(browser, { viewport: NARROW }, "try");
+  await page.getByLabel("Conversation", { exact: true }).fill(`agent: Hello.\n${given.dog}\nWhere do I park my caravan on the ferry?`);
+  await page.keyboard.press("Control+Enter");
+  await page.locator("#trial-turns .turn").nth(1).waitFor();
+  assert.equal(await page.locator("#trial-turns .turn .title").first().textContent(), given.card);
+  await page.locator("#trial-turns summary").nth(1).click();
+  await page.getByText("Key phrases").nth(1).waitFor();
+  await assertFits(page, "tried");
+  await assertAccessible(page, "tried");
+  await assertNothingRan(page);
+  await page.getByLabel("Conversation", { exact: true }).fill("agent: Only me.");
+  await page.getByRole("button", { name: "See what would be shown" }).click();
+  await page.getByText("no turn of the customer's").waitFor();
+  assertNoComplaints(page, (complaint) => complaint.includes("422"));
+  await page.context().close();
+}
+
+async function listsGapsAndShadows(browser) {
+  const page = await open(browser, {}, "gaps");
+  await page.getByText("1 rejected").waitFor();
+  await page.locator(".cluster").getByText("Where do I park my caravan").waitFor();
+  await assertNothingRan(page);
+  await page.locator('#tabs a[href="#shadow"]').click();
+  await page.getByText(/held back or would have been others/).waitFor();
+  await page.locator("#shadow-counts li").first().waitFor();
+  assertNoComplaints(page);
+  await page.context().close();
+}
+
+async function restartsAnActor(browser) {
+  const page = await open(browser);
+  const row = page.locator("#actors tr", { hasText: "ranker" });
+  await row.getByRole("button").click();
+  assert.equal(await row.getByRole("button").textContent(), "Sure?", "one press restarts nothing");
+  await row.getByRole("button").click();
+  await page.waitForFunction(() => document.getElementById("actors-told").textContent !== "");
+  const told = await page.locator("#actors-told").textContent();
+  if (told.includes("no such page")) console.log("skipped: this build has no POST /actors/{name}/restart");
+  else {
+    assert.equal(told, "ranker was told to restart.");
+    await row.locator("td.number", { hasText: /^1$/ }).waitFor();
+  }
+  assertNoComplaints(page, isMissing);
+  await page.context().close();
+}
+
+async function showsSettings(browser) {
+  const page = await open(browser, {}, "settings");
+  await page.waitForFunction(() => document.getElementById("settings-told").textContent !== "");
+  const told = await page.locator("#settings-told").textContent();
+  if (told.includes("no such page")) console.log("skipped: this build has no GET /config");
+  else {
+    await page.getByLabel("Find").fill("client_secret");
+    await page.locator("#settings-table td", { hasText: /^\*\*\*$/ }).first().waitFor();
+    await page.getByLabel("Find").fill("");
+    await page.getByLabel("Only what was set").check();
+    await page.locator("#settings-table td", { hasText: "environment: CXONE_BASE_URL" }).first().waitFor();
+    assertNoComplaints(page);
+  }
+  await page.context().close();
+}
+
+/** The feed is asked for again whenever it ends, and says so while nobody answers. */
+async function comesBack(browser) {
+  const page = await open(browser);
+  let feeds = 0;
+  page.on("request", (request) => { feeds += request.url().includes("/console/feed") ? 1 : 0; });
+  await page.route("**/console/feed?*", (route) => route.abort());
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await page.locator("#link.bad", { hasText: "not reached" }).waitFor();
+  await page.unroute("**/console/feed?*");
+  await page.locator("#link.good").waitFor();
+  assert.ok(feeds >= 2, `${feeds} feeds`);
+  await page.context().close();
+}
+
+await withBrowser(async (browser) => {
+  for (const check of [asksForAKey, looksRight, tellsWhy, triesAConversation, listsGapsAndShadows, restartsAnActor, showsSettings, comesBack]) {
+    await check(browser);
+    console.log(`${check.name}: done`);
+  }
+});
