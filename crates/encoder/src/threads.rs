@@ -165,8 +165,12 @@ mod tests {
         model: Scripted,
     }
 
-    /// One thread, which hangs when it has shown no life for a second: a panic is told, with its backtrace, within that.
-    fn running() -> Running {
+    const SOON: Duration = Duration::from_millis(100);
+    /// Longer than a panic takes that is printed with its backtrace.
+    const NEVER: Duration = Duration::from_hours(1);
+
+    /// One thread.
+    fn running(hang_timeout: Duration) -> Running {
         let queue = Arc::new(WorkQueue::new(Limits { live_capacity: 8, bulk_capacity: 8, max_batch: 8, threads: 1 }));
         let model = Scripted::default();
         let parts = ThreadParts {
@@ -175,7 +179,6 @@ mod tests {
             word_pieces: testing::word_pieces(),
             queue,
         };
-        let hang_timeout = Duration::from_secs(1);
         let settings = EncoderSettings { threads: 1, hang_timeout, ..EncoderSettings::default() };
         Running { threads: Threads::start(parts, &settings).unwrap(), model }
     }
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_hangs_is_given_up_its_callers_are_answered_and_another_takes_its_place() {
-        let running = running();
+        let running = running(SOON);
         let model = running.model.clone();
         let closed = model.gate.lock().unwrap();
         let of_one = Arc::strong_count(&running.model.gate);
@@ -225,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_panics_is_replaced_and_only_what_it_had_in_hand_is_answered_with_an_error() {
-        let running = running();
+        let running = running(NEVER);
         assert_eq!(embedding(&running.bulk(&[1, PANICS])), Err(EncoderError::Panicked));
         running.until_replaced(1, 0);
         assert!(embedding(&running.bulk(&[1])).is_ok());
@@ -239,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_panic_over_one_text_costs_no_other_that_was_taken_with_it() {
-        let running = running();
+        let running = running(NEVER);
         fail::cfg("encoder", "return(bad luck)").unwrap();
         let model = running.model.clone();
         let closed = model.gate.lock().unwrap();
@@ -249,14 +252,13 @@ mod tests {
         drop(closed);
         assert_eq!(bad.blocking_recv().unwrap(), Err(EncoderError::Panicked));
         assert!(good.blocking_recv().unwrap().is_ok());
-        // It may have been given up meanwhile on a slow machine.
-        assert!(matches!(embedding(&busy), Ok(_) | Err(EncoderError::Hung)));
+        assert!(embedding(&busy).is_ok());
         until("it is replaced", || running.health().panicked == 1);
     }
 
     #[test]
     fn ending_the_threads_waits_for_none_that_hangs() {
-        let running = running();
+        let running = running(SOON);
         let model = running.model.clone();
         let _closed = model.gate.lock().unwrap();
         let hanging = running.bulk(&[HANGS]);
