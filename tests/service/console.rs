@@ -190,7 +190,7 @@ fn hostile(simulator: &RunningSimulator) -> Service {
     std::fs::write(&articles, text).unwrap();
     build_index(&articles, &index);
     let access = format!(
-        "[access]\nask = 'always'\n[access.keys.operator]\nhash = '{}'\nrights = ['operate', 'knowledge']\n",
+        "[access]\nask = 'always'\n[access.keys.operator]\nhash = '{}'\nrights = ['operate', 'knowledge', 'query']\n",
         KeyHash::of(KEY)
     );
     let file = data.path().join("cuecard.toml");
