@@ -55,12 +55,12 @@ impl Watched {
         assert!(self.simulator.until(PATIENCE, |simulator| simulator.num_streams() == 1).await);
     }
 
-    /// Calls, a new one each time, until the answer is dropped.
-    pub fn calls(&self, told: Told, every: Duration) -> Calls {
+    /// Calls on a line, a new one each time, until the answer is dropped.
+    pub fn calls(&self, line: &'static str, told: Told, every: Duration) -> Calls {
         let simulator = Rc::clone(&self.simulator);
         Calls(actix_rt::spawn(async move {
             for number in 0.. {
-                tell(&simulator, told, number).await;
+                tell(&simulator, line, told, number).await;
                 tokio::time::sleep(every).await;
             }
         }))
@@ -90,8 +90,8 @@ impl Drop for Calls {
 const LASTS: usize = 30;
 
 /// One call with one question, and the end of an earlier one. Where nobody listens it is not heard.
-async fn tell(simulator: &RunningSimulator, told: Told, number: usize) {
-    let call = |number: usize| format!("call-{number}");
+async fn tell(simulator: &RunningSimulator, line: &str, told: Told, number: usize) {
+    let call = |number: usize| format!("call-{line}-{number}");
     let text = |number: usize| QUESTIONS[number % QUESTIONS.len()];
     let event = |number: usize, state: &str| {
         let channels = json!([{"transcript": text(number)}]);
