@@ -134,7 +134,7 @@ class Panel:
         known = [(name, value) for name, value in last if value is not None]
         for place, (name, value) in enumerate(known):
             x = (place + 0.5) / len(known)
-            axes.text(x, 0.55, shown(value, self.unit), ha="center", va="center", fontsize=10 if len(known) > 3 else 14,
+            axes.text(x, 0.55, shown(value, self.unit), ha="center", va="center", fontsize=7 if len(known) > 3 else 14,
                       color=colour_of(value, self.defaults), fontweight="bold")
             axes.text(x, 0.15, textwrap.shorten(name, 24), ha="center", va="center", fontsize=6, color="#555")
         return bool(known)
@@ -182,9 +182,10 @@ def draw(file, arguments):
         if panel["type"] == "row":
             figure.text(0.01, bottom + high / 2, panel["title"], fontsize=9, va="center", color="#3274d9")
             continue
-        inner = [left + 0.05 * (8 / 24), bottom + 0.9 / (height + 1), width - 0.075 * (8 / 24), high - 1.9 / (height + 1)]
+        # Room for the numbers beside and below the axes.
+        inner = [left + 0.033, bottom + 0.9 / (height + 1), width - 0.043, high - 1.9 / (height + 1)]
         if panel["type"] == "state-timeline":
-            inner[0], inner[2] = inner[0] + 0.045, inner[2] - 0.045
+            inner[0], inner[2] = inner[0] + 0.05, inner[2] - 0.05
         Panel(panel, arguments).draw(figure.add_axes(inner))
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")

@@ -15,8 +15,8 @@ use crate::services::{KEY, Watched, knowing};
 use crate::support::{Page, refuse_all, simulator};
 use cuecard_simulator::Route;
 
-/// Panels that show nothing here, by design.
-const EMPTY: &[(&str, &str)] = &[("Keywords of the graph", "no profile here has a graph in a Neo4j database")];
+/// Panels that show nothing here by design, each with the reason.
+const EMPTY: &[(&str, &str)] = &[];
 
 /// Metrics that stand on no dashboard.
 const UNSEEN: &[(&str, &str)] = &[
@@ -49,12 +49,7 @@ impl Scene {
         refuse_all(&cxone, Route::Token, 401);
         // What is held for an hour is held for seconds.
         let troubled = Watched::start(cxone, &[("CUECARD__CXONE__LONGEST_HOLD", "6s")]);
-        let polls = [
-            ("CXONE_CONTRACT", "snippets"),
-            ("CUECARD_INDEX", ""),
-            ("CUECARD__PROFILE__POLL_INTERVAL", "1s"),
-            ("CUECARD__CXONE__ARTICLES_TIMEOUT", "2s"),
-        ];
+        let polls = [("CXONE_CONTRACT", "snippets"), ("CUECARD_INDEX", ""), ("CUECARD__PROFILE__POLL_INTERVAL", "1s")];
         let failing = Watched::start(knowing(), &polls);
         // A place in the queue and a turn for few, and hardly any patience.
         let narrow = [

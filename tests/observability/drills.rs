@@ -74,7 +74,7 @@ pub async fn healthy(prometheus: &Prometheus, service: &Watched) {
     service.until_listening().await;
     // An increase is told from what was scraped before it.
     prometheus.until_scraped("healthy").await;
-    let _calls = service.calls(Told::Insights, CALLS);
+    let _calls = service.calls("1", Told::Insights, CALLS);
     let caller = service.process.caller();
     let until_cards = async |number: usize| {
         while service.cards().len() < number {
@@ -82,11 +82,14 @@ pub async fn healthy(prometheus: &Prometheus, service: &Watched) {
         }
     };
     until_cards(70).await;
-    let on_disk = async {
-        file_descriptors(prometheus, service).await;
-        locked_ledger(prometheus, service.data.path()).await;
-    };
-    tokio::join!(on_disk, turned_away(prometheus, &caller), rankings(&caller), verdicts(prometheus, service));
+    // First, and alone: callers would wait for a connection.
+    file_descriptors(prometheus, service).await;
+    tokio::join!(
+        locked_ledger(prometheus, service.data.path()),
+        turned_away(prometheus, &caller),
+        rankings(&caller),
+        verdicts(prometheus, service)
+    );
 }
 
 /// Somebody tries keys.
@@ -123,7 +126,7 @@ async fn file_descriptors(prometheus: &Prometheus, service: &Watched) {
     let before = admin.metrics().await.sum("process_max_fds", &[]);
     let hardly_more = async {
         loop {
-            allow((admin.metrics().await.sum("process_open_fds", &[]) / 0.85).floor());
+            allow((admin.metrics().await.sum("process_open_fds", &[]) / 0.9).floor());
             tokio::time::sleep(CALLS).await;
         }
     };
@@ -172,7 +175,7 @@ pub async fn troubled(prometheus: &Prometheus, service: &Watched) {
     let alerts = [("CuecardTokensRefused", "troubled"), ("CuecardWaiting", "troubled")];
     drill(prometheus, &alerts, &[], async || simulator.clear_faults_on(Route::Token)).await;
     service.until_listening().await;
-    let _calls = service.calls(Told::Insights, CALLS);
+    let _calls = service.calls("1", Told::Insights, CALLS);
     let clear = async || simulator.clear_faults_on(Route::Insights);
     simulator.inject(always(Route::Insights, FaultKind::Delay { by: Duration::from_millis(400) }));
     drill(prometheus, &[("CuecardCardsSlow", "troubled")], &[("profile", "insights")], clear).await;
@@ -189,12 +192,12 @@ pub async fn troubled(prometheus: &Prometheus, service: &Watched) {
 pub async fn failing(prometheus: &Prometheus, service: &Watched) {
     let simulator = &service.simulator;
     service.until_listening().await;
-    let _calls = service.calls(Told::Snippets, CALLS);
+    let _calls = service.calls("1", Told::Snippets, CALLS);
     let delivered = |metrics: &Scrape| metrics.sum("cuecard_cards_total", &[("outcome", "delivered")]) > 10.0;
     service.process.admin.until("cards", delivered).await;
-    for route in [Route::Snippets, Route::Articles] {
-        refuse_all(simulator, route, 503);
-    }
+    refuse_all(simulator, Route::Snippets, 503);
+    // An answer that is final: any other is asked for again before the poll fails.
+    refuse_all(simulator, Route::Articles, 403);
     let alerts =
         ["CuecardCardsFail", "CuecardCircuitOpen", "CuecardDegraded", "CuecardKnowledgeStale", "CuecardNobodyHelped"];
     let alerts = alerts.map(|alert| (alert, "failing"));
@@ -204,7 +207,7 @@ pub async fn failing(prometheus: &Prometheus, service: &Watched) {
 /// A service of which much more is asked than it can answer, and that then hangs.
 pub async fn flooded(prometheus: &Prometheus, service: &Watched) {
     service.until_listening().await;
-    let flood = service.calls(Told::Insights, Duration::from_millis(4));
+    let flood = ["1", "2", "3"].map(|line| service.calls(line, Told::Insights, Duration::from_millis(2)));
     let alerts = [("CuecardShedding", "flooded"), ("CuecardBehind", "flooded")];
     let readiness = service.process.admin.until_page("/readyz", "what is shed", |page| {
         let reasons = page.json()["reasons"].to_string();

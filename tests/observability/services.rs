@@ -55,12 +55,12 @@ impl Watched {
         assert!(self.simulator.until(PATIENCE, |simulator| simulator.num_streams() == 1).await);
     }
 
-    /// Calls, a new one each time, until the answer is dropped.
-    pub fn calls(&self, told: Told, every: Duration) -> Calls {
+    /// Calls on a line, a new one each time, until the answer is dropped.
+    pub fn calls(&self, line: &'static str, told: Told, every: Duration) -> Calls {
         let simulator = Rc::clone(&self.simulator);
         Calls(actix_rt::spawn(async move {
             for number in 0.. {
-                tell(&simulator, told, number).await;
+                tell(&simulator, line, told, number).await;
                 tokio::time::sleep(every).await;
             }
         }))
@@ -86,15 +86,27 @@ impl Drop for Calls {
     }
 }
 
-/// One call with one question. Where nobody listens it is not heard.
-async fn tell(simulator: &RunningSimulator, told: Told, number: usize) {
-    let (call, text) = (format!("call-{number}"), QUESTIONS[number % QUESTIONS.len()]);
-    let event = |state: &str| json!({"type": "interaction", "data": {"id": call, "state": state, "channels": [{"transcript": text}]}});
+/// A call ends so many calls after it began: a card for one that is over would be refused.
+const LASTS: usize = 30;
+
+/// One call with one question, and the end of an earlier one. Where nobody listens it is not heard.
+async fn tell(simulator: &RunningSimulator, line: &str, told: Told, number: usize) {
+    let call = |number: usize| format!("call-{line}-{number}");
+    let text = |number: usize| QUESTIONS[number % QUESTIONS.len()];
+    let event = |number: usize, state: &str| {
+        let channels = json!([{"transcript": text(number)}]);
+        json!({"type": "interaction", "data": {"id": call(number), "state": state, "channels": channels}})
+    };
     let frames = match told {
-        Told::Snippets => [event("active"), event("ended")],
-        Told::Insights => [
-            json!({"type": "TRANSCRIPT_FRAGMENT", "text": text, "interactionId": call, "participant": "CUSTOMER"}),
-            json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": call}),
+        Told::Snippets => {
+            let ended = number.checked_sub(LASTS).map(|earlier| event(earlier, "ended"));
+            [Some(event(number, "active")), ended].into_iter().flatten().collect()
+        }
+        Told::Insights => vec![
+            json!({
+                "type": "TRANSCRIPT_FRAGMENT", "text": text(number), "interactionId": call(number), "participant": "CUSTOMER",
+            }),
+            json!({"type": "DIALOG_STATE", "state": "TURN_END", "interactionId": call(number)}),
         ],
     };
     for frame in frames {

@@ -25,6 +25,7 @@ impl Metrics {
             self.callbacks_pending.with_label_values(&[profile]);
             self.shedding_level.with_label_values(&[profile]);
             self.encoder_wait.with_label_values(&[profile]);
+            self.constraint_failures.with_label_values(&[profile]);
             self.conversation_pushes.with_label_values(&[profile]);
             for outcome in Outcome::LABELS {
                 self.cards.with_label_values(&[profile, outcome]);

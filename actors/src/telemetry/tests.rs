@@ -54,6 +54,7 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
             "callbacks_pending",
             "shedding_level",
             "encoder_wait_seconds",
+            "graph_constraint_failures",
             "card_latency_seconds_count",
             "conversation_pushes_count",
         ] {
