@@ -130,7 +130,9 @@ async fn a_check_writes_nothing_and_says_what_the_next_start_will_make() {
 fn silence_that_would_swallow_most_of_a_sample_is_said() {
     let simulator = simulator();
     // (the cosine that justifies a card, what is said)
-    for (min_cosine, mark, said) in [("0.1", "ok", "would bring a card"), ("0.999", "!!", "set `selectivity` to \"low\"")] {
+    for (min_cosine, mark, said) in
+        [("0.1", "ok", "would bring a card"), ("0.999", "!!", "set `selectivity` to \"low\"")]
+    {
         let ended = check("insights", &simulator, &[("CUECARD__PROFILE__MIN_COSINE", min_cosine)]);
         assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
         let line = line(&ended, "silence");

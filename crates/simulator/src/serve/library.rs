@@ -32,8 +32,7 @@ pub enum ArticlesAnswer {
 }
 
 /// By what an article is looked for: as much as its card tells.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug)]
 pub(crate) enum MeantArticle {
     Id(String),
     /// Where it can be read; its id where a card has that in the place of an address.

@@ -55,8 +55,22 @@ async fn verdict(hub: web::Data<Hub>, pressed: web::Json<Pressed>) -> HttpRespon
     told(hub.judge_card(&audience, &interaction_id, &insight_id, verdict).await)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedArticle {
+    id: Option<String>,
+    link: Option<String>,
+    title: Option<String>,
+}
+
 /// A list, since a card may well name an article that is not here.
-async fn article(hub: web::Data<Hub>, meant: web::Query<MeantArticle>) -> HttpResponse {
+async fn article(hub: web::Data<Hub>, asked: web::Query<AskedArticle>) -> HttpResponse {
+    let meant = match asked.into_inner() {
+        AskedArticle { id: Some(id), link: None, title: None } => MeantArticle::Id(id),
+        AskedArticle { id: None, link: Some(link), title: None } => MeantArticle::Link(link),
+        AskedArticle { id: None, link: None, title: Some(title) } => MeantArticle::Title(title),
+        _ => return refused(400, "name the article by one of `id`, `link` and `title`"),
+    };
     let articles = hub.articles();
     HttpResponse::Ok().json(json!({ "articles": articles.find(&meant).as_slice() }))
 }
