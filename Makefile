@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .PHONY: demo test build setup lint bench chaos chaos-short fuzz pictures package package-test \
-  deploy-test image container-test docs man
+  deploy-test image container-test docs man drills pages-test
 
 ENV := . scripts/env;
 QUICK := --release --workspace --config scripts/quick.toml
@@ -72,13 +72,24 @@ bench: build
 fuzz: setup
 	@scripts/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RUNS),--runs $(RUNS)) $(ONLY)
 
+# The pages in a real Chromium.
+pages-test:
+	@scripts/setup databases
+	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
+	cargo test $(QUICK) --test service -- --ignored --skip draw_the_pictures
+
+# Every alert under its fault, and every panel, with a real Prometheus.
+drills:
+	@scripts/setup databases
+	@$(ENV) cargo test $(QUICK) --test observability -- --ignored
+
 # Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped; and the pages
 # from the demo, in a real Chromium.
 pictures:
 	@scripts/setup databases
-	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability
+	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability -- --ignored
 	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
-	cargo test $(QUICK) --test service pages:: -- --ignored
+	cargo test $(QUICK) --test service draw_the_pictures -- --ignored
 
 # Writes docs/configuration.md from config/default.toml.
 docs: setup

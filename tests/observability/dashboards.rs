@@ -209,7 +209,9 @@ fn each_query_asks_for_the_job_the_instance_and_the_profile_that_are_chosen() {
         "cuecard_ledger",
         "cuecard_refused",
         "cuecard_build",
-        "cuecard_uptime", "cuecard_encoder_threads", "cuecard_stop",
+        "cuecard_uptime",
+        "cuecard_encoder_threads",
+        "cuecard_stop",
         "cuecard_feedback_unclaimed",
         "process_",
     ];

@@ -72,6 +72,8 @@ fn always(route: Route, fault: FaultKind) -> Fault {
 /// A service whose CXone is well: what callers, agents, the disk and the system do to it.
 pub async fn healthy(prometheus: &Prometheus, service: &Watched) {
     service.until_listening().await;
+    // An increase is told from what was scraped before it.
+    prometheus.until_scraped("healthy").await;
     let _calls = service.calls(Told::Insights, CALLS);
     let caller = service.process.caller();
     let until_cards = async |number: usize| {
@@ -111,17 +113,24 @@ async fn rankings(caller: &Caller) {
     }
 }
 
-/// The system allows hardly more files than are open.
+/// The system allows hardly more files than are open, however many that are.
 async fn file_descriptors(prometheus: &Prometheus, service: &Watched) {
-    let metrics: Scrape = service.process.admin.metrics().await;
-    let (open, before) = (metrics.sum("process_open_fds", &[]), metrics.sum("process_max_fds", &[]));
-    let process = service.process.id();
+    let (admin, process) = (&service.process.admin, service.process.id().to_string());
     let allow = |most: f64| {
         let limit = format!("--nofile={most}:");
-        assert!(Command::new("prlimit").args(["--pid", &process.to_string(), &limit]).status().unwrap().success());
+        assert!(Command::new("prlimit").args(["--pid", &process, &limit]).status().unwrap().success());
     };
-    allow((open / 0.85).floor());
-    drill(prometheus, &[("CuecardFileDescriptors", "healthy")], &[], async || allow(before)).await;
+    let before = admin.metrics().await.sum("process_max_fds", &[]);
+    let hardly_more = async {
+        loop {
+            allow((admin.metrics().await.sum("process_open_fds", &[]) / 0.85).floor());
+            tokio::time::sleep(CALLS).await;
+        }
+    };
+    let file_descriptors = Firing { alert: "CuecardFileDescriptors", labels: &[("instance", "healthy")] };
+    tokio::select! { () = hardly_more => {} () = prometheus.until_firing(&file_descriptors) => {} }
+    allow(before);
+    prometheus.until_quiet(&file_descriptors).await;
 }
 
 /// Another program has the ledger's file open and writes.

@@ -27,7 +27,7 @@ const CASES: [Case; 5] = [
     Case { contract: "rag", reached: "token", scopes: &["agentassists:write"], stream: None },
     Case {
         contract: "snippets",
-        reached: "token, stream, articles",
+        reached: "token, stream, 0 articles",
         scopes: &["interactions:read", "assist:write", "knowledge:read"],
         stream: Some((Route::Events, "interactions:read")),
     },
@@ -124,6 +124,21 @@ async fn a_check_writes_nothing_and_says_what_the_next_start_will_make() {
     let said = run_check(&["check"]);
     assert!(!said.contains("start"), "{said}");
     assert!(files(place.path()) == before, "something was written");
+}
+
+#[test]
+fn silence_that_would_swallow_most_of_a_sample_is_said() {
+    let simulator = simulator();
+    // (the cosine that justifies a card, what is said)
+    for (min_cosine, mark, said) in
+        [("0.1", "ok", "would bring a card"), ("0.999", "!!", "set `selectivity` to \"low\"")]
+    {
+        let ended = check("insights", &simulator, &[("CUECARD__PROFILE__MIN_COSINE", min_cosine)]);
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        let line = line(&ended, "silence");
+        assert!(line.starts_with(&format!("silence   {mark}  insights: ")) && line.contains(said), "{line}");
+        assert!(ended.stdout.contains("articles  ok  insights: 20 in the index"), "{}", ended.stdout);
+    }
 }
 
 #[test]

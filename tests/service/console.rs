@@ -208,6 +208,7 @@ fn hostile(simulator: &RunningSimulator) -> Service {
 }
 
 #[actix_rt::test]
+#[ignore = "a browser needs a machine that is not busy: `make pages-test`"]
 async fn an_operator_sees_and_tries_everything_on_a_page_that_shows_nothing_without_a_key() {
     let Some(tools) = browser() else { return };
     let simulator = Simulator::start(SimulatorSettings::default()).unwrap();

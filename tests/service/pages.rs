@@ -12,6 +12,7 @@ use crate::support::{ARTICLES, PATIENCE, Service, body_of, browser, check_page, 
 const SCRIPT: &str = "<img src=x onerror=\"globalThis.ran=1\"><script>globalThis.ran=1</script>";
 
 #[actix_rt::test]
+#[ignore = "a browser needs a machine that is not busy: `make pages-test`"]
 async fn an_agent_reads_judges_and_understands_cards_on_a_page_on_which_nothing_foreign_runs() {
     let Some(tools) = browser() else { return };
     let body = format!("{} {SCRIPT}", body_of("pets")["body"].as_str().unwrap());

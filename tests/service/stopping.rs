@@ -50,7 +50,7 @@ async fn a_second_signal_in_the_drain_ends_the_process_at_once() {
 /// Before its libraries have started, which takes most of a second, a process can only hold a signal back.
 #[actix_rt::test]
 async fn a_signal_is_heard_from_the_first_instant_on() {
-    for name in ["TERM", "HUP"] {
+    for name in ["TERM", "INT"] {
         let (simulator, data) = (simulator(), TempDir::new().unwrap());
         let variables = environment(&simulator.base_url(), data.path(), &[]);
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

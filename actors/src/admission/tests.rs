@@ -331,7 +331,9 @@ async fn play(events: Vec<Event>) {
             Event::Ended(_) => {}
             Event::Passed(time) => tokio::time::advance(time).await,
         }
-        assert_eq!(admission.in_flight(), under_way.len());
+        // A permit that comes back goes to whoever waits for one.
+        let with_the_next = (under_way.len() + 1).min(PERMITS);
+        assert!((under_way.len()..=with_the_next).contains(&admission.in_flight()), "{}", admission.in_flight());
         assert!(under_way.len() <= PERMITS, "more on their way than there are permits");
         // A tenant that has less than its half of the places gets one although all are taken.
         assert!(admission.queued() <= PLACES + PLACES / 2, "{} wait", admission.queued());

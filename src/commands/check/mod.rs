@@ -50,15 +50,10 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         let tenants = service::load(&settings, Metrics::new(&names, Vec::new())?, false).await?;
         drop(loading);
         println!("knowledge ok  models, indexes and graph files fit{}", indexes_to_come(&tenants));
-        for tenant in tenants.iter() {
-            tell_articles(&tenant).await?;
-        }
+        tenants.iter().for_each(|tenant| tell_articles(&tenant));
         println!("ledger    ok  {}", ledger(&settings.data).await?);
-        if arguments.offline {
-            return Ok(false);
-        }
         let mut failed = false;
-        for tenant in tenants.iter() {
+        for tenant in tenants.iter().filter(|_| !arguments.offline) {
             let reaching = Progress::waiting("reaching the tenant");
             let reached = reach(&tenant).await;
             drop(reaching);
@@ -67,6 +62,10 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
                 Err(error) => println!("{:<9} --  {error:#}", tenant.name().as_str()),
             }
             failed |= reached.is_err();
+        }
+        // Whoever has something to mend looks again; this one takes the longest.
+        for tenant in tenants.iter().filter(|_| !failed) {
+            tell_silence(&tenant).await?;
         }
         anyhow::Ok(failed)
     })??;
@@ -107,18 +106,22 @@ fn indexes_to_come(tenants: &Tenants) -> String {
         .fold(String::new(), |said, place| format!("{said}; the first start makes the index {}", place.display()))
 }
 
-/// How many articles a profile's index holds, and whether silence would leave anything of them.
-async fn tell_articles(tenant: &Tenant) -> anyhow::Result<()> {
-    let Some(index) = &tenant.knowledge.index else { return Ok(()) };
+/// How many articles a profile's index holds.
+fn tell_articles(tenant: &Tenant) {
+    let Some(index) = &tenant.knowledge.index else { return };
     let (name, articles) = (tenant.name(), index.current().len());
     let mark = if articles == 0 { "!!" } else { "ok" };
     println!("articles  {mark}  {name}: {articles} in the index {}", index.directory().display());
+}
+
+/// Whether silence would leave anything of them.
+async fn tell_silence(tenant: &Tenant) -> anyhow::Result<()> {
     let asking = Progress::waiting("asking a sample");
     let sampled = silence::sample(tenant).await?;
     drop(asking);
     if let Some(sampled) = sampled {
         let mark = if sampled.is_swallowed() { "!!" } else { "ok" };
-        println!("silence   {mark}  {name}: {}", sampled.told());
+        println!("silence   {mark}  {}: {}", tenant.name(), sampled.told());
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use cuecard_actors::engine::conversation::Utterance;
 use cuecard_actors::engine::{JobPanicked, UsualTurns};
 use cuecard_actors::tenant::Tenant;
 
-/// Titles that are asked: enough to tell most from few, and a second's work.
-const SAMPLE: usize = 40;
+/// Titles that are asked: enough to tell most from few, and less than a second's work.
+const SAMPLE: usize = 20;
 
 /// How many titles were asked, and how many of them brought no card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -305,7 +305,8 @@ proptest! {
             NextStep::RetryAfter { wait, holds_endpoint, ambiguous } => {
                 prop_assert!(wait >= asked, "sooner than asked: {step:?}");
                 prop_assert!(asked > Duration::ZERO || wait <= Duration::from_secs(30), "nobody asked for {wait:?}");
-                prop_assert_eq!(holds_endpoint, attempt.outcome == Answered(429) || matches!(attempt.outcome, Failed(TransportFailure::BodyTooLarge { status: 429 })));
+                let too_many = Failed(TransportFailure::BodyTooLarge { status: 429 });
+                prop_assert_eq!(holds_endpoint, [Answered(429), too_many].contains(&attempt.outcome));
                 let may_repeat = retry_ambiguous || !matches!(attempt.kind, Push | Ranking);
                 prop_assert!(!ambiguous || may_repeat, "a push that may be on the screen is sent again: {step:?}");
                 let counted = attempt.number.saturating_sub(attempt.num_renewals);

@@ -150,9 +150,9 @@ async fn cards_of_every_dialect_lie_on_the_desk() {
     assert_eq!(seen, ["rag", "snippets", "graph", "insights", "ranking"]);
     let article = |card: &Value| card["suggestions"][0]["article"].clone();
     let expected = [
-        json!({"link": "About a"}),
-        json!({"title": "KB Result 1"}),
+        json!({"link": "a"}),
         json!({"title": "About a"}),
+        json!({"link": "https://kb.example/a"}),
         json!({"id": "a"}),
         json!({"id": "a"}),
     ];

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{
     hint::{Hint, Near},
-    runs::{Item, Run},
+    runs::{Item, Origin, Run},
 };
 
 /// ISO/IEC 7812.
@@ -45,10 +45,14 @@ pub(super) fn end(run: &Run<'_>, start: usize, near: Option<Near>) -> Option<usi
         .map(|(end, _)| end)
 }
 
-/// Whether the items are one number, not several beside each other: no card is written in longer groups.
+/// Whether the items are one number, not several beside each other: no card is written in longer groups. Digits that are said
+/// one by one are one number however many pauses are heard between them, which speech recognition writes as commas.
 fn is_in_groups(run: &Run<'_>, items: Range<usize>) -> bool {
     let is_group = |item: &Item| item.num_digits() <= MAX_DIGITS_OF_GROUP;
-    items.len() == 1 || !run.is_list(items.clone()) && run.items[items].iter().all(is_group)
+    let is_dictated = |item: &Item| item.origin == Origin::Spoken && item.num_digits() == 1;
+    let is_list = run.is_list(items.clone());
+    let items = &run.items[items];
+    items.len() == 1 || items.iter().all(is_dictated) || !is_list && items.iter().all(is_group)
 }
 
 /// How many digits the numbers of a brand have.
