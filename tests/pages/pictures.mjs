@@ -38,7 +38,7 @@ async function overview(page) {
 async function why(page) {
   await page.locator("#list .entry", { has: page.locator(".chip.good") }).first().locator("summary").click();
   await page.locator(".inside h4").first().waitFor();
-  await page.getByLabel("Live").uncheck();
+  await page.getByRole("checkbox", { name: "Live" }).uncheck();
 }
 
 await withBrowser(async (browser) => {

@@ -184,8 +184,10 @@ fn hostile(simulator: &RunningSimulator) -> Service {
     let data = TempDir::new().unwrap();
     let (articles, index) = (data.path().join("articles.jsonl"), data.path().join("index"));
     let mut text = std::fs::read_to_string(ARTICLES).unwrap();
-    let title = format!("Parking a caravan {SCRIPT}");
-    let body = format!("A caravan is parked on deck four. {SCRIPT}");
+    // As references: markup itself would become text when it is indexed.
+    let written = SCRIPT.replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let title = format!("Parking a caravan {written}");
+    let body = format!("A caravan is parked on deck four. {written}");
     text += &json!({"id": "<b onclick=ran=1>caravan", "title": title, "body": body}).to_string();
     std::fs::write(&articles, text).unwrap();
     build_index(&articles, &index);
