@@ -99,7 +99,7 @@ def replay(arguments, port, admin, *more, profile=None):
 
 
 def load(arguments, port, admin, seconds, rate, **more):
-    return replay(arguments, port, admin, "--rate", rate, "--duration", seconds, **more)()
+    return replay(arguments, port, admin, "--repeat", "--rate", rate, "--duration", seconds, **more)()
 
 
 def capacity(arguments, port, admin):
@@ -147,7 +147,7 @@ def tenants(arguments):
         most = capacity(arguments, loud, admin)
         for _ in range(3):
             alone = load(arguments, quiet, admin, 30, 4, profile="quiet")
-            flood = replay(arguments, loud, admin, "--rate", most * FLOOD, "--duration", 40, profile="loud")
+            flood = replay(arguments, loud, admin, "--repeat", "--rate", most * FLOOD, "--duration", 40, profile="loud")
             time.sleep(5)
             before = series(admin, "cuecard_queries_without_vectors_total", profile="quiet")
             beside = load(arguments, quiet, admin, 30, 4, profile="quiet")

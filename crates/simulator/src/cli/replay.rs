@@ -83,6 +83,9 @@ pub(super) struct Replay {
     /// Seconds after which no further turn begins; with --concurrency the conversations begin anew until then.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
+    /// With a rate, too, conversations begin anew under other ids until --duration is over.
+    #[arg(long, requires = "duration")]
+    repeat: bool,
     /// Ranking: the session of all turns; without it each conversation is a session.
     #[arg(long, value_name = "ID", env = "CXONE_SESSION_ID")]
     session: Option<String>,
@@ -104,6 +107,7 @@ impl Replay {
             contract: self.contract,
             load: self.concurrency.map_or(Load::Rate(self.rate), Load::Concurrency),
             duration: duration.context("--duration must be a number of seconds, 0 or more")?,
+            repeats: self.repeat,
             client_id: self.listen.client_id.clone(),
             target: self.target.clone(),
             target_headers: self.target_headers.clone(),

@@ -35,6 +35,8 @@ pub(super) fn interval(rate: f64) -> Option<Duration> {
 pub(super) struct Limits {
     /// No turn begins later.
     pub(super) duration: Option<Duration>,
+    /// Conversations begin anew at a rate, too.
+    pub(super) repeats: bool,
     /// A client that stays away for longer is gone for good.
     pub(super) patience: Duration,
 }
@@ -72,7 +74,7 @@ pub(super) async fn at_rate(
     tell: &mut dyn FnMut(&str),
 ) -> Spoken {
     let interval = interval(rate).unwrap_or(TURN_SPACING);
-    let tempo = Tempo { interval, spacing: TURN_SPACING, duration: limits.duration };
+    let tempo = Tempo { interval, spacing: TURN_SPACING, duration: limits.duration, repeats: limits.repeats };
     let timetable = plan::plan(&script.customer_turns, tempo);
     let mut speaking = HashMap::new();
     let began = Instant::now();
@@ -85,15 +87,16 @@ pub(super) async fn at_rate(
         if !speakers.is_heard() {
             tell("the client is gone, waiting for it to come back");
         }
-        let conversation = planned.conversation;
-        let speaker = speaking.entry(conversation).or_insert_with(|| speakers.speaker(&script.id(conversation, 0)));
+        let (conversation, pass) = (planned.conversation, planned.pass);
+        let speaker =
+            speaking.entry((conversation, pass)).or_insert_with(|| speakers.speaker(&script.id(conversation, pass)));
         let limit = limits.wait_after(began.elapsed());
         if speaker.say(script.turns(conversation, &planned.turns), limit).await.is_err() {
             num_unsaid = timetable.len() - number;
             break;
         }
         if planned.is_last {
-            speaking.remove(&conversation);
+            speaking.remove(&(conversation, pass));
         }
         let took = due.elapsed();
         if took > TURN_SPACING {
@@ -202,7 +205,8 @@ mod tests {
             (Some(120), 200, 1),
         ];
         for (duration, lasted, wait) in table {
-            let limits = Limits { duration: duration.map(Duration::from_secs), patience: Duration::from_mins(1) };
+            let duration = duration.map(Duration::from_secs);
+            let limits = Limits { duration, repeats: false, patience: Duration::from_mins(1) };
             let wait = Duration::from_secs(wait);
             assert_eq!(limits.wait_after(Duration::from_secs(lasted)), wait, "{duration:?} {lasted}");
         }

@@ -29,6 +29,8 @@ pub struct ReplayOptions {
     /// No turn begins later than this; without it every conversation is played once. With [`Load::Concurrency`] the
     /// conversations begin anew until then.
     pub duration: Option<Duration>,
+    /// With [`Load::Rate`] and a duration, too, the conversations begin anew until then.
+    pub repeats: bool,
     /// The client whose cards are awaited.
     pub client_id: String,
     /// Where the service answers HTTP callers, for the contracts that have them.
@@ -57,6 +59,7 @@ impl Default for ReplayOptions {
             contract: Contract::Insights,
             load: Load::Rate(2.0),
             duration: None,
+            repeats: false,
             client_id: DEFAULT_CLIENT_ID.to_owned(),
             target: "http://127.0.0.1:8000".to_owned(),
             target_headers: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! Input: conversations, a rate over all of their customer turns, the least time between two of one conversation. Output: a
 //! script, and a timetable for it. The conversation that has waited longest speaks next; when none has waited long enough
-//! a new one begins, and when none is left to begin the timetable waits. Pure.
+//! a new one begins, and when none is left to begin the timetable waits, or begins them all anew. Pure.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -55,6 +55,8 @@ pub(super) struct PlannedTurn {
     pub(super) due: Duration,
     /// Which conversation.
     pub(super) conversation: usize,
+    /// How often it was played before.
+    pub(super) pass: usize,
     /// The turns to be spoken without pause: those of the agent since the customer last spoke, then the customer's.
     pub(super) turns: RangeInclusive<usize>,
     /// Nothing follows in its conversation.
@@ -70,21 +72,28 @@ pub(super) struct Tempo {
     pub(super) spacing: Duration,
     /// No turn is due later.
     pub(super) duration: Option<Duration>,
+    /// Until then the conversations begin anew, where there is such an end.
+    pub(super) repeats: bool,
 }
 
 struct Speaker {
     conversation: usize,
+    pass: usize,
     customer_turns: VecDeque<RangeInclusive<usize>>,
     spoke_at: Duration,
 }
 
 /// The timetable.
 pub(super) fn plan(conversations: &[Vec<RangeInclusive<usize>>], tempo: Tempo) -> Vec<PlannedTurn> {
-    let mut fresh = conversations.iter().enumerate().map(|(index, customer_turns)| Speaker {
-        conversation: index,
-        customer_turns: customer_turns.iter().cloned().collect(),
-        spoke_at: Duration::ZERO,
-    });
+    let num_passes = if tempo.repeats && tempo.duration.is_some() { usize::MAX } else { 1 };
+    let mut fresh = (0..num_passes).flat_map(|pass| conversations.iter().enumerate().map(move |all| (pass, all))).map(
+        |(pass, (conversation, customer_turns))| Speaker {
+            conversation,
+            pass,
+            customer_turns: customer_turns.iter().cloned().collect(),
+            spoke_at: Duration::ZERO,
+        },
+    );
     let mut speaking: VecDeque<Speaker> = VecDeque::new();
     let mut planned = Vec::new();
     let mut due = Duration::ZERO;
@@ -105,7 +114,8 @@ pub(super) fn plan(conversations: &[Vec<RangeInclusive<usize>>], tempo: Tempo) -
         }
         if let Some(turns) = speaker.customer_turns.pop_front() {
             let is_last = speaker.customer_turns.is_empty();
-            planned.push(PlannedTurn { due, conversation: speaker.conversation, turns, is_last });
+            let Speaker { conversation, pass, .. } = speaker;
+            planned.push(PlannedTurn { due, conversation, pass, turns, is_last });
         }
         if !speaker.customer_turns.is_empty() {
             speaker.spoke_at = due;
@@ -148,6 +158,7 @@ mod tests {
             interval: Duration::from_millis(interval_millis),
             spacing: Duration::from_secs(1),
             duration: duration.map(Duration::from_millis),
+            repeats: false,
         };
         let seen = |turn: PlannedTurn| (turn.due.as_millis(), turn.conversation);
         plan(&conversations, tempo).into_iter().map(seen).collect()
@@ -167,6 +178,25 @@ mod tests {
         for (name, patterns, interval, duration, expected) in table {
             assert_eq!(timetable(patterns, *interval, *duration), *expected, "{name}");
         }
+    }
+
+    #[test]
+    fn conversations_that_repeat_keep_the_rate_until_the_end() {
+        let conversations = [customer_turns(&conversation("cc")), customer_turns(&conversation("e"))];
+        let tempo = Tempo {
+            interval: Duration::from_millis(250),
+            spacing: Duration::from_secs(1),
+            duration: Some(Duration::from_secs(2)),
+            repeats: true,
+        };
+        let planned = plan(&conversations, tempo);
+        let due: Vec<_> = planned.iter().map(|turn| turn.due.as_millis()).collect();
+        assert_eq!(due, [0, 250, 500, 750, 1000, 1250, 1500, 1750, 2000]);
+        let passes: Vec<_> = planned.iter().map(|turn| (turn.pass, turn.is_last)).collect();
+        let first = [0, 1, 2, 3].map(|pass| (pass, false));
+        let second = [0, 1, 2, 3].map(|pass| (pass, true));
+        assert_eq!(passes, [&first[..], &second, &[(4, false)]].concat());
+        assert_eq!(plan(&conversations, Tempo { duration: None, ..tempo }).len(), 2);
     }
 
     #[test]

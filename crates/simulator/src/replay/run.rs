@@ -34,7 +34,8 @@ pub async fn replay(
     let speakers = meet(simulator, options, &admin).await?;
     tell(&format!("{}, playing {} customer turns", speakers.met(), script.num_turns()));
     let account = Account::open(simulator, admin, tell).await;
-    let limits = Limits { duration: options.duration, patience: options.connect_timeout };
+    let (duration, repeats, patience) = (options.duration, options.repeats, options.connect_timeout);
+    let limits = Limits { duration, repeats, patience };
     let spoken = match options.load {
         Load::Rate(rate) => loops::at_rate(&script, &speakers, rate, limits, tell).await,
         Load::Concurrency(number) => loops::side_by_side(&script, &speakers, number, limits, tell).await,
