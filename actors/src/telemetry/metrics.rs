@@ -74,6 +74,7 @@ pub struct Metrics {
     pub(super) callbacks: IntCounterVec,
     pub(super) api_requests: IntCounterVec,
     pub(super) refused_callers: IntCounterVec,
+    pub(super) certificates: GaugeVec,
     /// What was said of callers that were turned away; the names of the keys are those of the settings.
     pub(super) refused_lines: Arc<LogThrottles<(Port, TurnedAway, Option<String>)>>,
     pub(super) profile_state: IntGaugeVec,
@@ -205,7 +206,7 @@ impl Metrics {
             requests: register.counters(
                 "cxone_requests_total",
                 "Calls to CXone; status is the answer's class or why there is none",
-                &["endpoint", "status"],
+                &["profile", "endpoint", "status"],
             )?,
             holds: register.float_gauges(
                 "cxone_hold_seconds",
@@ -254,6 +255,11 @@ impl Metrics {
                 &["port", "reason"],
             )?,
             refused_lines: Arc::default(),
+            certificates: register.float_gauges(
+                "certificate_expires_timestamp_seconds",
+                "When the certificate that a port uses is no longer valid, in seconds since 1970; nothing for a port without one",
+                &["port"],
+            )?,
             profile_state: register.gauges(
                 "profile_state",
                 "1 for the state that a profile is in",
