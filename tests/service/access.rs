@@ -224,7 +224,7 @@ async fn a_port_that_asks_for_no_key_answers_no_page_of_another_site() {
         &[("sec-fetch-site", "same-site")],
     ];
     for (addr, method, path, status) in [
-        (api, Method::POST, "/assist/push", 422),
+        (api, Method::POST, "/assist/push", 415),
         (admin, Method::POST, "/actors/nobody/restart", 404),
         (admin, Method::POST, "/reload", 200),
         (admin, Method::GET, "/metrics", 200),
@@ -403,7 +403,8 @@ async fn expiries(admin: SocketAddr, pem: &str) -> Vec<(String, f64)> {
     let answer = client.get(format!("https://localhost:{}/metrics", admin.port())).send().await.unwrap();
     let text = answer.text().await.unwrap();
     let of_port = |line: &str| {
-        let (port, value) = line.strip_prefix("cuecard_certificate_expires_timestamp_seconds{port=\"")?.split_once("\"} ")?;
+        let (port, value) =
+            line.strip_prefix("cuecard_certificate_expires_timestamp_seconds{port=\"")?.split_once("\"} ")?;
         Some((port.to_owned(), value.parse().unwrap()))
     };
     text.lines().filter_map(of_port).collect()

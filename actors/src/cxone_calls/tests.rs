@@ -119,8 +119,7 @@ impl Fixture {
     }
 
     fn answered(&self, endpoint: &str, status: &str) -> u64 {
-        let series =
-            format!(r#"cuecard_cxone_requests_total{{endpoint="{endpoint}",profile="acme",status="{status}"}}"#);
+        let series = format!(r#"cuecard_cxone_requests_total{{endpoint="{endpoint}",status="{status}"}}"#);
         self.bench.metric(&series)
     }
 }

@@ -141,11 +141,12 @@ impl CxoneAnswered<'_> {
     /// Logs and counts.
     pub fn emit(&self, metrics: &Metrics) {
         let (profile, endpoint, status) = (self.profile.as_str(), self.endpoint.name(), self.outcome.label());
-        metrics.requests.with_label_values(&[profile, endpoint, status]).inc();
+        metrics.requests.with_label_values(&[endpoint, status]).inc();
         let took_ms = milliseconds(self.took);
         if let CallOutcome::Answered(200..=299 | 304) = self.outcome {
             tracing::debug!(profile, endpoint, status, took_ms, "cxone answered");
         } else {
+            metrics.failed_requests.with_label_values(&[profile, endpoint]).inc();
             tracing::warn!(profile, endpoint, status, took_ms, detail = self.detail, "a call to cxone failed");
         }
     }

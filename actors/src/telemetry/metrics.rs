@@ -63,6 +63,8 @@ pub struct Metrics {
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
+    /// Apart from those: by profile, endpoint and status there would be more series than a scrape should hold.
+    pub(super) failed_requests: IntCounterVec,
     pub(super) holds: GaugeVec,
     pub(super) circuits: IntGaugeVec,
     /// When each hold ends, from which its gauge is set when the metrics are read.
@@ -206,7 +208,12 @@ impl Metrics {
             requests: register.counters(
                 "cxone_requests_total",
                 "Calls to CXone; status is the answer's class or why there is none",
-                &["profile", "endpoint", "status"],
+                &["endpoint", "status"],
+            )?,
+            failed_requests: register.counters(
+                "cxone_failed_requests_total",
+                "Calls to CXone that failed or were refused",
+                &["profile", "endpoint"],
             )?,
             holds: register.float_gauges(
                 "cxone_hold_seconds",

@@ -45,9 +45,7 @@ impl Metrics {
             for endpoint in Endpoint::VARIANTS {
                 self.holds.with_label_values(&[profile, endpoint.name()]);
                 self.circuits.with_label_values(&[profile, endpoint.name()]);
-                for status in CallOutcome::LABELS {
-                    self.requests.with_label_values(&[profile, endpoint.name(), status]);
-                }
+                self.failed_requests.with_label_values(&[profile, endpoint.name()]);
             }
             for fate in FrameFate::VARIANTS {
                 self.frames.with_label_values(&[profile, fate.name()]);
@@ -97,6 +95,11 @@ impl Metrics {
         }
         for stage in Stage::VARIANTS {
             self.stage.with_label_values(&[stage.name()]);
+        }
+        for endpoint in Endpoint::VARIANTS {
+            for status in CallOutcome::LABELS {
+                self.requests.with_label_values(&[endpoint.name(), status]);
+            }
         }
         for reason in DropReason::VARIANTS {
             self.dropped.with_label_values(&[reason.actor(), reason.name()]);

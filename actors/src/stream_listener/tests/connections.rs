@@ -101,9 +101,11 @@ async fn a_refused_token_is_renewed_at_once_and_a_second_refusal_waited_out() {
     let waits = listened.waits();
     assert!(waits[0].is_zero() && waits[2].is_zero() && waits[3] >= Duration::from_secs(30), "{waits:?}");
     for (status, count) in [("2xx", 2), ("401", 3)] {
-        let series = format!(r#"cuecard_cxone_requests_total{{endpoint="stream",profile="acme",status="{status}"}}"#);
+        let series = format!(r#"cuecard_cxone_requests_total{{endpoint="stream",status="{status}"}}"#);
         assert_eq!(listened.bench.metric(&series), count, "{status}");
     }
+    let failed = r#"cuecard_cxone_failed_requests_total{endpoint="stream",profile="acme"}"#;
+    assert_eq!(listened.bench.metric(failed), 3, "the same of this profile alone");
 }
 
 #[actix::test]
