@@ -63,10 +63,13 @@ impl Watch {
         let share = shed.note(Instant::now(), self.metrics.ends(profile));
         self.metrics.set_shedding_ratio(profile, share);
         tenant.health.set(Part::Shedding, shed_share::condition(share));
-        if tenant.profile.plan.reads_embeddings() {
-            let threads = tenant.engine.encoder().health().threads;
-            tenant.health.set(Part::Effort, condition(self.admission.effort(profile), threads));
-        }
+        // A reload may have made it one that reads none.
+        let condition = if tenant.profile.plan.reads_embeddings() {
+            condition(self.admission.effort(profile), tenant.engine.encoder().health().threads)
+        } else {
+            Condition::Good
+        };
+        tenant.health.set(Part::Effort, condition);
         let judged = self.ledger.deliveries().judged(profile.as_str());
         self.metrics.set_judged(profile, tenant.profile.dialect, &judged);
         let pending = self.ledger.queue(QueueKind::Callback).pending_count(profile.as_str());
@@ -79,6 +82,7 @@ fn health_of_all(encoders: &[Encoder]) -> EncoderHealth {
         threads: all.threads + one.threads,
         panicked: all.panicked + one.panicked,
         hung: all.hung + one.hung,
+        away: all.away + one.away,
     })
 }
 
