@@ -159,6 +159,8 @@ class Package(unittest.TestCase):
         self.assertEqual(sorted(used - listed)[:5], [])
         for named in re.findall(r"`([\w.-]+\.txt)`", (licenses / "README.md").read_text()):
             self.assertTrue((licenses / named).is_file(), named)
+        empty = [str(file) for file in licenses.rglob("*") if file.is_file() and file.stat().st_size == 0]
+        self.assertEqual(empty, [])
         for pattern in ["torch-*.dist-info/LICENSE", "torch-*.dist-info/NOTICE", "nvidia_*.dist-info/License.txt"]:
             self.assertTrue(list(licenses.glob(pattern)), pattern)
         self.assertIn("Apache License", (self.package / "LICENSE").read_text())
