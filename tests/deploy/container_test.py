@@ -182,6 +182,9 @@ class Container(unittest.TestCase):
         self.assertNotEqual(status["Uid"], "0")
         self.assertEqual((status["CapEff"], status["NoNewPrivs"], status["Seccomp"]), ("0" * 16, "1", "2"))
 
+        # Where the tools look is where the service keeps it: both read the same file.
+        stats = inside("/opt/cuecard/bin/cuecard", "ledger", "stats", "--config", "/etc/cuecard/cuecard.toml")
+        self.assertIn("/var/lib/cuecard/ledger.db", stats)
         inside("systemctl", "reload", "cuecard")
         until("it has read its settings again", lambda: "SIGHUP" in inside("journalctl", "--unit=cuecard"))
         self.assertEqual(property_of("MainPID"), first)

@@ -165,6 +165,13 @@ class Package(unittest.TestCase):
             self.assertTrue(list(licenses.glob(pattern)), pattern)
         self.assertIn("Apache License", (self.package / "LICENSE").read_text())
 
+    def test_manual_pages_and_completions_are_there(self):
+        share = self.package / "share"
+        pages = sorted(page.name for page in (share / "man/man1").iterdir())
+        self.assertGreaterEqual(set(pages), {"cuecard.1", "cuecard-serve.1", "cuecard-ledger-backup.1"})
+        for file in ["bash-completion/completions/cuecard", "zsh/site-functions/_cuecard", "fish/vendor_completions.d/cuecard.fish"]:
+            self.assertIn("ledger", (share / file).read_text(), file)
+
     def test_nothing_held_back_is_handed_out(self):
         self.assertEqual(list(self.package.rglob("heldback*")), [])
 
