@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use cargo_metadata::{Metadata, MetadataCommand, Package};
-use cuecard::pipeline::{STAGES, Scope};
+use cuecard::pipeline::{Handed, STAGES, Scope, StageSpec};
 use toml::Table;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -113,8 +113,110 @@ fn the_architecture_names_every_stage_in_the_order_of_the_flow() {
         Scope::Stream => "profile with a stream",
         Scope::Sync => "profile that polls",
     };
-    let stages = STAGES.each_ref().map(|stage| [stage.name, stage.takes, stage.gives, scope(stage.scope)]);
-    assert_eq!(table, stages);
+    let whats = |handed: Vec<&Handed>| handed.iter().map(|(what, _)| *what).collect::<Vec<_>>().join(", ");
+    let stages = STAGES.each_ref().map(|stage| {
+        let name = stage.name.to_owned();
+        [name, whats(taken_by(stage)), whats(stage.gives.iter().collect()), scope(stage.scope).to_owned()]
+    });
+    assert_eq!(table, stages.each_ref().map(|stage| stage.each_ref().map(String::as_str)));
+}
+
+/// What a stage takes, from outside and from other stages.
+fn taken_by(stage: &StageSpec) -> Vec<&'static Handed> {
+    let given = STAGES.iter().flat_map(|giver| giver.gives).filter(|(_, to)| *to == stage.name);
+    stage.takes.iter().chain(given).collect()
+}
+
+/// The flow in Mermaid's words: stages as boxes, what stands outside them round.
+fn drawing() -> String {
+    let outside: BTreeSet<&str> = STAGES
+        .iter()
+        .flat_map(|stage| stage.takes.iter().chain(stage.gives))
+        .map(|(_, other)| *other)
+        .filter(|other| STAGES.iter().all(|stage| stage.name != *other))
+        .collect();
+    let id = |name: &str| name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let mut drawn = String::from("```mermaid\nflowchart TD\n");
+    for stage in &STAGES {
+        drawn += &format!("    {}[{}]\n", id(stage.name), stage.name);
+    }
+    for name in outside {
+        drawn += &format!("    {}([\"{name}\"])\n", id(name));
+    }
+    for stage in &STAGES {
+        for (what, from) in stage.takes {
+            drawn += &format!("    {} -->|{what}| {}\n", id(from), id(stage.name));
+        }
+        for (what, to) in stage.gives {
+            drawn += &format!("    {} -->|{what}| {}\n", id(stage.name), id(to));
+        }
+    }
+    drawn + "```\n"
+}
+
+#[test]
+fn the_drawing_of_the_flow_is_made_of_the_stages() {
+    let path = Path::new(ROOT).join("docs/architecture.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("```mermaid\n").unwrap();
+    let (kept, after) = rest.split_once("```\n").unwrap();
+    let made = drawing();
+    if std::env::var_os("CUECARD_WRITE_DOCS").is_some() {
+        fs::write(&path, format!("{before}{made}{after}")).unwrap();
+    } else {
+        assert_eq!(format!("```mermaid\n{kept}```\n"), made, "write it with `make docs`");
+    }
+}
+
+#[test]
+fn every_stage_is_given_something() {
+    for stage in &STAGES {
+        assert!(!taken_by(stage).is_empty() && !stage.gives.is_empty(), "{}", stage.name);
+    }
+}
+
+/// Where a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+    heading.trim().to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
+    let root = Path::new(ROOT);
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut followed = 0;
+    for page in pages.chain(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name))) {
+        let text = fs::read_to_string(&page).unwrap();
+        // Pictures are drawn apart.
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.ends_with(".png") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+                let leads = headings.map(|line| anchor(line.trim_start_matches('#'))).any(|known| known == heading);
+                assert!(leads, "{}: {link}", page.display());
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 150, "{followed} links");
+}
+
+#[test]
+fn the_readme_leads_to_every_page_of_docs() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let row = readme.lines().find(|line| line.starts_with("| [docs/](docs) |")).unwrap();
+    for entry in fs::read_dir(Path::new(ROOT).join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.ends_with(".md") || row.contains(&format!("](docs/{name})")), "{name}");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use cuecard_actors::telemetry::{LEDGER, Metrics, StopUnfinished};
 use cuecard_actors::tenant::{ArticleMarks, Profile, Tenants};
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use stages::{STAGES, Scope, StageSpec};
+pub use stages::{Handed, STAGES, Scope, StageSpec};
 use stages::{Start, actor_name};
 use wiring::Wiring;
 pub use wiring::{WiringError, load_shedding};
