@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use cuecard::pipeline::{Handed, STAGES, Scope, StageSpec};
@@ -136,22 +136,16 @@ fn drawing() -> String {
         .filter(|other| STAGES.iter().all(|stage| stage.name != *other))
         .collect();
     let id = |name: &str| name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let mut drawn = String::from("```mermaid\nflowchart TD\n");
-    for stage in &STAGES {
-        drawn += &format!("    {}[{}]\n", id(stage.name), stage.name);
-    }
-    for name in outside {
-        drawn += &format!("    {}([\"{name}\"])\n", id(name));
-    }
-    for stage in &STAGES {
-        for (what, from) in stage.takes {
-            drawn += &format!("    {} -->|{what}| {}\n", id(from), id(stage.name));
-        }
-        for (what, to) in stage.gives {
-            drawn += &format!("    {} -->|{what}| {}\n", id(stage.name), id(to));
-        }
-    }
-    drawn + "```\n"
+    let boxes = STAGES.iter().map(|stage| format!("{}[{}]", id(stage.name), stage.name));
+    let round = outside.iter().map(|name| format!("{}([\"{name}\"])", id(name)));
+    let arrows = STAGES.iter().flat_map(|stage| {
+        let taken = stage.takes.iter().map(|(what, from)| (*from, what, stage.name));
+        let given = stage.gives.iter().map(|(what, to)| (stage.name, what, *to));
+        let arrows = taken.chain(given).map(|(from, what, to)| format!("{} -->|{what}| {}", id(from), id(to)));
+        arrows.collect::<Vec<_>>()
+    });
+    let lines: Vec<_> = boxes.chain(round).chain(arrows).map(|line| format!("    {line}\n")).collect();
+    format!("```mermaid\nflowchart TD\n{}```\n", lines.concat())
 }
 
 #[test]
@@ -175,6 +169,15 @@ fn every_stage_is_given_something() {
     }
 }
 
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}
+
+fn pages_of_docs() -> Vec<PathBuf> {
+    let entries = fs::read_dir(Path::new(ROOT).join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| has_extension(path, "md")).collect()
+}
+
 /// Where a heading is linked to.
 fn anchor(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
@@ -184,14 +187,12 @@ fn anchor(heading: &str) -> String {
 #[test]
 fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
     let root = Path::new(ROOT);
-    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let mut followed = 0;
-    for page in pages.chain(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name))) {
+    for page in pages_of_docs().into_iter().chain(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name))) {
         let text = fs::read_to_string(&page).unwrap();
         // Pictures are drawn apart.
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.contains("://") || link.ends_with(".png") {
+            if link.contains("://") || has_extension(Path::new(link), "png") {
                 continue;
             }
             let (file, heading) = link.split_once('#').unwrap_or((link, ""));
@@ -213,9 +214,9 @@ fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
 fn the_readme_leads_to_every_page_of_docs() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let row = readme.lines().find(|line| line.starts_with("| [docs/](docs) |")).unwrap();
-    for entry in fs::read_dir(Path::new(ROOT).join("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!name.ends_with(".md") || row.contains(&format!("](docs/{name})")), "{name}");
+    for page in pages_of_docs() {
+        let name = page.file_name().unwrap().display();
+        assert!(row.contains(&format!("](docs/{name})")), "{name}");
     }
 }
 

@@ -136,7 +136,11 @@ pub const STAGES: [StageSpec; 9] = [
     StageSpec {
         name: "feedback_logger",
         takes: &[],
-        gives: &[("rejected cards", "ranker"), ("stored events", "ledger"), ("calls to the training endpoint", "CXone: training")],
+        gives: &[
+            ("rejected cards", "ranker"),
+            ("stored events", "ledger"),
+            ("calls to the training endpoint", "CXone: training"),
+        ],
         scope: Scope::Service,
         start: Start::Service(start::feedback_logger),
         close: |wiring| close(|| wiring.feedback.into.close()),

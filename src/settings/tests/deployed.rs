@@ -34,7 +34,8 @@ fn each_tenant_of_compose_comes_to_a_service_that_starts() {
         assert!(CLIENT.iter().all(|(id, _)| written.iter().any(|(name, _)| name == id)), "{name}");
         let is_filled = |(_, value): &&(&str, &str)| !value.is_empty();
         // Of the shell, as compose.yaml hands them on.
-        let shell = [("NEO4J_PASSWORD", "opensesame"), ("DATABASE_URL", "postgres://cuecard:opensesame@postgres/cuecard")];
+        let shell =
+            [("NEO4J_PASSWORD", "opensesame"), ("DATABASE_URL", "postgres://cuecard:opensesame@postgres/cuecard")];
         let pairs = [&CLIENT[..], &written.iter().filter(is_filled).copied().collect::<Vec<_>>(), &shell].concat();
         let settings = start("compose/settings/cuecard.toml", &pairs);
         let [profile] = settings.profiles.as_slice() else { panic!("{name}") };
@@ -74,6 +75,7 @@ fn the_samples_for_a_host_and_a_cluster_come_to_a_service_that_starts() {
 fn the_page_shows_the_sample_for_a_host_as_it_is() {
     let sample = std::fs::read_to_string(format!("{DEPLOY}/systemd/cuecard.toml")).unwrap();
     let settings = sample.lines().skip_while(|line| line.starts_with('#'));
-    let shown: Vec<_> = settings.map(|line| if line.is_empty() { String::new() } else { format!("    {line}") }).collect();
+    let shown: Vec<_> =
+        settings.map(|line| if line.is_empty() { String::new() } else { format!("    {line}") }).collect();
     assert!(shown.len() > 8 && DEPLOYMENT_PAGE.contains(&shown.join("\n")), "{shown:#?}");
 }
