@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "docs" / name for name in ("benchmarks.md", "ranking.md", "reliability.md")]
+DOCUMENTS = [ROOT / "docs" / name for name in ("benchmarks.md", "ranking.md", "reliability.md", "operations.md")]
 CUECARD = ROOT / "bin" / "cuecard"
 
 # The rankers that articles are found by, each with the turns that it reads.
@@ -135,6 +135,11 @@ def sync(bench):
                      bench.set("dstc9", "seeking"), "--work", bench.work / "sync")
 
 
+def sizing(bench):
+    return bench.run(sys.executable, "benches/sizing.py", "--articles", bench.set("dstc9", "kb"), "--conversations",
+                     bench.set("dstc9", "seeking"), "--work", bench.work / "sizing")
+
+
 def night(part):
     def measure(bench):
         return bench.run(sys.executable, "benches/night.py", part, "--articles", bench.set("dstc9", "kb"),
@@ -162,6 +167,7 @@ BENCHMARKS = {
     "decision": lambda bench: of_criterion("decision", bench.cargo("cuecard", "decision")),
     "contracts": contracts,
     "sync": sync,
+    "sizing": sizing,
     **{part: night(part) for part in ("overload", "tenants", "outage", "decisions", "start")},
     "nearest": lambda bench: of_criterion("nearest", bench.cargo("cuecard-knowledge", "nearest")),
     "retrieval": lambda bench: bench.cargo("cuecard-knowledge", "retrieval", bench.index("dstc9"), core="1"),

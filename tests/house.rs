@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use cuecard::pipeline::{Handed, STAGES, Scope, StageSpec};
@@ -208,6 +209,30 @@ fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
         }
     }
     assert!(followed > 150, "{followed} links");
+}
+
+fn affected(arguments: &[&str]) -> Vec<String> {
+    let script = Path::new(ROOT).join("scripts/affected");
+    let output = Command::new(script).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_change_should_pass_follows_from_its_files() {
+    let places = affected(&["--places"]);
+    assert!(places.len() > 10 && places.iter().all(|place| Path::new(ROOT).join(place).exists()), "{places:?}");
+    // (file, targets)
+    let table: [(&str, &[&str]); 5] = [
+        ("docs/runbook.md", &[]),
+        ("grafana/rules/alerts.yml", &["drills"]),
+        ("src/admin/console/page/why.js", &["pages-test"]),
+        ("deploy/systemd/cuecard.service", &["container-test"]),
+        ("scripts/package", &["package-test", "container-test"]),
+    ];
+    for (file, targets) in table {
+        assert_eq!(affected(&["--of", "src/lib.rs", file]), targets, "{file}");
+    }
 }
 
 #[test]

@@ -111,7 +111,7 @@ pub const STAGES: [StageSpec; 9] = [
     },
     StageSpec {
         name: "retriever",
-        takes: &[("what is found", "index, graph, Chroma, CXone: search")],
+        takes: &[("what backends find", "index, graph, Chroma, CXone: search")],
         gives: &[("candidates in order, every score by name", "ranker")],
         scope: Scope::Service,
         start: Start::Service(start::retriever),
@@ -155,8 +155,8 @@ pub const STAGES: [StageSpec; 9] = [
     },
     StageSpec {
         name: "token_actor",
-        takes: &[("tokens", "CXone: tokens")],
-        gives: &[("tokens that are valid", "whoever calls CXone")],
+        takes: &[("requests for a token", "whoever calls CXone")],
+        gives: &[("tokens", "whoever calls CXone")],
         scope: Scope::Profile,
         start: Start::Tenant(start::token_actor),
         close: |_| ready(()).boxed_local(),
