@@ -71,7 +71,8 @@ class Container(unittest.TestCase):
         cls.addClassCleanup(cls.engine.stop)
         cls.engine.wait()
         cls.engine.import_base()
-        cls.engine.build(IMAGE, ROOT / "deploy/Dockerfile", ROOT / "dist")
+        package = f"PACKAGE=cuecard-{VERSION}-linux-x86_64.tar.zst"
+        cls.engine.build(IMAGE, ROOT / "deploy/Dockerfile", ROOT / "dist", "--build-arg", package)
         cls.engine.build(SERVICES["prometheus"]["image"], ROOT / "tests/deploy/prometheus.Dockerfile", ROOT / "tests/deploy")
         began = time.monotonic()
         cls.addClassCleanup(cls.compose, "down", "--volumes", "--timeout", "20")

@@ -148,6 +148,12 @@ class Files(unittest.TestCase):
             named = set(re.findall(r"cuecard[:-](?:-cuecard:)?(\d+\.\d+\.\d+)", (DEPLOY / name).read_text()))
             self.assertEqual(named, {VERSION}, name)
 
+    def test_the_image_is_made_of_this_version_whatever_else_lies_in_dist(self):
+        said = subprocess.run(["make", "--dry-run", "image"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        (build,) = [line for line in said.splitlines() if line.startswith("docker build")]
+        for part in [f"PACKAGE=cuecard-{VERSION}-linux-x86_64.tar.zst", f"--tag cuecard:{VERSION} dist"]:
+            self.assertIn(part, build)
+
     def test_the_hashes_of_compose_are_those_of_its_keys(self):
         keys = tomllib.loads((DEPLOY / "compose/settings/cuecard.toml").read_text())["access"]["keys"]
         for name, file in [("operator", "operator.key"), ("prometheus", "metrics.key")]:
