@@ -52,12 +52,12 @@ fn the_samples_for_a_host_and_a_cluster_come_to_a_service_that_starts() {
     let on_host = start("systemd/cuecard.toml", &CLIENT[1..]);
     assert_eq!(on_host.data.dir, Path::new("/var/lib/cuecard"));
     let manifest = std::fs::read_to_string(format!("{DEPLOY}/kubernetes/deployment.yaml")).unwrap();
-    let hash = "5".repeat(64);
+    let (desktop, operator) = ("5".repeat(64), "6".repeat(64));
     // The secrets' files are given as what is in them.
     let keys = [
-        ("CUECARD__ACCESS__KEYS__DESKTOP__HASH", hash.as_str()),
+        ("CUECARD__ACCESS__KEYS__DESKTOP__HASH", desktop.as_str()),
         ("CUECARD__ACCESS__KEYS__DESKTOP__RIGHTS", "query,feedback"),
-        ("CUECARD__ACCESS__KEYS__OPERATOR__HASH", &hash),
+        ("CUECARD__ACCESS__KEYS__OPERATOR__HASH", &operator),
         ("CUECARD__ACCESS__KEYS__OPERATOR__RIGHTS", "operate,knowledge"),
         ("CUECARD__ACCESS__KEYS__PROMETHEUS__KEY", "long-enough-for-a-key"),
         ("CUECARD__ACCESS__KEYS__PROMETHEUS__RIGHTS", "metrics"),
