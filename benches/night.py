@@ -245,7 +245,8 @@ def outage(arguments):
             running.send("POST", f"{control}/faults", {"route": "feedback", "times": "always",
                                                        "fault": {"kind": "answer", "status": 503}})
             insight = received("insights")[0]["body"]["insights"][0]["id"]
-            running.send("POST", f"{control}/verdict", {"interaction_id": "before", "insight_id": insight, "accepted": True})
+            running.send("POST", f"{control}/verdict", {"interactionId": "before", "insightId": insight,
+                                                        "accepted": True})
             pending = lambda: series(service.admin, "cuecard_feedback_pending")
             until("verdicts that wait", lambda: pending() >= 100)
             waited = int(pending())

@@ -56,8 +56,11 @@ def page(url):
 def send(method, url, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{method} {url} was answered {error.code}: {error.read().decode()}")
 
 
 def wait_until_answers(url, running, seconds=60):

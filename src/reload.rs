@@ -17,6 +17,9 @@ use crate::pipeline;
 use crate::service::{self, Controls};
 use crate::settings::{Reread, Settings, SettingsError};
 
+/// What `RUST_LOG` stands over for as long as the process runs.
+const LEVELS: [&str; 2] = ["log.level", "log.modules"];
+
 /// See the module.
 pub struct Reloader {
     settings: ArcSwap<Settings>,
@@ -113,7 +116,10 @@ impl Reloader {
     }
 
     fn take(&self, reread: Reread, prepared: Prepared) -> Reloaded {
-        let Reread { settings, mut changed, needs_restart } = reread;
+        let Reread { settings, mut changed, mut needs_restart } = reread;
+        if self.controls.logs.is_overruled() {
+            needs_restart.extend(changed.extract_if(.., |key| LEVELS.contains(&key.as_str())));
+        }
         changed.extend(prepared.other_models().map(|profile| settings.key_of_model(profile)));
         changed.sort();
         changed.dedup();

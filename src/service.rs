@@ -110,7 +110,8 @@ async fn run_with(
     let names: Vec<ProfileName> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
     let metrics = Metrics::new(&names, pipeline::cells(&settings.profiles)).context("the metrics can't be made")?;
     let access: AccessInForce = Arc::new(ArcSwap::from_pointee(settings.access_rules()));
-    let telling = actix_rt::spawn(controls.logs.clone().tell_floods());
+    let logs = controls.logs.clone();
+    let telling = actix_rt::spawn(logs.clone().tell_floods());
     let reloader = Reloader::new(settings.clone(), Arc::clone(&access), controls);
     let state = AdminState::new(metrics.clone(), reloader);
     for (port, addr) in settings.open_ports() {
@@ -126,6 +127,7 @@ async fn run_with(
     listening(Listening::Admin(admin_addr));
     let ended = serve(&settings, access, metrics, &state, listening, stop, giving_up).await?;
     telling.abort();
+    logs.tell_left_out();
     admin_handle.stop(true).await;
     // The server has stopped; how its task ended is of no use any more.
     let _ = admin_task.await;
@@ -215,7 +217,7 @@ pub fn tell_build(metrics: &Metrics, tenants: &Tenants, settings: &Settings) {
 
 /// Loads what the tenants answer from; takes a second or so, beside the arbiter. `makes_indexes` as in [`Loading`].
 pub async fn load(settings: &Settings, metrics: Metrics, makes_indexes: bool) -> anyhow::Result<Tenants> {
-    let pool = SearchPool::new(settings.search.threads.resolve(|cores| cores / 2))?;
+    let pool = SearchPool::new(settings.search.num_threads())?;
     let (profiles, data_dir) = (settings.profiles.clone(), settings.data.dir.clone());
     let loading = Loading { pool, data_dir, metrics, damaged_index: settings.data.damaged_index, makes_indexes };
     Ok(tokio::task::spawn_blocking(move || loading.load(&profiles)).await??)

@@ -137,7 +137,7 @@ mod tests {
         });
         let tenant = TenantParts { encoder, plan: plan(&[BackendName::Index]), ..TenantParts::new("acme") }.build();
         let recorder = Recorder::of([tenant].into_iter().collect());
-        let settings = AdmissionSettings { queue: 9, in_flight: 9, load_shedding: LOAD_SHEDDING };
+        let settings = AdmissionSettings { queue: 9, in_flight: 9, at_work: 9, load_shedding: LOAD_SHEDDING };
         let admission = Admission::new(settings, recorder.tenants(), recorder.sink());
         let ((retriever, extracted), (ranker, rankable)) = (stage(9), stage(9));
         let (work, cell) = (admission.clone(), Arc::clone(&bench.cell));

@@ -24,6 +24,7 @@ const DEMO: &str = "warn,cuecard_actors[{took_ms}]=error";
 #[derive(Clone, Default)]
 pub struct LogControl {
     levels: Option<reload::Handle<EnvFilter, Registry>>,
+    is_overruled: bool,
     floods: Floods,
 }
 
@@ -35,35 +36,40 @@ impl fmt::Debug for LogControl {
 
 /// Starts the log of a command line tool: warnings, or as `RUST_LOG` says.
 pub fn start_for_tool() {
-    start(of_environment().unwrap_or_else(|| EnvFilter::new(TOOL)), LogFormat::Auto, LogControl::default());
+    Levels::or(EnvFilter::new(TOOL)).start(LogFormat::Auto, LogControl::default());
 }
 
 /// Starts the log of the demo.
 pub fn start_for_demo() {
-    start(of_environment().unwrap_or_else(|| EnvFilter::new(DEMO)), LogFormat::Auto, LogControl::default());
+    Levels::or(EnvFilter::new(DEMO)).start(LogFormat::Auto, LogControl::default());
 }
 
 /// Starts the log of a service. No customer text stands above debug level, not even where a panic repeats it.
 pub fn start_for_service(settings: &LogSettings) -> LogControl {
     let control = LogControl::default();
     control.floods.limit_to(settings.flood_limit);
-    let (filter, is_overruled) = match of_environment() {
-        Some(filter) => (filter, true),
-        None => (filter(settings), false),
-    };
-    let control = start(filter, settings.format, control);
-    // What a developer sets for this process stands until it ends.
-    if is_overruled { LogControl { levels: None, ..control } } else { control }
+    Levels::or(filter(settings)).start(settings.format, control)
 }
 
 impl LogControl {
     /// Logs as these settings say from now on.
     pub fn set(&self, settings: &LogSettings) {
         self.floods.limit_to(settings.flood_limit);
-        if let Some(levels) = &self.levels {
+        if let Some(levels) = self.levels.as_ref().filter(|_| !self.is_overruled) {
             // The log is there for as long as the process is.
             let _ = levels.reload(filter(settings));
         }
+    }
+
+    /// Whether `RUST_LOG` stands over the levels of the settings: what a developer sets for this process stands until it
+    /// ends.
+    pub fn is_overruled(&self) -> bool {
+        self.is_overruled
+    }
+
+    /// Tells how many lines were left out since the last time.
+    pub fn tell_left_out(&self) {
+        self.floods.tell();
     }
 
     /// Tells from time to time how many lines were left out, for ever.
@@ -83,9 +89,38 @@ fn filter(settings: &LogSettings) -> EnvFilter {
     EnvFilter::new(std::iter::once(own.as_str()).chain(modules).collect::<Vec<_>>().join(","))
 }
 
-/// What `RUST_LOG` says, where it says anything that can be read.
-fn of_environment() -> Option<EnvFilter> {
-    EnvFilter::try_from_default_env().ok()
+/// How much is logged.
+struct Levels {
+    filter: EnvFilter,
+    /// `RUST_LOG` says so.
+    is_overruled: bool,
+    /// Why `RUST_LOG` says nothing although it is set.
+    complaint: Option<String>,
+}
+
+impl Levels {
+    /// What `RUST_LOG` says, or where it is not set, empty, or can't be read, these.
+    fn or(filter: EnvFilter) -> Self {
+        let written = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+        if written.trim().is_empty() {
+            return Self { filter, is_overruled: false, complaint: None };
+        }
+        match EnvFilter::builder().parse(&written) {
+            Ok(filter) => Self { filter, is_overruled: true, complaint: None },
+            Err(error) => Self { filter, is_overruled: false, complaint: Some(error.to_string()) },
+        }
+    }
+
+    fn start(self, format: LogFormat, control: LogControl) -> LogControl {
+        let control = start(self.filter, format, LogControl { is_overruled: self.is_overruled, ..control });
+        if let Some(reason) = self.complaint {
+            tracing::warn!(
+                reason,
+                "RUST_LOG can't be read and says nothing; it must be for example `info,cuecard=debug`"
+            );
+        }
+        control
+    }
 }
 
 fn start(filter: EnvFilter, format: LogFormat, control: LogControl) -> LogControl {

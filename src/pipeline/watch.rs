@@ -59,9 +59,10 @@ impl Watch {
         let share = shed.note(Instant::now(), self.metrics.ends(profile));
         self.metrics.set_shedding_ratio(profile, share);
         tenant.health.set(Part::Shedding, shed_share::condition(share));
-        if tenant.profile.plan.reads_embeddings() {
-            tenant.health.set(Part::Effort, condition(self.admission.effort(profile)));
-        }
+        let reads = tenant.profile.plan.reads_embeddings();
+        // A reload may have made it one that reads none.
+        let effort = if reads { self.admission.effort(profile) } else { Effort::Full };
+        tenant.health.set(Part::Effort, condition(effort));
         let judged = self.ledger.deliveries().judged(profile.as_str());
         self.metrics.set_judged(profile, tenant.profile.dialect, &judged);
         let pending = self.ledger.queue(QueueKind::Callback).pending_count(profile.as_str());
@@ -74,6 +75,7 @@ fn health_of_all(encoders: &[Encoder]) -> EncoderHealth {
         threads: all.threads + one.threads,
         panicked: all.panicked + one.panicked,
         hung: all.hung + one.hung,
+        away: all.away + one.away,
     })
 }
 

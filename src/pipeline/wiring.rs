@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
@@ -186,7 +188,19 @@ pub(super) fn inbox_of<M: Send + 'static>(cell: &Arc<ActorCell>) -> (Sender<M>, 
 
 fn admission(settings: &Settings) -> AdmissionSettings {
     let pipeline = &settings.pipeline;
-    AdmissionSettings { queue: pipeline.queue, in_flight: pipeline.in_flight, load_shedding: load_shedding(settings) }
+    AdmissionSettings {
+        queue: pipeline.queue,
+        in_flight: pipeline.in_flight,
+        at_work: threads_at_work(settings),
+        load_shedding: load_shedding(settings),
+    }
+}
+
+/// How many questions are worked on at the same moment: there are threads that embed and threads that search, and cores
+/// below them.
+fn threads_at_work(settings: &Settings) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    (settings.encoder.threads.resolve(|cores| cores) + settings.search.num_threads()).min(cores)
 }
 
 /// From which waits on less is done for a profile's questions.

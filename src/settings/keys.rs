@@ -19,8 +19,8 @@ pub(super) struct Family {
     pub(super) each: &'static str,
 }
 
-pub(super) const FAMILIES: [Family; 2] =
-    [Family { all: "profiles", each: "profile" }, Family { all: "access.keys", each: "access.key" }];
+pub(super) const KEYS: Family = Family { all: "access.keys", each: "access.key" };
+pub(super) const FAMILIES: [Family; 2] = [Family { all: "profiles", each: "profile" }, KEYS];
 
 impl Family {
     /// The name of the member and the rest of a dotted key that leads into one.

@@ -3,10 +3,12 @@
 //! What was read is checked as a whole, as at a start; so is what comes into force, which is what was read as far as it can be
 //! taken up and what was in force before for all else. Where either can't be used, nothing changes.
 
+use std::collections::BTreeSet;
+
 use cuecard_actors::messages::ProfileName;
 
 use super::in_force::InForce;
-use super::keys::{FAMILIES, as_default};
+use super::keys::{FAMILIES, KEYS, as_default};
 use super::load::{Settings, SettingsError};
 
 /// The keys that a running service takes up, as the defaults have them; and all of the sections that end with a dot.
@@ -90,11 +92,21 @@ impl Settings {
     pub fn reread(&self) -> Result<Reread, SettingsError> {
         let read = self.origin.read()?;
         // What can't be used at the next start is better said now.
-        let read = Self::checked(self.origin.clone(), read)?.in_force;
-        let in_force = self.in_force.taking(&read, |key| is_taken(key, &self.in_force, &read));
+        let read = Self::checked(self.origin.clone(), read)?;
+        let waiting = self.keys_that_wait(&read);
+        let read = read.in_force;
+        let waits = |key: &str| KEYS.member(key).is_some_and(|(name, _)| waiting.contains(name));
+        let in_force = self.in_force.taking(&read, |key| is_taken(key, &self.in_force, &read) && !waits(key));
         let settings = Self::checked(self.origin.clone(), in_force)?;
         let changed = self.in_force.differences(&settings.in_force);
         let needs_restart = settings.in_force.differences(&read);
         Ok(Reread { settings, changed, needs_restart })
+    }
+
+    /// The keys that name a profile which is not there yet: they wait for the restart that brings it.
+    fn keys_that_wait(&self, read: &Self) -> BTreeSet<String> {
+        let is_new = |name: &String| !self.profiles.iter().any(|profile| profile.name.as_str() == name);
+        let waits = read.access.keys.iter().filter(|(_, key)| key.profiles.0.iter().any(is_new));
+        waits.map(|(name, _)| name.clone()).collect()
     }
 }

@@ -24,6 +24,9 @@ const MANY: usize = 1_000_000;
 /// So are more threads than this: no machine has as many cores.
 const MOST_THREADS: usize = 4096;
 
+/// A thread of the encoder that shows no life for less may only be busy.
+const SHORTEST_HANG: Duration = Duration::from_millis(500);
+
 /// A number of threads, or `"auto"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
@@ -211,6 +214,13 @@ impl EncoderSection {
 #[derive(Debug, Clone, Deserialize)]
 pub struct SearchSettings {
     pub threads: Threads,
+}
+
+impl SearchSettings {
+    /// Threads that search.
+    pub fn num_threads(&self) -> usize {
+        self.threads.resolve(|cores| cores / 2)
+    }
 }
 
 /// `[pipeline]`
@@ -479,13 +489,19 @@ impl Settings {
             ("access.body_timeout", self.access.body_timeout),
             ("access.keep_alive", self.access.keep_alive),
             ("access.answer_timeout", self.access.answer_timeout),
-            ("encoder.hang_timeout", self.encoder.hang_timeout),
             ("supervision.window", self.supervision.window),
             ("shutdown.grace", self.shutdown.grace),
         ];
         let allowed = Duration::from_millis(1)..=Duration::from_hours(24);
         let outside = times.iter().find(|(_, time)| !allowed.contains(time));
-        outside.map_or(Ok(()), |(key, time)| Err(format!("`{key}` is {time:?}; it must be 1ms to 24h")))
+        outside.map_or(Ok(()), |(key, time)| Err(format!("`{key}` is {time:?}; it must be 1ms to 24h")))?;
+        let hang_timeout = self.encoder.hang_timeout;
+        if (SHORTEST_HANG..=Duration::from_hours(24)).contains(&hang_timeout) {
+            return Ok(());
+        }
+        Err(format!(
+            "`encoder.hang_timeout` is {hang_timeout:?}; it must be 500ms to 24h: a busy thread shows life less often"
+        ))
     }
 
     /// A window that is forgotten before its longest pause is over loses words.

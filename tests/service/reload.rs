@@ -146,6 +146,39 @@ async fn a_signal_reloads_a_running_service_and_ends_nothing() {
     }
 }
 
+#[actix_rt::test]
+async fn levels_that_the_environment_overrules_wait_for_the_next_process() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let file = File::new("[log]\nlevel = 'info'\n");
+    let variables = environment(&simulator.base_url(), data.path(), &[("RUST_LOG", "info")]);
+    let config = file.path();
+    let mut service = Process::serve_with(&["--config", config.to_str().unwrap()], &variables);
+    until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+    file.write("[profile]\ncards = 3\n[log]\nlevel = 'debug'\nflood_limit = 7\n");
+    let answer = service.admin.tell("/reload", &json!({})).await.json();
+    assert_eq!(names(&answer["changed"]), ["log.flood_limit", "profile.cards"]);
+    assert_eq!(names(&answer["needs_restart"]), ["log.level"]);
+    service.terminate();
+    service.ended().await;
+    assert!(!service.output().await.contains(r#""level":"DEBUG""#));
+}
+
+/// Unset and empty are one, and what can't be read is said and leaves the settings' own.
+#[actix_rt::test]
+async fn levels_that_the_environment_does_not_say_are_those_of_the_settings() {
+    for (written, complains) in [("", false), ("cuecard=loud,[", true)] {
+        let (simulator, data) = (simulator(), TempDir::new().unwrap());
+        let variables = environment(&simulator.base_url(), data.path(), &[("RUST_LOG", written)]);
+        let mut service = Process::serve(&variables);
+        until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+        service.terminate();
+        service.ended().await;
+        let output = service.output().await;
+        assert!(output.contains("the admin port is open"), "{written:?}: {output}");
+        assert_eq!(output.contains("RUST_LOG can't be read"), complains, "{written:?}: {output}");
+    }
+}
+
 /// A service that is not loaded yet has a signal to wait until it is, and a caller to come again.
 #[actix_rt::test]
 async fn a_hang_up_before_the_service_is_loaded_ends_nothing() {

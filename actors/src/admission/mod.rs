@@ -2,12 +2,14 @@
 //!
 //! A bounded queue keyed by interaction, in which the newest utterance takes the place of the one before it,
 //! and a fixed number of permits. An item leaves the queue only with a permit, which travels in its ticket,
-//! so every inbox behind has room for all permits. Profiles that wait are let in turn by turn. Work that comes late ends here
+//! so every inbox behind has room for all permits. Profiles that wait are let in turn by turn, each with no more questions at
+//! once than this process has threads to work on, unless they wait for others. Work that comes late ends here
 //! as expired; when a profile is behind, its items get less effort, and at last the oldest are let go, whatever the others
 //! send. What waits for a tenant's CXone has given its permit back: a tenant that is slow keeps nobody else's questions out.
 
 mod load_shedding;
 mod pace;
+mod permits;
 mod queue;
 
 use std::collections::HashMap;
@@ -16,12 +18,13 @@ use std::time::Duration;
 
 use cuecard_engine::Effort;
 use futures_util::{Stream, stream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 pub use load_shedding::LoadShedding;
 use load_shedding::{Load, Pressure};
 use pace::Pace;
+pub use permits::{Permit, Permits};
 use queue::{Queue, QueueKey, Queued};
 
 use crate::decisions::Decisions;
@@ -35,6 +38,8 @@ pub struct AdmissionSettings {
     pub queue: usize,
     /// Items that may be on their way through the stages.
     pub in_flight: usize,
+    /// The same of one profile whose questions wait for nobody outside: as many as there are threads to work on them.
+    pub at_work: usize,
     /// When items get less effort.
     pub load_shedding: LoadShedding,
 }
@@ -48,8 +53,9 @@ pub struct Admission {
 struct Shared {
     settings: AdmissionSettings,
     state: Mutex<State>,
-    arrived: Notify,
-    permits: Arc<Semaphore>,
+    /// Something came, or a permit came back.
+    changed: Arc<Notify>,
+    permits: Permits,
     tenants: Tenants,
     decisions: Decisions,
 }
@@ -66,8 +72,11 @@ struct State {
 impl Admission {
     /// An empty admission for the questions of these tenants.
     pub fn new(settings: AdmissionSettings, tenants: Tenants, decisions: Decisions) -> Self {
+        let changed = Arc::new(Notify::new());
         let shared = Shared {
             settings,
+            permits: Permits::new(settings.in_flight, settings.at_work, Arc::clone(&changed)),
+            changed,
             state: Mutex::new(State {
                 queue: Queue::default(),
                 pressures: HashMap::new(),
@@ -75,8 +84,6 @@ impl Admission {
                 pace: Pace::default(),
                 closed: false,
             }),
-            arrived: Notify::new(),
-            permits: Arc::new(Semaphore::new(settings.in_flight)),
             tenants,
             decisions,
         };
@@ -139,7 +146,7 @@ impl Admission {
         }
         ends.extend(made_room.map(|oldest| (oldest.ticket, Outcome::Shed)));
         drop(state);
-        self.shared.arrived.notify_one();
+        self.shared.changed.notify_one();
         // Finished outside the lock: the sink is somebody else's code.
         for (ticket, outcome) in ends {
             ticket.finish(outcome);
@@ -158,22 +165,33 @@ impl Admission {
     /// Waits for the next item and a permit; `None` once closed and empty.
     async fn next(&self) -> Option<AdmittedItem> {
         loop {
-            let arrived = self.shared.arrived.notified();
-            let (waiting, closed) = {
+            let changed = self.shared.changed.notified();
+            let (is_over, has_next) = {
                 let state = self.lock();
-                (state.queue.len(), state.closed)
+                (state.closed && state.queue.len() == 0, self.next_profile(&state).is_some())
             };
-            match waiting {
-                0 if closed => return None,
-                0 => arrived.await,
-                _ => {
-                    let permit = Arc::clone(&self.shared.permits).acquire_owned().await.ok()?;
-                    if let Some(admitted) = self.admit(permit) {
-                        return Some(admitted);
-                    }
-                }
+            if is_over {
+                return None;
+            }
+            if !has_next {
+                changed.await;
+                continue;
+            }
+            let free = self.shared.permits.one_free().await?;
+            if let Some(admitted) = self.admit(free) {
+                return Some(admitted);
             }
         }
+    }
+
+    /// Whose turn it is among those that may have one more on its way.
+    fn next_profile<'state>(&self, state: &'state State) -> Option<&'state ProfileName> {
+        state.queue.turns().find(|profile| self.may_have_one_more(profile))
+    }
+
+    fn may_have_one_more(&self, profile: &ProfileName) -> bool {
+        let waits_outside = self.shared.tenants.get(profile).is_some_and(|tenant| tenant.profile.plan.waits_outside());
+        self.shared.permits.is_within_bound(profile, waits_outside)
     }
 
     /// What an item of a profile would be given now; rises again by itself when nothing waits any more.
@@ -199,17 +217,17 @@ impl Admission {
     }
 
     /// An item of the profile whose turn it is that is not too late, with the effort that the profile's load allows.
-    fn admit(&self, permit: OwnedSemaphorePermit) -> Option<AdmittedItem> {
+    fn admit(&self, free: OwnedSemaphorePermit) -> Option<AdmittedItem> {
         let mut late = Vec::new();
         let mut state = self.lock();
         let now = Instant::now();
         let mut next = None;
-        while let Some(profile) = state.queue.next_profile().cloned() {
+        while let Some(profile) = self.next_profile(&state).cloned() {
             let pressure = self.feel_pressure(&mut state, &profile, now);
             let load_shedding = state.load_shedding;
             let_go(&mut state.queue, (&profile, pressure), load_shedding, now, &mut late);
             let first = state.queue.pop(&profile);
-            state.queue.end_turn();
+            state.queue.end_turn(&profile);
             match first {
                 Some(Queued { item, ticket, .. }) if item.is_expired(now) => {
                     late.push((ticket, Outcome::Expired(Stage::Admission)));
@@ -230,7 +248,7 @@ impl Admission {
             ticket.finish_in(Stage::Admission, outcome);
         }
         next.map(|(item, mut ticket, effort)| {
-            ticket.admit(permit);
+            ticket.admit(self.shared.permits.take(free, &item.key.profile));
             ticket.note(|decision| decision.effort = Some(effort));
             AdmittedItem { item, ticket, effort }
         })
@@ -242,7 +260,7 @@ impl Admission {
         Load {
             queued: state.queue.len_of(profile),
             oldest_age: oldest.map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued)),
-            permits_free: self.shared.permits.available_permits(),
+            permits_free: if self.may_have_one_more(profile) { self.shared.permits.num_free() } else { 0 },
             encoder_wait: self.shared.tenants.get(profile).map_or(Duration::ZERO, encoder_wait),
         }
     }
@@ -255,18 +273,17 @@ impl Admission {
     /// Lets nothing more in; what waits is still admitted.
     pub fn close(&self) {
         self.lock().closed = true;
-        self.shared.arrived.notify_one();
+        self.shared.changed.notify_one();
     }
 
     /// Waits until nothing is queued or on its way any more.
     pub async fn drained(&self) {
-        let all = u32::try_from(self.shared.settings.in_flight).unwrap_or(u32::MAX);
         loop {
-            let permits = self.shared.permits.acquire_many(all).await;
-            if permits.is_err() || self.queued() == 0 {
+            let all = self.shared.permits.all_back().await;
+            if all.is_none() || self.queued() == 0 {
                 return;
             }
-            drop(permits);
+            drop(all);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -283,12 +300,12 @@ impl Admission {
 
     /// Whether those on their way through the stages have every permit, so that nothing more is let in.
     pub fn is_held(&self) -> bool {
-        self.shared.permits.available_permits() == 0
+        self.shared.permits.num_free() == 0
     }
 
     /// Items on their way through the stages.
     pub fn in_flight(&self) -> usize {
-        self.shared.settings.in_flight - self.shared.permits.available_permits()
+        self.shared.permits.num_taken()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

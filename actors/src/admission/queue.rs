@@ -47,7 +47,7 @@ impl Waiting {
 #[derive(Default)]
 pub(super) struct Queue {
     profiles: HashMap<ProfileName, Waiting>,
-    /// The profiles of which something waits; the first one is next.
+    /// The profiles of which something waits, in the order of their turns.
     turns: VecDeque<ProfileName>,
     len: usize,
 }
@@ -73,17 +73,17 @@ impl Queue {
         replaced
     }
 
-    /// The profile whose turn it is.
-    pub(super) fn next_profile(&self) -> Option<&ProfileName> {
-        self.turns.front()
+    /// The profiles of which something waits, in the order of their turns.
+    pub(super) fn turns(&self) -> impl Iterator<Item = &ProfileName> {
+        self.turns.iter()
     }
 
-    /// The profile that was next had its turn.
-    pub(super) fn end_turn(&mut self) {
-        if let Some(profile) = self.turns.pop_front()
-            && self.profiles.contains_key(&profile)
+    /// A profile had its turn.
+    pub(super) fn end_turn(&mut self, profile: &ProfileName) {
+        if let Some(place) = self.turns.iter().position(|other| other == profile)
+            && let Some(served) = self.turns.remove(place)
         {
-            self.turns.push_back(profile);
+            self.turns.push_back(served);
         }
     }
 
@@ -122,12 +122,7 @@ impl Queue {
         self.len -= 1;
         if waiting.items.is_empty() {
             self.profiles.remove(profile);
-            // Whose turn it is just now has it ended by `end_turn`.
-            let is_next = self.turns.front() == Some(profile);
             self.turns.retain(|other| other != profile);
-            if is_next {
-                self.turns.push_front(profile.clone());
-            }
         }
         Some(queued)
     }

@@ -3,8 +3,8 @@
 use std::future::ready;
 use std::pin::pin;
 
-use cuecard_engine::Effort;
 use cuecard_engine::encoder::{Encoder, Encoding};
+use cuecard_engine::{BackendName, Effort};
 use futures_util::{FutureExt, StreamExt};
 
 use proptest::prelude::*;
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::messages::{Failure, Outcome, Receipt};
-use crate::testing::{LOAD_SHEDDING, Recorder, TenantParts, item};
+use crate::testing::{LOAD_SHEDDING, Recorder, TenantParts, item, plan};
 
 fn admission(queue: usize, in_flight: usize, recorder: &Arc<Recorder>) -> Admission {
-    let settings = AdmissionSettings { queue, in_flight, load_shedding: LOAD_SHEDDING };
+    let settings = AdmissionSettings { queue, in_flight, at_work: in_flight, load_shedding: LOAD_SHEDDING };
     Admission::new(settings, recorder.tenants(), recorder.sink())
 }
 
@@ -235,6 +235,31 @@ async fn the_flood_of_one_tenant_takes_no_turn_no_place_and_no_effort_of_another
     assert_eq!(seen, [flood.clone(), calm.clone(), flood.clone(), calm.clone(), flood, calm]);
     let levels = ["acme", "other"].map(|profile| admission.shedding_level(&ProfileName::new(profile)));
     assert_eq!(levels, [2, 0]);
+}
+
+/// What waits within the stages is in everybody's way, so a tenant has no more there than is worked on.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_has_no_more_on_its_way_than_there_are_threads_unless_it_waits_for_others() {
+    let graph = plan(&[BackendName::Index, BackendName::Graph]);
+    let tenants = [TenantParts::new("acme"), TenantParts { plan: graph, ..TenantParts::new("other") }];
+    let recorder = Recorder::of(tenants.map(TenantParts::build).into_iter().collect());
+    let settings = AdmissionSettings { queue: 20, in_flight: 5, at_work: 1, load_shedding: LOAD_SHEDDING };
+    let admission = Admission::new(settings, recorder.tenants(), recorder.sink());
+    let mut admitted = pin!(admission.admitted());
+    for number in 0..3 {
+        admission.hear(item("acme", &format!("call-{number}"), 1));
+        admission.hear(item("other", &format!("call-{number}"), 1));
+    }
+    let mut on_their_way = Vec::new();
+    while let Some(next) = admitted.next().now_or_never().flatten() {
+        on_their_way.push(next);
+    }
+    let profiles: Vec<_> = on_their_way.iter().map(|next| next.item.key.profile.to_string()).collect();
+    assert_eq!(profiles, ["acme", "other", "other", "other"]);
+    let mut waiting = pin!(admitted.next());
+    assert!(tokio::time::timeout(Duration::from_secs(1), &mut waiting).await.is_err(), "its one thread is at work");
+    on_their_way.remove(0).ticket.finish(Outcome::Replaced);
+    assert_eq!(waiting.await.unwrap().item.key.profile.to_string(), "acme", "woken by what came back");
 }
 
 #[tokio::test(start_paused = true)]

@@ -292,7 +292,8 @@ fn buffer_that_escalates(
     inject_panics("buffer", "bad");
     let (sender, inbox) = bounded(64);
     let recorder = Recorder::new();
-    let settings_of_admission = AdmissionSettings { queue: 64, in_flight: 64, load_shedding: LOAD_SHEDDING };
+    let settings_of_admission =
+        AdmissionSettings { queue: 64, in_flight: 64, at_work: 64, load_shedding: LOAD_SHEDDING };
     let admission = Admission::new(settings_of_admission, recorder.tenants(), recorder.sink());
     let admitted = Admitted::default();
     let (letting_in, seen) = (admission.clone(), Rc::clone(&admitted));

@@ -251,15 +251,20 @@ mod tests {
     #[tokio::test]
     async fn another_limit_counts_from_the_next_call_on() {
         let gate = Gate::new(Some(limit(1, 1)));
-        let soon = || Instant::now() + Duration::from_millis(50);
-        assert!(gate.pass(Endpoint::Push, soon()).await.is_ok());
-        assert!(gate.pass(Endpoint::Push, soon()).await.is_err());
+        // How many of so many go out; on a slow machine one more in each second.
+        let num_out = async |calls: usize| {
+            let mut out = 0;
+            for _ in 0..calls {
+                let soon = Instant::now() + Duration::from_millis(1);
+                out += usize::from(gate.pass(Endpoint::Push, soon).await.is_ok());
+            }
+            out
+        };
+        assert!((1..100).contains(&num_out(100).await));
         gate.limit_to(None);
-        assert!(gate.pass(Endpoint::Push, soon()).await.is_ok());
+        assert_eq!(num_out(100).await, 100);
         gate.limit_to(Some(limit(1, 2)));
-        for is_let_out in [true, true, false] {
-            assert_eq!(gate.pass(Endpoint::Push, soon()).await.is_ok(), is_let_out);
-        }
+        assert!((2..100).contains(&num_out(100).await));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use cuecard_engine::Query;
 use serde::{Deserialize, Serialize};
 use strum::{EnumCount, IntoStaticStr, VariantArray};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Decision, Failure, Outcome, StageTime, WorkItem};
+use crate::admission::Permit;
 use crate::decisions::Decisions;
 use crate::tenant::Tenant;
 
@@ -45,7 +46,7 @@ pub struct Ticket {
     decisions: Decisions,
     heard: Instant,
     entered: Instant,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
     reply: Option<oneshot::Sender<Outcome>>,
     span: tracing::Span,
 }
@@ -97,7 +98,7 @@ impl Ticket {
     }
 
     /// Hands over the admission permit, which is given back when the ticket ends, or before.
-    pub fn admit(&mut self, permit: OwnedSemaphorePermit) {
+    pub fn admit(&mut self, permit: Permit) {
         self.permit = Some(permit);
         self.leave(Stage::Admission);
     }
@@ -162,10 +163,10 @@ mod tests {
 
     use std::time::Duration;
 
-    use tokio::sync::Semaphore;
     use tokio::time::advance;
 
     use super::*;
+    use crate::admission::Permits;
     use crate::testing::{Recorder, item};
 
     #[tokio::test(start_paused = true)]
@@ -174,14 +175,15 @@ mod tests {
         let item = item("acme", "a", 1);
         advance(Duration::from_secs(3)).await;
         let mut ticket = recorder.ticket(&item);
-        let permits = Arc::new(Semaphore::new(1));
+        let permits = Permits::new(1, 1, Arc::default());
         advance(Duration::from_millis(10)).await;
-        ticket.admit(Arc::clone(&permits).try_acquire_owned().unwrap());
+        let free = permits.one_free().await.unwrap();
+        ticket.admit(permits.take(free, &item.key.profile));
         advance(Duration::from_millis(20)).await;
         ticket.leave(Stage::Extract);
-        assert_eq!(permits.available_permits(), 0);
+        assert_eq!(permits.num_free(), 0);
         ticket.finish(Outcome::Replaced);
-        assert_eq!(permits.available_permits(), 1);
+        assert_eq!(permits.num_free(), 1);
         let decisions = recorder.decisions();
         let [decision] = decisions.as_slice() else { panic!("{decisions:?}") };
         assert_eq!((decision.id, &decision.outcome), (item.decision, &Outcome::Replaced));

@@ -62,9 +62,9 @@ mod tests {
         let (escalation, mut escalations) = escalations();
         tokio::spawn(escalation.when_given_up(Encoder::scripted_on_threads(health)));
         threads.send_modify(|health| health.panicked = 9);
-        threads.send_modify(|health| health.hung = 1);
+        threads.send_modify(|health| health.away = 1);
         assert!(timeout(Duration::from_secs(1), escalations.next()).await.is_err(), "one is replaced");
-        threads.send_modify(|health| health.hung = 2);
+        threads.send_modify(|health| health.away = 2);
         assert!(soon("an escalation", escalations.next()).await.starts_with("encoder: two of its threads hang"));
     }
 }

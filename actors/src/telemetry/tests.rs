@@ -261,7 +261,7 @@ fn a_stage_is_measured_by_what_the_decision_says_of_it() {
 fn replaced_threads_of_the_encoder_and_what_a_stop_left_are_counted() {
     let metrics = metrics();
     for (panicked, hung) in [(1, 0), (2, 1)] {
-        metrics.set_encoder(&EncoderHealth { threads: 3, panicked, hung });
+        metrics.set_encoder(&EncoderHealth { threads: 3, panicked, hung, away: 0 });
     }
     for (actor, waiting, in_flight) in [("ranker", 2, 1), (LEDGER, 5, 0)] {
         StopUnfinished { actor: actor.to_owned(), waiting, in_flight }.emit(&metrics);

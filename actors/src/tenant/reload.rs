@@ -19,6 +19,7 @@ pub struct Prepared(Vec<Retold>);
 struct Retold {
     before: Arc<Tenant>,
     tenant: Arc<Tenant>,
+    model_before: Option<Arc<Model>>,
     model: Option<Arc<Model>>,
 }
 
@@ -33,11 +34,14 @@ impl Tenants {
     /// Puts them in service, for questions from now on.
     pub fn take(&self, prepared: Prepared) {
         let mut by_name = BTreeMap::clone(&self.by_name.load());
-        for Retold { before, tenant, model } in prepared.0 {
+        for Retold { before, tenant, model_before, model } in prepared.0 {
             if before.profile.rate_limit != tenant.profile.rate_limit {
                 tenant.calls.limit_to(tenant.profile.rate_limit);
             }
-            tenant.engine.use_model(model);
+            // One that was promoted since is newer than what was read.
+            if same(tenant.engine.model().as_ref(), model_before.as_ref()) {
+                tenant.engine.use_model(model);
+            }
             by_name.insert(tenant.name().clone(), tenant);
         }
         self.by_name.store(Arc::new(by_name));
@@ -57,6 +61,7 @@ impl Tenant {
     fn retold(self: Arc<Self>, profile: &Profile) -> Result<Retold, LoadError> {
         let shadow = self.shadow.as_ref().zip(profile.shadow.as_ref());
         let shadow = shadow.map(|(before, plan)| Shadow { engine: before.engine.clone(), plan: Arc::clone(plan) });
+        let model_before = self.engine.model();
         let model = find_model(profile, &self.promoted_model, &self.engine)?;
         let tenant = Self {
             profile: profile.clone(),
@@ -68,8 +73,12 @@ impl Tenant {
             promoted_model: self.promoted_model.clone(),
             versions: Arc::new(versions(profile, &self.engine)),
         };
-        Ok(Retold { before: self, tenant: Arc::new(tenant), model })
+        Ok(Retold { before: self, tenant: Arc::new(tenant), model_before, model })
     }
+}
+
+fn same(one: Option<&Arc<Model>>, other: Option<&Arc<Model>>) -> bool {
+    one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
 }
 
 #[cfg(test)]

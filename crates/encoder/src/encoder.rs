@@ -128,10 +128,10 @@ impl Encoder {
         self.source.health().map_or_else(EncoderHealth::default, |health| *health.borrow())
     }
 
-    /// Waits until two threads have hung: then only a new process helps, since a thread can't be ended.
+    /// Waits until two threads hang at the same time: then only a new process helps, since a thread can't be ended.
     pub async fn given_up(&self) {
         if let Some(mut health) = self.source.health()
-            && health.wait_for(|health| health.hung >= MOST_HUNG).await.is_ok()
+            && health.wait_for(|health| health.away >= MOST_HUNG).await.is_ok()
         {
             return;
         }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
     use crate::{
         DIMENSIONS, Precision,
-        testing::{self, HANGS, PATIENCE, Scripted},
+        testing::{self, HANGS, PATIENCE, Scripted, until},
     };
 
     #[test]
@@ -303,7 +303,9 @@ mod tests {
         assert!(!given_up(Duration::ZERO), "one may be bad luck");
         hang();
         assert!(given_up(PATIENCE));
-        assert_eq!(encoder.health(), EncoderHealth { threads: 1, panicked: 0, hung: 2 });
+        assert_eq!(encoder.health(), EncoderHealth { threads: 1, panicked: 0, hung: 2, away: 2 });
         drop(closed);
+        until("both come back", || encoder.health().away == 0);
+        assert!(!given_up(Duration::ZERO), "there are as many cores as before");
     }
 }

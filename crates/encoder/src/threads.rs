@@ -202,7 +202,9 @@ mod tests {
         }
 
         fn until_replaced(&self, panicked: u64, hung: u64) {
-            until("it is replaced", || self.health() == EncoderHealth { threads: 1, panicked, hung });
+            let replaced =
+                |health: EncoderHealth| (health.threads, health.panicked, health.hung) == (1, panicked, hung);
+            until("it is replaced", || replaced(self.health()));
         }
     }
 
@@ -221,7 +223,9 @@ mod tests {
         assert!(running.live("still there?").blocking_recv().unwrap().is_ok());
         assert_eq!(Arc::strong_count(&running.model.gate), of_one + 1, "both threads have the model");
         drop(closed);
+        assert_eq!(running.health().away, 1);
         until("the one that hung leaves when it can", || Arc::strong_count(&running.model.gate) == of_one);
+        until("it is away no more", || running.health().away == 0);
         assert!(running.live("and now?").blocking_recv().unwrap().is_ok());
         running.until_replaced(0, 1);
     }

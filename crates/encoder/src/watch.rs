@@ -3,7 +3,7 @@
 //! It hears of each thread that leaves, and looks again and again at what each has in hand. A thread on which something panicked
 //! is replaced. One that shows no sign of life for [`EncoderSettings::hang_timeout`](crate::EncoderSettings::hang_timeout) while
 //! it has something in hand is given up: its callers are answered, and another one takes its place. It can't be ended, so it
-//! keeps its core until the process ends.
+//! keeps its core until it comes back by itself, if ever.
 
 use std::{
     sync::{Arc, mpsc},
@@ -35,6 +35,8 @@ pub struct EncoderHealth {
     pub panicked: u64,
     /// Threads that were given up and replaced because they hung.
     pub hung: u64,
+    /// Those of them that still hang.
+    pub away: u64,
 }
 
 /// The place of one thread.
@@ -111,8 +113,11 @@ impl<F: Forward + Clone + Send + 'static> Watch<F> {
     }
 
     fn let_go(&mut self, left: &Left) {
-        // One that was given up has no slot any more.
-        let Some(place) = self.slots.iter().position(|slot| Arc::ptr_eq(&slot.hand, &left.hand)) else { return };
+        let Some(place) = self.slots.iter().position(|slot| Arc::ptr_eq(&slot.hand, &left.hand)) else {
+            // One that was given up has no slot any more.
+            tracing::warn!("an encoder thread that hung and was given up has come back, and has ended");
+            return self.tell(|health| health.away = health.away.saturating_sub(1));
+        };
         if let Some(thread) = self.slots[place].thread.take() {
             // It has caught its panics.
             let _ = thread.join();
@@ -134,7 +139,10 @@ impl<F: Forward + Clone + Send + 'static> Watch<F> {
                 tracing::error!("an encoder thread hangs; its callers are answered, and another one takes its place");
                 slot.hand.abandon();
                 self.replace(place);
-                self.tell(|health| health.hung += 1);
+                self.tell(|health| {
+                    health.hung += 1;
+                    health.away += 1;
+                });
             } else if slot.thread.is_none() {
                 self.replace(place);
                 self.tell(|_| ());

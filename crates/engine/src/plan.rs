@@ -55,6 +55,11 @@ impl Plan {
         ContentHash::of_bytes(&written).to_string()[..8].to_owned()
     }
 
+    /// Whether an answer waits for somebody outside this process.
+    pub fn waits_outside(&self) -> bool {
+        self.backends.iter().any(|backend| *backend != BackendName::Index)
+    }
+
     /// Whether anything reads the question's embedding or its key phrases; without a reader nothing is embedded.
     pub fn reads_embeddings(&self) -> bool {
         let is_looked_up = self.asks(BackendName::Index) && self.ranker.lookups().contains(&Lookup::Vector);

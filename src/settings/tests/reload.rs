@@ -121,6 +121,22 @@ fn a_profile_that_comes_or_goes_waits_for_a_restart() {
 }
 
 #[test]
+fn a_key_of_a_profile_that_is_not_there_yet_waits_with_it_and_the_rest_is_taken_up() {
+    let key = |name: &str, profile: &str| {
+        format!(
+            "[access.keys.{name}]\nkey = '{name}-long-enough-for-a-key'\nrights = ['query']\nprofiles = ['{profile}']\n"
+        )
+    };
+    let (file, settings) = File::new(&format!("[profiles.north]\n{}", key("one", "north")));
+    let (one, two) = (key("one", "north"), key("two", "south"));
+    file.write(&format!("[profiles.north]\ncards = 3\n[profiles.south]\n{one}{two}"));
+    let reread = settings.reread().unwrap();
+    assert_eq!(reread.changed, ["profiles.north.cards"]);
+    assert_eq!(reread.needs_restart, ["access.keys.two", "profiles.south"]);
+    assert_eq!(reread.settings.access.keys.keys().collect::<Vec<_>>(), ["one"]);
+}
+
+#[test]
 fn a_shared_key_counts_for_each_profile_that_does_not_say_otherwise() {
     let (file, settings) = File::new("[profiles.north]\n[profiles.south]\nselectivity = 'low'\n");
     file.write("[profile]\nselectivity = 'high'\n[profiles.north]\n[profiles.south]\nselectivity = 'low'\n");

@@ -102,7 +102,7 @@ async fn a_profile_has_so_many_pushes_at_once_and_holds_up_no_other() {
 #[actix::test]
 async fn what_waits_for_one_tenants_cxone_takes_no_permit_from_another() {
     let fixture = fixture(0).await;
-    let settings = AdmissionSettings { queue: 9, in_flight: 2, load_shedding: LOAD_SHEDDING };
+    let settings = AdmissionSettings { queue: 9, in_flight: 2, at_work: 2, load_shedding: LOAD_SHEDDING };
     let admission = Admission::new(settings, fixture.recorder.tenants(), fixture.recorder.sink());
     let mut admitted = pin!(admission.admitted());
     fixture.open("e");
