@@ -36,9 +36,10 @@ chaos:
 	@$(ENV) cargo test --release --workspace --features cuecard/failure-points --test chaos -- \
 	  --report "$(or $(REPORT),$${TMPDIR:-/tmp}/cuecard-chaos.md)" $(ARGS)
 
-# A short one of each kind of ledger, in less than a minute, for .ci/run.
+# An actor that hangs, and a short night on each kind of ledger, in less than two minutes, for .ci/run.
 chaos-short:
 	@scripts/setup chaos
+	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test hanging
 	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --seconds 25
 	@$(ENV) [ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || \
 	  cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --postgres --seconds 10

@@ -192,7 +192,7 @@ async fn start(
 ) -> anyhow::Result<Started> {
     let profiles = &settings.profiles;
     // First of all: loading takes seconds, and where a start fails, actors that run already panic at the runtime's end.
-    let bind = || ApiPort::bind(settings.api.addr, settings.tls(Port::Api).as_ref());
+    let bind = || ApiPort::bind(settings.api.addr, settings.tls(Port::Api).as_ref(), metrics.clone());
     let port = Api::is_needed(profiles).then(bind).transpose()?;
     let tenants = load(settings, metrics.clone(), true).await?;
     tenants.open_collections().await?;

@@ -255,6 +255,44 @@ fn the_readme_has_every_room_on_its_map() {
     }
 }
 
+/// The pages that people read.
+fn pages() -> Vec<std::path::PathBuf> {
+    let docs = fs::read_dir(Path::new(ROOT).join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    docs.chain(["README.md", "CONTRIBUTING.md"].map(|page| Path::new(ROOT).join(page))).collect()
+}
+
+/// What the headings of a page are found by: their words in small letters, with a dash for each space.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchor = |heading: &str| {
+        let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut followed = 0;
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        for found in link.captures_iter(&page) {
+            let (file, anchor) = found[1].split_once('#').unwrap_or((&found[1], ""));
+            if found[1].contains("://") {
+                continue;
+            }
+            let place = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(place.exists(), "{}: nothing is at {}", path.display(), &found[1]);
+            let is_there = || anchors(&fs::read_to_string(&place).unwrap()).contains(anchor);
+            assert!(anchor.is_empty() || is_there(), "{}: no heading is at {}", path.display(), &found[1]);
+            followed += 1;
+        }
+    }
+    assert!(followed > 100, "{followed} links were followed");
+}
+
 /// The tests of `tests/service` as `module::name`.
 fn end_to_end_tests() -> BTreeSet<String> {
     let files = fs::read_dir(Path::new(ROOT).join("tests/service")).unwrap().map(|entry| entry.unwrap().path());

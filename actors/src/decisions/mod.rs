@@ -4,6 +4,8 @@
 //! Takes a [`Decision`] from each ticket that ends. What reads decisions behind the tap never holds a question up: where it
 //! falls behind, decisions are dropped and counted.
 
+mod ending;
+mod kept;
 mod recent;
 mod records;
 mod shadow;
@@ -13,6 +15,8 @@ use std::fmt;
 
 use async_channel::{Receiver, Sender};
 
+pub use ending::ending;
+pub use kept::{KeptDecision, Said};
 pub use recent::{DecisionFilter, RecentDecisions};
 pub use records::DecisionRecords;
 pub use shadow::{Shadow, Shadows};

@@ -26,7 +26,7 @@ const FIND: &str = "SELECT body FROM decisions WHERE id = $1";
 const OF_INTERACTION: &str = "
     SELECT id FROM decisions WHERE interaction = $1 ORDER BY number DESC LIMIT $2";
 
-const NEWEST: &str = "SELECT body FROM decisions ORDER BY number DESC LIMIT $1 OFFSET $2";
+const NEWEST: &str = "SELECT body, number FROM decisions WHERE number < $1 ORDER BY number DESC LIMIT $2";
 
 /// No decision is longer; what a damaged file says is not believed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -42,6 +42,15 @@ pub struct DecisionRecord {
     pub at: Timestamp,
     /// A JSON object, deflated by [`DecisionRecord::new`].
     body: Vec<u8>,
+}
+
+/// A decision as it is read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedDecision {
+    /// In the order of recording; none is given twice.
+    pub number: i64,
+    /// A JSON object.
+    pub json: String,
 }
 
 /// What a decision is found by.
@@ -94,10 +103,17 @@ pub(crate) async fn of_interaction(readers: &AnyPool, interaction: &str, most: u
     rows.and_then(|rows| rows.iter().map(id).collect()).map_err(LedgerError::read)
 }
 
-/// The JSON of the newest decisions but the first `skip`, newest first.
-pub(crate) async fn newest(readers: &AnyPool, skip: u32, most: u32) -> Result<Vec<String>, LedgerError> {
-    let rows = sqlx::query(NEWEST).bind(i64::from(most)).bind(i64::from(skip)).fetch_all(readers).await;
-    rows.and_then(|rows| rows.iter().map(json).collect()).map_err(LedgerError::read)
+/// The newest decisions, of those before this number where there is one, newest first. Others that are recorded meanwhile move
+/// none from one page to the next.
+pub(crate) async fn newest(
+    readers: &AnyPool,
+    before: Option<i64>,
+    most: u32,
+) -> Result<Vec<NumberedDecision>, LedgerError> {
+    let query = sqlx::query(NEWEST).bind(before.unwrap_or(i64::MAX)).bind(i64::from(most));
+    let numbered = |row: &AnyRow| Ok(NumberedDecision { number: row.try_get(1)?, json: json(row)? });
+    let rows = query.fetch_all(readers).await;
+    rows.and_then(|rows| rows.iter().map(numbered).collect()).map_err(LedgerError::read)
 }
 
 fn json(row: &AnyRow) -> sqlx::Result<String> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::LedgerError;
 use crate::behind::{Behind, BehindKind};
 use crate::database::Database;
-use crate::decisions::{self, DecisionRecord};
+use crate::decisions::{self, DecisionRecord, NumberedDecision};
 use crate::deliveries::{self, DeliveryRecord, ShownCards};
 use crate::dialect::Sync;
 use crate::feedback::NewFeedback;
@@ -343,9 +343,9 @@ impl Decisions {
         decisions::find(&self.ledger.readers, id).await
     }
 
-    /// The JSON of the newest decisions but the first `skip`, newest first.
-    pub async fn newest(&self, skip: u32, most: u32) -> Result<Vec<String>, LedgerError> {
-        decisions::newest(&self.ledger.readers, skip, most).await
+    /// The newest decisions, of those before this number where there is one, newest first.
+    pub async fn newest(&self, before: Option<i64>, most: u32) -> Result<Vec<NumberedDecision>, LedgerError> {
+        decisions::newest(&self.ledger.readers, before, most).await
     }
 
     /// The ids of the newest decisions about an interaction, newest first.

@@ -33,7 +33,7 @@ mod writer;
 mod writes;
 
 pub use behind::BehindKind;
-pub use decisions::{DecisionKey, DecisionRecord};
+pub use decisions::{DecisionKey, DecisionRecord, NumberedDecision};
 pub use deliveries::{DeliveryRecord, Impression, QuestionRecord, ShownCards};
 pub use error::LedgerError;
 pub use feedback::{FeedbackPayload, NewFeedback};

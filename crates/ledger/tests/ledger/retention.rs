@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cuecard_ledger::QueueKind::Feedback;
 use cuecard_ledger::{
-    DecisionKey, DecisionRecord, DeliveryRecord, ItemEnd, ItemId, Ledger, LedgerError, NewFeedback, RankingEntry,
-    Retention, Rows, backup, stats,
+    DecisionKey, DecisionRecord, DeliveryRecord, ItemEnd, ItemId, Ledger, LedgerError, NewFeedback, NumberedDecision,
+    RankingEntry, Retention, Rows, backup, stats,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Executor, Row};
@@ -159,11 +159,16 @@ on_both! {
         assert!(found.starts_with(r#"{"id":"2","why":"because because"#), "{found}");
         assert_eq!(decisions.find(Uuid::from_u128(9)).await.unwrap(), None);
         assert_eq!(decisions.of_interaction("call", 10).await.unwrap(), [3, 1].map(Uuid::from_u128));
-        let newest = async |skip, most| {
-            let found = decisions.newest(skip, most).await.unwrap();
-            found.iter().map(|json| json[7..8].to_owned()).collect::<String>()
-        };
-        assert_eq!([newest(0, 10).await, newest(0, 2).await, newest(2, 2).await], ["321", "32", "1"]);
+        let ids = |found: &[NumberedDecision]| found.iter().map(|found| found.json[7..8].to_owned()).collect::<String>();
+        let first = decisions.newest(None, 2).await.unwrap();
+        assert_eq!((ids(&first), ids(&decisions.newest(None, 10).await.unwrap())), ("32".to_owned(), "321".to_owned()));
+        // What is recorded between two pages is in neither.
+        assert!(decisions.record_behind(decision(4, "call", days_ago(0))));
+        while ledger.waiting().any(|(_, waiting)| waiting > 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let second = decisions.newest(first.last().map(|last| last.number), 2).await.unwrap();
+        assert_eq!(ids(&second), "1");
     }
 
     async fn what_a_ledger_holds_is_told_beside_its_service(store: Store) {
