@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use actix_web::{HttpResponse, web};
-use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, QueueKind};
+use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, LedgerError, QueueKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +18,13 @@ const LISTED: u32 = 100;
 pub(super) fn trouble(ledger: &Ledger) -> Option<String> {
     let health = ledger.health();
     let failing = health.failing.map(|(since, reason)| format!("can't be written since {since}: {reason}"));
-    failing.or_else(|| health.damage.map(|damage| damage.to_string()))
+    let elsewhere = health.claimed_elsewhere.map(|since| {
+        format!(
+            "another session has its schema since {since}: another service, which must be stopped, or one of this service that \
+             a network cut off, which the server misses within minutes"
+        )
+    });
+    failing.or(elsewhere).or_else(|| health.damage.map(|damage| damage.to_string()))
 }
 
 /// How the ledger is, for `/readyz`: cards go on without it.
@@ -89,11 +95,14 @@ fn shown(dead: &DeadItem) -> Value {
 pub(super) async fn try_again(state: web::Data<AdminState>, path: web::Path<(String, String)>) -> HttpResponse {
     let (name, id) = path.into_inner();
     let (Some(ledger), Some(kind)) = (state.ledger.get(), kind(&name)) else { return loading() };
-    let Ok(id) = id.parse() else {
+    let Ok(id) = id.parse::<i64>() else {
         return unprocessable("an item's id is a number; the list of what was set aside has it");
     };
     match ledger.queue(kind).revive(ItemId(id)).await {
-        Ok(true) => HttpResponse::Accepted().json(json!({ "status": "waits again" })),
+        Ok(true) => {
+            tracing::info!(kind = name, id, "an operator lets what was set aside wait again");
+            HttpResponse::Accepted().json(json!({ "status": "waits again" }))
+        }
         Ok(false) => not_found("nothing of this id was set aside"),
         Err(error) => unavailable(&error),
     }
@@ -118,10 +127,19 @@ pub(super) async fn erase(
         Ok(body) => body.into_inner(),
         Err(error) => return unprocessable(&error.to_string()),
     };
-    let (Some(ledger), Some(recent)) = (state.ledger.get(), state.recent.get()) else { return loading() };
+    let (Some(ledger), Some(recent), Some(decisions)) = (state.ledger.get(), state.recent.get(), state.decisions.get())
+    else {
+        return loading();
+    };
+    // What is still on its way there would come back after the erasure.
+    if !decisions.written_down().await {
+        return unavailable(&LedgerError::Closed);
+    }
     recent.erase(&interaction, profile.as_deref());
     match ledger.erase(&interaction, profile.as_deref()).await {
         Ok(erased) => {
+            // Whose it was is what was to be forgotten.
+            tracing::info!(?profile, ?erased, "an interaction was erased");
             let rows: serde_json::Map<String, Value> =
                 erased.into_iter().map(|(table, rows)| (table.to_owned(), rows.into())).collect();
             HttpResponse::Ok().json(json!({ "erased": rows }))

@@ -35,7 +35,7 @@ pub use log::Logged;
 
 use crate::admission::LoadShedding;
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, TokenActorAddress};
-use crate::decisions::{Decisions, Shadow};
+use crate::decisions::{Decisions, Shadow, Tapped};
 use crate::health::{Part, ProfileHealth};
 use crate::inbox::Inbox;
 use crate::messages::{
@@ -62,7 +62,7 @@ pub const LOAD_SHEDDING: LoadShedding = LoadShedding {
 pub struct Recorder {
     metrics: Metrics,
     decisions: Decisions,
-    ended: Receiver<Box<Decision>>,
+    ended: Receiver<Tapped>,
     seen: Mutex<Vec<Decision>>,
     tenants: Tenants,
 }
@@ -93,7 +93,7 @@ impl Recorder {
     /// What ended so far, in its order.
     pub fn decisions(&self) -> Vec<Decision> {
         let mut seen = self.seen.lock().unwrap();
-        while let Ok(decision) = self.ended.try_recv() {
+        while let Ok(Tapped::Ended(decision)) = self.ended.try_recv() {
             seen.push(*decision);
         }
         seen.clone()

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cuecard_ledger::{BehindKind, Ledger, LedgerError, QueueKind};
+use cuecard_ledger::{BehindKind, ItemEnd, Ledger, LedgerError, QueueKind};
 use sqlx::Executor;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
@@ -69,11 +69,61 @@ async fn a_file_that_another_process_holds() {
     suffers_and_is_well_again(&ledger, mend).await;
 }
 
+/// What a server says of a commit that is kept.
+const COMMITTED: &[u8] = b"COMMIT\0";
+
 /// A way to a server that can be cut.
 struct Way {
-    is_open: Arc<AtomicBool>,
-    cut: Arc<tokio::sync::Notify>,
+    state: Arc<WayState>,
     url: String,
+}
+
+struct WayState {
+    /// Whether new connections are let through.
+    is_open: AtomicBool,
+    cut: tokio::sync::Notify,
+    /// The connection over which the next commit is kept ends before its answer.
+    loses_next_answer: AtomicBool,
+    /// Nothing goes over it any more, and no connection ends.
+    is_black_hole: AtomicBool,
+}
+
+impl WayState {
+    /// Carries what one connection says, until it ends or is cut.
+    async fn carry(&self, mut near: TcpStream, server: &str) -> std::io::Result<()> {
+        let mut far = TcpStream::connect(server).await?;
+        let (mut asked, mut answered) = ([0; 65_536], [0; 65_536]);
+        loop {
+            let ((), is_over) = tokio::select! {
+                read = near.read(&mut asked) => {
+                    let read = read?;
+                    self.pass().await;
+                    (far.write_all(&asked[..read]).await?, read == 0)
+                }
+                read = far.read(&mut answered) => {
+                    let read = read?;
+                    self.pass().await;
+                    let answer = &answered[..read];
+                    let is_committed = answer.windows(COMMITTED.len()).any(|bytes| bytes == COMMITTED);
+                    if is_committed && self.loses_next_answer.swap(false, Ordering::SeqCst) {
+                        return Ok(());
+                    }
+                    (near.write_all(answer).await?, read == 0)
+                }
+                () = self.cut.notified() => ((), true),
+            };
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Never, where what is sent vanishes.
+    async fn pass(&self) {
+        if self.is_black_hole.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 impl Way {
@@ -82,29 +132,43 @@ impl Way {
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
-        let (is_open, cut) = (Arc::new(AtomicBool::new(true)), Arc::new(tokio::sync::Notify::new()));
-        let (open, cutting) = (Arc::clone(&is_open), Arc::clone(&cut));
+        let state = Arc::new(WayState {
+            is_open: AtomicBool::new(true),
+            cut: tokio::sync::Notify::new(),
+            loses_next_answer: AtomicBool::new(false),
+            is_black_hole: AtomicBool::new(false),
+        });
+        let way = Arc::clone(&state);
         tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                if !open.load(Ordering::SeqCst) {
-                    continue;
+            while let Ok((near, _)) = listener.accept().await {
+                if way.is_open.load(Ordering::SeqCst) {
+                    let (server, way) = (server.clone(), Arc::clone(&way));
+                    tokio::spawn(async move { way.carry(near, &server).await });
                 }
-                let (server, cutting) = (server.clone(), Arc::clone(&cutting));
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(&server).await.unwrap();
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut near, &mut far) => {}
-                        () = cutting.notified() => {}
-                    }
-                });
             }
         });
-        Self { is_open, cut, url: url.into() }
+        Self { state, url: url.into() }
+    }
+
+    async fn opens(&self) -> Ledger {
+        Ledger::open(&self.url, cuecard_ledger::LedgerOptions::default()).await.unwrap()
     }
 
     fn cut(&self) {
-        self.is_open.store(false, Ordering::SeqCst);
-        self.cut.notify_waiters();
+        self.state.is_open.store(false, Ordering::SeqCst);
+        self.state.cut.notify_waiters();
+    }
+
+    fn mend(&self) {
+        self.state.is_open.store(true, Ordering::SeqCst);
+    }
+
+    fn lose_next_answer(&self) {
+        self.state.loses_next_answer.store(true, Ordering::SeqCst);
+    }
+
+    fn become_black_hole(&self) {
+        self.state.is_black_hole.store(true, Ordering::SeqCst);
     }
 }
 
@@ -112,9 +176,62 @@ impl Way {
 async fn a_server_that_is_gone_for_a_while() {
     let Some(store) = Store::postgres().await else { return };
     let way = Way::to(&store.url).await;
-    let ledger = Ledger::open(&way.url, cuecard_ledger::LedgerOptions::default()).await.unwrap();
+    let ledger = way.opens().await;
     way.cut();
-    suffers_and_is_well_again(&ledger, async || way.is_open.store(true, Ordering::SeqCst)).await;
+    suffers_and_is_well_again(&ledger, async || way.mend()).await;
+}
+
+/// What waits is known without asking the database, so it must be right whatever becomes of an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_counted_once() {
+    let Some(store) = Store::postgres().await else { return };
+    let way = Way::to(&store.url).await;
+    let ledger = way.opens().await;
+    let (queue, deliveries) = (ledger.queue(QueueKind::Feedback), ledger.deliveries());
+    deliveries.record(delivery(1, "call", &["a"])).await.unwrap();
+    way.lose_next_answer();
+    assert!(ledger.feedback().store_behind(event("call", "a", true)));
+    until("it is written again", || ledger.waiting().all(|(_, waiting)| waiting == 0)).await;
+    assert!(ledger.health().errors > 0, "the answer was lost");
+    assert_eq!((queue.pending_count("main"), deliveries.acceptance().accepted), (1, 1));
+
+    let due = queue.due("main", crate::second(0), 9).await.unwrap();
+    way.lose_next_answer();
+    let lost = queue.ended(due[0].id, ItemEnd::Arrived).await;
+    assert!(matches!(lost, Err(LedgerError::Unavailable(_))), "{lost:?}");
+    until("it is well again", || ledger.health().failing.is_none()).await;
+    assert_eq!(queue.pending_count("main"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_silent_keeps_no_reader_and_no_close() {
+    let Some(store) = Store::postgres().await else { return };
+    let way = Way::to(&store.url).await;
+    let ledger = way.opens().await;
+    let queue = ledger.queue(QueueKind::Feedback);
+    // A connection of the pool is there, and asked whether it is well before it is used again.
+    assert!(queue.due("main", crate::second(0), 1).await.unwrap().is_empty());
+    let mut held = store.raw().await;
+    held.execute("BEGIN").await.unwrap();
+    held.execute("LOCK TABLE queue").await.unwrap();
+    let reading = tokio::spawn(async move { queue.due("main", crate::second(0), 1).await });
+    until_waited_for(&store, "queue").await;
+    way.become_black_hole();
+    let started = Instant::now();
+    tokio::time::timeout(PATIENCE * 2, ledger.close()).await.unwrap();
+    let read = tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
+    assert!(matches!(read, Err(LedgerError::Read(_))), "{read:?} after {:?}", started.elapsed());
+}
+
+/// Waits until somebody waits for the lock of a table.
+async fn until_waited_for(store: &Store, table: &str) {
+    let mut looking = store.raw().await;
+    let waiting = format!("SELECT pid FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
+    let started = Instant::now();
+    while looking.fetch_all(&*waiting).await.unwrap().is_empty() {
+        assert!(started.elapsed() < PATIENCE, "nobody waits for {table}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
