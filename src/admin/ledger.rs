@@ -174,3 +174,80 @@ pub(super) async fn of_interaction(
     ids.extend(kept.into_iter().filter(|id| !newest.contains(id)));
     HttpResponse::Ok().json(json!({ "decisions": ids }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use arc_swap::ArcSwap;
+    use cuecard_actors::decisions::{DecisionFilter, DecisionRecords, Decisions, RecentDecisions, Shadows};
+    use cuecard_actors::engine::conversation::Utterance;
+    use cuecard_actors::ledger::LedgerOptions;
+    use cuecard_actors::messages::{Ask, Decision, InteractionKey, Outcome, ProfileName, WorkItem};
+    use cuecard_actors::telemetry::Metrics;
+    use cuecard_actors::tenant::Tenants;
+    use tempfile::TempDir;
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::access::Access;
+    use crate::reload::Reloader;
+    use crate::service::Controls;
+    use crate::settings::Settings;
+
+    fn decision(interaction: &str) -> Decision {
+        let item = WorkItem {
+            decision: Uuid::new_v4(),
+            key: InteractionKey { profile: ProfileName::new("acme"), interaction: interaction.parse().unwrap() },
+            utterance_number: 1,
+            agent_id: None,
+            heard_at: jiff::Timestamp::now(),
+            ask: Ask::Cards(Arc::new(Utterance::question("does my dog need a cabin"))),
+            heard: Instant::now(),
+            deadline: Instant::now(),
+        };
+        Decision { outcome: Outcome::Shed, ..Decision::opened(&item, Arc::default()) }
+    }
+
+    fn state(metrics: &Metrics) -> web::Data<AdminState> {
+        let tenant = ["CXONE_CONTRACT=insights", "CXONE_CLIENT_ID=client", "CXONE_CLIENT_SECRET=opensesame"];
+        let tenant = tenant.iter().filter_map(|set| set.split_once('='));
+        let settings = Settings::load(None, tenant.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let access = Arc::new(ArcSwap::from_pointee(Access::new(Vec::new(), true, true)));
+        web::Data::from(AdminState::new(metrics.clone(), Reloader::new(settings, access, Controls::default())))
+    }
+
+    #[actix_rt::test]
+    async fn a_decision_that_is_still_on_its_way_is_erased_as_well() {
+        let directory = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
+        let ledger = Ledger::open(&url, LedgerOptions::default()).await.unwrap();
+        let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
+        let (decisions, tap) = Decisions::new(metrics.clone());
+        let (recent, tenants) = (RecentDecisions::default(), Tenants::from_iter([]));
+        let state = state(&metrics);
+        assert!(state.decisions.set(decisions.clone()).is_ok() && state.recent.set(recent.clone()).is_ok());
+        state.ledger.set(ledger.clone()).unwrap();
+        for interaction in ["hers", "his"] {
+            decisions.ended(Box::new(decision(interaction)));
+        }
+        let hers = Erasure { interaction: "hers".to_owned(), profile: None };
+        let erasing = actix_rt::spawn(erase(state, Ok(web::Json(hers))));
+        let records = DecisionRecords::new(tenants.clone(), metrics.clone(), Some(ledger.decisions()));
+        let shadows = Shadows::new(tenants, metrics, 1, Duration::from_secs(1));
+        // Whoever writes decisions down comes to them only after the erasure has begun.
+        actix_rt::spawn(recent.clone().keep(tap, shadows, records, None));
+        assert!(erasing.await.unwrap().status().is_success());
+        let kept = recent.newest(&DecisionFilter::default(), 9);
+        assert!(kept.len() == 1 && kept[0].contains("his"), "{kept:?}");
+        while ledger.waiting().any(|(_, waiting)| waiting > 0) {
+            tokio::task::yield_now().await;
+        }
+        assert!(ledger.decisions().of_interaction("hers", 9).await.unwrap().is_empty());
+        assert_eq!(ledger.decisions().of_interaction("his", 9).await.unwrap().len(), 1);
+    }
+}

@@ -24,6 +24,7 @@ use cuecard_engine::{
     Backend, BackendName, Boosts, Candidate, Engine, Excerpt, Order, Plan, Query, Ranked, Ranking, SearchPool,
     UsualTurns, Verdict,
 };
+use cuecard_failure_points::FailurePoint;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -451,8 +452,8 @@ pub fn delivery(item: &WorkItem, recorder: &Recorder) -> Delivery {
 }
 
 /// Sets a failure point for keys that begin so, here and in every test of this process: always to the same.
-pub fn inject_panics(point: &str, start: &str) {
-    fail::cfg(point, &format!("return({start})")).unwrap();
+pub fn inject_panics(point: FailurePoint, start: &str) {
+    fail::cfg(point.name(), &format!("return({start})")).unwrap();
 }
 
 /// A token that lives for `seconds` and is renewed `margin` before its end.

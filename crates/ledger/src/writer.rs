@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cuecard_failure_points::failure_point;
 use sqlx::{AnyConnection, Executor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -356,8 +357,7 @@ async fn transaction(
     session.dialect.begin(sync, session.connection).await?;
     let figures = if counts_anew { Some(Figures::read(session.connection).await?) } else { None };
     let rows = apply(session, writes, &mut change).await?;
-    #[cfg(feature = "failure-points")]
-    fail::fail_point!("ledger_commit");
+    failure_point!(LedgerCommit, "");
     session.connection.execute("COMMIT").await?;
     Ok(Committed { rows, change, figures })
 }

@@ -1,20 +1,16 @@
 //! A ledger that can't be written: whoever waits is told so at once, what nobody waits for waits, and all of it is written when
 //! that is over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cuecard_ledger::{BehindKind, ItemEnd, Ledger, LedgerError, QueueKind};
 use sqlx::Executor;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use url::Url;
 
 use crate::deliveries::delivery;
 use crate::event;
 use crate::rankings::{click, entry};
 use crate::stores::Store;
+use crate::way::Way;
 
 /// Longer than another process's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,114 +65,15 @@ async fn a_file_that_another_process_holds() {
     suffers_and_is_well_again(&ledger, mend).await;
 }
 
-/// What a server says of a commit that is kept.
-const COMMITTED: &[u8] = b"COMMIT\0";
-
-/// A way to a server that can be cut.
-struct Way {
-    state: Arc<WayState>,
-    url: String,
-}
-
-struct WayState {
-    /// Whether new connections are let through.
-    is_open: AtomicBool,
-    cut: tokio::sync::Notify,
-    /// The connection over which the next commit is kept ends before its answer.
-    loses_next_answer: AtomicBool,
-    /// Nothing goes over it any more, and no connection ends.
-    is_black_hole: AtomicBool,
-}
-
-impl WayState {
-    /// Carries what one connection says, until it ends or is cut.
-    async fn carry(&self, mut near: TcpStream, server: &str) -> std::io::Result<()> {
-        let mut far = TcpStream::connect(server).await?;
-        let (mut asked, mut answered) = ([0; 65_536], [0; 65_536]);
-        loop {
-            let ((), is_over) = tokio::select! {
-                read = near.read(&mut asked) => {
-                    let read = read?;
-                    self.pass().await;
-                    (far.write_all(&asked[..read]).await?, read == 0)
-                }
-                read = far.read(&mut answered) => {
-                    let read = read?;
-                    self.pass().await;
-                    let answer = &answered[..read];
-                    let is_committed = answer.windows(COMMITTED.len()).any(|bytes| bytes == COMMITTED);
-                    if is_committed && self.loses_next_answer.swap(false, Ordering::SeqCst) {
-                        return Ok(());
-                    }
-                    (near.write_all(answer).await?, read == 0)
-                }
-                () = self.cut.notified() => ((), true),
-            };
-            if is_over {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Never, where what is sent vanishes.
-    async fn pass(&self) {
-        if self.is_black_hole.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-impl Way {
-    async fn to(url: &str) -> Self {
-        let mut url: Url = url.parse().unwrap();
-        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
-        let state = Arc::new(WayState {
-            is_open: AtomicBool::new(true),
-            cut: tokio::sync::Notify::new(),
-            loses_next_answer: AtomicBool::new(false),
-            is_black_hole: AtomicBool::new(false),
-        });
-        let way = Arc::clone(&state);
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                if way.is_open.load(Ordering::SeqCst) {
-                    let (server, way) = (server.clone(), Arc::clone(&way));
-                    tokio::spawn(async move { way.carry(near, &server).await });
-                }
-            }
-        });
-        Self { state, url: url.into() }
-    }
-
-    async fn opens(&self) -> Ledger {
-        Ledger::open(&self.url, cuecard_ledger::LedgerOptions::default()).await.unwrap()
-    }
-
-    fn cut(&self) {
-        self.state.is_open.store(false, Ordering::SeqCst);
-        self.state.cut.notify_waiters();
-    }
-
-    fn mend(&self) {
-        self.state.is_open.store(true, Ordering::SeqCst);
-    }
-
-    fn lose_next_answer(&self) {
-        self.state.loses_next_answer.store(true, Ordering::SeqCst);
-    }
-
-    fn become_black_hole(&self) {
-        self.state.is_black_hole.store(true, Ordering::SeqCst);
-    }
+async fn open(way: &Way) -> Ledger {
+    Ledger::open(&way.url, cuecard_ledger::LedgerOptions::default()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_gone_for_a_while() {
     let Some(store) = Store::postgres().await else { return };
     let way = Way::to(&store.url).await;
-    let ledger = way.opens().await;
+    let ledger = open(&way).await;
     way.cut();
     suffers_and_is_well_again(&ledger, async || way.mend()).await;
 }
@@ -186,7 +83,7 @@ async fn a_server_that_is_gone_for_a_while() {
 async fn a_commit_whose_answer_is_lost_is_counted_once() {
     let Some(store) = Store::postgres().await else { return };
     let way = Way::to(&store.url).await;
-    let ledger = way.opens().await;
+    let ledger = open(&way).await;
     let (queue, deliveries) = (ledger.queue(QueueKind::Feedback), ledger.deliveries());
     deliveries.record(delivery(1, "call", &["a"])).await.unwrap();
     way.lose_next_answer();
@@ -207,7 +104,7 @@ async fn a_commit_whose_answer_is_lost_is_counted_once() {
 async fn a_server_that_is_silent_keeps_no_reader_and_no_close() {
     let Some(store) = Store::postgres().await else { return };
     let way = Way::to(&store.url).await;
-    let ledger = way.opens().await;
+    let ledger = open(&way).await;
     let queue = ledger.queue(QueueKind::Feedback);
     // A connection of the pool is there, and asked whether it is well before it is used again.
     assert!(queue.due("main", crate::second(0), 1).await.unwrap().is_empty());

@@ -186,12 +186,13 @@ on_both! {
 
     async fn what_a_ledger_holds_is_told_beside_its_service(store: Store) {
         let ledger = store.open().await;
-        fill(&ledger, 1, "call", days_ago(2)).await;
+        let at = days_ago(2);
+        fill(&ledger, 1, "call", at).await;
         ledger.feedback().store(event("call", "b", true)).await.unwrap();
         let stats = stats(&store.url).await.unwrap();
         assert!(stats.num_bytes > 4096);
         let deliveries = stats.tables.iter().find(|table| table.name == "deliveries").unwrap();
-        assert_eq!((deliveries.rows, deliveries.oldest), (1, Some(days_ago(2).as_second())));
+        assert_eq!((deliveries.rows, deliveries.oldest), (1, Some(at.as_second())));
         let queue: Vec<_> = stats.queue.iter().map(|queue| (&*queue.kind, &*queue.state, queue.rows)).collect();
         assert_eq!(queue, [("feedback", "dead", 1), ("feedback", "pending", 1)]);
     }
