@@ -31,7 +31,7 @@ impl WayState {
     /// Carries what one connection says, until it ends or is cut.
     async fn carry(&self, mut near: TcpStream, server: &str) -> std::io::Result<()> {
         let mut far = TcpStream::connect(server).await?;
-        let (mut asked, mut answered) = ([0; 65_536], [0; 65_536]);
+        let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
         loop {
             let ((), is_over) = tokio::select! {
                 read = near.read(&mut asked) => {
