@@ -5,6 +5,7 @@ SHELL := bash
   deploy-test image container-test docs man drills pages-test
 
 ENV := . scripts/env;
+VERSION = $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 QUICK := --release --workspace --config scripts/quick.toml
 
 demo: setup
@@ -35,11 +36,12 @@ chaos:
 	@$(ENV) cargo test --release --workspace --features cuecard/failure-points --test chaos -- \
 	  --report "$(or $(REPORT),$${TMPDIR:-/tmp}/cuecard-chaos.md)" $(ARGS)
 
-# An actor that hangs, and a short night on each kind of ledger, in less than two minutes, for .ci/run.
+# For .ci/run: an actor that hangs, a short night on each kind of ledger, and one of kills alone, in which no card may come again.
 chaos-short:
 	@scripts/setup chaos
 	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test hanging
 	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --seconds 25
+	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --troubles kill --seconds 10
 	@$(ENV) [ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || \
 	  cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --postgres --seconds 10
 
@@ -58,7 +60,7 @@ deploy-test:
 	@$(ENV) "$$DEPLOY_CHECKS/bin/python" tests/deploy/manifests_test.py
 
 image: package
-	docker build --file deploy/Dockerfile --tag cuecard:$$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml) dist
+	docker build --file deploy/Dockerfile --build-arg PACKAGE=cuecard-$(VERSION)-linux-x86_64.tar.zst --tag cuecard:$(VERSION) dist
 
 # With an engine of its own, which it starts and stops; as root.
 container-test: package
@@ -92,9 +94,12 @@ pictures:
 	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
 	cargo test $(QUICK) --test service draw_the_pictures -- --ignored
 
-# Writes docs/configuration.md from config/default.toml.
+# Writes what is made of other files: docs/configuration.md of config/default.toml, the drawing in docs/architecture.md of the
+# list of stages, and the rules for Kubernetes of grafana/rules.
 docs: setup
+	@scripts/prometheus_rule
 	@$(ENV) CUECARD_WRITE_DOCS=1 cargo test $(QUICK) --lib the_reference_is_made_of_the_defaults
+	@$(ENV) CUECARD_WRITE_DOCS=1 cargo test $(QUICK) --test house the_drawing_of_the_flow_is_made_of_the_stages
 
 # Manual pages, into bin/man.
 man: build

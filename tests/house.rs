@@ -4,16 +4,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{Metadata, MetadataCommand, Package};
-use cuecard::pipeline::{STAGES, Scope};
+use cuecard::pipeline::{Handed, STAGES, Scope, StageSpec};
 use toml::Table;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The leaf that holds the type of customers' words; every room may use it but the simulator, which uses none of ours.
-const LEAF: &str = "cuecard-text";
+/// What holds the type of customers' words, and the places at which rooms fail; every room may use them but the simulator,
+/// which uses none of ours.
+const LEAVES: [&str; 2] = ["cuecard-text", "cuecard-failure-points"];
 
 /// Every other edge that there may be, whatever its kind: normal, build or dev.
 const EDGES: [(&str, &str); 13] = [
@@ -51,7 +53,7 @@ fn rooms_use_only_the_rooms_that_they_may() {
         .flat_map(|package| package.dependencies.iter().map(|used| (package.name.as_str(), used.name.as_str())))
         .filter(|(_, used)| ours.contains(used))
         .collect();
-    let (to_leaf, between): (BTreeSet<_>, BTreeSet<_>) = edges.into_iter().partition(|(_, used)| *used == LEAF);
+    let (to_leaf, between): (BTreeSet<_>, BTreeSet<_>) = edges.into_iter().partition(|(_, used)| LEAVES.contains(used));
     assert_eq!(between, BTreeSet::from(EDGES));
     assert!(to_leaf.iter().all(|(room, _)| *room != "cuecard-simulator"), "{to_leaf:?}");
 }
@@ -113,8 +115,135 @@ fn the_architecture_names_every_stage_in_the_order_of_the_flow() {
         Scope::Stream => "profile with a stream",
         Scope::Sync => "profile that polls",
     };
-    let stages = STAGES.each_ref().map(|stage| [stage.name, stage.takes, stage.gives, scope(stage.scope)]);
-    assert_eq!(table, stages);
+    let whats = |handed: Vec<&Handed>| handed.iter().map(|(what, _)| *what).collect::<Vec<_>>().join(", ");
+    let stages = STAGES.each_ref().map(|stage| {
+        let name = stage.name.to_owned();
+        [name, whats(taken_by(stage)), whats(stage.gives.iter().collect()), scope(stage.scope).to_owned()]
+    });
+    assert_eq!(table, stages.each_ref().map(|stage| stage.each_ref().map(String::as_str)));
+}
+
+/// What a stage takes, from outside and from other stages.
+fn taken_by(stage: &StageSpec) -> Vec<&'static Handed> {
+    let given = STAGES.iter().flat_map(|giver| giver.gives).filter(|(_, to)| *to == stage.name);
+    stage.takes.iter().chain(given).collect()
+}
+
+/// The flow in Mermaid's words: stages as boxes, what stands outside them round.
+fn drawing() -> String {
+    let outside: BTreeSet<&str> = STAGES
+        .iter()
+        .flat_map(|stage| stage.takes.iter().chain(stage.gives))
+        .map(|(_, other)| *other)
+        .filter(|other| STAGES.iter().all(|stage| stage.name != *other))
+        .collect();
+    let id = |name: &str| name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let boxes = STAGES.iter().map(|stage| format!("{}[{}]", id(stage.name), stage.name));
+    let round = outside.iter().map(|name| format!("{}([\"{name}\"])", id(name)));
+    let arrows = STAGES.iter().flat_map(|stage| {
+        let taken = stage.takes.iter().map(|(what, from)| (*from, what, stage.name));
+        let given = stage.gives.iter().map(|(what, to)| (stage.name, what, *to));
+        let arrows = taken.chain(given).map(|(from, what, to)| format!("{} -->|{what}| {}", id(from), id(to)));
+        arrows.collect::<Vec<_>>()
+    });
+    let lines: Vec<_> = boxes.chain(round).chain(arrows).map(|line| format!("    {line}\n")).collect();
+    format!("```mermaid\nflowchart TD\n{}```\n", lines.concat())
+}
+
+#[test]
+fn the_drawing_of_the_flow_is_made_of_the_stages() {
+    let path = Path::new(ROOT).join("docs/architecture.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("```mermaid\n").unwrap();
+    let (kept, after) = rest.split_once("```\n").unwrap();
+    let made = drawing();
+    if std::env::var_os("CUECARD_WRITE_DOCS").is_some() {
+        fs::write(&path, format!("{before}{made}{after}")).unwrap();
+    } else {
+        assert_eq!(format!("```mermaid\n{kept}```\n"), made, "write it with `make docs`");
+    }
+}
+
+#[test]
+fn every_stage_is_given_something() {
+    for stage in &STAGES {
+        assert!(!taken_by(stage).is_empty() && !stage.gives.is_empty(), "{}", stage.name);
+    }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}
+
+fn pages_of_docs() -> Vec<PathBuf> {
+    let entries = fs::read_dir(Path::new(ROOT).join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| has_extension(path, "md")).collect()
+}
+
+/// Where a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+    heading.trim().to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
+    let root = Path::new(ROOT);
+    let mut followed = 0;
+    for page in pages_of_docs().into_iter().chain(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name))) {
+        let text = fs::read_to_string(&page).unwrap();
+        // Pictures are drawn apart.
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || has_extension(Path::new(link), "png") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+                let leads = headings.map(|line| anchor(line.trim_start_matches('#'))).any(|known| known == heading);
+                assert!(leads, "{}: {link}", page.display());
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 150, "{followed} links");
+}
+
+fn affected(arguments: &[&str]) -> Vec<String> {
+    let script = Path::new(ROOT).join("scripts/affected");
+    let output = Command::new(script).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_change_should_pass_follows_from_its_files() {
+    let places = affected(&["--places"]);
+    assert!(places.len() > 10 && places.iter().all(|place| Path::new(ROOT).join(place).exists()), "{places:?}");
+    // (file, targets)
+    let table: [(&str, &[&str]); 5] = [
+        ("docs/runbook.md", &[]),
+        ("grafana/rules/alerts.yml", &["drills"]),
+        ("src/admin/console/page/why.js", &["pages-test"]),
+        ("deploy/systemd/cuecard.service", &["container-test"]),
+        ("scripts/package", &["package-test", "container-test"]),
+    ];
+    for (file, targets) in table {
+        assert_eq!(affected(&["--of", "src/lib.rs", file]), targets, "{file}");
+    }
+}
+
+#[test]
+fn the_readme_leads_to_every_page_of_docs() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let row = readme.lines().find(|line| line.starts_with("| [docs/](docs) |")).unwrap();
+    for page in pages_of_docs() {
+        let name = page.file_name().unwrap().display();
+        assert!(row.contains(&format!("](docs/{name})")), "{name}");
+    }
 }
 
 #[test]

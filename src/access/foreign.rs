@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
+use actix_web::http::uri::Authority;
 
 /// What a request says of where it comes from; what it does not say is `None`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +29,7 @@ pub(super) fn is_foreign(request: &ServiceRequest, bound: SocketAddr) -> bool {
     let header = |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     let mode = header(HeaderName::from_static("sec-fetch-mode"));
     let said = Said {
-        host: request.uri().authority().map(|authority| authority.as_str()).or_else(|| header(HOST)),
+        host: request.uri().authority().map(Authority::as_str).or_else(|| header(HOST)),
         origin: header(ORIGIN),
         site: header(HeaderName::from_static("sec-fetch-site")),
         is_navigation: request.method() == Method::GET && mode == Some("navigate"),

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use actix::Recipient;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web;
-use cuecard_actors::decisions::RecentDecisions;
+use cuecard_actors::decisions::{Decisions, RecentDecisions};
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
@@ -34,6 +34,7 @@ pub struct AdminState {
     metrics: Metrics,
     reloader: Arc<Reloader>,
     tenants: OnceLock<Tenants>,
+    decisions: OnceLock<Decisions>,
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     marks: OnceLock<Arc<ArticleMarks>>,
@@ -66,6 +67,7 @@ impl AdminState {
             metrics,
             reloader,
             tenants: OnceLock::new(),
+            decisions: OnceLock::new(),
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
             marks: OnceLock::new(),
@@ -75,19 +77,20 @@ impl AdminState {
         })
     }
 
-    /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, where the newest
-    /// decisions are, who hears what operators decide about articles, and where all of it is kept.
+    /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, where
+    /// decisions go and the newest are, who hears what operators decide about articles, and where all of it is kept.
     pub fn loaded(
         &self,
         tenants: Tenants,
         refreshers: HashMap<ProfileName, Recipient<Refresh>>,
-        recent: RecentDecisions,
+        (decisions, recent): (Decisions, RecentDecisions),
         marks: Arc<ArticleMarks>,
         ledger: Ledger,
     ) {
         // Loading happens once.
         let _ = self.tenants.set(tenants);
         let _ = self.refreshers.set(refreshers);
+        let _ = self.decisions.set(decisions);
         let _ = self.recent.set(recent);
         let _ = self.marks.set(marks);
         let _ = self.ledger.set(ledger);

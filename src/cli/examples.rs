@@ -16,12 +16,12 @@ Exit codes:
   0    it is done
   1    it failed, or a check found something wrong; stderr says what
   2    the command line can't be understood
-  70   an actor of the service gave up after too many restarts: let it be started again
+  70   an actor of the service, its ledger or its encoder gave up: let it be started again
   130  a second signal ended it at once";
 
 pub(super) const SERVE: &str = "\
 Examples:
-  cuecard serve --config /etc/cuecard.toml
+  cuecard serve --config /etc/cuecard/cuecard.toml
   CXONE_CONTRACT=insights CXONE_CLIENT_ID=me CXONE_CLIENT_SECRET_FILE=/run/secrets/cxone cuecard serve
 
 SIGTERM and SIGINT end it in order, a second one at once; SIGHUP has it read its settings again.";
@@ -29,12 +29,13 @@ SIGTERM and SIGINT end it in order, a second one at once; SIGHUP has it read its
 pub(super) const CHECK: &str = "\
 Examples:
   cuecard check
-  cuecard check --offline --config /etc/cuecard.toml";
+  cuecard check --offline --config /etc/cuecard/cuecard.toml";
 
 pub(super) const HEALTH: &str = "\
 Examples:
   cuecard health
-  cuecard health --admin 127.0.0.1:9100";
+  cuecard health --config /etc/cuecard/cuecard.toml
+  cuecard health --admin https://cuecard.example:9100";
 
 pub(super) const INDEX: &str = "\
 Examples:
@@ -62,22 +63,23 @@ Examples:
 pub(super) const TRAIN: &str = "\
 Examples:
   cuecard train --index data/index --conversations calls.jsonl --quiet quiet.jsonl --out model.json
-  cuecard train --index data/index --feedback data/ledger.db --profile insights --out model.json";
+  cuecard train --index data/index --feedback data/ledger.db --profile insights --out model.json
+  cuecard train --index data/index --feedback postgres://cuecard@db/ledger --profile insights --out model.json";
 
 pub(super) const MODEL_PROMOTE: &str = "\
 Examples:
   cuecard model promote model.json
-  cuecard model promote model.json --force --config /etc/cuecard.toml --profile north";
+  cuecard model promote model.json --force --config /etc/cuecard/cuecard.toml --profile north";
 
 pub(super) const MODEL_ROLLBACK: &str = "\
 Examples:
   cuecard model rollback
-  cuecard model rollback --config /etc/cuecard.toml --profile north";
+  cuecard model rollback --config /etc/cuecard/cuecard.toml --profile north";
 
 pub(super) const MODEL_SHOW: &str = "\
 Examples:
   cuecard model show
-  cuecard model show --config /etc/cuecard.toml --profile north";
+  cuecard model show --config /etc/cuecard/cuecard.toml --profile north";
 
 pub(super) const GRAPH_LOAD: &str = "\
 Examples:
@@ -86,7 +88,7 @@ Examples:
 pub(super) const LEDGER_STATS: &str = "\
 Examples:
   cuecard ledger stats
-  cuecard ledger stats --json --config /etc/cuecard.toml";
+  cuecard ledger stats --json --config /etc/cuecard/cuecard.toml";
 
 pub(super) const LEDGER_PURGE: &str = "\
 Examples:
@@ -95,7 +97,7 @@ Examples:
 pub(super) const LEDGER_ERASE: &str = "\
 Examples:
   cuecard ledger erase --interaction call-17
-  cuecard ledger erase --interaction call-17 --profile north --config /etc/cuecard.toml";
+  cuecard ledger erase --interaction call-17 --profile north --config /etc/cuecard/cuecard.toml";
 
 pub(super) const LEDGER_BACKUP: &str = "\
 Examples:

@@ -10,7 +10,7 @@ use cuecard_actors::engine::Effort;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::ranking::Formula;
 
-use crate::commands::AdminPlace;
+use crate::commands::{AdminPlace, LedgerPlace};
 
 /// Live agent assist: the right knowledge card while the customer is still talking.
 #[derive(Debug, Parser)]
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Ask a running service whether it can work; for probes that can't send a request themselves.
     #[command(after_help = examples::HEALTH)]
-    Health(AdminArgs),
+    Health(HealthArgs),
     /// Build or update an index; only changed articles are embedded.
     #[command(after_help = examples::INDEX)]
     Index(IndexArgs),
@@ -68,11 +68,14 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
+/// Names the settings file where a command line does not.
+const CONFIG: &str = "CUECARD_CONFIG";
+
 /// `cuecard serve`
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Settings file; without it the environment alone is enough.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = CONFIG)]
     pub config: Option<PathBuf>,
 }
 
@@ -80,11 +83,21 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Settings file; without it the environment alone is checked.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = CONFIG)]
     pub config: Option<PathBuf>,
     /// Only what is on this machine: settings, model, index.
     #[arg(long)]
     pub offline: bool,
+}
+
+/// `cuecard health`
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Settings file of the service, which says where its admin port is; without it the environment alone is read.
+    #[arg(long, value_name = "FILE", env = CONFIG)]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub admin: AdminArgs,
 }
 
 /// `cuecard index`
@@ -175,6 +188,9 @@ pub struct WhyArgs {
     /// An interaction, whose newest decisions are explained.
     #[arg(long, value_name = "ID", group = "which")]
     pub interaction: Option<String>,
+    /// Settings file of the service, which says where its admin port is; without it the environment alone is read.
+    #[arg(long, value_name = "FILE", env = CONFIG)]
+    pub config: Option<PathBuf>,
     #[command(flatten)]
     pub admin: AdminArgs,
 }
@@ -182,9 +198,8 @@ pub struct WhyArgs {
 /// Where a running service's admin port is. Where it asks for a key, `CUECARD_ADMIN_KEY` holds one.
 #[derive(Debug, Args)]
 pub struct AdminArgs {
-    /// The running service's admin port, as 127.0.0.1:9100 or <https://host:9100>; without it `CUECARD_ADMIN_ADDR` or the
-    /// default.
-    #[arg(long, value_name = "ADDRESS|URL")]
+    /// The running service's admin port, as 127.0.0.1:9100 or <https://host:9100>; without it that of the settings, `admin.addr`.
+    #[arg(long, value_name = "ADDRESS|URL", env = "CUECARD_ADMIN_URL")]
     pub admin: Option<AdminPlace>,
 }
 
@@ -192,7 +207,7 @@ pub struct AdminArgs {
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
     /// The settings file of the service whose ledger it is.
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", env = CONFIG, global = true)]
     pub config: Option<PathBuf>,
     #[command(subcommand)]
     pub command: LedgerCommand,
@@ -299,9 +314,10 @@ pub struct TrainArgs {
     /// Learn the order alone, where no turn is known that wants no card.
     #[arg(long, conflicts_with = "quiet", requires = "conversations")]
     pub order_only: bool,
-    /// A service's ledger, `ledger.db` in its data directory: learn from what agents did with the cards of a profile.
-    #[arg(long, value_name = "LEDGER", requires = "profile", conflicts_with = "conversations")]
-    pub feedback: Option<PathBuf>,
+    /// A service's ledger, `ledger.db` in its data directory or the URL that `DATABASE_URL` names: learn from what agents did
+    /// with the cards of a profile.
+    #[arg(long, value_name = "FILE|URL", requires = "profile", conflicts_with = "conversations")]
+    pub feedback: Option<LedgerPlace>,
     /// The profile whose cards these were.
     #[arg(long, value_name = "NAME", requires = "feedback")]
     pub profile: Option<String>,
@@ -351,7 +367,7 @@ pub struct PromoteArgs {
 #[derive(Debug, Args)]
 pub struct ShelfArgs {
     /// Settings file of the service; without it the environment alone is read.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = CONFIG)]
     pub config: Option<PathBuf>,
     /// The profile; may be left out where there is one.
     #[arg(long, value_name = "NAME")]

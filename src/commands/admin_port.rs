@@ -104,7 +104,10 @@ impl AdminPort {
             None => request,
         };
         let answer = request.send().await.with_context(|| {
-            format!("no service answers at {url}; say where its admin port is with --admin or CUECARD_ADMIN_ADDR")
+            format!(
+                "no service answers at {url}; say where its admin port is with --admin or \
+                 CUECARD_ADMIN_URL, or name its settings file with --config"
+            )
         })?;
         let status = answer.status();
         let body = answer.json().await.with_context(|| format!("{url} answered {status} without JSON"))?;

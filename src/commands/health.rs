@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use super::admin_port::AdminPort;
-use crate::cli::AdminArgs;
+use crate::cli::HealthArgs;
 use crate::exit::ExitCode;
 use crate::logging;
 use crate::settings::ToolSettings;
 
 /// Prints what `/readyz` says; fails where the service can't work, or does not answer.
-pub fn run(arguments: &AdminArgs) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &HealthArgs) -> anyhow::Result<ExitCode> {
     logging::start_for_tool();
-    let admin = AdminPort::of(arguments, || Ok(ToolSettings::of_environment()?.admin))?;
+    let admin = AdminPort::of(&arguments.admin, || Ok(ToolSettings::load(arguments.config.as_deref())?.admin))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (can_work, said) = runtime.block_on(admin.probe("/readyz"))?;
     println!("{}", in_words(&said));

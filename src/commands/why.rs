@@ -12,7 +12,7 @@ use crate::settings::ToolSettings;
 /// Asks the running service why an agent saw what they saw, and prints it.
 pub fn run(arguments: &WhyArgs) -> anyhow::Result<ExitCode> {
     logging::start_for_tool();
-    let admin = AdminPort::of(&arguments.admin, || Ok(ToolSettings::of_environment()?.admin))?;
+    let admin = AdminPort::of(&arguments.admin, || Ok(ToolSettings::load(arguments.config.as_deref())?.admin))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let ids = match (&arguments.decision, &arguments.interaction) {

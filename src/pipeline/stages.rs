@@ -31,14 +31,17 @@ pub(super) enum Start {
     Tenant(fn(&Wiring, &Arc<Tenant>, Arc<ActorCell>)),
 }
 
+/// Something that is handed on, and who gives it or gets it: a stage by its name, or what stands outside the stages.
+pub type Handed = (&'static str, &'static str);
+
 /// One line of the list.
 pub struct StageSpec {
     /// The stage's name.
     pub name: &'static str,
-    /// What it takes.
-    pub takes: &'static str,
+    /// What it takes from outside the stages.
+    pub takes: &'static [Handed],
     /// What it gives.
-    pub gives: &'static str,
+    pub gives: &'static [Handed],
     /// How many there are.
     pub scope: Scope,
     pub(super) start: Start,
@@ -71,8 +74,8 @@ impl StageSpec {
 pub const STAGES: [StageSpec; 9] = [
     StageSpec {
         name: "stream_listener",
-        takes: "WebSocket frames",
-        gives: "fragments, turn ends, accepts and rejects",
+        takes: &[("WebSocket frames", "CXone: stream")],
+        gives: &[("fragments and turn ends", "buffer"), ("accepts and rejects", "feedback_logger")],
         scope: Scope::Stream,
         start: Start::Tenant(start::stream_listener),
         close: |wiring| {
@@ -86,16 +89,16 @@ pub const STAGES: [StageSpec; 9] = [
     },
     StageSpec {
         name: "buffer",
-        takes: "fragments and turn ends",
-        gives: "utterances, at the admission",
+        takes: &[],
+        gives: &[("utterances", "extractor")],
         scope: Scope::Service,
         start: Start::Service(start::buffer),
         close: |wiring| close(|| wiring.buffer.into.close()),
     },
     StageSpec {
         name: "extractor",
-        takes: "admitted utterances",
-        gives: "queries with embedding and key phrases",
+        takes: &[("questions over HTTP", "callers")],
+        gives: &[("queries with embedding and key phrases", "retriever"), ("given snippets", "ranker")],
         scope: Scope::Service,
         start: Start::Service(start::extractor),
         close: |wiring| {
@@ -108,48 +111,52 @@ pub const STAGES: [StageSpec; 9] = [
     },
     StageSpec {
         name: "retriever",
-        takes: "queries",
-        gives: "candidates in order, every score by name",
+        takes: &[("what backends find", "index, graph, Chroma, CXone: search")],
+        gives: &[("candidates in order, every score by name", "ranker")],
         scope: Scope::Service,
         start: Start::Service(start::retriever),
         close: |wiring| close(|| wiring.retriever.into.close()),
     },
     StageSpec {
         name: "ranker",
-        takes: "candidates in order",
-        gives: "cards, or silence with its reason",
+        takes: &[],
+        gives: &[("cards, or silence with its reason", "injector")],
         scope: Scope::Service,
         start: Start::Service(start::ranker),
         close: |wiring| close(|| wiring.ranker.into.close()),
     },
     StageSpec {
         name: "injector",
-        takes: "cards",
-        gives: "pushes to CXone and how each ended",
+        takes: &[],
+        gives: &[("pushes", "CXone: desktop"), ("cards that were not shown", "ranker")],
         scope: Scope::Service,
         start: Start::Service(start::injector),
         close: |wiring| close(|| wiring.injector.into.close()),
     },
     StageSpec {
         name: "feedback_logger",
-        takes: "accepts and rejects",
-        gives: "stored events, calls to the training endpoint",
+        takes: &[],
+        gives: &[
+            ("rejected cards", "ranker"),
+            ("stored events", "ledger"),
+            ("calls to the training endpoint", "CXone: training"),
+        ],
         scope: Scope::Service,
         start: Start::Service(start::feedback_logger),
         close: |wiring| close(|| wiring.feedback.into.close()),
     },
     StageSpec {
         name: "knowledge_sync",
-        takes: "the tenant's articles",
-        gives: "new generations of the index",
+        takes: &[("the tenant's articles", "CXone: articles")],
+        gives: &[("new generations", "index, graph, Chroma, CXone: search")],
         scope: Scope::Sync,
         start: Start::Tenant(start::knowledge_sync),
         close: |_| ready(()).boxed_local(),
     },
     StageSpec {
         name: "token_actor",
-        takes: "requests for a token",
-        gives: "tokens",
+        takes: &[("requests for a token", "whoever calls CXone")],
+        gives: &[("tokens", "whoever calls CXone")],
         scope: Scope::Profile,
         start: Start::Tenant(start::token_actor),
         close: |_| ready(()).boxed_local(),

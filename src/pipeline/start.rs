@@ -127,17 +127,16 @@ pub(super) fn feedback_logger(wiring: &Wiring, cell: Arc<ActorCell>) {
 }
 
 pub(super) fn knowledge_sync(wiring: &Wiring, tenant: &Arc<Tenant>, cell: Arc<ActorCell>) {
-    let (Some(settings), Some(index)) = (tenant.profile.knowledge.sync, tenant.knowledge.index.clone()) else { return };
+    let Some(index) = tenant.knowledge.index.clone() else { return };
     let poll = Poll {
         calls: Arc::clone(&tenant.calls),
         index,
         encoder: tenant.engine.encoder().clone(),
-        allow_shrinking: settings.allow_shrinking,
         metrics: wiring.metrics.clone(),
     };
     let deps = KnowledgeSyncDeps {
         poll,
-        interval: settings.poll_interval,
+        tenants: wiring.tenants.clone(),
         stop: wiring.stop.clone(),
         health: Arc::clone(&tenant.health),
         metrics: wiring.metrics.clone(),

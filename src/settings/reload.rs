@@ -12,7 +12,7 @@ use super::keys::{FAMILIES, KEYS, as_default};
 use super::load::{Settings, SettingsError};
 
 /// The keys that a running service takes up, as the defaults have them; and all of the sections that end with a dot.
-pub(super) const LIVE: [&str; 42] = [
+pub(super) const LIVE: [&str; 44] = [
     "access.ask",
     "access.key.",
     "api.keys",
@@ -23,6 +23,7 @@ pub(super) const LIVE: [&str; 42] = [
     "pipeline.lexical_only_after",
     "pipeline.newest_turn_after",
     "profile.agent_id",
+    "profile.allow_shrinking",
     "profile.audience",
     "profile.boost_articles",
     "profile.boost_priority",
@@ -42,6 +43,7 @@ pub(super) const LIVE: [&str; 42] = [
     "profile.min_keyword_cosine",
     "profile.model",
     "profile.normalise",
+    "profile.poll_interval",
     "profile.precision",
     "profile.push",
     "profile.ranker",

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod contracts;
+mod deployed;
 mod layers;
 mod reference;
 mod refusals;

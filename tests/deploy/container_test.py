@@ -71,7 +71,8 @@ class Container(unittest.TestCase):
         cls.addClassCleanup(cls.engine.stop)
         cls.engine.wait()
         cls.engine.import_base()
-        cls.engine.build(IMAGE, ROOT / "deploy/Dockerfile", ROOT / "dist")
+        package = f"PACKAGE=cuecard-{VERSION}-linux-x86_64.tar.zst"
+        cls.engine.build(IMAGE, ROOT / "deploy/Dockerfile", ROOT / "dist", "--build-arg", package)
         cls.engine.build(SERVICES["prometheus"]["image"], ROOT / "tests/deploy/prometheus.Dockerfile", ROOT / "tests/deploy")
         began = time.monotonic()
         cls.addClassCleanup(cls.compose, "down", "--volumes", "--timeout", "20")
@@ -182,6 +183,9 @@ class Container(unittest.TestCase):
         self.assertNotEqual(status["Uid"], "0")
         self.assertEqual((status["CapEff"], status["NoNewPrivs"], status["Seccomp"]), ("0" * 16, "1", "2"))
 
+        # Where the tools look is where the service keeps it: both read the same file.
+        stats = inside("/opt/cuecard/bin/cuecard", "ledger", "stats", "--config", "/etc/cuecard/cuecard.toml")
+        self.assertIn("/var/lib/cuecard/ledger.db", stats)
         inside("systemctl", "reload", "cuecard")
         until("it has read its settings again", lambda: "SIGHUP" in inside("journalctl", "--unit=cuecard"))
         self.assertEqual(property_of("MainPID"), first)

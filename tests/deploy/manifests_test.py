@@ -1,7 +1,8 @@
 """What deploy/ says is well formed and agrees with itself: no container, no cluster and no package is needed.
 
-Kubernetes manifests are held against Kubernetes' schemas and, for the PodMonitor, against the operator's types; the Dockerfile
-passes hadolint; the systemd unit passes systemd's own checks.
+Kubernetes manifests are held against Kubernetes' schemas and, for PodMonitor and PrometheusRule, against the operator's types; the
+Dockerfile passes hadolint; the systemd unit passes systemd's own checks. Whether the settings that stand here can be used is
+tested where they are read, in src/settings/tests/deployed.rs.
 """
 
 import hashlib
@@ -24,6 +25,8 @@ KUBERNETES = DEPLOY / "kubernetes"
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 # The oldest that the manifests are meant for, and the newest that the schemas know.
 KUBERNETES_VERSIONS = ["1.31", "1.37"]
+# Of the Prometheus operator.
+OPERATORS = {"PodMonitor": prometheus_operator.PodMonitor, "PrometheusRule": prometheus_operator.PrometheusRule}
 # systemd's own measure, from 0 to 10; below 2 it says that a unit is well protected.
 EXPOSURE = 15
 
@@ -48,7 +51,7 @@ class Manifests(unittest.TestCase):
         (cls.container,) = cls.pod["spec"]["containers"]
 
     def test_kubernetes_takes_each(self):
-        own = [document for document in self.documents if document["kind"] != "PodMonitor"]
+        own = [document for document in self.documents if document["kind"] not in OPERATORS]
         kinds = {document["kind"] for document in own}
         expected = {"Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap", "Secret"}
         self.assertEqual(kinds, expected)
@@ -57,12 +60,27 @@ class Manifests(unittest.TestCase):
                 with self.subTest(version=version, kind=document["kind"]):
                     kubernetes_validate.validate(document, version, strict=True)
 
-    def test_the_prometheus_operator_takes_the_pod_monitor(self):
-        written = of_kind(self.documents, "PodMonitor")
-        read = prometheus_operator.PodMonitor.model_validate(written)
-        # The types pass over what they do not know.
-        again = read.model_dump(by_alias=True, exclude_none=True, mode="json")
-        self.assertEqual(again, written)
+    def test_the_prometheus_operator_takes_what_is_meant_for_it(self):
+        for kind, model in OPERATORS.items():
+            with self.subTest(kind):
+                written = of_kind(self.documents, kind)
+                read = model.model_validate(written)
+                # The types pass over what they do not know.
+                again = read.model_dump(by_alias=True, exclude_none=True, mode="json")
+                self.assertEqual(again, written)
+
+    def test_the_rules_are_those_of_grafana(self):
+        files = [yaml.safe_load(file.read_text()) for file in sorted((ROOT / "grafana/rules").glob("*.yml"))]
+        groups = of_kind(self.documents, "PrometheusRule")["spec"]["groups"]
+        self.assertEqual(groups, [group for file in files for group in file["groups"]])
+        subprocess.run([ROOT / "scripts/prometheus_rule", "--check"], check=True)
+
+    def test_the_job_is_the_one_that_rules_and_dashboards_ask_for(self):
+        label = of_kind(self.documents, "PodMonitor")["spec"]["jobLabel"]
+        job = self.pod["metadata"]["labels"][label]
+        files = [*(ROOT / "grafana/rules").glob("*.yml"), *(ROOT / "grafana/dashboards").glob("*.json")]
+        asked = {name for file in files for name in re.findall(r'job=\\?"(\w+)\\?"', file.read_text())}
+        self.assertEqual(asked, {job})
 
     def test_a_schema_turns_away_what_it_does_not_know(self):
         wrong = of_kind(rendered(), "Deployment")
@@ -119,7 +137,8 @@ class Manifests(unittest.TestCase):
         settings = of_kind(self.documents, "ConfigMap")
         self.assertEqual(volume["configMap"]["name"], settings["metadata"]["name"])
         (mount,) = [mount for mount in self.container["volumeMounts"] if mount["name"] == volume["name"]]
-        self.assertEqual(self.container["args"][-1], f"{mount['mountPath']}/{next(iter(settings['data']))}")
+        (named,) = [env["value"] for env in self.container["env"] if env["name"] == "CUECARD_CONFIG"]
+        self.assertEqual(named, f"{mount['mountPath']}/{next(iter(settings['data']))}")
 
 
 class Files(unittest.TestCase):
@@ -129,11 +148,29 @@ class Files(unittest.TestCase):
             named = set(re.findall(r"cuecard[:-](?:-cuecard:)?(\d+\.\d+\.\d+)", (DEPLOY / name).read_text()))
             self.assertEqual(named, {VERSION}, name)
 
+    def test_the_image_is_made_of_this_version_whatever_else_lies_in_dist(self):
+        said = subprocess.run(["make", "--dry-run", "image"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        (build,) = [line for line in said.splitlines() if line.startswith("docker build")]
+        for part in [f"PACKAGE=cuecard-{VERSION}-linux-x86_64.tar.zst", f"--tag cuecard:{VERSION} dist"]:
+            self.assertIn(part, build)
+
     def test_the_hashes_of_compose_are_those_of_its_keys(self):
-        keys = tomllib.loads((DEPLOY / "compose/cuecard.toml").read_text())["access"]["keys"]
+        keys = tomllib.loads((DEPLOY / "compose/settings/cuecard.toml").read_text())["access"]["keys"]
         for name, file in [("operator", "operator.key"), ("prometheus", "metrics.key")]:
             key = (DEPLOY / "compose" / file).read_text().strip()
             self.assertEqual(keys[name]["hash"], hashlib.sha256(key.encode()).hexdigest(), name)
+        simulator = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["simulator"]
+        operator = (DEPLOY / "compose/operator.key").read_text().strip()
+        self.assertEqual(simulator["environment"]["CUECARD_ADMIN_KEY"], operator)
+
+    def test_the_settings_of_compose_are_where_its_service_looks(self):
+        service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["cuecard"]
+        (folder,) = [volume.split(":") for volume in service["volumes"] if volume.startswith("./")]
+        path = pathlib.PurePath(service["environment"]["CUECARD_CONFIG"])
+        self.assertEqual(str(path.parent), folder[1])
+        self.assertTrue((DEPLOY / folder[0] / path.name).is_file())
+        (tenant,) = service["env_file"]
+        self.assertTrue((DEPLOY / re.fullmatch(r"\$\{CUECARD_TENANT:-(.+)\}", tenant)[1]).is_file())
 
     def test_compose_opens_ports_to_this_machine_alone(self):
         services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
@@ -169,6 +206,11 @@ class Unit(unittest.TestCase):
             said = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
         about_it = [line for line in said.stderr.splitlines() if "cuecard" in line]
         self.assertEqual((said.returncode, about_it), (0, []))
+
+    def test_it_names_nothing_that_the_oldest_systemd_does_not_know(self):
+        # 247 has the newest directives that stand here; the word for a credential's directory came with 251.
+        settings = [line for line in (DEPLOY / "systemd/cuecard.service").read_text().splitlines() if not line.startswith("#")]
+        self.assertEqual([line for line in settings if "%d" in line], [])
 
     def test_it_is_well_protected(self):
         command = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", DEPLOY / "systemd/cuecard.service"]

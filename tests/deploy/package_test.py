@@ -159,9 +159,18 @@ class Package(unittest.TestCase):
         self.assertEqual(sorted(used - listed)[:5], [])
         for named in re.findall(r"`([\w.-]+\.txt)`", (licenses / "README.md").read_text()):
             self.assertTrue((licenses / named).is_file(), named)
+        empty = [str(file) for file in licenses.rglob("*") if file.is_file() and file.stat().st_size == 0]
+        self.assertEqual(empty, [])
         for pattern in ["torch-*.dist-info/LICENSE", "torch-*.dist-info/NOTICE", "nvidia_*.dist-info/License.txt"]:
             self.assertTrue(list(licenses.glob(pattern)), pattern)
         self.assertIn("Apache License", (self.package / "LICENSE").read_text())
+
+    def test_manual_pages_and_completions_are_there(self):
+        share = self.package / "share"
+        pages = sorted(page.name for page in (share / "man/man1").iterdir())
+        self.assertGreaterEqual(set(pages), {"cuecard.1", "cuecard-serve.1", "cuecard-ledger-backup.1"})
+        for file in ["bash-completion/completions/cuecard", "zsh/site-functions/_cuecard", "fish/vendor_completions.d/cuecard.fish"]:
+            self.assertIn("ledger", (share / file).read_text(), file)
 
     def test_nothing_held_back_is_handed_out(self):
         self.assertEqual(list(self.package.rglob("heldback*")), [])

@@ -7,9 +7,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=package /opt/cuecard /opt/cuecard
 COPY systemd/cuecard.service /etc/systemd/system/
-COPY compose/cuecard.toml /etc/cuecard/
+COPY systemd/cuecard.toml /etc/cuecard/
 # A simulator on the same host is the tenant.
-RUN printf '%s\n' 'contract = ["insights"]' 'base_url = "http://127.0.0.1:9200"' 'client_id = "cxone-sim-client"' >> /etc/cuecard/cuecard.toml \
+RUN sed -i 's|https://tenant.example|http://127.0.0.1:9200|; s|"…"|"cxone-sim-client"|' /etc/cuecard/cuecard.toml \
     && install --mode=600 /dev/null /etc/cuecard/client-secret \
     && echo cxone-sim-secret > /etc/cuecard/client-secret
 STOPSIGNAL SIGRTMIN+3

@@ -221,8 +221,22 @@ async fn a_container_engine_asks_by_command_whether_it_can_work() {
     let service = Service::start(&simulator, &[]).await;
     let ask = |addr: SocketAddr| run(&["health", "--admin", &addr.to_string()], &[]);
     let addr = service.admin.addr();
-    let well = ask(addr);
-    assert_eq!((well.code, well.stdout.as_str()), (Some(0), "ready\n"), "{}", well.stderr);
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("cuecard.toml");
+    std::fs::write(&file, format!("[admin]\naddr = '{addr}'\n")).unwrap();
+    let (file, url) = (file.to_str().unwrap(), format!("http://{addr}"));
+    let ways = [
+        ask(addr),
+        run(&["health", "--config", file], &[]),
+        run(&["health"], &[("CUECARD_CONFIG", file)]),
+        run(&["health"], &[("CUECARD_ADMIN_URL", &url)]),
+    ];
+    for well in ways {
+        assert_eq!((well.code, well.stdout.as_str()), (Some(0), "ready\n"), "{}", well.stderr);
+    }
+    let nobodys = "0196a3f2-7d1c-7000-8000-000000000000";
+    let asked = run(&["why", nobodys], &[("CUECARD_CONFIG", file)]);
+    assert!(asked.code == Some(1) && asked.stderr.contains("no decision of this id"), "{}", asked.stderr);
     service.stop().await;
     let gone = ask(addr);
     assert_eq!((gone.code, gone.stdout.as_str()), (Some(1), ""));

@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use cuecard_cxone::backoff::Backoff;
+use cuecard_failure_points::failure_point;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use poll::labelled;
 pub use poll::{Poll, count_articles, source_of};
 
-use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::supervision::{ActorCell, Timer};
 use crate::telemetry::{KnowledgePolled, Metrics, PollResult};
+use crate::tenant::{SyncSettings, Tenants};
 
 /// The first wait after a poll that failed; it doubles up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -52,8 +53,8 @@ pub struct Refresh;
 pub struct KnowledgeSyncDeps {
     /// Polls the tenant's articles and puts what changed in service.
     pub poll: Poll,
-    /// From the end of one poll to the next, and the longest wait after polls that failed.
-    pub interval: Duration,
+    /// Which say how the profile's articles are polled; a reload may say otherwise from the next poll on.
+    pub tenants: Tenants,
     /// Cuts a poll off.
     pub stop: CancellationToken,
     /// Where it says whether there are articles.
@@ -99,18 +100,24 @@ impl KnowledgeSync {
         Self { deps, is_polling: false, again: false, num_failures: 0, timer: None }
     }
 
+    /// Those in force. No reload makes a profile one that polls none.
+    fn settings(&self) -> Option<SyncSettings> {
+        self.deps.tenants.get(self.deps.health.profile())?.profile.knowledge.sync
+    }
+
     fn poll(&mut self, context: &mut Context<Self>) {
+        let Some(SyncSettings { allow_shrinking, .. }) = self.settings() else { return };
         if std::mem::replace(&mut self.is_polling, true) {
             return;
         }
         self.timer = None;
         let panicked = Err(SyncError::Failed("the poll panicked".to_owned()));
         let mut notice = EndNotice { actor: context.address(), result: panicked };
-        failure_point("knowledge_sync", self.deps.health.profile().as_str());
+        failure_point!(KnowledgeSync, self.deps.health.profile().as_str());
         let (poll, in_flight, stop) = (self.deps.poll.clone(), self.deps.cell.in_flight(), self.deps.stop.clone());
         tokio::spawn(async move {
             // A poll may take minutes; it is cut off by a stop, and the next start begins it anew.
-            let polled = stop.run_until_cancelled(poll.run()).await;
+            let polled = stop.run_until_cancelled(poll.run(allow_shrinking)).await;
             notice.result = polled.unwrap_or_else(|| Err(SyncError::Failed("the service is stopping".to_owned())));
             drop((notice, in_flight));
         });
@@ -122,7 +129,7 @@ impl KnowledgeSync {
         if std::mem::take(&mut self.again) {
             return Duration::ZERO;
         }
-        let interval = self.deps.interval;
+        let interval = self.settings().map_or(FIRST_RETRY, |settings| settings.poll_interval);
         if !matches!(result, Err(SyncError::Failed(_))) {
             self.num_failures = 0;
             return interval;

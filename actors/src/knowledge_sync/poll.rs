@@ -11,11 +11,11 @@ use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::sync::{check_size, held, read_state, update, write_state};
 use cuecard_engine::knowledge::{Article, Audience, BuildSettings, Completeness, IndexHandle};
+use cuecard_failure_points::failure_point;
 use url::Url;
 
 use super::{SyncError, Synced};
 use crate::cxone_calls::{ArticlesRead, CxoneCalls};
-use crate::failure_points::failure_point;
 use crate::messages::ProfileName;
 use crate::telemetry::{JsonRepaired, JsonSource, Metrics};
 
@@ -40,8 +40,6 @@ pub struct Poll {
     pub index: Arc<IndexHandle>,
     /// What embeds them.
     pub encoder: Encoder,
-    /// Whether a list that holds half as much as before, or nothing, is believed.
-    pub allow_shrinking: bool,
     /// Where repaired lists are counted.
     pub metrics: Metrics,
 }
@@ -58,16 +56,16 @@ fn failed(error: impl std::fmt::Display) -> SyncError {
 }
 
 impl Poll {
-    /// Polls once and puts what changed in service.
-    pub(super) async fn run(&self) -> Result<Synced, SyncError> {
-        failure_point("knowledge_sync_poll", self.calls.profile().as_str());
+    /// Polls once and puts what changed in service. `allow_shrinking` believes a list of half as much as before, or of nothing.
+    pub(super) async fn run(&self, allow_shrinking: bool) -> Result<Synced, SyncError> {
+        failure_point!(KnowledgeSyncPoll, self.calls.profile().as_str());
         let source = source_of(self.calls.profile());
         let state = read_state(self.index.directory(), &self.index.current(), &source).map_err(failed)?;
         let last_modified = state.and_then(|state| state.last_modified);
         let listing = Listing { calls: &self.calls, metrics: Some(&self.metrics), patience: PATIENCE };
         let Some(sent) = listing.read(last_modified).await? else { return Ok(Synced::Unchanged) };
         let held = held(&self.index.current(), &source);
-        if sent.completeness == Completeness::Full && !self.allow_shrinking {
+        if sent.completeness == Completeness::Full && !allow_shrinking {
             check_size(held, sent.articles.len()).map_err(|shrunk| SyncError::Refused(shrunk.to_string()))?;
         }
         let (index, encoder) = (Arc::clone(&self.index), self.encoder.clone());

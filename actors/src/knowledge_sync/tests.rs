@@ -6,12 +6,14 @@ use cuecard_cxone::http::Answer;
 use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::{Encoder, Encoding};
 use cuecard_engine::knowledge::{Completeness, IndexHandle, Update, build};
+use cuecard_failure_points::FailurePoint;
 use strum::VariantArray;
 use tempfile::TempDir;
 use tokio::time::{Instant, advance, pause};
 
 use super::*;
 use crate::telemetry::ProfileState;
+use crate::tenant::{KnowledgePlaces, Profile, Tenant};
 use crate::testing::{Answered, Bench, Cxone, TenantParts, answer, give_tokens, inject_panics, until};
 
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -40,6 +42,7 @@ struct Fixture {
     bench: Bench,
     profile: &'static str,
     cxone: Arc<Cxone>,
+    tenants: Tenants,
     health: Arc<ProfileHealth>,
     address: Addr<KnowledgeSync>,
     _directory: TempDir,
@@ -63,19 +66,31 @@ fn of_profile(profile: &'static str, expected_panics: u64, answers: impl IntoIte
     cxone.queue(answers);
     cxone.answer_with(|_| unchanged());
     let tenant = TenantParts { cxone: Arc::clone(&cxone), ..TenantParts::new(profile) }.build();
-    give_tokens(&[Arc::clone(&tenant)].into_iter().collect());
+    let tenants: Tenants = [Arc::clone(&tenant)].into_iter().collect();
+    give_tokens(&tenants);
+    poll_by(&tenants, SyncSettings { poll_interval: INTERVAL, allow_shrinking: false });
     let health = ProfileHealth::new(tenant.name().clone(), &[Part::Polls], bench.metrics.clone());
     let calls = Arc::clone(&tenant.calls);
     let deps = KnowledgeSyncDeps {
-        poll: Poll { calls, index, encoder, allow_shrinking: false, metrics: bench.metrics.clone() },
-        interval: INTERVAL,
+        poll: Poll { calls, index, encoder, metrics: bench.metrics.clone() },
+        tenants: tenants.clone(),
         stop: CancellationToken::new(),
         health: Arc::clone(&health),
         metrics: bench.metrics.clone(),
         cell: Arc::clone(&bench.cell),
     };
     let address = bench.supervise(KnowledgeSync::new(deps));
-    Fixture { bench, profile, cxone, health, address, _directory: directory }
+    Fixture { bench, profile, cxone, tenants, health, address, _directory: directory }
+}
+
+/// As a reload says.
+fn poll_by(tenants: &Tenants, settings: SyncSettings) {
+    let retold = |tenant: Arc<Tenant>| {
+        let knowledge = KnowledgePlaces { sync: Some(settings), ..tenant.profile.knowledge.clone() };
+        Profile { knowledge, ..tenant.profile.clone() }
+    };
+    let profiles: Vec<_> = tenants.iter().map(retold).collect();
+    tenants.take(tenants.prepare(&profiles).unwrap());
 }
 
 impl Fixture {
@@ -148,10 +163,29 @@ async fn a_poll_that_fails_or_is_refused_leaves_the_profile_at_work_and_says_why
     }
 }
 
+#[actix::test]
+async fn a_reload_says_what_the_next_poll_believes_and_when_the_one_after_it_comes() {
+    let fixture = fixture(0, [list(), empty_list(), empty_list()]);
+    fixture.polled(1).await;
+    fixture.ended().await;
+    fixture.address.do_send(Refresh);
+    fixture.polled(2).await;
+    fixture.ended().await;
+    assert_eq!((fixture.counted("updated"), fixture.counted("refused")), (1, 1));
+    let poll_interval = Duration::from_mins(1);
+    poll_by(&fixture.tenants, SyncSettings { poll_interval, allow_shrinking: true });
+    fixture.address.do_send(Refresh);
+    fixture.polled(3).await;
+    fixture.ended().await;
+    assert_eq!((fixture.counted("updated"), fixture.counted("refused")), (2, 1), "the empty list is believed");
+    advance(poll_interval).await;
+    fixture.polled(4).await;
+}
+
 /// A bad poll panics the actor; two wishes are queued behind it, and its first poll is still in flight.
 #[actix::test]
 async fn a_panic_costs_the_poll_in_hand_and_no_other() {
-    inject_panics("knowledge_sync", "bad!");
+    inject_panics(FailurePoint::KnowledgeSync, "bad!");
     let fixture = of_profile("bad", 1, [list()]);
     until("it panics and restarts", || fixture.bench.cell.restarts() == 1).await;
     fixture.address.do_send(Refresh);
@@ -166,7 +200,7 @@ async fn a_panic_costs_the_poll_in_hand_and_no_other() {
 
 #[actix::test]
 async fn a_poll_whose_task_panics_counts_as_failed_and_the_next_one_comes() {
-    inject_panics("knowledge_sync_poll", "worse!");
+    inject_panics(FailurePoint::KnowledgeSyncPoll, "worse!");
     let fixture = of_profile("worse", 1, []);
     until("the poll fails", || fixture.num_ended() == 1).await;
     assert_eq!(fixture.counted("failed"), 1);

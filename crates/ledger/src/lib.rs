@@ -26,6 +26,7 @@ mod opening;
 mod operator_actions;
 mod queue;
 mod rankings;
+mod readers;
 mod retention;
 mod totals;
 mod upkeep;
