@@ -36,10 +36,12 @@ chaos:
 	@$(ENV) cargo test --release --workspace --features cuecard/failure-points --test chaos -- \
 	  --report "$(or $(REPORT),$${TMPDIR:-/tmp}/cuecard-chaos.md)" $(ARGS)
 
-# A short one of each kind of ledger, in less than a minute, for .ci/run.
+# For .ci/run: an actor that hangs, a short night on each kind of ledger, and one of kills alone, in which no card may come again.
 chaos-short:
 	@scripts/setup chaos
+	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test hanging
 	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --seconds 25
+	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --troubles kill --seconds 10
 	@$(ENV) [ "$${CUECARD_SKIP_SERVICES:-}" = 1 ] || \
 	  cargo test $(QUICK) --features cuecard/failure-points --test chaos -- --postgres --seconds 10
 

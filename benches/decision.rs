@@ -11,7 +11,7 @@ use async_channel::Receiver;
 use criterion::{Criterion, criterion_group, criterion_main};
 use cuecard::service;
 use cuecard::settings::Settings;
-use cuecard_actors::decisions::Decisions;
+use cuecard_actors::decisions::{Decisions, Tapped};
 use cuecard_actors::engine::conversation::Utterance;
 use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
 use cuecard_actors::engine::knowledge::{Completeness, Update, build, read_articles};
@@ -75,8 +75,9 @@ fn recording(criterion: &mut Criterion) {
     criterion.bench_function("written down behind the tap", |bench| bench.iter(|| serde_json::to_string(&decision)));
 }
 
-fn taken(tap: &Receiver<Box<Decision>>) -> Box<Decision> {
-    tap.try_recv().unwrap()
+fn taken(tap: &Receiver<Tapped>) -> Box<Decision> {
+    let Ok(Tapped::Ended(decision)) = tap.try_recv() else { panic!("nothing ended") };
+    decision
 }
 
 criterion_group!(benches, recording);

@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "docs" / name for name in ("benchmarks.md", "ranking.md", "reliability.md", "operations.md")]
+DOCUMENTS = [ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "monitoring", "operations", "ranking", "reliability")]
 CUECARD = ROOT / "bin" / "cuecard"
 
 # The rankers that articles are found by, each with the turns that it reads.
@@ -140,6 +140,11 @@ def sizing(bench):
                      bench.set("dstc9", "seeking"), "--work", bench.work / "sizing")
 
 
+def scrape(bench):
+    return bench.run(sys.executable, "benches/scrape.py", "--articles", ROOT / "demo" / "articles.jsonl", "--conversations",
+                     ROOT / "demo" / "conversations.jsonl", "--work", bench.work / "scrape")
+
+
 def night(part):
     def measure(bench):
         return bench.run(sys.executable, "benches/night.py", part, "--articles", bench.set("dstc9", "kb"),
@@ -168,6 +173,7 @@ BENCHMARKS = {
     "contracts": contracts,
     "sync": sync,
     "sizing": sizing,
+    "scrape": scrape,
     **{part: night(part) for part in ("overload", "tenants", "outage", "decisions", "start")},
     "nearest": lambda bench: of_criterion("nearest", bench.cargo("cuecard-knowledge", "nearest")),
     "retrieval": lambda bench: bench.cargo("cuecard-knowledge", "retrieval", bench.index("dstc9"), core="1"),

@@ -153,8 +153,9 @@ async fn serve(
     let reloader = Arc::clone(state.reloader());
     reloader.loaded(tenants.clone(), pipeline.admission().clone(), metrics.clone());
     let reloading = actix_rt::spawn(reloader.on_hang_up());
-    let (recent, ledger) = (pipeline.recent().clone(), pipeline.ledger().clone());
-    state.loaded(tenants, pipeline.refreshers(), recent, Arc::clone(pipeline.marks()), ledger);
+    let decisions = (pipeline.decisions().clone(), pipeline.recent().clone());
+    let ledger = pipeline.ledger().clone();
+    state.loaded(tenants, pipeline.refreshers(), decisions, Arc::clone(pipeline.marks()), ledger);
     if let Some(RunningApi { addr, .. }) = &api {
         tracing::info!(%addr, asks_for_keys = access.load().asks(Port::Api), "the API is open");
         listening(Listening::Api(*addr));
@@ -169,7 +170,7 @@ async fn serve(
     if let Some(api) = api {
         api.stop(by).await;
     }
-    unfinished.extend(pipeline.close().await);
+    unfinished.extend(pipeline.close(by).await);
     // Said when everything else is, so that it stands at the end of the log.
     for left in &unfinished {
         left.emit(&metrics);
@@ -192,7 +193,7 @@ async fn start(
 ) -> anyhow::Result<Started> {
     let profiles = &settings.profiles;
     // First of all: loading takes seconds, and where a start fails, actors that run already panic at the runtime's end.
-    let bind = || ApiPort::bind(settings.api.addr, settings.tls(Port::Api).as_ref());
+    let bind = || ApiPort::bind(settings.api.addr, settings.tls(Port::Api).as_ref(), metrics.clone());
     let port = Api::is_needed(profiles).then(bind).transpose()?;
     let tenants = load(settings, metrics.clone(), true).await?;
     tenants.open_collections().await?;

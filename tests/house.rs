@@ -13,8 +13,9 @@ use toml::Table;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The leaf that holds the type of customers' words; every room may use it but the simulator, which uses none of ours.
-const LEAF: &str = "cuecard-text";
+/// What holds the type of customers' words, and the places at which rooms fail; every room may use them but the simulator,
+/// which uses none of ours.
+const LEAVES: [&str; 2] = ["cuecard-text", "cuecard-failure-points"];
 
 /// Every other edge that there may be, whatever its kind: normal, build or dev.
 const EDGES: [(&str, &str); 13] = [
@@ -52,7 +53,7 @@ fn rooms_use_only_the_rooms_that_they_may() {
         .flat_map(|package| package.dependencies.iter().map(|used| (package.name.as_str(), used.name.as_str())))
         .filter(|(_, used)| ours.contains(used))
         .collect();
-    let (to_leaf, between): (BTreeSet<_>, BTreeSet<_>) = edges.into_iter().partition(|(_, used)| *used == LEAF);
+    let (to_leaf, between): (BTreeSet<_>, BTreeSet<_>) = edges.into_iter().partition(|(_, used)| LEAVES.contains(used));
     assert_eq!(between, BTreeSet::from(EDGES));
     assert!(to_leaf.iter().all(|(room, _)| *room != "cuecard-simulator"), "{to_leaf:?}");
 }
@@ -253,6 +254,44 @@ fn the_readme_has_every_room_on_its_map() {
         let folder = if folder == "" { "src/".to_owned() } else { format!("{folder}/") };
         assert!(page.contains(&format!("| [{folder}](")), "{folder}");
     }
+}
+
+/// The pages that people read.
+fn pages() -> Vec<std::path::PathBuf> {
+    let docs = fs::read_dir(Path::new(ROOT).join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    docs.chain(["README.md", "CONTRIBUTING.md"].map(|page| Path::new(ROOT).join(page))).collect()
+}
+
+/// What the headings of a page are found by: their words in small letters, with a dash for each space.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchor = |heading: &str| {
+        let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut followed = 0;
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        for found in link.captures_iter(&page) {
+            let (file, anchor) = found[1].split_once('#').unwrap_or((&found[1], ""));
+            if found[1].contains("://") {
+                continue;
+            }
+            let place = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(place.exists(), "{}: nothing is at {}", path.display(), &found[1]);
+            let is_there = || anchors(&fs::read_to_string(&place).unwrap()).contains(anchor);
+            assert!(anchor.is_empty() || is_there(), "{}: no heading is at {}", path.display(), &found[1]);
+            followed += 1;
+        }
+    }
+    assert!(followed > 100, "{followed} links were followed");
 }
 
 /// The tests of `tests/service` as `module::name`.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use actix::{Actor, Context, StreamHandler, Supervised};
 use cuecard_engine::conversation::Utterance;
 use cuecard_engine::{Effort, WithoutVectors};
+use cuecard_failure_points::failure_point;
 use tracing::Instrument;
 
 use crate::admission::Admission;
-use crate::failure_points::failure_point;
 use crate::inbox::NextStage;
 use crate::messages::{AdmittedItem, Ask, Extracted, ProfileName, Rankable, Stage, Ticket, WorkItem};
 use crate::supervision::ActorCell;
@@ -53,7 +53,7 @@ impl StreamHandler<AdmittedItem> for Extractor {
     fn handle(&mut self, admitted: AdmittedItem, _context: &mut Self::Context) {
         self.deps.cell.note_handled();
         let AdmittedItem { item, ticket, effort } = admitted;
-        failure_point("extractor", item.key.interaction.as_str());
+        failure_point!(Extractor, item.key.interaction.as_str());
         match &item.ask {
             Ask::Cards(utterance) => {
                 let utterance = Arc::clone(utterance);
@@ -96,6 +96,7 @@ mod tests {
 
     use cuecard_engine::BackendName;
     use cuecard_engine::encoder::{Encoder, EncoderError, Encoding};
+    use cuecard_failure_points::FailurePoint;
     use tokio::time::{Instant, advance, pause};
 
     use super::*;
@@ -121,7 +122,7 @@ mod tests {
     /// `bad` panics at once.
     fn fixture(expected_panics: u64) -> Fixture {
         pause();
-        inject_panics("extractor", "bad");
+        inject_panics(FailurePoint::Extractor, "bad");
         let (bench, gates) = (Bench::expecting("extractor", expected_panics), Gates::new());
         let waits = Arc::clone(&gates);
         let encoder = Encoder::scripted(move |text| {

@@ -14,7 +14,6 @@ pub mod buffer;
 pub mod cxone_calls;
 pub mod decisions;
 pub mod extractor;
-mod failure_points;
 pub mod feedback_logger;
 pub mod health;
 pub mod inbox;

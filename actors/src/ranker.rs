@@ -11,10 +11,10 @@ use actix::{Actor, AsyncContext, Context, Handler, StreamHandler, Supervised};
 use cuecard_engine::knowledge::ContentHash;
 use cuecard_engine::ranking::Screen;
 use cuecard_engine::{Order, Ranking, Verdict};
+use cuecard_failure_points::failure_point;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::failure_points::failure_point;
 use crate::inbox::{Inbox, NextStage};
 use crate::messages::{
     Ask, CardRejected, Content, Delivery, Failure, InteractionKey, NotShown, Outcome, Rankable, Stage, WorkItem,
@@ -76,7 +76,7 @@ impl Ranker {
     fn judge(&mut self, item: &WorkItem, order: Order, profile: &Profile) -> Ranking {
         let now = Instant::now();
         let (ranking, _) = self.screens.with(&item.key, now, |screen| {
-            failure_point("ranker", item.key.interaction.as_str());
+            failure_point!(Ranker, item.key.interaction.as_str());
             let ranking = Ranking::judged(order, screen, now.into_std(), &profile.plan);
             let ranking = ranking.explored(profile.learning.explore, seed(item.decision));
             if let Some(first) = ranking.cards().first() {
@@ -190,6 +190,7 @@ impl Handler<NotShown> for Ranker {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use cuecard_failure_points::FailurePoint;
     use tokio::time::{advance, pause};
 
     use super::*;
@@ -211,7 +212,7 @@ mod tests {
     /// Every question finds the article `article`; interactions whose name begins with `bad` panic.
     fn fixture(expected_panics: u64) -> Fixture {
         pause();
-        inject_panics("ranker", "bad");
+        inject_panics(FailurePoint::Ranker, "bad");
         let bench = Bench::expecting("ranker", expected_panics);
         let (candidates, inbox) = stage(9);
         let (injector, cards) = stage(9);

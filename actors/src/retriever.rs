@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, StreamHandler, Supervised};
 use cuecard_engine::Candidates;
+use cuecard_failure_points::failure_point;
 use tracing::Instrument;
 
-use crate::failure_points::failure_point;
 use crate::inbox::{Inbox, NextStage};
 use crate::messages::{Extracted, Failure, Outcome, Rankable, Stage, Ticket};
 use crate::supervision::ActorCell;
@@ -52,7 +52,7 @@ impl Supervised for Retriever {}
 
 impl StreamHandler<Extracted> for Retriever {
     fn handle(&mut self, extracted: Extracted, _context: &mut Self::Context) {
-        failure_point("retriever", extracted.item.key.interaction.as_str());
+        failure_point!(Retriever, extracted.item.key.interaction.as_str());
         let (deps, in_flight) = (Arc::clone(&self.deps), self.deps.cell.in_flight());
         let span = extracted.ticket.span().clone();
         let work = async move {
@@ -108,6 +108,7 @@ mod tests {
 
     use async_trait::async_trait;
     use cuecard_engine::{Backend, BackendError, BackendName, Found, Plan, Query};
+    use cuecard_failure_points::FailurePoint;
     use tokio::time::Instant;
 
     use super::*;
@@ -161,7 +162,7 @@ mod tests {
     }
 
     fn fixture(expected_panics: u64) -> Fixture {
-        inject_panics("retriever", "bad");
+        inject_panics(FailurePoint::Retriever, "bad");
         let (bench, gates) = (Bench::expecting("retriever", expected_panics), Gates::new());
         let names = [BackendName::Search, BackendName::Graph];
         let backend = |name| Arc::new(Scripted { name, gates: Arc::clone(&gates) }) as Arc<dyn Backend>;

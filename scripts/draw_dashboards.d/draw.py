@@ -61,8 +61,8 @@ def shown(value, unit):
     return f"{value * 100:.3g} %" if unit == "percentunit" else f"{value:.4g}{suffix}"
 
 
-def colour_of(value, defaults):
-    reached = [step for step in defaults["thresholds"]["steps"] if step["value"] is None or value >= step["value"]]
+def colour_of(value, thresholds):
+    reached = [step for step in thresholds["steps"] if step["value"] is None or value >= step["value"]]
     return COLOURS.get(reached[-1]["color"], "#333")
 
 
@@ -71,6 +71,14 @@ class Panel:
         self.panel, self.arguments = panel, arguments
         self.defaults = panel["fieldConfig"]["defaults"]
         self.unit = self.defaults["unit"]
+
+    def thresholds_of(self, name):
+        """Those of the panel, or those that are set for the series of this name alone."""
+        for override in self.panel["fieldConfig"]["overrides"]:
+            own = [one["value"] for one in override["properties"] if one["id"] == "thresholds"]
+            if override["matcher"] == {"id": "byName", "options": name} and own:
+                return own[0]
+        return self.defaults["thresholds"]
 
     def series(self):
         """Each series with its name: times in seconds since the start, and values."""
@@ -135,7 +143,7 @@ class Panel:
         for place, (name, value) in enumerate(known):
             x = (place + 0.5) / len(known)
             axes.text(x, 0.55, shown(value, self.unit), ha="center", va="center", fontsize=7 if len(known) > 3 else 14,
-                      color=colour_of(value, self.defaults), fontweight="bold")
+                      color=colour_of(value, self.thresholds_of(name)), fontweight="bold")
             axes.text(x, 0.15, textwrap.shorten(name, 24), ha="center", va="center", fontsize=6, color="#555")
         return bool(known)
 

@@ -2,6 +2,8 @@
 //!
 //! A refusal is `{"detail": "…"}` with 401, 403 or 429; it is logged with the key's name, never the key, and counted.
 
+use std::net::SocketAddr;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -11,6 +13,7 @@ use actix_web::{Error, HttpResponse};
 use cuecard_actors::telemetry::{CallerRefused, Metrics, Port};
 use serde_json::json;
 
+use super::foreign::is_foreign;
 use super::{AccessInForce, Needed, Refused};
 
 /// The guard of a port. Cheap to clone; all clones are one.
@@ -18,12 +21,14 @@ use super::{AccessInForce, Needed, Refused};
 pub struct Guard {
     access: AccessInForce,
     port: Port,
+    /// Where the port listens.
+    bound: SocketAddr,
     metrics: Metrics,
 }
 
 impl Guard {
-    pub fn new(access: AccessInForce, port: Port, metrics: Metrics) -> Self {
-        Self { access, port, metrics }
+    pub fn new(access: AccessInForce, port: Port, bound: SocketAddr, metrics: Metrics) -> Self {
+        Self { access, port, bound, metrics }
     }
 
     /// Hands the request on where its caller may have what the route needs.
@@ -41,7 +46,10 @@ impl Guard {
 
     fn refusal(&self, request: &ServiceRequest, needed: Needed<'_>) -> Option<HttpResponse> {
         let access = self.access.load();
-        let refused = access.decide(self.port, sent_key(request), needed).err()?;
+        // Whoever sends a key is no foreign page: a browser asks before it sends one for it.
+        let is_foreign = || !access.asks(self.port) && is_foreign(request, self.bound);
+        let decided = access.decide(self.port, sent_key(request), needed);
+        let refused = decided.err().or_else(|| is_foreign().then_some(Refused::ForeignPage))?;
         self.tell(request, &refused);
         Some(answer(&refused))
     }
@@ -69,7 +77,7 @@ fn sent_key(request: &ServiceRequest) -> Option<&str> {
 fn answer(refused: &Refused<'_>) -> HttpResponse {
     let status = match refused {
         Refused::NoKey | Refused::WrongKey => StatusCode::UNAUTHORIZED,
-        Refused::NoRight { .. } | Refused::OtherProfile { .. } => StatusCode::FORBIDDEN,
+        Refused::NoRight { .. } | Refused::OtherProfile { .. } | Refused::ForeignPage => StatusCode::FORBIDDEN,
         Refused::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
     };
     let mut answer = HttpResponse::build(status);

@@ -5,6 +5,7 @@
 //! how much of a guess was right. Each of the ports has a [`Guard`] around every route.
 
 mod connection;
+mod foreign;
 mod guard;
 mod key;
 mod limits;
@@ -69,6 +70,8 @@ pub enum Refused<'a> {
     OtherProfile { key: &'a str, profile: Option<String> },
     /// More requests than the key may send.
     TooMany { key: &'a str, retry_after: Duration },
+    /// The port asks for no key, and a page of somebody else's sent it.
+    ForeignPage,
 }
 
 impl Access {
@@ -125,13 +128,14 @@ impl Refused<'_> {
             Self::NoRight { .. } => TurnedAway::NoRight,
             Self::OtherProfile { .. } => TurnedAway::OtherProfile,
             Self::TooMany { .. } => TurnedAway::TooMany,
+            Self::ForeignPage => TurnedAway::ForeignPage,
         }
     }
 
     /// The name of the key that was sent, where it is one.
     pub fn key(&self) -> Option<&str> {
         match self {
-            Self::NoKey | Self::WrongKey => None,
+            Self::NoKey | Self::WrongKey | Self::ForeignPage => None,
             Self::NoRight { key, .. } | Self::OtherProfile { key, .. } | Self::TooMany { key, .. } => Some(key),
         }
     }
@@ -157,6 +161,10 @@ impl fmt::Display for Refused<'_> {
             Self::TooMany { key, .. } => {
                 write!(formatter, "the key `{key}` has sent more requests than its rate_limit")
             }
+            Self::ForeignPage => formatter.write_str(
+                "this port asks for no key, so it is for this machine alone, by a name of this machine and for no page of another \
+                 site; set access.ask to \"always\" and send a key",
+            ),
         }
     }
 }

@@ -46,13 +46,14 @@ pub enum TlsError {
 }
 
 /// How a port with this certificate speaks TLS; must be called inside a tokio runtime, on which the files are watched for as
-/// long as the configuration is in use.
-pub fn server_config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+/// long as the configuration is in use. `taken` is told until when each pair that comes into use is valid.
+pub fn server_config(files: &TlsFiles, taken: impl Fn(Timestamp) + Send + 'static) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let stamp = Stamp::of(files);
-    let pair = ArcSwap::from_pointee(read(files, &provider)?);
-    let current = Arc::new(Current { pair });
-    tokio::spawn(watch(Arc::downgrade(&current), files.clone(), stamp, Arc::clone(&provider)));
+    let (pair, expires) = read(files, &provider)?;
+    taken(expires);
+    let current = Arc::new(Current { pair: ArcSwap::from_pointee(pair) });
+    tokio::spawn(watch(Arc::downgrade(&current), files.clone(), stamp, Arc::clone(&provider), taken));
     Ok(ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -61,9 +62,12 @@ pub fn server_config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
 
 /// Reads both files as a port would; gives when the certificate that stands first is no longer valid.
 pub fn expires_at(files: &TlsFiles) -> Result<Timestamp, TlsError> {
-    read(files, &ring::default_provider())?;
-    let chain = chain(&files.certificate)?;
-    let malformed = |reason: String| TlsError::Malformed { path: files.certificate.clone(), reason };
+    read(files, &ring::default_provider()).map(|(_, expires)| expires)
+}
+
+/// When the first of these is no longer valid.
+fn expires(chain: &[CertificateDer<'_>], path: &Path) -> Result<Timestamp, TlsError> {
+    let malformed = |reason: String| TlsError::Malformed { path: path.to_owned(), reason };
     let (_, certificate) = chain
         .first()
         .ok_or_else(|| malformed("there is none".to_owned()))
@@ -99,7 +103,13 @@ impl Stamp {
 }
 
 /// Takes new files up until nobody needs them any more.
-async fn watch(current: Weak<Current>, files: TlsFiles, mut taken: Stamp, provider: Arc<CryptoProvider>) {
+async fn watch(
+    current: Weak<Current>,
+    files: TlsFiles,
+    mut in_use: Stamp,
+    provider: Arc<CryptoProvider>,
+    taken: impl Fn(Timestamp) + Send,
+) {
     let (mut looks, mut told) = (interval(LOOK_INTERVAL), None);
     loop {
         looks.tick().await;
@@ -107,13 +117,14 @@ async fn watch(current: Weak<Current>, files: TlsFiles, mut taken: Stamp, provid
         let looked = tokio::task::spawn_blocking(move || (Stamp::of(&asked), asked));
         let Ok((stamp, asked)) = looked.await else { return };
         let Some(current) = current.upgrade() else { return };
-        if stamp == taken {
+        if stamp == in_use {
             continue;
         }
         match tokio::task::spawn_blocking(move || read(&asked, &provider)).await {
-            Ok(Ok(pair)) => {
+            Ok(Ok((pair, expires))) => {
                 current.pair.store(Arc::new(pair));
-                (taken, told) = (stamp, None);
+                taken(expires);
+                (in_use, told) = (stamp, None);
                 tracing::info!(certificate = %files.certificate.display(), "a new certificate is in use");
             }
             Ok(Err(error)) if told.as_ref() != Some(&stamp) => {
@@ -135,9 +146,12 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(chain)
 }
 
-fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+/// Both files, and when the certificate is no longer valid.
+fn read(files: &TlsFiles, provider: &CryptoProvider) -> Result<(CertifiedKey, Timestamp), TlsError> {
     let chain = chain(&files.certificate)?;
+    let expires = expires(&chain, &files.certificate)?;
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Key { path: files.key.clone(), source })?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|source| TlsError::Pair { files: files.clone(), source })
+    let pair = CertifiedKey::from_der(chain, key, provider);
+    pair.map(|pair| (pair, expires)).map_err(|source| TlsError::Pair { files: files.clone(), source })
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use actix_web::{HttpResponse, web};
-use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, QueueKind};
+use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, LedgerError, QueueKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +18,13 @@ const LISTED: u32 = 100;
 pub(super) fn trouble(ledger: &Ledger) -> Option<String> {
     let health = ledger.health();
     let failing = health.failing.map(|(since, reason)| format!("can't be written since {since}: {reason}"));
-    failing.or_else(|| health.damage.map(|damage| damage.to_string()))
+    let elsewhere = health.claimed_elsewhere.map(|since| {
+        format!(
+            "another session has its schema since {since}: another service, which must be stopped, or one of this service that \
+             a network cut off, which the server misses within minutes"
+        )
+    });
+    failing.or(elsewhere).or_else(|| health.damage.map(|damage| damage.to_string()))
 }
 
 /// How the ledger is, for `/readyz`: cards go on without it.
@@ -89,11 +95,14 @@ fn shown(dead: &DeadItem) -> Value {
 pub(super) async fn try_again(state: web::Data<AdminState>, path: web::Path<(String, String)>) -> HttpResponse {
     let (name, id) = path.into_inner();
     let (Some(ledger), Some(kind)) = (state.ledger.get(), kind(&name)) else { return loading() };
-    let Ok(id) = id.parse() else {
+    let Ok(id) = id.parse::<i64>() else {
         return unprocessable("an item's id is a number; the list of what was set aside has it");
     };
     match ledger.queue(kind).revive(ItemId(id)).await {
-        Ok(true) => HttpResponse::Accepted().json(json!({ "status": "waits again" })),
+        Ok(true) => {
+            tracing::info!(kind = name, id, "an operator lets what was set aside wait again");
+            HttpResponse::Accepted().json(json!({ "status": "waits again" }))
+        }
         Ok(false) => not_found("nothing of this id was set aside"),
         Err(error) => unavailable(&error),
     }
@@ -118,10 +127,19 @@ pub(super) async fn erase(
         Ok(body) => body.into_inner(),
         Err(error) => return unprocessable(&error.to_string()),
     };
-    let (Some(ledger), Some(recent)) = (state.ledger.get(), state.recent.get()) else { return loading() };
+    let (Some(ledger), Some(recent), Some(decisions)) = (state.ledger.get(), state.recent.get(), state.decisions.get())
+    else {
+        return loading();
+    };
+    // What is still on its way there would come back after the erasure.
+    if !decisions.written_down().await {
+        return unavailable(&LedgerError::Closed);
+    }
     recent.erase(&interaction, profile.as_deref());
     match ledger.erase(&interaction, profile.as_deref()).await {
         Ok(erased) => {
+            // Whose it was is what was to be forgotten.
+            tracing::info!(?profile, ?erased, "an interaction was erased");
             let rows: serde_json::Map<String, Value> =
                 erased.into_iter().map(|(table, rows)| (table.to_owned(), rows.into())).collect();
             HttpResponse::Ok().json(json!({ "erased": rows }))
@@ -155,4 +173,81 @@ pub(super) async fn of_interaction(
     let newest: HashSet<_> = ids.iter().copied().collect();
     ids.extend(kept.into_iter().filter(|id| !newest.contains(id)));
     HttpResponse::Ok().json(json!({ "decisions": ids }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use arc_swap::ArcSwap;
+    use cuecard_actors::decisions::{DecisionFilter, DecisionRecords, Decisions, RecentDecisions, Shadows};
+    use cuecard_actors::engine::conversation::Utterance;
+    use cuecard_actors::ledger::LedgerOptions;
+    use cuecard_actors::messages::{Ask, Decision, InteractionKey, Outcome, ProfileName, WorkItem};
+    use cuecard_actors::telemetry::Metrics;
+    use cuecard_actors::tenant::Tenants;
+    use tempfile::TempDir;
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::access::Access;
+    use crate::reload::Reloader;
+    use crate::service::Controls;
+    use crate::settings::Settings;
+
+    fn decision(interaction: &str) -> Decision {
+        let item = WorkItem {
+            decision: Uuid::new_v4(),
+            key: InteractionKey { profile: ProfileName::new("acme"), interaction: interaction.parse().unwrap() },
+            utterance_number: 1,
+            agent_id: None,
+            heard_at: jiff::Timestamp::now(),
+            ask: Ask::Cards(Arc::new(Utterance::question("does my dog need a cabin"))),
+            heard: Instant::now(),
+            deadline: Instant::now(),
+        };
+        Decision { outcome: Outcome::Shed, ..Decision::opened(&item, Arc::default()) }
+    }
+
+    fn state(metrics: &Metrics) -> web::Data<AdminState> {
+        let tenant = ["CXONE_CONTRACT=insights", "CXONE_CLIENT_ID=client", "CXONE_CLIENT_SECRET=opensesame"];
+        let tenant = tenant.iter().filter_map(|set| set.split_once('='));
+        let settings = Settings::load(None, tenant.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let access = Arc::new(ArcSwap::from_pointee(Access::new(Vec::new(), true, true)));
+        web::Data::from(AdminState::new(metrics.clone(), Reloader::new(settings, access, Controls::default())))
+    }
+
+    #[actix_rt::test]
+    async fn a_decision_that_is_still_on_its_way_is_erased_as_well() {
+        let directory = TempDir::new().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
+        let ledger = Ledger::open(&url, LedgerOptions::default()).await.unwrap();
+        let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
+        let (decisions, tap) = Decisions::new(metrics.clone());
+        let (recent, tenants) = (RecentDecisions::default(), Tenants::from_iter([]));
+        let state = state(&metrics);
+        assert!(state.decisions.set(decisions.clone()).is_ok() && state.recent.set(recent.clone()).is_ok());
+        state.ledger.set(ledger.clone()).unwrap();
+        for interaction in ["hers", "his"] {
+            decisions.ended(Box::new(decision(interaction)));
+        }
+        let hers = Erasure { interaction: "hers".to_owned(), profile: None };
+        let erasing = actix_rt::spawn(erase(state, Ok(web::Json(hers))));
+        let records = DecisionRecords::new(tenants.clone(), metrics.clone(), Some(ledger.decisions()));
+        let shadows = Shadows::new(tenants, metrics, 1, Duration::from_secs(1));
+        // Whoever writes decisions down comes to them only after the erasure has begun.
+        actix_rt::spawn(recent.clone().keep(tap, shadows, records, None));
+        assert!(erasing.await.unwrap().status().is_success());
+        let kept = recent.newest(&DecisionFilter::default(), 9);
+        assert!(kept.len() == 1 && kept[0].contains("his"), "{kept:?}");
+        while ledger.waiting().any(|(_, waiting)| waiting > 0) {
+            tokio::task::yield_now().await;
+        }
+        assert!(ledger.decisions().of_interaction("hers", 9).await.unwrap().is_empty());
+        assert_eq!(ledger.decisions().of_interaction("his", 9).await.unwrap().len(), 1);
+    }
 }

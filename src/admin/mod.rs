@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 use actix::Recipient;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web;
-use cuecard_actors::decisions::RecentDecisions;
+use cuecard_actors::decisions::{Decisions, RecentDecisions};
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
-use cuecard_actors::supervision::{Activity, ActorCell, ActorState};
+use cuecard_actors::supervision::ActorCell;
 use cuecard_actors::telemetry::{Metrics, Port};
 use cuecard_actors::tenant::{ArticleMarks, Tenants};
 
 use crate::access::{self, AccessInForce, Guard, PortLimits, Serving, TlsError, TlsFiles};
 use crate::reload::Reloader;
 use console::{Console, FeedLimits};
-use readiness::{Facts, ProfileReadiness};
+use readiness::{DeadActor, Facts, ProfileReadiness};
 
 /// What the admin port shows.
 pub struct AdminState {
@@ -34,6 +34,7 @@ pub struct AdminState {
     metrics: Metrics,
     reloader: Arc<Reloader>,
     tenants: OnceLock<Tenants>,
+    decisions: OnceLock<Decisions>,
     recent: OnceLock<RecentDecisions>,
     refreshers: OnceLock<HashMap<ProfileName, Recipient<Refresh>>>,
     marks: OnceLock<Arc<ArticleMarks>>,
@@ -66,6 +67,7 @@ impl AdminState {
             metrics,
             reloader,
             tenants: OnceLock::new(),
+            decisions: OnceLock::new(),
             recent: OnceLock::new(),
             refreshers: OnceLock::new(),
             marks: OnceLock::new(),
@@ -75,19 +77,20 @@ impl AdminState {
         })
     }
 
-    /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, where the newest
-    /// decisions are, who hears what operators decide about articles, and where all of it is kept.
+    /// Says that the engine is loaded: whose health to show, whom to ask for a poll of a profile's articles, where
+    /// decisions go and the newest are, who hears what operators decide about articles, and where all of it is kept.
     pub fn loaded(
         &self,
         tenants: Tenants,
         refreshers: HashMap<ProfileName, Recipient<Refresh>>,
-        recent: RecentDecisions,
+        (decisions, recent): (Decisions, RecentDecisions),
         marks: Arc<ArticleMarks>,
         ledger: Ledger,
     ) {
         // Loading happens once.
         let _ = self.tenants.set(tenants);
         let _ = self.refreshers.set(refreshers);
+        let _ = self.decisions.set(decisions);
         let _ = self.recent.set(recent);
         let _ = self.marks.set(marks);
         let _ = self.ledger.set(ledger);
@@ -126,16 +129,10 @@ impl AdminState {
         Facts {
             is_loaded: self.tenants.get().is_some(),
             is_stopping: self.is_stopping(),
-            gave_up: gave_up(self.metrics.cells()),
+            dead: dead(self.metrics.cells()),
             profiles: profiles.collect(),
             ledger: self.ledger.get().and_then(ledger::trouble),
         }
-    }
-
-    /// Actors that failed or hang.
-    fn dead_actors(&self) -> Vec<&str> {
-        let cells = self.metrics.cells().iter();
-        cells.filter(|cell| is_dead(cell.state(), cell.activity())).map(|cell| cell.name()).collect()
     }
 
     /// The cell of the actor that is called so, or a text with the names that there are.
@@ -148,15 +145,9 @@ impl AdminState {
     }
 }
 
-/// Whether only a new process helps. Waiting for somebody else is no reason, however long it takes.
-fn is_dead(state: ActorState, activity: Activity) -> bool {
-    state == ActorState::Failed || activity == Activity::Hanging
-}
-
-/// The actors that are not at work and never will be again.
-fn gave_up(cells: &[Arc<ActorCell>]) -> Vec<String> {
-    let failed = cells.iter().filter(|cell| cell.state() == ActorState::Failed);
-    failed.map(|cell| cell.name().to_owned()).collect()
+/// The actors that only a new process helps.
+fn dead(cells: &[Arc<ActorCell>]) -> Vec<DeadActor> {
+    cells.iter().filter_map(|cell| DeadActor::of(cell.report())).collect()
 }
 
 /// A running admin server.
@@ -184,8 +175,10 @@ pub struct AdminServing {
 /// Opens the admin port; must be called inside a tokio runtime.
 pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, AdminError> {
     let AdminServing { addr, access, limits, tls } = serving;
-    let tls = tls.as_ref().map(access::server_config).transpose()?;
-    let guard = Guard::new(access, Port::Admin, state.metrics.clone());
+    let metrics = state.metrics.clone();
+    let expires = move |at| metrics.set_certificate(Port::Admin, at);
+    let tls = tls.as_ref().map(|files| access::server_config(files, expires)).transpose()?;
+    let guard = Guard::new(access, Port::Admin, addr, state.metrics.clone());
     let state = web::Data::from(state);
     // The port closes a connection on which a request does not end, but not as soon as this.
     let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
@@ -205,7 +198,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use actix::{Actor, Context, Supervised};
-    use cuecard_actors::supervision::{RestartPolicy, escalations, supervise};
+    use cuecard_actors::supervision::{Activity, ActorReport, ActorState, RestartPolicy, escalations, supervise};
+
+    use super::readiness::Death;
 
     use super::*;
 
@@ -224,6 +219,11 @@ mod tests {
 
     impl Supervised for Stage {}
 
+    /// What is known of an actor that is so.
+    fn report(state: ActorState, activity: Activity) -> ActorReport {
+        ActorReport { state, activity, ..ActorCell::new("buffer").report() }
+    }
+
     #[test]
     fn an_actor_that_hangs_or_gave_up_is_dead_and_one_that_waits_is_not() {
         let table = [
@@ -235,14 +235,28 @@ mod tests {
             (ActorState::Failed, Activity::Idle, true),
         ];
         for (state, activity, expected) in table {
-            assert_eq!(is_dead(state, activity), expected, "{state:?} {activity:?}");
+            assert_eq!(DeadActor::of(report(state, activity)).is_some(), expected, "{state:?} {activity:?}");
         }
     }
 
     #[test]
-    fn a_service_with_an_actor_that_can_not_start_is_not_ready() {
+    fn how_an_actor_hangs_is_said() {
+        let hanging = report(ActorState::Running, Activity::Hanging);
+        let in_handler = ActorReport { in_handler_seconds: Some(12.4), ..hanging.clone() };
+        let standing = ActorReport { standing_seconds: Some(31.0), ..hanging };
+        for (report, reason) in [
+            (in_handler, "its handler has not returned for 12 s"),
+            (standing, "what waits for it has not moved for 31 s"),
+        ] {
+            let cause = Death::Hangs { reason: reason.to_owned() };
+            assert_eq!(DeadActor::of(report), Some(DeadActor { name: "buffer".to_owned(), cause }));
+        }
+    }
+
+    #[test]
+    fn a_service_with_an_actor_that_can_not_start_is_not_ready_and_says_why() {
         for is_broken in [false, true] {
-            let gave_up = actix_rt::System::new().block_on(async {
+            let dead = actix_rt::System::new().block_on(async {
                 let cell = ActorCell::new("buffer");
                 let (escalation, _escalations) = escalations();
                 let _actor =
@@ -250,9 +264,14 @@ mod tests {
                 while cell.state() == ActorState::Starting {
                     tokio::task::yield_now().await;
                 }
-                gave_up(&[cell])
+                dead(&[cell])
             });
-            assert_eq!(gave_up == ["buffer"], is_broken, "{gave_up:?}");
+            let reasons: Vec<_> = dead.iter().map(|actor| &actor.cause).collect();
+            match reasons.as_slice() {
+                [] => assert!(!is_broken),
+                [Death::GaveUp { reason }] => assert!(is_broken && reason.ends_with("while it started"), "{reason}"),
+                other => panic!("{other:?}"),
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The word is the worst that matters: a profile that can do nothing makes a service degraded as long as another one works.
 
+use cuecard_actors::supervision::{Activity, ActorReport, ActorState};
 use cuecard_actors::telemetry::ProfileState;
 use serde_json::{Value, json};
 
@@ -17,6 +18,8 @@ pub(super) enum Word {
     Waiting,
     /// The engine is not there yet.
     Loading,
+    /// An actor makes no progress, and only a new process helps.
+    Hanging,
     /// Nothing is taken in any more.
     Stopping,
 }
@@ -30,13 +33,28 @@ pub(super) struct ProfileReadiness {
     pub(super) reason: String,
 }
 
+/// An actor that does nothing any more: only a new process helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DeadActor {
+    pub(super) name: String,
+    pub(super) cause: Death,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Death {
+    /// It gave up, and the service goes down by itself.
+    GaveUp { reason: String },
+    /// Its handler does not return, or what waits for it does not move.
+    Hangs { reason: String },
+}
+
 /// What the word is made of.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) is_loaded: bool,
     pub(super) is_stopping: bool,
-    /// Actors that gave up: the service goes down by itself.
-    pub(super) gave_up: Vec<String>,
+    pub(super) dead: Vec<DeadActor>,
     pub(super) profiles: Vec<ProfileReadiness>,
     /// What is wrong with the ledger.
     pub(super) ledger: Option<String>,
@@ -45,8 +63,10 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn word(&self) -> Word {
         let is = |state: ProfileState| move |profile: &ProfileReadiness| profile.state == state;
-        if self.is_stopping || !self.gave_up.is_empty() {
+        if self.is_stopping || self.dead.iter().any(|actor| matches!(actor.cause, Death::GaveUp { .. })) {
             Word::Stopping
+        } else if !self.dead.is_empty() {
+            Word::Hanging
         } else if !self.is_loaded {
             Word::Loading
         } else if self.profiles.iter().all(is(ProfileState::Waiting)) {
@@ -60,11 +80,11 @@ impl Facts {
 
     /// Every reason, each with whose it is.
     fn reasons(&self) -> Vec<String> {
-        let gave_up = self.gave_up.iter().map(|actor| format!("{actor}: gave up after too many panics"));
+        let dead = self.dead.iter().map(DeadActor::told);
         let unready = self.profiles.iter().filter(|profile| !profile.reason.is_empty());
         let profiles = unready.map(|ProfileReadiness { profile, reason, .. }| format!("{profile}: {reason}"));
         let ledger = self.ledger.iter().map(|reason| format!("ledger: {reason}"));
-        gave_up.chain(profiles).chain(ledger).collect()
+        dead.chain(profiles).chain(ledger).collect()
     }
 
     /// The answer of `/readyz`, but for what it says of the ledger; `reasons` is left out where there are none.
@@ -77,6 +97,33 @@ impl Facts {
             page["reasons"] = reasons.into();
         }
         page
+    }
+}
+
+impl DeadActor {
+    /// Nothing of an actor that is at work, or will be again by itself. Waiting for somebody else is no reason, however long it
+    /// takes.
+    pub(super) fn of(actor: ActorReport) -> Option<Self> {
+        let seconds = |since: Option<f64>| since.map(|seconds| format!("{seconds:.0} s"));
+        let cause = match (actor.state, actor.activity) {
+            (ActorState::Failed, _) => Death::GaveUp { reason: actor.last_error.unwrap_or_default() },
+            (_, Activity::Hanging) => Death::Hangs {
+                reason: match (seconds(actor.in_handler_seconds), seconds(actor.standing_seconds)) {
+                    (Some(time), _) => format!("its handler has not returned for {time}"),
+                    (None, Some(time)) => format!("what waits for it has not moved for {time}"),
+                    (None, None) => "it makes no progress".to_owned(),
+                },
+            },
+            _ => return None,
+        };
+        Some(Self { name: actor.name, cause })
+    }
+
+    fn told(&self) -> String {
+        match &self.cause {
+            Death::GaveUp { reason } => format!("{}: gave up: {reason}", self.name),
+            Death::Hangs { reason } => format!("{}: hangs: {reason}", self.name),
+        }
     }
 }
 
@@ -111,6 +158,16 @@ mod tests {
         Facts { is_loaded: true, profiles: states.iter().map(profile).collect(), ..Facts::default() }
     }
 
+    fn gave_up() -> DeadActor {
+        let reason = "it panicked at src/ranker.rs:7 while it started".to_owned();
+        DeadActor { name: "ranker".to_owned(), cause: Death::GaveUp { reason } }
+    }
+
+    fn hangs() -> DeadActor {
+        let reason = "its handler has not returned for 12 s".to_owned();
+        DeadActor { name: "buffer".to_owned(), cause: Death::Hangs { reason } }
+    }
+
     #[test]
     fn the_word_is_the_worst_that_matters() {
         let full = || Some("disk is full".to_owned());
@@ -124,7 +181,10 @@ mod tests {
             (Facts { ledger: full(), ..facts(&[Waiting]) }, Word::Waiting),
             (Facts { is_loaded: false, ..facts(&[]) }, Word::Loading),
             (Facts { is_stopping: true, ..facts(&[Ready]) }, Word::Stopping),
-            (Facts { gave_up: vec!["ranker".to_owned()], ..facts(&[Ready]) }, Word::Stopping),
+            (Facts { dead: vec![gave_up()], ..facts(&[Ready]) }, Word::Stopping),
+            (Facts { dead: vec![hangs()], ..facts(&[Ready]) }, Word::Hanging),
+            (Facts { dead: vec![hangs()], is_loaded: false, ..facts(&[]) }, Word::Hanging),
+            (Facts { dead: vec![hangs(), gave_up()], ..facts(&[Ready]) }, Word::Stopping),
         ];
         for (facts, word) in table {
             assert_eq!(facts.word(), word, "{facts:?}");
@@ -135,8 +195,13 @@ mod tests {
     #[test]
     fn every_reason_is_told_with_whose_it_is() {
         let ledger = Some("can't be written".to_owned());
-        let facts = Facts { ledger, gave_up: vec!["ranker".to_owned()], ..facts(&[Ready, Degraded]) };
-        let expected = ["ranker: gave up after too many panics", "acme: held until noon", "ledger: can't be written"];
+        let facts = Facts { ledger, dead: vec![gave_up(), hangs()], ..facts(&[Ready, Degraded]) };
+        let expected = [
+            "ranker: gave up: it panicked at src/ranker.rs:7 while it started",
+            "buffer: hangs: its handler has not returned for 12 s",
+            "acme: held until noon",
+            "ledger: can't be written",
+        ];
         let page = facts.page();
         assert_eq!(page["reasons"], json!(expected));
         let line = json!({"profile": "acme", "state": "degraded", "reason": "held until noon"});

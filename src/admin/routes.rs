@@ -4,8 +4,8 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpResponse, Route, web};
-use cuecard_actors::decisions::DecisionFilter;
-use cuecard_actors::engine::{Ranking, why};
+use cuecard_actors::decisions::{DecisionFilter, KeptDecision, ending};
+use cuecard_actors::engine::why;
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
 use cuecard_actors::supervision::ActorCell;
@@ -38,7 +38,7 @@ use Asks::{ForAll, ForProfile, Nothing};
 const SEE: &[Right] = &[Right::Operate];
 const CHANGE: &[Right] = &[Right::Operate];
 const DECIDE: &[Right] = &[Right::Knowledge];
-const SEE_DECIDED: &[Right] = &[Right::Knowledge, Right::Operate];
+const SEE_KNOWLEDGE: &[Right] = &[Right::Knowledge, Right::Operate];
 const SCRAPE: &[Right] = &[Right::Metrics, Right::Operate];
 
 const ROUTES: &[AdminEntry] = &[
@@ -49,9 +49,9 @@ const ROUTES: &[AdminEntry] = &[
     AdminEntry { path: "/console/", asks: Nothing, handler: || web::get().to(console::page) },
     AdminEntry { path: "/console/files/{name}", asks: Nothing, handler: || web::get().to(console::file) },
     AdminEntry { path: "/console/feed", asks: ForAll(SEE), handler: || web::get().to(console::feed) },
-    AdminEntry { path: "/console/gaps", asks: ForAll(SEE), handler: || web::get().to(console::list_gaps) },
+    AdminEntry { path: "/console/gaps", asks: ForAll(SEE_KNOWLEDGE), handler: || web::get().to(console::list_gaps) },
     AdminEntry { path: "/console/shadow", asks: ForAll(SEE), handler: || web::get().to(console::list_shadow) },
-    AdminEntry { path: "/console/try", asks: ForAll(SEE), handler: || web::post().to(console::try_out) },
+    AdminEntry { path: "/console/try", asks: ForAll(SEE_KNOWLEDGE), handler: || web::post().to(console::try_out) },
     AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
     AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
     AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
@@ -71,7 +71,7 @@ const ROUTES: &[AdminEntry] = &[
     },
     AdminEntry {
         path: "/profiles/{name}/marks",
-        asks: ForProfile(SEE_DECIDED),
+        asks: ForProfile(SEE_KNOWLEDGE),
         handler: || web::get().to(marks::list),
     },
     AdminEntry { path: DEAD, asks: ForAll(SEE), handler: || web::get().to(ledger::set_aside) },
@@ -128,11 +128,12 @@ async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
 
 /// Depends on nothing outside: only an actor that gave up, or hangs, is a reason to start over.
 async fn livez(state: web::Data<AdminState>) -> HttpResponse {
-    let dead = state.dead_actors();
+    let dead = super::dead(state.metrics.cells());
     if dead.is_empty() {
         HttpResponse::Ok().json(json!({ "status": "alive" }))
     } else {
-        HttpResponse::ServiceUnavailable().json(json!({ "status": "dead", "actors": dead }))
+        let names: Vec<_> = dead.iter().map(|actor| &actor.name).collect();
+        HttpResponse::ServiceUnavailable().json(json!({ "status": "dead", "actors": names }))
     }
 }
 
@@ -252,14 +253,16 @@ async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> H
     decision.map_or_else(gone, |decision| json_text(with_reasons(decision)))
 }
 
-/// The decision with its reasons in sentences, where it came to a ranking; and those of a second ranker.
-fn with_reasons(decision: String) -> String {
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(&decision) else { return decision };
-    for (of, reasons) in [("ranking", "why"), ("shadow", "shadow_why")] {
-        let ranking = fields.get(of).cloned().unwrap_or_default();
-        if let Ok(ranking) = serde_json::from_value::<Ranking>(ranking) {
-            fields.insert(reasons.to_owned(), why(&ranking).into());
-        }
+/// The decision with its reasons in sentences: how it ended first, then how its ranking came about, where there is one; and
+/// those of a second ranker. One that another version wrote in another form has none.
+fn with_reasons(json: String) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(&json) else { return json };
+    let Ok(KeptDecision { decision, .. }) = KeptDecision::read(&json) else { return json };
+    let of_ranking = decision.ranking.iter().flat_map(|ranking| why(ranking));
+    let sentences: Vec<String> = std::iter::once(ending(&decision)).chain(of_ranking).collect();
+    fields.insert("why".to_owned(), sentences.into());
+    if let Some(shadow) = &decision.shadow {
+        fields.insert("shadow_why".to_owned(), why(shadow).into());
     }
     Value::Object(fields).to_string()
 }
@@ -319,7 +322,7 @@ mod tests {
         const WITHOUT_KEY: [&str; 6] = ["/livez", "/readyz", "/", "/console", "/console/", "/console/files/{name}"];
         let metrics = Metrics::new(&[], Vec::new()).unwrap();
         let access: AccessInForce = Arc::new(ArcSwap::from_pointee(Access::new(Vec::new(), true, true)));
-        let guard = Guard::new(Arc::clone(&access), Port::Admin, metrics.clone());
+        let guard = Guard::new(Arc::clone(&access), Port::Admin, ([127, 0, 0, 1], 0).into(), metrics.clone());
         let tenant = ["CXONE_CONTRACT=insights", "CXONE_CLIENT_ID=client", "CXONE_CLIENT_SECRET=opensesame"];
         let tenant =
             tenant.iter().filter_map(|set| set.split_once('=')).map(|(name, value)| (name.into(), value.into()));

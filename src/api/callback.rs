@@ -32,7 +32,7 @@ use super::background::Background;
 
 /// The contract's own.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Callbacks under way at once, each with a socket; a host that hangs takes no more than these.
+/// Callbacks of a profile under way at once, each with a socket; a host that hangs takes no more than these.
 const AT_ONCE: usize = 64;
 /// Results of a profile that may wait to be sent. What comes beyond is dropped, and counted.
 const WAITING: u64 = 10_000;
@@ -72,11 +72,17 @@ pub struct Callbacks {
     public: reqwest::Client,
     any: reqwest::Client,
     queue: Queue,
-    /// One for each that is under way.
-    sending: Arc<Semaphore>,
     came: Notify,
     metrics: Metrics,
     background: Background,
+}
+
+/// What is under way of a profile. Each has a lane of its own: a host that hangs holds up nobody else's results.
+struct Lane {
+    profile: ProfileName,
+    /// A turn for each that may be under way.
+    turns: Arc<Semaphore>,
+    under_way: Mutex<HashSet<ItemId>>,
 }
 
 /// What waits in the queue of a callback.
@@ -94,6 +100,20 @@ struct Unsent {
     is_passing: bool,
 }
 
+impl Lane {
+    fn new(profile: ProfileName) -> Arc<Self> {
+        Arc::new(Self { profile, turns: Arc::new(Semaphore::new(AT_ONCE)), under_way: Mutex::default() })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.turns.available_permits() == AT_ONCE
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashSet<ItemId>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Callbacks {
     /// Clients that follow no redirect.
     pub(super) fn new(queue: Queue, metrics: Metrics, background: Background) -> Result<Self, CallbackError> {
@@ -103,8 +123,7 @@ impl Callbacks {
             client.timeout(TIMEOUT).redirect(Policy::none()).no_proxy()
         };
         let public = client().dns_resolver(Arc::new(PublicOnly)).build()?;
-        let (sending, came) = (Arc::new(Semaphore::new(AT_ONCE)), Notify::new());
-        Ok(Self { public, any: client().build()?, queue, sending, came, metrics, background })
+        Ok(Self { public, any: client().build()?, queue, came: Notify::new(), metrics, background })
     }
 
     /// Where the result goes; `None` where nobody wants it. The caller's URL comes before that of the settings.
@@ -143,14 +162,15 @@ impl Callbacks {
 
     /// Sends what waits of these profiles, until it is told to stop and nothing more is due.
     pub(super) async fn run(self: Arc<Self>, profiles: Vec<ProfileName>, stop: CancellationToken) {
-        let under_way: Arc<Mutex<HashSet<ItemId>>> = Arc::default();
+        let lanes: Vec<_> = profiles.into_iter().map(Lane::new).collect();
         loop {
             let is_stopping = stop.is_cancelled();
             let mut sent = 0;
-            for profile in &profiles {
-                sent += self.look(profile, &under_way).await;
+            for lane in &lanes {
+                sent += self.look(lane).await;
             }
-            if is_stopping && (self.background.is_grace_over() || sent == 0 && self.is_idle()) {
+            let is_idle = sent == 0 && lanes.iter().all(|lane| lane.is_idle());
+            if is_stopping && (self.background.is_grace_over() || is_idle) {
                 return;
             }
             if sent == 0 {
@@ -163,30 +183,27 @@ impl Callbacks {
         }
     }
 
-    fn is_idle(&self) -> bool {
-        self.sending.available_permits() == AT_ONCE
-    }
-
     /// Begins to send what is due of a profile, as far as there is room; gives how many.
-    async fn look(self: &Arc<Self>, profile: &ProfileName, under_way: &Arc<Mutex<HashSet<ItemId>>>) -> usize {
-        if self.queue.pending_count(profile.as_str()) == 0 {
+    async fn look(self: &Arc<Self>, lane: &Arc<Lane>) -> usize {
+        let profile = lane.profile.as_str();
+        if self.queue.pending_count(profile) == 0 || lane.turns.available_permits() == 0 {
             return 0;
         }
         // What is under way before the look may have arrived when it comes back, and still stand in it.
-        let busy = lock(under_way).clone();
+        let busy = lane.under_way().clone();
         // A ledger that can't be read says so elsewhere, and is asked again.
-        let due = self.queue.due(profile.as_str(), Timestamp::now(), AT_ONCE as u32).await.unwrap_or_default();
+        let due = self.queue.due(profile, Timestamp::now(), AT_ONCE as u32).await.unwrap_or_default();
         let mut sent = 0;
         for item in due.into_iter().filter(|item| !busy.contains(&item.id)) {
             // Whoever ends makes room, and wakes.
-            let Ok(turn) = Arc::clone(&self.sending).try_acquire_owned() else { break };
-            lock(under_way).insert(item.id);
+            let Ok(turn) = Arc::clone(&lane.turns).try_acquire_owned() else { break };
+            lane.under_way().insert(item.id);
             sent += 1;
-            let (callbacks, profile, under_way) = (Arc::clone(self), profile.clone(), Arc::clone(under_way));
+            let (callbacks, lane) = (Arc::clone(self), Arc::clone(lane));
             self.background.spawn(async move {
                 let id = item.id;
-                callbacks.send(&profile, item).await;
-                lock(&under_way).remove(&id);
+                callbacks.send(&lane.profile, item).await;
+                lane.under_way().remove(&id);
                 drop(turn);
                 callbacks.wake();
             });
@@ -234,10 +251,6 @@ impl Callbacks {
 fn wait_after(attempts: u32) -> Duration {
     let doubled = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
     FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether whoever was called took it, else why not. The URL is left out: it may hold a secret of the caller's.
@@ -325,6 +338,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
     use tempfile::TempDir;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -461,11 +476,11 @@ mod tests {
         }
     }
 
-    fn stored(number: usize, url: &str) -> NewItem {
+    fn stored(profile: &str, number: usize, url: &str) -> NewItem {
         let payload = Payload { url: url.parse().unwrap(), allow_private: true, body: json!({ "number": number }) };
         NewItem {
             kind: QueueKind::Callback,
-            profile: "acme".into(),
+            profile: profile.into(),
             key: format!("session-{number}"),
             payload: serde_json::to_string(&payload).unwrap(),
             queued_at: Timestamp::now(),
@@ -474,7 +489,7 @@ mod tests {
 
     async fn store(ledger: &Ledger, item: NewItem) {
         let entry = RankingEntry {
-            profile: "acme".into(),
+            profile: item.profile.clone(),
             session: item.key.clone(),
             at: Timestamp::now(),
             snippet_count: 0,
@@ -496,24 +511,33 @@ mod tests {
 
     /// As many rankings as a busy minute has, each with a callback to a host that takes connections and never answers.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_host_that_hangs_takes_so_many_sockets_and_the_others_wait_in_the_ledger() {
-        let profile = ProfileName::new("acme");
-        let ((_directory, ledger), metrics) =
-            (ledger().await, Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap());
-        let background = Background::new();
-        let queue = ledger.queue(QueueKind::Callback);
+    async fn a_host_that_hangs_takes_so_many_sockets_of_its_profile_and_holds_up_no_other() {
+        let [acme, other] = ["acme", "other"].map(ProfileName::new);
+        let (_directory, ledger) = ledger().await;
+        let metrics = Metrics::new(&[acme.clone(), other.clone()], Vec::new()).unwrap();
+        let (background, queue) = (Background::new(), ledger.queue(QueueKind::Callback));
         let callbacks = Arc::new(Callbacks::new(queue.clone(), metrics, background.clone()).unwrap());
-        let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/done", host.local_addr().unwrap());
+        let [hangs, takes] =
+            [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+        let url = |host: &TcpListener| format!("http://{}/done", host.local_addr().unwrap());
         for number in 0..AT_ONCE + 9 {
-            store(&ledger, stored(number, &url)).await;
+            store(&ledger, stored("acme", number, &url(&hangs))).await;
         }
-        tokio::spawn(Arc::clone(&callbacks).run(vec![profile], CancellationToken::new()));
-        let mut taken = Vec::new();
-        while let Ok(Ok((socket, _))) = timeout(Duration::from_secs(1), host.accept()).await {
-            taken.push(socket);
+        store(&ledger, stored("other", 0, &url(&takes))).await;
+
+        let (first, second) = (Lane::new(acme), Lane::new(other));
+        assert_eq!(callbacks.look(&first).await, AT_ONCE);
+        let mut sockets = Vec::new();
+        for _ in 0..AT_ONCE {
+            sockets.push(hangs.accept().await.unwrap());
         }
-        assert_eq!(taken.len(), AT_ONCE);
+        // The rest waits in the ledger, and the other profile's goes out.
+        assert_eq!((callbacks.look(&first).await, callbacks.look(&second).await), (0, 1));
+        let (mut socket, _) = takes.accept().await.unwrap();
+        socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        while queue.pending_count("other") > 0 {
+            tokio::task::yield_now().await;
+        }
         // A stop in the middle of it leaves all of them to the next start.
         background.end_grace();
         assert_eq!(queue.pending_count("acme"), AT_ONCE as u64 + 9);

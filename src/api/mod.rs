@@ -88,8 +88,9 @@ pub struct ApiPort {
 
 impl ApiPort {
     /// Takes the port, and reads its certificate where it has one; must be called inside a tokio runtime.
-    pub fn bind(addr: SocketAddr, tls: Option<&TlsFiles>) -> Result<Self, ApiError> {
-        let tls = tls.map(access::server_config).transpose()?;
+    pub fn bind(addr: SocketAddr, tls: Option<&TlsFiles>, metrics: Metrics) -> Result<Self, ApiError> {
+        let expires = move |at| metrics.set_certificate(Port::Api, at);
+        let tls = tls.map(|files| access::server_config(files, expires)).transpose()?;
         let bound = || {
             let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             socket.set_reuseaddr(true)?;
@@ -169,7 +170,7 @@ impl Api {
         let of_rankings = self.tenants.iter().filter(|tenant| tenant.profile.contract == Contract::Ranking);
         let profiles = of_rankings.map(|tenant| tenant.name().clone()).collect();
         self.background.spawn(Arc::clone(&self.callbacks).run(profiles, stop_sending.clone()));
-        let (metrics, guard) = (self.metrics.clone(), Guard::new(access, Port::Api, self.metrics.clone()));
+        let (metrics, guard) = (self.metrics.clone(), Guard::new(access, Port::Api, addr, self.metrics.clone()));
         let api = web::Data::new(self);
         // The stop is bounded by the grace; the server must not cut callers off before, nor linger after.
         let serving = Serving { workers, limits, tls, shutdown_timeout: grace + Duration::from_secs(1) };

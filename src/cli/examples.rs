@@ -63,7 +63,8 @@ Examples:
 pub(super) const TRAIN: &str = "\
 Examples:
   cuecard train --index data/index --conversations calls.jsonl --quiet quiet.jsonl --out model.json
-  cuecard train --index data/index --feedback data/ledger.db --profile insights --out model.json";
+  cuecard train --index data/index --feedback data/ledger.db --profile insights --out model.json
+  cuecard train --index data/index --feedback postgres://cuecard@db/ledger --profile insights --out model.json";
 
 pub(super) const MODEL_PROMOTE: &str = "\
 Examples:

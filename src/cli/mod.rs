@@ -10,7 +10,7 @@ use cuecard_actors::engine::Effort;
 use cuecard_actors::engine::conversation::TurnWindow;
 use cuecard_actors::engine::ranking::Formula;
 
-use crate::commands::AdminPlace;
+use crate::commands::{AdminPlace, LedgerPlace};
 
 /// Live agent assist: the right knowledge card while the customer is still talking.
 #[derive(Debug, Parser)]
@@ -314,9 +314,10 @@ pub struct TrainArgs {
     /// Learn the order alone, where no turn is known that wants no card.
     #[arg(long, conflicts_with = "quiet", requires = "conversations")]
     pub order_only: bool,
-    /// A service's ledger, `ledger.db` in its data directory: learn from what agents did with the cards of a profile.
-    #[arg(long, value_name = "LEDGER", requires = "profile", conflicts_with = "conversations")]
-    pub feedback: Option<PathBuf>,
+    /// A service's ledger, `ledger.db` in its data directory or the URL that `DATABASE_URL` names: learn from what agents did
+    /// with the cards of a profile.
+    #[arg(long, value_name = "FILE|URL", requires = "profile", conflicts_with = "conversations")]
+    pub feedback: Option<LedgerPlace>,
     /// The profile whose cards these were.
     #[arg(long, value_name = "NAME", requires = "feedback")]
     pub profile: Option<String>,

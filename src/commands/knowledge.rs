@@ -77,9 +77,9 @@ fn open(encoder: &Encoder, directory: &Path) -> anyhow::Result<Arc<IndexHandle>>
     Ok(Arc::new(index))
 }
 
-/// Waits for the engine on this thread.
+/// Waits on this thread for the engine, or for a ledger.
 pub fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("no runtime can be started; allow this user more open files (ulimit -n)")?.block_on(work))
 }
 

@@ -5,7 +5,7 @@ use std::path::absolute;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cuecard_actors::ledger::{LedgerStats, Rows, backup, erase, name, purge, stats};
+use cuecard_actors::ledger::{LedgerError, LedgerStats, Rows, backup, erase, name, purge, stats};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -58,15 +58,20 @@ pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// A service that runs has some of it in memory, and erases that as well.
+/// A service that runs has some of it in memory, and erases that as well. One on this host is known by its lock, one elsewhere
+/// by its claim on the server's schema.
 async fn erase_everywhere(
     settings: &ToolSettings,
     admin: &AdminArgs,
     interaction: &str,
     profile: Option<&str>,
 ) -> anyhow::Result<()> {
-    if !DataLock::is_taken(&settings.data.directories())? {
-        told("erased", &erase(settings.data.ledger_url().expose_secret(), interaction, profile).await?);
+    if admin.admin.is_none() && !DataLock::is_taken(&settings.data.directories())? {
+        let erased = erase(settings.data.ledger_url().expose_secret(), interaction, profile).await;
+        if let Err(error @ LedgerError::InService) = erased {
+            anyhow::bail!("{error}; name its admin port with --admin");
+        }
+        told("erased", &erased?);
         return Ok(());
     }
     let admin = AdminPort::of(admin, || Ok(settings.admin.clone()))?;

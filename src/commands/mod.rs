@@ -19,6 +19,7 @@ mod train;
 mod why;
 
 pub use admin_port::AdminPlace;
+pub use train::LedgerPlace;
 
 use crate::cli::{Cli, Command, GraphCommand, ModelCommand};
 use crate::exit::ExitCode;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use cuecard_actors::admission::Admission;
-use cuecard_actors::decisions::RecentDecisions;
+use cuecard_actors::decisions::{Decisions, RecentDecisions};
 use cuecard_actors::knowledge_sync::Refresh;
 use cuecard_actors::ledger::Ledger;
 use cuecard_actors::messages::ProfileName;
@@ -31,6 +31,8 @@ use crate::settings::Settings;
 
 /// How often a stage that is to stop is looked at.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
+/// What the ledger has for its close where others have used the grace up: a disk, or a server that is well, needs no more.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// The running actors.
 pub struct Pipeline {
@@ -71,6 +73,11 @@ impl Pipeline {
     /// The cell of that name; the names come from the list that the cells were made of.
     fn cell(&self, name: &str) -> Arc<ActorCell> {
         self.cells.get(name).map_or_else(|| ActorCell::new(name), Arc::clone)
+    }
+
+    /// Where decisions go.
+    pub fn decisions(&self) -> &Decisions {
+        &self.wiring.decisions
     }
 
     /// The newest decisions.
@@ -118,14 +125,26 @@ impl Pipeline {
         self.unfinished().collect()
     }
 
-    /// Closes the ledger; whoever records anything must have ended before. Returns what could not be written.
-    pub async fn close(self) -> Option<StopUnfinished> {
+    /// Closes the ledger; whoever records anything must have ended before. Returns what could not be written by then: a
+    /// server that does not answer keeps the process no longer.
+    pub async fn close(self, by: Instant) -> Option<StopUnfinished> {
+        let ledger = &self.wiring.ledger;
         self.wiring.decisions.close();
-        // One that panicked has written what it could.
-        let _ = self.wiring.keeping.await;
-        self.wiring.ledger.close().await;
-        let waiting = self.wiring.ledger.waiting().map(|(_, records)| records).sum();
-        (waiting > 0).then(|| StopUnfinished { actor: LEDGER.to_owned(), waiting, in_flight: 0 })
+        let closed = async {
+            // One that panicked has written what it could.
+            let _ = self.wiring.keeping.await;
+            ledger.close().await;
+        };
+        let is_closed = timeout_at(by.max(Instant::now() + CLOSING_TIME), closed).await.is_ok();
+        if !is_closed {
+            tracing::warn!("the ledger does not close in time; what waits for it is lost");
+        }
+        let waiting = ledger.waiting().map(|(_, records)| records).sum();
+        (waiting > 0 || !is_closed).then(|| StopUnfinished {
+            actor: LEDGER.to_owned(),
+            waiting,
+            in_flight: usize::from(!is_closed),
+        })
     }
 
     /// Whether nothing waits for the actors of a stage and nothing of theirs is under way.

@@ -21,6 +21,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const LEXICAL_ONLY: &str = "lexical only: questions come faster than they are embedded, so articles are found by their \
                             words alone; give encoder.threads more cores";
 
+const NO_THREAD: &str = "lexical only: no thread of the encoder runs, since none could be started, so articles are found by their \
+                         words alone; it is tried again all the time, and the log says what is in the way (threads or memory of \
+                         this process)";
+
 /// What the look goes over.
 pub(super) struct Watch {
     pub(super) tenants: Tenants,
@@ -59,10 +63,13 @@ impl Watch {
         let share = shed.note(Instant::now(), self.metrics.ends(profile));
         self.metrics.set_shedding_ratio(profile, share);
         tenant.health.set(Part::Shedding, shed_share::condition(share));
-        let reads = tenant.profile.plan.reads_embeddings();
         // A reload may have made it one that reads none.
-        let effort = if reads { self.admission.effort(profile) } else { Effort::Full };
-        tenant.health.set(Part::Effort, condition(effort));
+        let condition = if tenant.profile.plan.reads_embeddings() {
+            condition(self.admission.effort(profile), tenant.engine.encoder().health().threads)
+        } else {
+            Condition::Good
+        };
+        tenant.health.set(Part::Effort, condition);
         let judged = self.ledger.deliveries().judged(profile.as_str());
         self.metrics.set_judged(profile, tenant.profile.dialect, &judged);
         let pending = self.ledger.queue(QueueKind::Callback).pending_count(profile.as_str());
@@ -80,10 +87,11 @@ fn health_of_all(encoders: &[Encoder]) -> EncoderHealth {
 }
 
 /// Questions that are found by their words alone get worse cards, which an operator must see.
-fn condition(effort: Effort) -> Condition {
-    match effort {
-        Effort::Full | Effort::NewestTurn => Condition::Good,
-        Effort::LexicalOnly => Condition::Failing(LEXICAL_ONLY.to_owned()),
+fn condition(effort: Effort, encoder_threads: usize) -> Condition {
+    match (effort, encoder_threads) {
+        (_, 0) => Condition::Failing(NO_THREAD.to_owned()),
+        (Effort::Full | Effort::NewestTurn, _) => Condition::Good,
+        (Effort::LexicalOnly, _) => Condition::Failing(LEXICAL_ONLY.to_owned()),
     }
 }
 
@@ -94,9 +102,16 @@ mod tests {
     #[test]
     fn only_a_service_that_finds_by_words_alone_is_degraded_by_its_effort() {
         for effort in [Effort::Full, Effort::NewestTurn] {
-            assert_eq!(condition(effort), Condition::Good, "{effort:?}");
+            assert_eq!(condition(effort, 1), Condition::Good, "{effort:?}");
         }
-        let Condition::Failing(reason) = condition(Effort::LexicalOnly) else { panic!("it must be seen") };
-        assert!(reason.starts_with("lexical only") && !reason.contains("replica"), "{reason}");
+        let told = |threads| match condition(Effort::LexicalOnly, threads) {
+            Condition::Failing(reason) => reason,
+            other => panic!("it must be seen: {other:?}"),
+        };
+        let (behind, without) = (told(1), told(0));
+        assert!(behind.starts_with("lexical only") && behind.contains("more cores"), "{behind}");
+        // More cores help nobody who has no thread.
+        assert!(without.starts_with("lexical only") && !without.contains("cores"), "{without}");
+        assert_eq!(condition(Effort::Full, 0), Condition::Failing(without), "whether or not anything waits");
     }
 }

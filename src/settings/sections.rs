@@ -493,15 +493,21 @@ impl Settings {
             ("shutdown.grace", self.shutdown.grace),
         ];
         let allowed = Duration::from_millis(1)..=Duration::from_hours(24);
-        let outside = times.iter().find(|(_, time)| !allowed.contains(time));
-        outside.map_or(Ok(()), |(key, time)| Err(format!("`{key}` is {time:?}; it must be 1ms to 24h")))?;
-        let hang_timeout = self.encoder.hang_timeout;
-        if (SHORTEST_HANG..=Duration::from_hours(24)).contains(&hang_timeout) {
-            return Ok(());
+        if let Some((key, time)) = times.iter().find(|(_, time)| !allowed.contains(time)) {
+            return Err(format!("`{key}` is {time:?}; it must be 1ms to 24h"));
         }
-        Err(format!(
-            "`encoder.hang_timeout` is {hang_timeout:?}; it must be 500ms to 24h: a busy thread shows life less often"
-        ))
+        let hang_timeout = self.encoder.hang_timeout;
+        if !(SHORTEST_HANG..=Duration::from_hours(24)).contains(&hang_timeout) {
+            return Err(format!(
+                "`encoder.hang_timeout` is {hang_timeout:?}; it must be 500ms to 24h: a busy thread shows life less often"
+            ));
+        }
+        // Nothing is kept so exactly that a minute matters, and no time at all would end the upkeep.
+        let purge_every = self.retention.purge_every;
+        if !(Duration::from_mins(1)..=Duration::from_hours(7 * 24)).contains(&purge_every) {
+            return Err(format!("`retention.purge_every` is {purge_every:?}; it must be 1m to 7d"));
+        }
+        Ok(())
     }
 
     /// A window that is forgotten before its longest pause is over loses words.

@@ -1,7 +1,7 @@
 //! The chaos suite: the real program, built with failure points, over nights full of trouble; what it acknowledged must be
 //! there in the morning, and nothing may have been shown twice.
 //!
-//! `make chaos` runs it. A night is drawn from `--seed`: the same seed brings the same troubles in the same order, though
+//! `make chaos` runs it. Where failure points are among the troubles, each is seen first to do what it says. A night is drawn from `--seed`: the same seed brings the same troubles in the same order, though
 //! not to the same instant. Traffic goes to this machine alone and ends with the night. Exit code 1: a promise was broken.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -9,6 +9,7 @@
 mod account;
 mod night;
 mod people;
+mod points;
 mod report;
 mod store;
 #[path = "../service/support/mod.rs"]
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 
-use night::Night;
+use night::{Night, Tally};
 use trouble::{Kind, Round};
 
 #[derive(Debug, Parser)]
@@ -68,6 +69,11 @@ fn main() -> ExitCode {
 async fn run(options: Options) -> ExitCode {
     let kinds = if options.troubles.is_empty() { Kind::value_variants().to_vec() } else { options.troubles.clone() };
     let mut night = Night::begin(options.seed, kinds, options.postgres).await;
+    if night.kinds.contains(&Kind::Points) {
+        points::each_fires(&mut night).await;
+        // Of the night itself nothing has happened yet.
+        night.tally = Tally::default();
+    }
     let begun = Instant::now();
     for number in 0..options.rounds {
         if begun.elapsed() > Duration::from_secs(options.seconds) || !night.account.broken.is_empty() {

@@ -1,9 +1,11 @@
 //! A night: rounds of trouble over one service on one ledger, then a quiet end in which everything must come right.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use cuecard_simulator::{Fault, RunningSimulator};
+use cuecard_simulator::{Article, Fault, RunningSimulator};
 use tempfile::TempDir;
 
 use crate::account::{Account, Kept};
@@ -14,7 +16,7 @@ use crate::support::{LOOK, PATIENCE, Process, environment, simulator};
 use crate::trouble::{End, Kind, Round, Trouble};
 
 /// The exit code of a service that gave up in order, for the container runtime to start it anew.
-const GAVE_UP: i32 = 70;
+pub const GAVE_UP: i32 = 70;
 
 /// A service that gives up is started anew; one that can't be started at all is no night's trouble.
 const MOST_STARTS: usize = 5;
@@ -36,9 +38,13 @@ pub struct Tally {
     /// Ends with exit code 70 while failure points were armed.
     pub gave_up: u32,
     pub panics: u64,
+    /// Failures that were injected, by their point.
+    pub points: BTreeMap<String, u32>,
     pub starts: Vec<Duration>,
     /// By the name of the trouble.
-    pub troubles: std::collections::BTreeMap<&'static str, u32>,
+    pub troubles: BTreeMap<&'static str, u32>,
+    /// Of each kind, how often it came.
+    pub kinds: BTreeMap<Kind, u64>,
     /// Cards that came again within a second before a kill, and so could not be known after it.
     pub shown_again: u32,
     /// From the end of the last trouble until everything that waited had arrived.
@@ -53,6 +59,8 @@ pub struct Night {
     store: Store,
     /// What libfaketime reads the time's offset from.
     clock: TempDir,
+    /// The tenant's articles are polled into it.
+    index: TempDir,
     service: Option<Process>,
     /// Whether the running service may panic by itself.
     is_armed: bool,
@@ -81,13 +89,15 @@ impl Night {
         });
         let simulator = Rc::new(simulator());
         let people = People::new(Rc::clone(&simulator), seed);
-        let clock = TempDir::new().unwrap();
+        let (clock, index) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        copy(crate::support::index(), index.path());
         let mut night = Self {
             kinds,
             simulator,
             people,
             store,
             clock,
+            index,
             service: None,
             is_armed: false,
             last_kill: None,
@@ -103,14 +113,18 @@ impl Night {
     }
 
     /// What the service is started with.
-    fn variables(&self, points: &str) -> Vec<(String, String)> {
+    pub fn variables(&self, points: &str) -> Vec<(String, String)> {
         let token_url = format!("{}/api/v2/oauth/token", self.simulator.base_url());
+        let index = self.index.path().to_str().unwrap();
         let (url, offset) = (self.store.url(), self.clock.path().join("offset").display().to_string());
         let mut overrides = vec![
             ("CXONE_CONTRACT", "insights,ranking"),
             ("CXONE_OAUTH_URL", token_url.as_str()),
             ("CUECARD_API_ADDR", "127.0.0.1:0"),
             ("DATABASE_URL", url.as_str()),
+            ("CUECARD_INDEX", index),
+            ("CUECARD__PROFILES__INSIGHTS__SYNC", "on"),
+            ("CUECARD__PROFILE__POLL_INTERVAL", "1s"),
             ("FAILPOINTS", points),
             // Trouble lasts for parts of a second here.
             ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "1s"),
@@ -130,6 +144,7 @@ impl Night {
 
     pub async fn round(&mut self, round: Round) {
         self.tally.rounds += 1;
+        self.change_an_article(round.number);
         if let Some(after) = round.killed_in_start.filter(|_| self.service.is_none()) {
             let started = Launched::serve(&[], &self.variables(&round.points));
             tokio::time::sleep(after).await;
@@ -191,6 +206,7 @@ impl Night {
             Trouble::ClockJumps(_) => "jumps of the clock",
         };
         *self.tally.troubles.entry(name).or_default() += 1;
+        *self.tally.kinds.entry(trouble.kind()).or_default() += 1;
         match trouble {
             Trouble::Hub { route, times, every, fault } => {
                 self.simulator.inject_every(*every, Fault { route: *route, times: *times, fault: fault.clone() });
@@ -272,14 +288,50 @@ impl Night {
         self.read_log(&log);
     }
 
-    /// Only what was injected may panic.
-    fn read_log(&mut self, log: &str) {
-        for line in log.lines().filter(|line| line.contains("panicked") && line.contains("place")) {
+    /// Only what was injected may panic. Of each panic one line has its thread; where an actor caught it, another one its name.
+    pub fn read_log(&mut self, log: &str) {
+        for point in injected(log) {
+            *self.tally.points.entry(point).or_default() += 1;
+        }
+        for line in log.lines().filter(|line| line.contains("a thread panicked")) {
             self.tally.panics += 1;
-            let is_injected = line.contains("fail-0.") || line.contains("failure_points.rs");
-            if !is_injected {
+            if !line.contains("crates/failure-points/") {
                 self.account.breaks(format!("a panic that nobody injected: {line}"));
             }
+        }
+    }
+
+    /// An article that no customer asks for is another one from now on.
+    pub fn change_an_article(&self, number: u32) {
+        let body = format!("The harbour master's office is open until {number} minutes past noon.");
+        self.simulator.put_article(Article {
+            id: "harbour".into(),
+            title: "The harbour master".into(),
+            body,
+            url: None,
+        });
+    }
+
+    /// A night in which something did not happen says nothing about it.
+    fn judge_what_happened(&mut self) {
+        let told = self.people.told.borrow();
+        let mut happened = vec![
+            ("cards", told.cards),
+            ("verdicts", told.arrived.len() as u64),
+            ("rankings", told.ranked.len() as u64),
+            ("clicks", told.clicked.len() as u64),
+        ];
+        drop(told);
+        for kind in &self.kinds {
+            let times = match kind {
+                Kind::Kill => u64::from(self.tally.kills),
+                Kind::Points => self.tally.panics,
+                others => self.tally.kinds.get(others).copied().unwrap_or_default(),
+            };
+            happened.push((kind.into(), times));
+        }
+        for (what, _) in happened.into_iter().filter(|(_, times)| *times == 0) {
+            self.account.breaks(format!("nothing of {what} happened: the night was too short"));
         }
     }
 
@@ -326,6 +378,7 @@ impl Night {
         service.terminate();
         self.ended(service).await;
         self.people.look();
+        self.judge_what_happened();
         match Kept::read(&self.store.url()).await {
             Ok(kept) => self.account.close(&self.people.told.borrow(), &kept),
             Err(error) => self.account.breaks(format!("the ledger can't be read: {error}")),
@@ -337,6 +390,23 @@ impl Night {
         if duplicates > 0 {
             self.account.breaks(format!("{duplicates} cards came that no turn waited for"));
         }
+    }
+}
+
+/// The points at which a log says that a failure was injected.
+pub fn injected(log: &str) -> impl Iterator<Item = String> {
+    log.lines().filter(|line| line.contains("a failure is injected")).filter_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(line["point"].as_str()?.to_owned())
+    })
+}
+
+/// Copies a directory with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() { copy(&from, &to) } else { std::fs::copy(from, to).map(drop).unwrap() }
     }
 }
 

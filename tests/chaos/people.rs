@@ -24,6 +24,9 @@ const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(20);
 /// A back end gives up on an answer, for example of a process that was killed.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How the sessions of rankings are called.
+const SESSION: &str = "session-";
+
 /// A feedback event, by its interaction and its insight: each card is judged once.
 pub type Judged = (String, String);
 
@@ -48,8 +51,12 @@ pub struct Told {
     /// By interaction.
     pub shown: HashMap<String, Shown>,
     pub shown_again: Vec<ShownAgain>,
-    /// Keys of the pushes that were taken, and how often each was.
-    pub keys: HashMap<String, u32>,
+    /// How often each interaction, or session, was asked about.
+    pub questions: HashMap<String, usize>,
+    /// The keys of the pushes that were taken, by their interaction or session: each question is pushed under one.
+    pub keys: HashMap<String, BTreeSet<String>>,
+    /// Pushes that brought a card.
+    pub cards: u64,
     pub judged: BTreeSet<Judged>,
     /// What the training endpoint took.
     pub arrived: BTreeSet<Judged>,
@@ -111,7 +118,10 @@ impl People {
                 (format!("call-{asked}"), article.clone())
             });
             let Some((question, _)) = questions.iter().find(|(_, answer)| *answer == article) else { continue };
-            self.told.borrow_mut().asked += 1;
+            let mut told = self.told.borrow_mut();
+            told.asked += 1;
+            *told.questions.entry(interaction.clone()).or_default() += 1;
+            drop(told);
             let fragment = json!({
                 "type": "TRANSCRIPT_FRAGMENT", "text": question, "interactionId": interaction, "participant": "CUSTOMER",
             });
@@ -155,7 +165,8 @@ impl People {
             actix_rt::time::sleep(PAUSE).await;
             let api = self.api.borrow().clone().filter(|_| !*self.silence.borrow());
             let Some(api) = api else { continue };
-            let session = format!("session-{number}-{session}");
+            let session = format!("{SESSION}{number}-{session}");
+            *self.told.borrow_mut().questions.entry(session.clone()).or_default() += 1;
             let path = format!("{api}/sessions/{session}/snippets");
             let ranked = self.post(&client, &format!("{path}/ranking"), &order()).await;
             let Some((200, answer)) = ranked else { continue };
@@ -189,9 +200,10 @@ impl Told {
                 None
             }
             Route::Insights if received.verdict == Verdict::Accepted => {
-                *self.keys.entry(received.idempotency_key?).or_default() += 1;
                 let first = &body["insights"][0];
                 let (interaction, article) = (text(&first["interactionId"]), text(&first["id"]));
+                self.cards += 1;
+                self.keys.entry(interaction.clone()).or_default().insert(received.idempotency_key?);
                 let shown = Shown { article: article.clone(), at: received.at };
                 let before = self.shown.insert(interaction.clone(), shown);
                 match before {
@@ -203,7 +215,8 @@ impl Told {
                 }
             }
             Route::Ranking if received.verdict == Verdict::Accepted => {
-                *self.keys.entry(received.idempotency_key?).or_default() += 1;
+                let session = received.path.split('/').find(|part| part.starts_with(SESSION))?.to_owned();
+                self.keys.entry(session).or_default().insert(received.idempotency_key?);
                 None
             }
             _ => None,

@@ -25,6 +25,10 @@ pub fn write(command: &str, night: &Night, lasted: Duration) -> String {
             format!("{}, {}", tally.stops + tally.accounts, tally.accounts),
         ),
         ("panics injected; the service gave up (exit code 70)".into(), format!("{}; {}", tally.panics, tally.gave_up)),
+        (
+            "panics by their point".into(),
+            tally.points.iter().map(|(point, times)| format!("{point} {times}")).collect::<Vec<_>>().join(", "),
+        ),
         ("from start to open, median and longest, ms".into(), format!("{}, {}", start(0.5), start(1.0))),
     ];
     rows.extend(tally.troubles.iter().map(|(name, times)| ((*name).to_owned(), times.to_string())));
@@ -32,7 +36,7 @@ pub fn write(command: &str, night: &Night, lasted: Duration) -> String {
         ("questions on the stream".into(), told.asked.to_string()),
         (
             "cards shown, of them again after they were shown too late to be known".into(),
-            format!("{}, {}", told.keys.len(), tally.shown_again),
+            format!("{}, {}", told.cards, tally.shown_again),
         ),
         (
             "verdicts given; committed; arrived at CXone".into(),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use cuecard_failure_points::FailurePoint;
 use cuecard_simulator::{CutMoment, FaultKind, RetryAfter, Route, StreamEnd};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use strum::VariantArray;
 
 /// Kinds of trouble, of which a night has those that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, strum::IntoStaticStr)]
@@ -27,24 +29,6 @@ pub enum Kind {
     Clock,
 }
 
-/// The failure points, those of each actor first.
-const POINTS: [&str; 14] = [
-    "stream_listener",
-    "buffer",
-    "extractor",
-    "retriever",
-    "ranker",
-    "injector",
-    "injector_push",
-    "feedback_logger",
-    "feedback_logger_settle",
-    "token_actor",
-    "token_actor_fetch",
-    "knowledge_sync",
-    "knowledge_sync_poll",
-    "ledger_commit",
-];
-
 /// One thing that goes wrong while a round lasts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
@@ -61,6 +45,19 @@ pub enum Trouble {
     DatabaseStopped,
     /// By so many seconds.
     ClockJumps(i64),
+}
+
+impl Trouble {
+    /// What it is asked for as.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Hub { .. } | Self::StreamEnds(_) | Self::TokensRevoked => Kind::Hub,
+            Self::DiskFull => Kind::Disk,
+            Self::LedgerLocked => Kind::Lock,
+            Self::DatabaseStopped => Kind::Database,
+            Self::ClockJumps(_) => Kind::Clock,
+        }
+    }
 }
 
 /// How a round ends.
@@ -118,17 +115,17 @@ impl Round {
 /// Up to three points, each of which fails once after a while, or delays what passes now and then.
 fn points(rng: &mut StdRng) -> String {
     let num_points = rng.random_range(0..=3);
-    let names = POINTS.choose_multiple(rng, num_points).copied().collect::<Vec<_>>();
-    let actions: Vec<_> = names.iter().map(|name| format!("{name}={}", action(rng, name))).collect();
+    let drawn = FailurePoint::VARIANTS.choose_multiple(rng, num_points).copied().collect::<Vec<_>>();
+    let actions: Vec<_> = drawn.iter().map(|point| format!("{}={}", point.name(), action(rng, *point))).collect();
     actions.join(";")
 }
 
 /// Three panics at most in a process, so that it never comes to the ten after which a service gives up.
-fn action(rng: &mut StdRng, name: &str) -> String {
+fn action(rng: &mut StdRng, point: FailurePoint) -> String {
     // A writer of the ledger that panics ends the service, so it is made to wait mostly.
-    let panics = if name == "ledger_commit" { rng.random_ratio(1, 8) } else { rng.random_ratio(2, 3) };
+    let panics = rng.random_ratio(if point == FailurePoint::LedgerCommit { 1 } else { 5 }, 8);
     if panics {
-        return format!("{}*off->1*panic->off", rng.random_range(0..20));
+        return format!("{}*off->1*return->off", rng.random_range(0..20));
     }
     format!("{}%sleep({})", rng.random_range(1..20), rng.random_range(1..150))
 }

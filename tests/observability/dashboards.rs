@@ -204,6 +204,7 @@ fn each_query_asks_for_the_job_the_instance_and_the_profile_that_are_chosen() {
         "cuecard_stage",
         "cuecard_dropped",
         "cuecard_queue",
+        "cuecard_certificate",
         "cuecard_cxone_requests",
         "cuecard_json",
         "cuecard_ledger",

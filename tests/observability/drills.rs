@@ -20,12 +20,15 @@ const CALLS: Duration = Duration::from_millis(120);
 /// Every alert that must fire, and of which service.
 pub const EXPECTED: &[(&str, &str)] = &[
     ("CuecardActorGone", "panicking"),
+    ("CuecardActorHangs", "panicking"),
     ("CuecardActorPanics", "panicking"),
     ("CuecardBehind", "flooded"),
     ("CuecardCallersTurnedAway", "healthy"),
+    ("CuecardCardsExpire", "troubled"),
     ("CuecardCardsFail", "failing"),
     ("CuecardCardsRejected", "healthy"),
     ("CuecardCardsSlow", "troubled"),
+    ("CuecardCertificateExpires", "panicking"),
     ("CuecardCircuitOpen", "failing"),
     ("CuecardDegraded", "failing"),
     ("CuecardDown", "flooded"),
@@ -47,6 +50,7 @@ pub const ALLOWED: &[(&str, &str, &str)] = &[
     ("CuecardCircuitOpen", "healthy", "the training endpoint fails, as it is to for CuecardFeedbackStuck"),
     ("CuecardDegraded", "healthy", "the same, for longer"),
     ("CuecardCardsFail", "healthy", "a ranking that can't be audited fails while the ledger is locked"),
+    ("CuecardCardsExpire", "flooded", "what a flood leaves comes too late for a card"),
     ("CuecardCardsSlow", "flooded", "the cards that a flood leaves are late"),
     ("CuecardCardsSlow", "healthy", "this build is not optimised, and the machine has other services to run"),
     ("CuecardCardsSlow", "failing", "the same, and its pushes are repeated"),
@@ -181,7 +185,9 @@ pub async fn troubled(prometheus: &Prometheus, service: &Watched) {
     drill(prometheus, &[("CuecardCardsSlow", "troubled")], &[("profile", "insights")], clear).await;
     let wait = FaultKind::Answer { status: 429, retry_after: Some(RetryAfter::Seconds(3600)), body: None };
     simulator.inject(always(Route::Insights, wait));
-    drill(prometheus, &[("CuecardHeld", "troubled")], &[("endpoint", "push")], clear).await;
+    // What is held for longer than a card is worth showing ends without one.
+    let alerts = [("CuecardHeld", "troubled"), ("CuecardCardsExpire", "troubled")];
+    drill(prometheus, &alerts, &[("profile", "insights")], clear).await;
     refuse_all(simulator, Route::Stream, 503);
     simulator.end_streams(StreamEnd::Cut).await;
     let back = async || simulator.clear_faults_on(Route::Stream);
@@ -219,10 +225,22 @@ pub async fn flooded(prometheus: &Prometheus, service: &Watched) {
     drill(prometheus, &[("CuecardDown", "flooded")], &[], async || send_signal(process, "CONT")).await;
 }
 
-/// An actor that panics now and then, and one that gives up.
+/// An actor whose handler does not return, that panics now and then, and that gives up; beside a certificate that is hardly valid
+/// any more.
 pub async fn panicking(prometheus: &Prometheus, mut actor: Panicking) {
     let labels = [("instance", "panicking"), ("actor", ACTOR)];
-    let [panics, gone] = ["CuecardActorPanics", "CuecardActorGone"].map(|alert| Firing { alert, labels: &labels });
+    let [hangs, panics, gone] =
+        ["CuecardActorHangs", "CuecardActorPanics", "CuecardActorGone"].map(|alert| Firing { alert, labels: &labels });
+    let labels = [("instance", "panicking"), ("port", "admin")];
+    let expires = Firing { alert: "CuecardCertificateExpires", labels: &labels };
+    actor.valid_for(Duration::from_hours(24));
+    prometheus.until_firing(&expires).await;
+    actor.valid_for(Duration::from_hours(24 * 365));
+    prometheus.until_quiet(&expires).await;
+    let hanging = actor.hang();
+    prometheus.until_firing(&hangs).await;
+    drop(hanging);
+    prometheus.until_quiet(&hangs).await;
     // An increase is told from what was scraped before it.
     prometheus.until_scraped("panicking").await;
     actor.panic(3).await;

@@ -6,6 +6,7 @@
 mod alerts;
 mod dashboards;
 mod drills;
+mod names;
 mod panicking;
 mod prometheus;
 mod rules;

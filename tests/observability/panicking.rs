@@ -1,18 +1,20 @@
-//! Metrics of an actor that panics. Nothing that the shipped program is sent makes its actors panic, so this one is a test's own,
-//! under the service's supervision and behind the service's metrics.
+//! Metrics of an actor that panics and hangs. Nothing that the shipped program is sent makes its actors do so, so this one is a
+//! test's own, under the service's supervision and behind the service's metrics, on a thread of its own that it may block.
 
 use std::net::SocketAddr;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler, Message, Supervised};
+use actix::{Actor, Addr, Arbiter, Context, Handler, Message, Supervised};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use cuecard_actors::ledger::LedgerHealth;
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::supervision::{ActorCell, ActorState, Escalations, RestartPolicy, escalations, supervise};
-use cuecard_actors::telemetry::Metrics;
+use cuecard_actors::telemetry::{Metrics, Port};
+use jiff::{SignedDuration, Timestamp};
 
-use crate::support::LOOK;
+use crate::support::{LOOK, PATIENCE};
 
 /// What the actor is called.
 pub const ACTOR: &str = "weak";
@@ -20,6 +22,11 @@ pub const ACTOR: &str = "weak";
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Poison;
+
+/// Ends when its sender is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Hang(Receiver<()>);
 
 struct Weak;
 
@@ -37,11 +44,27 @@ impl Handler<Poison> for Weak {
     }
 }
 
+impl Handler<Hang> for Weak {
+    type Result = ();
+
+    fn handle(&mut self, Hang(until_dropped): Hang, _: &mut Context<Self>) {
+        // Nothing is ever sent.
+        let _ = until_dropped.recv();
+    }
+}
+
 /// A service's process, as far as its supervision and its metrics go.
 struct Process {
     cell: Arc<ActorCell>,
     address: Addr<Weak>,
+    thread: Arbiter,
     _escalations: Escalations,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.thread.stop();
+    }
 }
 
 /// Its scrapes, which go on when it is started again.
@@ -66,6 +89,19 @@ impl Panicking {
         let addr = server.addrs()[0];
         actix_rt::spawn(server.run());
         Self { addr, metrics, process }
+    }
+
+    /// From now on the port's certificate is valid for so long.
+    pub fn valid_for(&self, time: Duration) {
+        let end = Timestamp::now() + SignedDuration::try_from(time).unwrap();
+        self.metrics.lock().unwrap().set_certificate(Port::Admin, end);
+    }
+
+    /// Its handler does not return before this is dropped.
+    pub fn hang(&self) -> Sender<()> {
+        let (hanging, until_dropped) = mpsc::channel();
+        self.process.address.do_send(Hang(until_dropped));
+        hanging
     }
 
     /// Panics so often, and is restarted each time.
@@ -112,6 +148,9 @@ fn process() -> (Process, Metrics) {
     // There is no ledger, and so nothing wrong with one.
     metrics.set_ledger(&LedgerHealth::default(), std::iter::empty());
     let (escalation, escalations) = escalations();
-    let address = supervise(Arc::clone(&cell), POLICY, escalation, |_| Weak);
-    (Process { cell, address, _escalations: escalations }, metrics)
+    let (thread, watched) = (Arbiter::new(), Arc::clone(&cell));
+    let (tell, started) = mpsc::channel();
+    thread.spawn_fn(move || tell.send(supervise(watched, POLICY, escalation, |_| Weak)).unwrap());
+    let address = started.recv_timeout(PATIENCE).unwrap();
+    (Process { cell, address, thread, _escalations: escalations }, metrics)
 }

@@ -84,7 +84,7 @@ async function tellsWhy(browser) {
   await card.first().waitFor();
   await card.first().locator("summary").focus();
   await page.keyboard.press("Enter");
-  await card.getByText("Shown: “").first().waitFor();
+  await card.getByText("Chosen: “").first().waitFor();
   await card.getByText(given.dog).first().waitFor();
   // Titles and words of markup stand there as what they are.
   await page.locator(".entry", { hasText: given.hostile }).first().waitFor();
@@ -118,10 +118,57 @@ async function triesAConversation(browser) {
   await page.context().close();
 }
 
+async function findsACall(browser) {
+  const page = await open(browser, { viewport: NARROW }, "decisions");
+  await page.getByLabel("Call or decision").fill("call-1");
+  await page.keyboard.press("Enter");
+  await page.locator("#found .entry", { hasText: given.card }).locator("summary").click();
+  const id = await page.locator("#found .inside code").first().textContent();
+  await page.getByLabel("Call or decision").fill(id);
+  await page.getByRole("button", { name: "Find" }).click();
+  await page.getByText("1 found", { exact: true }).waitFor();
+  assert.equal(await page.locator("#found .entry").count(), 1);
+  await assertFits(page, "found");
+  await assertAccessible(page, "found");
+  await page.getByLabel("Call or decision").fill("call-9");
+  await page.keyboard.press("Enter");
+  await page.getByText("No decision about this call is kept.").waitFor();
+  assertNoComplaints(page);
+  await page.context().close();
+}
+
+/** A key that opens the gaps and not the feed: the page says so once, and shows what it may. */
+async function showsAKnowledgeManagerTheGaps(browser) {
+  const page = await newPage(browser, { viewport: NARROW });
+  await page.addInitScript((key) => sessionStorage.setItem("cuecard-key", key), given.knowledgeKey);
+  let feeds = 0;
+  page.on("request", (request) => { feeds += request.url().includes("/console/feed") ? 1 : 0; });
+  await page.goto(`${given.console}console/#gaps`);
+  await page.getByText("does not have the right `operate`").waitFor();
+  await page.locator(".cluster").first().waitFor();
+  await page.locator('#tabs a[href="#try"]').click();
+  await page.waitForFunction(() => document.getElementById("trial-profile").options.length > 0);
+  await page.getByLabel("Conversation", { exact: true }).fill(given.dog);
+  await page.keyboard.press("Control+Enter");
+  await page.locator("#trial-turns .turn .title", { hasText: given.card }).waitFor();
+  await assertFits(page, "refused by the feed");
+  await assertAccessible(page, "refused by the feed");
+  assert.equal(feeds, 1, "the same key is not tried again and again");
+  await page.getByRole("button", { name: "Other key" }).click();
+  await page.keyboard.type(given.key);
+  await page.keyboard.press("Enter");
+  await page.locator("#link.good").waitFor();
+  assert.ok(await page.locator("#feed").isHidden());
+  assertNoComplaints(page, (complaint) => complaint.includes("403"));
+  await page.context().close();
+}
+
 async function listsGapsAndShadows(browser) {
   const page = await open(browser, {}, "gaps");
   await page.getByText("1 rejected").waitFor();
-  await page.locator(".cluster").getByText("Where do I park my caravan").waitFor();
+  const example = page.locator(".cluster details", { hasText: "Where do I park my caravan" });
+  await example.locator("summary").click();
+  await example.getByText("What was said, masked").waitFor();
   await assertNothingRan(page);
   await page.locator('#tabs a[href="#shadow"]').click();
   await page.getByText(/held back or would have been others/).waitFor();
@@ -133,10 +180,13 @@ async function listsGapsAndShadows(browser) {
 async function restartsAnActor(browser) {
   const page = await open(browser);
   const row = page.locator("#actors tr", { hasText: "ranker" });
+  await row.locator(".doing", { hasText: /idle|working|waiting/ }).waitFor();
+  await row.locator("td.number .bound", { hasText: /of \d+/ }).waitFor();
   await row.getByRole("button").click();
   assert.equal(await row.getByRole("button").textContent(), "Sure?", "one press restarts nothing");
-  await row.getByRole("button").click();
-  await page.waitForFunction(() => document.getElementById("actors-told").textContent !== "");
+  assert.match(await page.locator("#actors-told").textContent(), /^Press again to restart ranker\./);
+  await row.getByRole("button", { name: "Sure? Press again to restart ranker" }).click();
+  await page.waitForFunction(() => !document.getElementById("actors-told").textContent.startsWith("Press again"));
   const told = await page.locator("#actors-told").textContent();
   if (told.includes("no such page")) console.log("skipped: this build has no POST /actors/{name}/restart");
   else {
@@ -178,7 +228,7 @@ async function comesBack(browser) {
 }
 
 await withBrowser(async (browser) => {
-  for (const check of [asksForAKey, looksRight, tellsWhy, triesAConversation, listsGapsAndShadows, restartsAnActor, showsSettings, comesBack]) {
+  for (const check of [asksForAKey, looksRight, tellsWhy, findsACall, triesAConversation, listsGapsAndShadows, showsAKnowledgeManagerTheGaps, restartsAnActor, showsSettings, comesBack]) {
     await check(browser);
     console.log(`${check.name}: done`);
   }

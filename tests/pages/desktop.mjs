@@ -54,7 +54,7 @@ async function explains(browser) {
   await page.keyboard.press("Space");
   await page.locator(".why li").first().waitFor();
   const told = await page.locator(".why").first().textContent();
-  assert.match(told, /Shown: “.*The newest customer turn looks like.*extract \d/s);
+  assert.match(told, /Chosen: “.*The newest customer turn looks like.*extract \d/s);
   await page.keyboard.press("Space");
   assert.equal(await page.locator(".why").count(), 0);
   assertNoComplaints(page);
@@ -98,7 +98,13 @@ async function makesFaults(browser) {
     const page = await newPage(browser, { viewport });
     await page.goto(`${given.desktop}_sim/faults`);
     await page.locator("tr.entry").first().waitFor();
-    await page.locator("tr.entry").first().press("Enter");
+    const opener = page.locator("tr.entry").first().getByRole("button", { expanded: false });
+    await opener.press("Enter");
+    await page.locator("tr.detail").waitFor();
+    const open = page.locator("tr.entry").first().getByRole("button", { expanded: true });
+    await open.press("Space");
+    assert.equal(await page.locator("tr.detail").count(), 0);
+    await page.locator("tr.entry").first().getByRole("button", { expanded: false }).click();
     await page.locator("tr.detail").waitFor();
     await assertAccessible(page, "faults");
     await assertFits(page, "faults");

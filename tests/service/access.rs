@@ -40,6 +40,7 @@ fn settings(base_url: &str, data: &Path, access: &str) -> Settings {
         section("slow", "'query'", "rate_limit = 1"),
         section("operator", "'operate'", ""),
         section("editor", "'knowledge'", "profiles = ['south']"),
+        section("librarian", "'knowledge'", ""),
         section("scraper", "'metrics'", ""),
     ];
     let profiles = "[profiles.north]\ncontract = 'rag'\n[profiles.south]\ncontract = 'rag'\n[profiles.order]\ncontract = 'ranking'\n";
@@ -159,20 +160,24 @@ async fn every_route_of_the_admin_port_but_the_probes_asks_for_its_right() {
     let asking = Asking::new("").await;
     let (get, post) = (Method::GET, Method::POST);
     // (method, path, the keys that open it)
-    let table: [(&Method, &str, &[&str]); 16] = [
+    let table: [(&Method, &str, &[&str]); 20] = [
         (&get, "/metrics", &["operator", "scraper"]),
         (&get, "/actors", &["operator"]),
         (&get, "/actors/buffer", &["operator"]),
         (&get, "/deliveries", &["operator"]),
         (&get, "/explain/7", &["operator"]),
         (&get, "/decisions?interaction=c-1", &["operator"]),
-        (&get, "/profiles/south/marks", &["operator", "editor"]),
-        (&get, "/profiles/north/marks", &["operator"]),
-        (&post, "/profiles/south/refresh", &["editor"]),
-        (&post, "/profiles/south/pin", &["editor"]),
-        (&post, "/profiles/south/mute", &["editor"]),
-        (&post, "/profiles/south/release", &["editor"]),
-        (&post, "/profiles/north/release", &[]),
+        (&get, "/profiles/south/marks", &["operator", "editor", "librarian"]),
+        (&get, "/profiles/north/marks", &["operator", "librarian"]),
+        (&post, "/profiles/south/refresh", &["editor", "librarian"]),
+        (&post, "/profiles/south/pin", &["editor", "librarian"]),
+        (&post, "/profiles/south/mute", &["editor", "librarian"]),
+        (&post, "/profiles/south/release", &["editor", "librarian"]),
+        (&post, "/profiles/north/release", &["librarian"]),
+        (&get, "/console/gaps", &["operator", "librarian"]),
+        (&post, "/console/try", &["operator", "librarian"]),
+        (&get, "/console/shadow", &["operator"]),
+        (&get, "/console/feed?outcome=none", &["operator"]),
         (&get, "/feedback/dead", &["operator"]),
         (&post, "/callbacks/dead/1/retry", &["operator"]),
         (&post, "/ledger/erase", &["operator"]),
@@ -180,7 +185,7 @@ async fn every_route_of_the_admin_port_but_the_probes_asks_for_its_right() {
     for (method, path, opened_by) in table {
         assert_eq!(asking.admin(method.clone(), path, None).await.status, 401, "{path}");
         assert_eq!(asking.admin(method.clone(), path, Some("wrong")).await.status, 401, "{path}");
-        for name in ["back-end", "operator", "editor", "scraper"] {
+        for name in ["back-end", "operator", "editor", "librarian", "scraper"] {
             let told = asking.admin(method.clone(), path, Some(&key(name))).await;
             let is_open = !matches!(told.status.as_u16(), 401 | 403);
             assert_eq!(is_open, opened_by.contains(&name), "{path} {name}: {} {}", told.status, told.text);
@@ -199,6 +204,56 @@ async fn every_route_of_the_admin_port_but_the_probes_asks_for_its_right() {
     let with = run(&why, &[("CUECARD_ADMIN_KEY", &key("operator"))]);
     assert!(with.code == Some(1) && with.stderr.contains("no decision about"), "{}", with.stderr);
     asking.stop().await;
+}
+
+/// What a page in a browser on this machine can make it send, and what others send.
+#[actix_rt::test]
+async fn a_port_that_asks_for_no_key_answers_no_page_of_another_site() {
+    let simulator = simulator();
+    let variables = [("CXONE_CONTRACT", "rag"), ("CUECARD_API_ADDR", "127.0.0.1:0")];
+    let service = Service::launch(&simulator.base_url(), &variables);
+    let (api, admin) = (service.api_addr(), service.admin.addr());
+    install_provider();
+    let client = Client::builder().timeout(PATIENCE).no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let foreign: [&[(&str, &str)]; 6] = [
+        &[("host", "evil.example")],
+        &[("host", "evil.example"), ("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
+        &[("sec-fetch-site", "same-site")],
+    ];
+    for (addr, method, path, status) in [
+        (api, Method::POST, "/assist/push", 415),
+        (admin, Method::POST, "/actors/nobody/restart", 404),
+        (admin, Method::POST, "/reload", 200),
+        (admin, Method::GET, "/metrics", 200),
+        (admin, Method::GET, "/nowhere", 404),
+    ] {
+        let ask = async |headers: &[(&str, &str)]| {
+            let request = client.request(method.clone(), format!("http://{addr}{path}"));
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        for headers in foreign {
+            let (answered, text) = ask(headers).await;
+            assert!(answered == 403 && text.contains("asks for no key"), "{path} {headers:?}: {answered} {text}");
+        }
+        let own = format!("http://localhost:{}", addr.port());
+        let others: [&[(&str, &str)]; 3] = [
+            &[],
+            &[("host", own.trim_start_matches("http://")), ("origin", &own), ("sec-fetch-site", "same-origin")],
+            &[("host", "localhost"), ("user-agent", "Prometheus/3.0")],
+        ];
+        for headers in others {
+            let (answered, text) = ask(headers).await;
+            assert_eq!(answered, status, "{path} {headers:?}: {text}");
+        }
+    }
+    let turned_away = [("port", "admin"), ("reason", "foreign_page")];
+    assert_eq!(service.admin.metrics().await.sum("cuecard_refused_callers_total", &turned_away), 24.0);
+    service.stop().await;
 }
 
 #[actix_rt::test]
@@ -327,10 +382,32 @@ async fn a_caller_who_is_slow_or_sends_too_much_is_told_so_and_closed() {
 
 /// A certificate of its own for `localhost`, written where the settings look; gives it as PEM.
 fn write_certificate(place: &Path) -> String {
-    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(place.join("key.pem"), own.signing_key.serialize_pem()).unwrap();
-    std::fs::write(place.join("certificate.pem"), own.cert.pem()).unwrap();
-    own.cert.pem()
+    write_certificate_until(place, 2090)
+}
+
+/// The same, valid until the first day of a year.
+fn write_certificate_until(place: &Path, year: i32) -> String {
+    let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = parameters.self_signed(&key).unwrap().pem();
+    std::fs::write(place.join("key.pem"), key.serialize_pem()).unwrap();
+    std::fs::write(place.join("certificate.pem"), &pem).unwrap();
+    pem
+}
+
+/// Seconds since 1970 at which the certificates that the ports use are no longer valid, by port.
+async fn expiries(admin: SocketAddr, pem: &str) -> Vec<(String, f64)> {
+    let client = Client::builder().tls_certs_only([Certificate::from_pem(pem.as_bytes()).unwrap()]);
+    let client = client.no_proxy().timeout(PATIENCE).build().unwrap();
+    let answer = client.get(format!("https://localhost:{}/metrics", admin.port())).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    let of_port = |line: &str| {
+        let (port, value) =
+            line.strip_prefix("cuecard_certificate_expires_timestamp_seconds{port=\"")?.split_once("\"} ")?;
+        Some((port.to_owned(), value.parse().unwrap()))
+    };
+    text.lines().filter_map(of_port).collect()
 }
 
 /// Whether a page of the port can be read by whoever trusts this certificate alone.
@@ -365,6 +442,9 @@ async fn both_ports_speak_tls_and_take_a_new_certificate_up_while_they_run() {
         let plain = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
         assert!(plain.get(format!("http://{port}/livez")).send().await.is_err(), "plain HTTP is not answered");
     }
+    let of_both = |second: f64| vec![("admin".to_owned(), second), ("api".to_owned(), second)];
+    // The first of January 2090 and, below, of 2080.
+    assert_eq!(expiries(ports[0], &first).await, of_both(3_786_912_000.0));
     let admin = format!("https://localhost:{}", ports[0].port());
     let certificate = place.join("certificate.pem");
     let trusting = [("SSL_CERT_FILE", certificate.to_str().unwrap())];
@@ -376,11 +456,12 @@ async fn both_ports_speak_tls_and_take_a_new_certificate_up_while_they_run() {
     for port in ports {
         assert!(is_trusted(port, &first).await, "what was in use stays in use");
     }
-    let second = write_certificate(&place);
+    let second = write_certificate_until(&place, 2080);
     for port in ports {
         until_trusted(port, &second).await;
         assert!(!is_trusted(port, &first).await, "the old certificate is not shown any more");
     }
+    assert_eq!(expiries(ports[0], &second).await, of_both(3_471_292_800.0), "whoever watches knows of the new one");
     service.stop_unaccounted().await;
 }
 

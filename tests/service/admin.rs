@@ -280,11 +280,16 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
     let mut record = explained.json();
     let why = record.as_object_mut().unwrap().remove("why").unwrap().to_string();
     assert_eq!(record, listed);
-    assert!(why.contains("Shown: ") && why.contains("(pets)") && why.contains("looks like a question"), "{why}");
+    assert!(
+        why.contains("Shown: CXone took the push.\",\"Chosen: ")
+            && why.contains("(pets)")
+            && why.contains("looks like a question"),
+        "{why}"
+    );
     let asked = ["why", "--interaction", "call-1", "--admin", &service.admin.addr().to_string()];
     let told = run(&asked, &[]);
     assert!(
-        told.stdout.contains("interaction call-1") && told.stdout.contains("Shown: "),
+        told.stdout.contains("interaction call-1") && told.stdout.contains("Shown: CXone took the push."),
         "{} {}",
         told.stdout,
         told.stderr

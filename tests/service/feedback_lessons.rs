@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::support::{ARTICLES, Service, index, run, say, simulator};
+use crate::support::{ARTICLES, Service, index, run, say, schema, simulator};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -80,8 +80,21 @@ fn push(number: u128, profile: &str) -> DeliveryRecord {
 #[actix_rt::test]
 async fn a_model_is_learned_from_what_agents_accept_and_says_what_it_lacks() {
     let directory = TempDir::new().unwrap();
-    let path = directory.path().join("ledger.db");
-    let ledger = Ledger::open(&format!("sqlite:{}", path.display()), LedgerOptions::default()).await.unwrap();
+    let file = directory.path().join("ledger.db").display().to_string();
+    learns_and_says_what_it_lacks(&format!("sqlite:{file}"), &file).await;
+}
+
+#[actix_rt::test]
+async fn a_model_is_learned_from_a_ledger_on_a_server() {
+    if let Some(url) = schema().await {
+        learns_and_says_what_it_lacks(&url, &url).await;
+    }
+}
+
+/// From the ledger of this URL, which the command line calls so.
+async fn learns_and_says_what_it_lacks(url: &str, named: &str) {
+    let directory = TempDir::new().unwrap();
+    let ledger = Ledger::open(url, LedgerOptions::default()).await.unwrap();
     for number in 1..=60 {
         ledger.deliveries().record(push(number, "insights")).await.unwrap();
         let feedback = NewFeedback {
@@ -95,9 +108,9 @@ async fn a_model_is_learned_from_what_agents_accept_and_says_what_it_lacks() {
         };
         ledger.feedback().store(feedback).await.unwrap();
     }
-    let (ledger_file, model) = (path.to_str().unwrap(), directory.path().join("model.json"));
+    let model = directory.path().join("model.json");
     let train = |profile: &str, more: &[&str]| {
-        let fixed = ["train", "--index", index().to_str().unwrap(), "--feedback", ledger_file, "--profile", profile];
+        let fixed = ["train", "--index", index().to_str().unwrap(), "--feedback", named, "--profile", profile];
         run(&[&fixed[..], &["--out", model.to_str().unwrap()], more].concat(), &[])
     };
     // The service has the ledger open.

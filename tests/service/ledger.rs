@@ -9,10 +9,16 @@ use cuecard_simulator::{Route, RunningSimulator};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
+use way::Way;
 
 use crate::support::{
-    Admin, Caller, Page, Process, Scrape, environment, refuse_all, run, say, shown, simulator, until, until_shown,
+    Admin, Caller, Page, Process, Scrape, environment, refuse_all, run, say, schema, shown, simulator, until,
+    until_shown,
 };
+
+#[path = "../../crates/ledger/tests/ledger/way.rs"]
+#[allow(dead_code, reason = "the ledger's own tests use more of it")]
+mod way;
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 const VOUCHER: &str = "How long is my gift voucher valid?";
@@ -217,12 +223,15 @@ async fn what_was_decided_is_explained_after_a_restart_and_erased_when_asked_to(
     // Without a service the file itself is worked on.
     let again = tool(&["ledger", "erase", "--interaction", "call-1"], &service.admin);
     assert!(again.stdout.contains("erased 0 of decisions"), "{again:?}");
+    let log = service.output().await;
+    let told = log.lines().find(|line| line.contains("an interaction was erased")).unwrap();
+    assert!(told.contains("decisions") && !told.contains("call-1"), "{told}");
 }
 
 #[actix_rt::test]
 async fn feedback_that_was_refused_for_good_is_listed_and_tried_again() {
     let (simulator, data) = (simulator(), TempDir::new().unwrap());
-    let mut service = Process::serve(&environment(&simulator.base_url(), data.path(), &[]));
+    let service = Process::serve(&environment(&simulator.base_url(), data.path(), &[]));
     connected(&simulator).await;
     say(&simulator, "call-1", DOG).await;
     until_shown(&simulator, 1).await;
@@ -246,5 +255,44 @@ async fn feedback_that_was_refused_for_good_is_listed_and_tried_again() {
     assert_eq!(service.admin.get("/feedback/dead").await.json(), json!({"dead": []}));
     assert_eq!(service.admin.get("/callbacks/dead").await.json(), json!({"dead": []}));
     service.terminate();
-    assert_eq!(service.ended().await.code(), Some(0));
+    let log = service.output().await;
+    assert_eq!(log.matches("an operator lets what was set aside wait again").count(), 1, "{log}");
+}
+
+#[actix_rt::test]
+async fn a_database_server_that_does_not_answer_holds_up_no_stop() {
+    let Some(url) = schema().await else { return };
+    let (simulator, data, way) = (simulator(), TempDir::new().unwrap(), Way::to(&url).await);
+    let overrides = [("DATABASE_URL", way.url.as_str()), ("CUECARD__SHUTDOWN__GRACE", "1s")];
+    let service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+    connected(&simulator).await;
+    say(&simulator, "call-1", DOG).await;
+    until_shown(&simulator, 1).await;
+    way.become_black_hole();
+    simulator.judge_card("call-1", "pets", true).await.unwrap();
+    let waits = |metrics: &Scrape| metrics.sum("cuecard_ledger_waiting", &[("kind", "feedback")]) == 1.0;
+    service.admin.until("the verdict waits", waits).await;
+    service.terminate();
+    let log = service.output().await;
+    assert!(log.contains("the ledger does not close in time"), "{log}");
+    let told = log.lines().find(|line| line.contains("stopped before this was finished")).unwrap();
+    assert!(told.contains("ledger"), "{told}");
+    assert!(log.contains("the service has stopped"), "{log}");
+}
+
+#[actix_rt::test]
+async fn what_a_service_of_another_host_holds_is_erased_over_its_admin_port() {
+    let Some(url) = schema().await else { return };
+    let (simulator, here, there) = (simulator(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let service = Process::serve(&environment(&simulator.base_url(), there.path(), &[("DATABASE_URL", &url)]));
+    connected(&simulator).await;
+    // Another directory is what another host has.
+    let variables = environment(&simulator.base_url(), here.path(), &[("DATABASE_URL", &url)]);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let erase = ["ledger", "erase", "--interaction", "call-1"];
+    let refused = run(&erase, &variables);
+    assert!(refused.code != Some(0) && refused.stderr.contains("--admin"), "{refused:?}");
+    let admin = service.admin.addr().to_string();
+    let erased = run(&[&erase[..], &["--admin", &admin]].concat(), &variables);
+    assert!(erased.stdout.contains("erased 0 of decisions"), "{erased:?}");
 }

@@ -20,7 +20,7 @@ async fn cards_are_withheld_and_stand_with_the_decision_beside_those_of_a_second
     let rankers = (&decision["ranking"]["ranker"], &decision["shadow"]["ranker"]);
     assert_eq!(rankers, (&"conversation".into(), &"bm25".into()));
     let explained = service.admin.get(&format!("/explain/{}", decision["id"].as_str().unwrap())).await.json();
-    assert!(explained["shadow_why"][0].as_str().unwrap().starts_with("Shown: "), "{explained}");
+    assert!(explained["shadow_why"][0].as_str().unwrap().starts_with("Chosen: "), "{explained}");
     let metrics = service.admin.metrics().await;
     assert_eq!(metrics.sum("cuecard_shadow_total", &[("result", "same")]), 1.0);
     assert_eq!(metrics.sum("cuecard_cards_total", &[("outcome", "withheld")]), 1.0);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler, Supervised};
+use cuecard_failure_points::failure_point;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -18,7 +19,6 @@ pub use conversations::BufferSettings;
 use conversations::{Conversations, Flushed, Lost};
 
 use crate::admission::Admission;
-use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{Ask, Heard, InteractionKey, StreamWord, WorkItem};
 use crate::supervision::{Escalation, Recovery, Timer};
@@ -47,7 +47,7 @@ pub struct BufferDeps {
 impl BufferDeps {
     fn admit(&self, flushed: Flushed<'_>) {
         let Flushed { key, utterance_number, utterance, heard, at } = flushed;
-        failure_point("buffer", key.interaction.as_str());
+        failure_point!(Buffer, key.interaction.as_str());
         let deadline = at + self.tenants.deadline(&key.profile);
         let decision = Uuid::now_v7();
         let (key, heard_at, ask) = (key.clone(), Timestamp::now(), Ask::Cards(Arc::new(utterance)));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_channel::Sender;
 use cuecard_engine::conversation::{FlushReason, Pauses, Speaker, WindowLimits};
+use cuecard_failure_points::FailurePoint;
 use futures_util::StreamExt;
 use proptest::prelude::*;
 use tokio::time::advance;
@@ -289,7 +290,7 @@ fn buffer_that_escalates(
     metrics: &Metrics,
     escalation: Escalation,
 ) -> (Sender<Heard>, Admitted, actix::Addr<Buffer>) {
-    inject_panics("buffer", "bad");
+    inject_panics(FailurePoint::Buffer, "bad");
     let (sender, inbox) = bounded(64);
     let recorder = Recorder::new();
     let settings_of_admission =

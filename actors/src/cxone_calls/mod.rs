@@ -176,7 +176,8 @@ impl CxoneCalls {
         let outcome = outcome(answer);
         // Nothing is said of what went well.
         let detail = if matches!(outcome, CallOutcome::Answered(..=299)) { String::new() } else { describe(answer) };
-        CxoneAnswered { endpoint, outcome, detail: &detail, took: since.elapsed() }.emit(&self.deps.metrics);
+        let profile = self.profile();
+        CxoneAnswered { profile, endpoint, outcome, detail: &detail, took: since.elapsed() }.emit(&self.deps.metrics);
         log_words(endpoint, answer);
         if let Some(retry_after) = answer.as_ref().ok().and_then(|answer| answer.retry_after.as_ref()) {
             self.warn_if_cut(endpoint, retry_after);

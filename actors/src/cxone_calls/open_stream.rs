@@ -107,8 +107,8 @@ impl CxoneCalls {
             Ok(_) => (CallOutcome::Answered(200), String::new()),
             Err(error) => (outcome(error), error.to_string()),
         };
-        let endpoint = Endpoint::Stream;
-        CxoneAnswered { endpoint, outcome, detail: &detail, took: asked.elapsed() }.emit(&self.deps.metrics);
+        let (profile, endpoint) = (self.profile(), Endpoint::Stream);
+        CxoneAnswered { profile, endpoint, outcome, detail: &detail, took: asked.elapsed() }.emit(&self.deps.metrics);
         opened.map_err(|error| {
             match &error {
                 HandshakeError::Unauthorised => self.invalidate(token),

@@ -4,6 +4,8 @@
 //! Takes a [`Decision`] from each ticket that ends. What reads decisions behind the tap never holds a question up: where it
 //! falls behind, decisions are dropped and counted.
 
+mod ending;
+mod kept;
 mod recent;
 mod records;
 mod shadow;
@@ -12,7 +14,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use async_channel::{Receiver, Sender};
+use tokio::sync::oneshot;
 
+pub use ending::ending;
+pub use kept::{KeptDecision, Said};
 pub use recent::{DecisionFilter, RecentDecisions};
 pub use records::DecisionRecords;
 pub use shadow::{Shadow, Shadows};
@@ -26,16 +31,25 @@ const TAP: usize = 4096;
 /// Of a reason in words; what CXone says, or the backends, may be of any length.
 const FREE_TEXT_BYTES: usize = 120;
 
+/// What goes through the tap.
+#[derive(Debug)]
+pub enum Tapped {
+    /// A question ended.
+    Ended(Box<Decision>),
+    /// Somebody wants to be told when all before it is written down.
+    Awaited(oneshot::Sender<()>),
+}
+
 /// Takes note of how questions end. Cheap to clone.
 #[derive(Clone)]
 pub struct Decisions {
     metrics: Metrics,
-    tap: Sender<Box<Decision>>,
+    tap: Sender<Tapped>,
 }
 
 impl Decisions {
     /// Counts in these metrics; the receiver is for whoever keeps decisions.
-    pub fn new(metrics: Metrics) -> (Self, Receiver<Box<Decision>>) {
+    pub fn new(metrics: Metrics) -> (Self, Receiver<Tapped>) {
         let (tap, kept) = async_channel::bounded(TAP);
         (Self { metrics, tap }, kept)
     }
@@ -57,9 +71,16 @@ impl Decisions {
     /// A question ended; called exactly once for each.
     pub fn ended(&self, decision: Box<Decision>) {
         self.metrics.count_decision(&decision);
-        if self.tap.try_send(decision).is_err() {
+        if self.tap.try_send(Tapped::Ended(decision)).is_err() {
             self.metrics.count_decision_dropped(DropReason::TapFull);
         }
+    }
+
+    /// Waits until every decision that has ended by now is where the newest are kept and on its way into the ledger; `false`
+    /// where nobody writes any down any more.
+    pub async fn written_down(&self) -> bool {
+        let (told, written) = oneshot::channel();
+        self.tap.send(Tapped::Awaited(told)).await.is_ok() && written.await.is_ok()
     }
 
     /// Nothing more comes; what is in the tap is still read.

@@ -7,7 +7,7 @@ use async_channel::Receiver;
 use cuecard_cxone::InteractionId;
 use uuid::Uuid;
 
-use super::{DecisionRecords, Shadows};
+use super::{DecisionRecords, Shadows, Tapped};
 use crate::messages::{Decision, ProfileName};
 use crate::traces::Traces;
 
@@ -69,12 +69,20 @@ impl RecentDecisions {
     /// Traces are handed on, where there are any; what of them still waits is sent at the end.
     pub async fn keep(
         self,
-        tap: Receiver<Box<Decision>>,
+        tap: Receiver<Tapped>,
         mut shadows: Shadows,
         records: DecisionRecords,
         traces: Option<Traces>,
     ) {
-        while let Ok(mut decision) = tap.recv().await {
+        while let Ok(tapped) = tap.recv().await {
+            let mut decision = match tapped {
+                Tapped::Ended(decision) => decision,
+                Tapped::Awaited(told) => {
+                    // Whoever waited may have gone.
+                    let _ = told.send(());
+                    continue;
+                }
+            };
             if tap.len() < BEHIND && !tap.is_closed() {
                 shadows.add_to(&mut decision).await;
             }

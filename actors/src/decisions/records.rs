@@ -1,11 +1,10 @@
 //! How a decision is written down: as JSON, with the words of the conversation where its profile keeps them, masked; in memory
 //! for the admin port, and in the ledger for whoever asks later.
 
-use cuecard_engine::conversation::{Speaker, Turn};
 use cuecard_ledger::{DecisionKey, DecisionRecord, Decisions};
-use serde::Serialize;
 
-use crate::messages::{Asked, Decision};
+use super::KeptDecision;
+use crate::messages::Decision;
 use crate::telemetry::{DropReason, Metrics};
 use crate::tenant::Tenants;
 
@@ -25,8 +24,7 @@ impl DecisionRecords {
 
     /// The decision as JSON; handed to the ledger, which writes it when it has time.
     pub(super) fn write(&self, decision: &Decision) -> Option<String> {
-        let written = Written { decision, words: self.words(decision) };
-        let json = serde_json::to_string(&written)
+        let json = KeptDecision::json(decision, self.keeps_words(decision))
             .map_err(|error| tracing::error!(%error, id = %decision.id, "a decision can't be written down"))
             .ok()?;
         if let Some(ledger) = &self.ledger
@@ -37,29 +35,9 @@ impl DecisionRecords {
         Some(json)
     }
 
-    /// What was said, where the profile keeps it, masked.
-    fn words(&self, decision: &Decision) -> Option<Vec<Said>> {
-        let tenant = self.tenants.get(&decision.profile)?;
-        let Asked::Cards(utterance) = &decision.asked else { return None };
-        let said = |turn: &Turn| Said { speaker: turn.speaker, text: turn.text.masked() };
-        tenant.profile.learning.keeps_words.then(|| utterance.turns.iter().map(said).collect())
+    fn keeps_words(&self, decision: &Decision) -> bool {
+        self.tenants.get(&decision.profile).is_some_and(|tenant| tenant.profile.learning.keeps_words)
     }
-}
-
-/// A decision as it is written down.
-#[derive(Serialize)]
-struct Written<'a> {
-    #[serde(flatten)]
-    decision: &'a Decision,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    words: Option<Vec<Said>>,
-}
-
-/// A turn without what names a person or an account.
-#[derive(Serialize)]
-struct Said {
-    speaker: Speaker,
-    text: String,
 }
 
 fn key(decision: &Decision) -> DecisionKey {

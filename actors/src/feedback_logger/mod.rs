@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, StreamHandler, Supervised};
 use cuecard_cxone::InteractionId;
 use cuecard_cxone::feedback::FeedbackCall;
+use cuecard_failure_points::failure_point;
 use cuecard_ledger::{DueItem, Feedback, FeedbackPayload, ItemEnd, LedgerError, NewFeedback, Queue};
 use jiff::{SignedDuration, Timestamp};
 use progress::Progress;
@@ -20,7 +21,6 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::cxone_calls::ForwardEnd;
-use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{CardRejected, HeardFeedback, InteractionKey, ProfileName};
 use crate::supervision::ActorCell;
@@ -189,7 +189,7 @@ impl FeedbackLogger {
     fn forward(&mut self, tenant: Arc<Tenant>, event: DueItem, context: &Context<Self>) {
         self.progress.forwarding(event.id);
         self.in_hand = Some((Arc::clone(&tenant), event.clone()));
-        failure_point("feedback_logger", &insight(&event));
+        failure_point!(FeedbackLogger, &insight(&event));
         let forward = forward(Arc::clone(&tenant), event.clone());
         self.in_hand = None;
         self.settle(EndNotice { tenant, event, way: Way::Forward, logger: context.address() }, forward);
@@ -230,6 +230,7 @@ async fn forward(tenant: Arc<Tenant>, event: DueItem) -> ForwardEnd {
 }
 
 /// What CXone calls the card; nothing where that can't be read.
+#[cfg(any(test, feature = "failure-points"))]
 fn insight(event: &DueItem) -> String {
     payload(event).map(|payload| payload.insight).unwrap_or_default()
 }
@@ -242,7 +243,7 @@ fn payload(event: &DueItem) -> Result<FeedbackPayload, String> {
 /// Counts how forwarding ended and writes it down, for as long as that takes: an event whose end is not written
 /// would be forwarded again.
 async fn settle(queue: &Queue, metrics: &Metrics, (tenant, event): (&Tenant, &DueItem), end: ForwardEnd) {
-    failure_point("feedback_logger_settle", &insight(event));
+    failure_point!(FeedbackLoggerSettle, &insight(event));
     let (stage, detail) = match &end {
         ForwardEnd::Forwarded => (FeedbackStage::Forwarded, ""),
         // Thousands may wait for the same thing: nothing is said or written of each.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use async_channel::Sender;
+use cuecard_failure_points::FailurePoint;
 use cuecard_ledger::{Ledger, LedgerOptions, QueueKind};
 use tempfile::TempDir;
 
@@ -90,8 +91,8 @@ fn on_ledger(expected_panics: u64, directory: TempDir, ledger: Ledger) -> Fixtur
 
 /// There is no token for the first so many who ask for one.
 fn with_tokens_after(failures: u32, expected_panics: u64, directory: TempDir, ledger: Ledger) -> Fixture {
-    inject_panics("feedback_logger", "bad");
-    inject_panics("feedback_logger_settle", "unwritable");
+    inject_panics(FailurePoint::FeedbackLogger, "bad");
+    inject_panics(FailurePoint::FeedbackLoggerSettle, "unwritable");
     let bench = Bench::expecting("feedback_logger", expected_panics);
     let (events, inbox) = bounded(64);
     let cxone = Cxone::gated(|call| Some(insight_of(call)).filter(|insight| insight.starts_with("slow")));

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, StreamHandler, Supervised};
 use cuecard_cxone::PushTarget;
+use cuecard_failure_points::failure_point;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -23,7 +24,6 @@ use lanes::{Lanes, Next};
 pub use records::DeliveryRecords;
 
 use crate::cxone_calls::{ASKED_ATTEMPTS, PushOrder};
-use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{Delivery, InteractionKey, NotShown, Outcome, ProfileName, Stage};
 use crate::supervision::{ActorCell, Escalation, Recovery};
@@ -106,7 +106,7 @@ impl Drop for NotShownNotice {
 /// Pushes to the tenant's CXone, to the end.
 async fn push(delivery: &Delivery) -> Outcome {
     let (item, tenant) = (&delivery.item, delivery.ticket.tenant());
-    failure_point("injector_push", item.key.interaction.as_str());
+    failure_point!(InjectorPush, item.key.interaction.as_str());
     let agent_id = item.agent_id.as_deref().unwrap_or(&tenant.profile.agent_id);
     let order = PushOrder {
         target: PushTarget { interaction: &item.key.interaction, agent_id },
@@ -141,7 +141,7 @@ impl Injector {
         let ended = EndNotice { key: delivery.item.key.clone(), injector: context.address() };
         let not_shown = NotShownNotice::new(&delivery, &self.deps);
         self.lanes.in_hand(&delivery.item.key, Instant::now(), || {
-            failure_point("injector", delivery.item.key.interaction.as_str());
+            failure_point!(Injector, delivery.item.key.interaction.as_str());
         });
         let (in_flight, records) = (self.deps.cell.in_flight(), self.deps.records.clone());
         let span = delivery.ticket.span().clone();

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use cuecard_failure_points::FailurePoint;
 use cuecard_ledger::{Ledger, LedgerOptions};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -52,7 +53,7 @@ impl Handler<NotShown> for Unseen {
 /// Two pushes at once for each profile. A push waits at CXone for the gate of its interaction. Of the interactions whose
 /// name begins so: `bad` panics before its push, `worse` during it, `refused` is not taken by CXone.
 async fn fixture(expected_panics: u64) -> Fixture {
-    inject_panics("injector", "bad");
+    inject_panics(FailurePoint::Injector, "bad");
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
     let ledger = Ledger::open(&url, LedgerOptions::default()).await.unwrap();

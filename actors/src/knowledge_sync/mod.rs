@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use cuecard_cxone::backoff::Backoff;
+use cuecard_failure_points::failure_point;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use poll::labelled;
 pub use poll::{Poll, count_articles, source_of};
 
-use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::supervision::{ActorCell, Timer};
 use crate::telemetry::{KnowledgePolled, Metrics, PollResult};
@@ -113,7 +113,7 @@ impl KnowledgeSync {
         self.timer = None;
         let panicked = Err(SyncError::Failed("the poll panicked".to_owned()));
         let mut notice = EndNotice { actor: context.address(), result: panicked };
-        failure_point("knowledge_sync", self.deps.health.profile().as_str());
+        failure_point!(KnowledgeSync, self.deps.health.profile().as_str());
         let (poll, in_flight, stop) = (self.deps.poll.clone(), self.deps.cell.in_flight(), self.deps.stop.clone());
         tokio::spawn(async move {
             // A poll may take minutes; it is cut off by a stop, and the next start begins it anew.

@@ -11,11 +11,11 @@ use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::Encoder;
 use cuecard_engine::knowledge::sync::{check_size, held, read_state, update, write_state};
 use cuecard_engine::knowledge::{Article, Audience, BuildSettings, Completeness, IndexHandle};
+use cuecard_failure_points::failure_point;
 use url::Url;
 
 use super::{SyncError, Synced};
 use crate::cxone_calls::{ArticlesRead, CxoneCalls};
-use crate::failure_points::failure_point;
 use crate::messages::ProfileName;
 use crate::telemetry::{JsonRepaired, JsonSource, Metrics};
 
@@ -58,7 +58,7 @@ fn failed(error: impl std::fmt::Display) -> SyncError {
 impl Poll {
     /// Polls once and puts what changed in service. `allow_shrinking` believes a list of half as much as before, or of nothing.
     pub(super) async fn run(&self, allow_shrinking: bool) -> Result<Synced, SyncError> {
-        failure_point("knowledge_sync_poll", self.calls.profile().as_str());
+        failure_point!(KnowledgeSyncPoll, self.calls.profile().as_str());
         let source = source_of(self.calls.profile());
         let state = read_state(self.index.directory(), &self.index.current(), &source).map_err(failed)?;
         let last_modified = state.and_then(|state| state.last_modified);

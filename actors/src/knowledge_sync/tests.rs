@@ -6,6 +6,7 @@ use cuecard_cxone::http::Answer;
 use cuecard_engine::BulkEncoder;
 use cuecard_engine::encoder::{Encoder, Encoding};
 use cuecard_engine::knowledge::{Completeness, IndexHandle, Update, build};
+use cuecard_failure_points::FailurePoint;
 use strum::VariantArray;
 use tempfile::TempDir;
 use tokio::time::{Instant, advance, pause};
@@ -184,7 +185,7 @@ async fn a_reload_says_what_the_next_poll_believes_and_when_the_one_after_it_com
 /// A bad poll panics the actor; two wishes are queued behind it, and its first poll is still in flight.
 #[actix::test]
 async fn a_panic_costs_the_poll_in_hand_and_no_other() {
-    inject_panics("knowledge_sync", "bad!");
+    inject_panics(FailurePoint::KnowledgeSync, "bad!");
     let fixture = of_profile("bad", 1, [list()]);
     until("it panics and restarts", || fixture.bench.cell.restarts() == 1).await;
     fixture.address.do_send(Refresh);
@@ -199,7 +200,7 @@ async fn a_panic_costs_the_poll_in_hand_and_no_other() {
 
 #[actix::test]
 async fn a_poll_whose_task_panics_counts_as_failed_and_the_next_one_comes() {
-    inject_panics("knowledge_sync_poll", "worse!");
+    inject_panics(FailurePoint::KnowledgeSyncPoll, "worse!");
     let fixture = of_profile("worse", 1, []);
     until("the poll fails", || fixture.num_ended() == 1).await;
     assert_eq!(fixture.counted("failed"), 1);

@@ -16,6 +16,7 @@ use async_channel::Sender;
 use cuecard_cxone::stream::{FrameError, Participant, Step, StreamEvent, StreamProtocol, read_frame};
 use cuecard_cxone::websocket::Frame;
 use cuecard_engine::conversation::Speaker;
+use cuecard_failure_points::failure_point;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
 use jiff::Timestamp;
@@ -23,7 +24,6 @@ use tokio::time::Instant;
 
 pub use connection::{Listening, Received};
 
-use crate::failure_points::failure_point;
 use crate::inbox::Inbox;
 use crate::messages::{Heard, HeardFeedback, ProfileName, StreamWord};
 use crate::supervision::{ActorCell, Timer};
@@ -92,7 +92,7 @@ impl StreamListener {
     }
 
     fn step(&mut self, frame: &Frame, received: Instant) -> Result<Step, FrameError> {
-        failure_point("stream_listener", self.deps.profile.as_str());
+        failure_point!(StreamListener, self.deps.profile.as_str());
         let read = read_frame(frame.bytes())?;
         JsonRepaired { source: JsonSource::Frame, repairs: read.repairs }.emit(&self.deps.metrics);
         self.tell_protocol(|protocol| protocol.on_frame(&read.value, received))

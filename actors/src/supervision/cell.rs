@@ -96,7 +96,7 @@ pub struct ActorReport {
     pub restarts: u64,
     /// Panics caught.
     pub panics: u64,
-    /// Where the last panic was; never what it said, which may be a customer's words.
+    /// Where the last panic was, or why the actor gave up; never what a panic said, which may be a customer's words.
     pub last_error: Option<String>,
     /// Items waiting in its inbox, and behind it for their turn.
     pub queue_depth: usize,
@@ -299,6 +299,11 @@ impl ActorCell {
 
     pub(super) fn note_panic(&self, message: &str) {
         self.panics.fetch_add(1, Relaxed);
+        self.note_error(message);
+    }
+
+    /// Says what is wrong without counting a panic.
+    pub(super) fn note_error(&self, message: &str) {
         *lock(&self.last_error) = Some(message.to_owned());
     }
 

@@ -158,6 +158,7 @@ impl<A: Restartable> Supervised<A> {
     }
 
     fn give_up(&self, reason: &str) {
+        self.cell.note_error(reason);
         self.cell.set_state(ActorState::Failed);
         self.escalation.escalate(self.cell.name(), reason);
     }

@@ -125,6 +125,8 @@ impl QueryWithoutVectors<'_> {
 
 /// CXone answered a call, or did not.
 pub struct CxoneAnswered<'a> {
+    /// The profile.
+    pub profile: &'a ProfileName,
     /// Which endpoint.
     pub endpoint: Endpoint,
     /// How it ended.
@@ -138,13 +140,14 @@ pub struct CxoneAnswered<'a> {
 impl CxoneAnswered<'_> {
     /// Logs and counts.
     pub fn emit(&self, metrics: &Metrics) {
-        let (endpoint, status) = (self.endpoint.name(), self.outcome.label());
+        let (profile, endpoint, status) = (self.profile.as_str(), self.endpoint.name(), self.outcome.label());
         metrics.requests.with_label_values(&[endpoint, status]).inc();
         let took_ms = milliseconds(self.took);
         if let CallOutcome::Answered(200..=299 | 304) = self.outcome {
-            tracing::debug!(endpoint, status, took_ms, "cxone answered");
+            tracing::debug!(profile, endpoint, status, took_ms, "cxone answered");
         } else {
-            tracing::warn!(endpoint, status, took_ms, detail = self.detail, "a call to cxone failed");
+            metrics.failed_requests.with_label_values(&[profile, endpoint]).inc();
+            tracing::warn!(profile, endpoint, status, took_ms, detail = self.detail, "a call to cxone failed");
         }
     }
 }

@@ -331,6 +331,8 @@ pub enum TurnedAway {
     OtherProfile,
     /// More requests than the key may send.
     TooMany,
+    /// A page of another site, at a port that asks for no key.
+    ForeignPage,
 }
 
 impl TurnedAway {

@@ -63,6 +63,8 @@ pub struct Metrics {
     pub(super) acceptance: GaugeVec,
     pub(super) dropped: IntCounterVec,
     pub(super) requests: IntCounterVec,
+    /// Apart from those: by profile, endpoint and status there would be more series than a scrape should hold.
+    pub(super) failed_requests: IntCounterVec,
     pub(super) holds: GaugeVec,
     pub(super) circuits: IntGaugeVec,
     /// When each hold ends, from which its gauge is set when the metrics are read.
@@ -74,6 +76,7 @@ pub struct Metrics {
     pub(super) callbacks: IntCounterVec,
     pub(super) api_requests: IntCounterVec,
     pub(super) refused_callers: IntCounterVec,
+    pub(super) certificates: GaugeVec,
     /// What was said of callers that were turned away; the names of the keys are those of the settings.
     pub(super) refused_lines: Arc<LogThrottles<(Port, TurnedAway, Option<String>)>>,
     pub(super) profile_state: IntGaugeVec,
@@ -207,6 +210,11 @@ impl Metrics {
                 "Calls to CXone; status is the answer's class or why there is none",
                 &["endpoint", "status"],
             )?,
+            failed_requests: register.counters(
+                "cxone_failed_requests_total",
+                "Calls to CXone that failed or were refused",
+                &["profile", "endpoint"],
+            )?,
             holds: register.float_gauges(
                 "cxone_hold_seconds",
                 "How much longer an endpoint is left alone because CXone asked for it",
@@ -254,6 +262,11 @@ impl Metrics {
                 &["port", "reason"],
             )?,
             refused_lines: Arc::default(),
+            certificates: register.float_gauges(
+                "certificate_expires_timestamp_seconds",
+                "When the certificate that a port uses is no longer valid, in seconds since 1970; nothing for a port without one",
+                &["port"],
+            )?,
             profile_state: register.gauges(
                 "profile_state",
                 "1 for the state that a profile is in",

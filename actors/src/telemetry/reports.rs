@@ -6,11 +6,12 @@ use std::time::Duration;
 use cuecard_cxone::Dialect;
 use cuecard_engine::encoder::EncoderHealth;
 use cuecard_ledger::{BehindKind, Judged, LedgerHealth};
+use jiff::Timestamp;
 use prometheus::IntCounter;
 use tokio::time::Instant;
 
 use super::conversations::{Closed, OpenConversations};
-use super::labels::{ApiRoute, ApiStatus, CardRank, DropReason, Endpoint, FeedbackAction, ShadowResult};
+use super::labels::{ApiRoute, ApiStatus, CardRank, DropReason, Endpoint, FeedbackAction, Port, ShadowResult};
 use super::metrics::{ENCODER_REPLACED, LEDGER_RESULTS, Metrics};
 use crate::messages::{Decision, InteractionKey, Outcome, ProfileName, StageTime};
 
@@ -156,6 +157,11 @@ impl Metrics {
     /// Says how long a profile's oldest text waits for the encoder.
     pub fn set_encoder_wait(&self, profile: &ProfileName, wait: Duration) {
         self.encoder_wait.with_label_values(&[profile.as_str()]).set(wait.as_secs_f64());
+    }
+
+    /// Says when the certificate that a port uses is no longer valid.
+    pub fn set_certificate(&self, port: Port, expires: Timestamp) {
+        self.certificates.with_label_values(&[port.name()]).set(expires.as_second() as f64);
     }
 
     /// Says whether the stream of a profile is connected.

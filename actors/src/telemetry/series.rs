@@ -45,6 +45,7 @@ impl Metrics {
             for endpoint in Endpoint::VARIANTS {
                 self.holds.with_label_values(&[profile, endpoint.name()]);
                 self.circuits.with_label_values(&[profile, endpoint.name()]);
+                self.failed_requests.with_label_values(&[profile, endpoint.name()]);
             }
             for fate in FrameFate::VARIANTS {
                 self.frames.with_label_values(&[profile, fate.name()]);

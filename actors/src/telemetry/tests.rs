@@ -10,6 +10,7 @@ use cuecard_cxone::Dialect;
 use cuecard_cxone::answers::CallOutcome;
 use cuecard_engine::encoder::EncoderHealth;
 use cuecard_engine::ranking::SilenceReason;
+use jiff::Timestamp;
 use strum::VariantArray;
 use tokio::time::Instant;
 
@@ -76,6 +77,8 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
         let reasons = vec!["overload", "queue_full", "encoder_failed"];
         expected.extend(of_profile("queries_without_vectors_total", "reason", reasons));
         expected.extend(of_profile("cxone_hold_seconds", "endpoint", names(Endpoint::VARIANTS, Endpoint::name)));
+        let endpoints = names(Endpoint::VARIANTS, Endpoint::name);
+        expected.extend(of_profile("cxone_failed_requests_total", "endpoint", endpoints));
         expected.extend(of_profile("circuit_open", "endpoint", names(Endpoint::VARIANTS, Endpoint::name)));
         expected.extend(of_profile("stream_frames_total", "fate", names(FrameFate::VARIANTS, FrameFate::name)));
         expected.extend(of_profile("profile_state", "state", names(ProfileState::VARIANTS, ProfileState::name)));
@@ -102,7 +105,7 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
         expected.push(format!(r#"cuecard_dropped_total{{actor="{actor}",reason="{reason}"}}"#));
     }
     for port in ["api", "admin"] {
-        for reason in ["no_key", "wrong_key", "no_right", "other_profile", "too_many"] {
+        for reason in ["no_key", "wrong_key", "no_right", "other_profile", "too_many", "foreign_page"] {
             expected.push(format!(r#"cuecard_refused_callers_total{{port="{port}",reason="{reason}"}}"#));
         }
     }
@@ -172,6 +175,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     metrics.set_stream_up(&ProfileName::new("acme"), true);
     metrics.set_judged(&ProfileName::new("acme"), Dialect::Insights, &[]);
     metrics.set_ledger_size(4096);
+    metrics.set_certificate(Port::Admin, Timestamp::UNIX_EPOCH);
     let text = metrics.render(0.0).unwrap();
     let names = |kind: &str| -> BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(kind));
@@ -181,7 +185,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     assert_eq!(with_type, with_help);
     let (of_process, ours): (BTreeSet<_>, BTreeSet<_>) =
         with_type.iter().partition(|name| name.starts_with("process_"));
-    assert_eq!((ours.len(), of_process.len()), (56, 7), "one line for each metric: {with_type:?}");
+    assert_eq!((ours.len(), of_process.len()), (58, 7), "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());

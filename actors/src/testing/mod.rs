@@ -24,6 +24,7 @@ use cuecard_engine::{
     Backend, BackendName, Boosts, Candidate, Engine, Excerpt, Order, Plan, Query, Ranked, Ranking, SearchPool,
     UsualTurns, Verdict,
 };
+use cuecard_failure_points::FailurePoint;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -35,7 +36,7 @@ pub use log::Logged;
 
 use crate::admission::LoadShedding;
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, TokenActorAddress};
-use crate::decisions::{Decisions, Shadow};
+use crate::decisions::{Decisions, Shadow, Tapped};
 use crate::health::{Part, ProfileHealth};
 use crate::inbox::Inbox;
 use crate::messages::{
@@ -62,7 +63,7 @@ pub const LOAD_SHEDDING: LoadShedding = LoadShedding {
 pub struct Recorder {
     metrics: Metrics,
     decisions: Decisions,
-    ended: Receiver<Box<Decision>>,
+    ended: Receiver<Tapped>,
     seen: Mutex<Vec<Decision>>,
     tenants: Tenants,
 }
@@ -93,7 +94,7 @@ impl Recorder {
     /// What ended so far, in its order.
     pub fn decisions(&self) -> Vec<Decision> {
         let mut seen = self.seen.lock().unwrap();
-        while let Ok(decision) = self.ended.try_recv() {
+        while let Ok(Tapped::Ended(decision)) = self.ended.try_recv() {
             seen.push(*decision);
         }
         seen.clone()
@@ -451,8 +452,8 @@ pub fn delivery(item: &WorkItem, recorder: &Recorder) -> Delivery {
 }
 
 /// Sets a failure point for keys that begin so, here and in every test of this process: always to the same.
-pub fn inject_panics(point: &str, start: &str) {
-    fail::cfg(point, &format!("return({start})")).unwrap();
+pub fn inject_panics(point: FailurePoint, start: &str) {
+    fail::cfg(point.name(), &format!("return({start})")).unwrap();
 }
 
 /// A token that lives for `seconds` and is renewed `margin` before its end.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised};
 use cuecard_cxone::token::Token;
+use cuecard_failure_points::failure_point;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use secrecy::ExposeSecret;
@@ -16,7 +17,6 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::cxone_calls::{CxoneCalls, TokenActorAddress};
-use crate::failure_points::failure_point;
 use crate::health::{Condition, Part, ProfileHealth};
 use crate::messages::{GetToken, Invalidate, TokenError};
 use crate::supervision::{ActorCell, Timer};
@@ -108,12 +108,12 @@ impl TokenActor {
             return;
         }
         let (sender, receiver) = oneshot::channel();
-        failure_point("token_actor", self.deps.health.profile().as_str());
+        failure_point!(TokenActor, self.deps.health.profile().as_str());
         let (calls, number) = (Arc::clone(&self.deps.calls), self.state.failures + 1);
         let in_flight = self.deps.cell.in_flight();
         let mut notice = EndNotice::new(context.address());
         tokio::spawn(async move {
-            failure_point("token_actor_fetch", calls.profile().as_str());
+            failure_point!(TokenActorFetch, calls.profile().as_str());
             let result = calls.request_token(number).await;
             notice.result.clone_from(&result);
             drop((notice, in_flight));

@@ -3,6 +3,7 @@
 #![allow(clippy::unnecessary_wraps)]
 
 use cuecard_cxone::http::Answer;
+use cuecard_failure_points::FailurePoint;
 use futures_util::future::join_all;
 use tokio::time::{advance, pause, sleep};
 
@@ -265,7 +266,7 @@ async fn a_restart_keeps_a_good_token_and_still_renews_it() {
 
 #[actix::test]
 async fn a_request_that_can_not_even_start_is_tried_again_after_the_restart() {
-    inject_panics("token_actor", "bad!");
+    inject_panics(FailurePoint::TokenActor, "bad!");
     let fixture = of_profile("bad", 1, vec![gives("t1", HOUR)]);
     fixture.answer(1);
     until("it restarted", || fixture.bench.cell.restarts() == 1).await;
@@ -274,7 +275,7 @@ async fn a_request_that_can_not_even_start_is_tried_again_after_the_restart() {
 
 #[actix::test]
 async fn a_request_whose_task_panics_is_told_to_its_callers_and_made_again() {
-    inject_panics("token_actor_fetch", "worse!");
+    inject_panics(FailurePoint::TokenActorFetch, "worse!");
     let fixture = of_profile("worse", 1, vec![gives("t1", HOUR)]);
     let waiting = actix_rt::spawn(fixture.actor.send(GetToken));
     fixture.answer(1);

@@ -18,7 +18,6 @@ mod bert;
 mod encoder;
 mod encoding;
 mod error;
-mod failure_points;
 mod hand;
 mod layers;
 mod linear;

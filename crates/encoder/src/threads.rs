@@ -149,6 +149,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
+    use cuecard_failure_points::FailurePoint;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -237,7 +238,7 @@ mod tests {
         running.until_replaced(1, 0);
         assert!(embedding(&running.bulk(&[1])).is_ok());
         // Where no guard is, the thread itself goes.
-        fail::cfg("encoder_thread", "return(dead on)").unwrap();
+        fail::cfg(FailurePoint::EncoderThread.name(), "return(dead on)").unwrap();
         assert_eq!(running.live("dead on the spot").blocking_recv().unwrap(), Err(EncoderError::Panicked));
         running.until_replaced(2, 0);
         assert!(running.live("still there?").blocking_recv().unwrap().is_ok());
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn a_panic_over_one_text_costs_no_other_that_was_taken_with_it() {
         let running = running(NEVER);
-        fail::cfg("encoder", "return(bad luck)").unwrap();
+        fail::cfg(FailurePoint::Encoder.name(), "return(bad luck)").unwrap();
         let model = running.model.clone();
         let closed = model.gate.lock().unwrap();
         // While the thread is busy these queue up, and are taken together.

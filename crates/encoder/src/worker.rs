@@ -6,12 +6,13 @@
 
 use std::{cell::Cell, collections::VecDeque, sync::Arc};
 
+use cuecard_failure_points::failure_point;
+
 use crate::{
     EncoderError,
     bert::{Forward, Outputs},
     encoding::{Encoding, key_phrases},
     error::guarded,
-    failure_points::failure_point,
     hand::{BulkReply, Hand, LiveReply, Owed},
     linear::Yield,
     word_pieces::{Excerpt, Keep, Pieces, WordPieces},
@@ -83,7 +84,7 @@ impl<F: Forward> Worker<F> {
     fn serve_live(&self, jobs: Vec<LiveJob>, yield_now: Yield<'_>) {
         let owed = jobs.iter().map(|job| Arc::clone(&job.reply) as Arc<dyn Owed>);
         let _in_hand = self.hand.take_up(owed);
-        failure_point("encoder_thread", jobs.first().map_or("", |job| job.text.as_str()));
+        failure_point!(EncoderThread, jobs.first().map_or("", |job| job.text.as_str()));
         let mut ready: VecDeque<(Pieces, Arc<LiveReply>)> = VecDeque::with_capacity(jobs.len());
         for job in jobs.into_iter().filter(|job| !job.reply.is_closed()) {
             match self.guarded(|| self.pieces(&job)) {
@@ -98,7 +99,7 @@ impl<F: Forward> Worker<F> {
     }
 
     fn pieces(&self, job: &LiveJob) -> Result<Pieces, EncoderError> {
-        failure_point("encoder", &job.text);
+        failure_point!(Encoder, &job.text);
         self.word_pieces.pieces(Excerpt { text: &job.text, cut: job.cut }, Keep::End)
     }
 
@@ -120,7 +121,7 @@ impl<F: Forward> Worker<F> {
         let _in_hand = self.hand.take_up([Arc::clone(&reply) as Arc<dyn Owed>]);
         let texts: Vec<&[i64]> = job.texts.iter().map(Vec::as_slice).collect();
         let mut yield_now = || {
-            failure_point("encoder_bulk", "");
+            failure_point!(EncoderBulk, "");
             while let Some(share) = self.take_live() {
                 self.serve_live(share.jobs, &mut || ());
             }

@@ -72,6 +72,14 @@ impl Engine {
         Self { usual: Arc::new(usual), ..self }
     }
 
+    /// The same, judging by what is usual now and learning nothing of what it hears, for whoever only tries things out.
+    #[must_use]
+    pub fn untaught(&self) -> Self {
+        let usual = UsualTurns::default();
+        usual.fix(*self.usual.baseline());
+        self.clone().with_usual(usual)
+    }
+
     /// From what was said to what is looked for, as a live text of the encoder. Never fails: without an encoding the query
     /// goes on without vectors.
     pub async fn extract(&self, utterance: &Utterance, plan: &Plan, effort: Effort) -> Query {

@@ -17,7 +17,7 @@ const NAMED: usize = 4;
 /// Log-odds below which a part makes no difference.
 const LITTLE: f64 = 0.2;
 
-/// Sentences, the most important first.
+/// Sentences, the most important first. They say what was chosen; whether it reached an agent the ranking does not know.
 pub fn why(ranking: &Ranking) -> Vec<String> {
     let order = &ranking.order;
     let mut sentences = vec![verdict(ranking)];
@@ -52,9 +52,9 @@ fn verdict(ranking: &Ranking) -> String {
                 };
                 let more =
                     if others.is_empty() { String::new() } else { format!(", and {} more below it", others.len()) };
-                format!("Shown: {}{more}.{instead}", named(first, order))
+                format!("Chosen: {}{more}.{instead}", named(first, order))
             }
-            None => "Shown: cards that are not on record any more.".to_owned(),
+            None => "Chosen: cards that are not on record any more.".to_owned(),
         },
         Verdict::Silent(reason) => {
             let best = order.ranked.first().map(|best| format!(" The best article was {}.", named(best, order)));
@@ -215,7 +215,7 @@ mod tests {
     fn a_card_is_explained_by_what_tells_it_from_the_next_one() {
         let sentences = told("How do I get my money back?", 0.75).join("\n");
         for part in [
-            "Shown: “All about refunds” (refunds), which answers with a probability of 75 %",
+            "Chosen: “All about refunds” (refunds), which answers with a probability of 75 %",
             "The settings boosted the first article: tag billing (+0.5).",
             "Found, but muted by an operator: fines.",
             "Named in the call: Acorn Lodge by the agent 3 turns before the newest; Mill in part by the customer in the newest turn.",

@@ -7,12 +7,13 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor};
+use sqlx::{AnyConnection, ConnectOptions, Executor};
 use tokio::time::timeout;
 use url::Url;
 
 use crate::LedgerError;
 use crate::dialect::Dialect;
+use crate::readers::Readers;
 
 /// Readers serve the retry loops and an operator's page; more would only contend for the same two cores.
 const MAX_READERS: u32 = 4;
@@ -101,10 +102,10 @@ impl Database {
     }
 
     /// Connections that read, opened as they are needed.
-    pub(crate) fn readers(&self) -> sqlx::Result<AnyPool> {
+    pub(crate) fn readers(&self) -> sqlx::Result<Readers> {
         let options = self.options(Access::Read)?.disable_statement_logging();
         let pool = AnyPoolOptions::new().max_connections(MAX_READERS).acquire_timeout(CONNECT_TIMEOUT);
-        Ok(pool.connect_lazy_with(options))
+        Ok(Readers::new(pool.connect_lazy_with(options)))
     }
 
     fn options(&self, access: Access) -> sqlx::Result<AnyConnectOptions> {

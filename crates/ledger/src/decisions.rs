@@ -8,12 +8,13 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row};
 use uuid::Uuid;
 
 use crate::LedgerError;
 use crate::dialect::{Session, text};
+use crate::readers::Readers;
 
 const ADD: &str = "
     INSERT INTO decisions (id, profile, interaction, outcome, at_us, body)
@@ -26,7 +27,7 @@ const FIND: &str = "SELECT body FROM decisions WHERE id = $1";
 const OF_INTERACTION: &str = "
     SELECT id FROM decisions WHERE interaction = $1 ORDER BY number DESC LIMIT $2";
 
-const NEWEST: &str = "SELECT body FROM decisions ORDER BY number DESC LIMIT $1 OFFSET $2";
+const NEWEST: &str = "SELECT body, number FROM decisions WHERE number < $1 ORDER BY number DESC LIMIT $2";
 
 /// No decision is longer; what a damaged file says is not believed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -42,6 +43,15 @@ pub struct DecisionRecord {
     pub at: Timestamp,
     /// A JSON object, deflated by [`DecisionRecord::new`].
     body: Vec<u8>,
+}
+
+/// A decision as it is read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedDecision {
+    /// In the order of recording; none is given twice.
+    pub number: i64,
+    /// A JSON object.
+    pub json: String,
 }
 
 /// What a decision is found by.
@@ -81,23 +91,28 @@ pub(crate) async fn add(session: &mut Session<'_>, decisions: &[&DecisionRecord]
 }
 
 /// The JSON of a decision.
-pub(crate) async fn find(readers: &AnyPool, id: Uuid) -> Result<Option<String>, LedgerError> {
-    let row = sqlx::query(FIND).bind(id.as_bytes().to_vec()).fetch_optional(readers).await;
-    row.and_then(|row| row.as_ref().map(json).transpose()).map_err(LedgerError::read)
+pub(crate) async fn find(readers: &Readers, id: Uuid) -> Result<Option<String>, LedgerError> {
+    let rows = readers.rows(sqlx::query(FIND).bind(id.as_bytes().to_vec())).await?;
+    rows.first().map(json).transpose().map_err(LedgerError::read)
 }
 
 /// The ids of the newest decisions about an interaction, newest first.
-pub(crate) async fn of_interaction(readers: &AnyPool, interaction: &str, most: u32) -> Result<Vec<Uuid>, LedgerError> {
+pub(crate) async fn of_interaction(readers: &Readers, interaction: &str, most: u32) -> Result<Vec<Uuid>, LedgerError> {
     let query = sqlx::query(OF_INTERACTION).bind(text(interaction).into_owned()).bind(i64::from(most));
     let id = |row: &AnyRow| Uuid::from_slice(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(Box::new(error)));
-    let rows = query.fetch_all(readers).await;
-    rows.and_then(|rows| rows.iter().map(id).collect()).map_err(LedgerError::read)
+    readers.rows(query).await?.iter().map(id).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 
-/// The JSON of the newest decisions but the first `skip`, newest first.
-pub(crate) async fn newest(readers: &AnyPool, skip: u32, most: u32) -> Result<Vec<String>, LedgerError> {
-    let rows = sqlx::query(NEWEST).bind(i64::from(most)).bind(i64::from(skip)).fetch_all(readers).await;
-    rows.and_then(|rows| rows.iter().map(json).collect()).map_err(LedgerError::read)
+/// The newest decisions, of those before this number where there is one, newest first. Others that are recorded meanwhile move
+/// none from one page to the next.
+pub(crate) async fn newest(
+    readers: &Readers,
+    before: Option<i64>,
+    most: u32,
+) -> Result<Vec<NumberedDecision>, LedgerError> {
+    let query = sqlx::query(NEWEST).bind(before.unwrap_or(i64::MAX)).bind(i64::from(most));
+    let numbered = |row: &AnyRow| Ok(NumberedDecision { number: row.try_get(1)?, json: json(row)? });
+    readers.rows(query).await?.iter().map(numbered).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 
 fn json(row: &AnyRow) -> sqlx::Result<String> {

@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row};
 use uuid::Uuid;
 
 use crate::LedgerError;
 use crate::dialect::Session;
 use crate::feedback::{Judgement, judge};
 use crate::microseconds::Microseconds;
+use crate::readers::Readers;
 use crate::totals::Change;
 
 const ADD: &str = "
@@ -178,30 +179,32 @@ fn impression_row(number: i64, shown: &Impression) -> ImpressionRow<'_> {
 }
 
 /// The ids of the newest deliveries of which an agent rejected the first card, newest first.
-pub(crate) async fn rejected(readers: &AnyPool, most: u32) -> Result<Vec<Uuid>, LedgerError> {
-    let rows = sqlx::query(REJECTED).bind(i64::from(most)).fetch_all(readers).await;
+pub(crate) async fn rejected(readers: &Readers, most: u32) -> Result<Vec<Uuid>, LedgerError> {
+    let rows = readers.rows(sqlx::query(REJECTED).bind(i64::from(most))).await?;
     let id = |row: &AnyRow| Uuid::from_slice(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(Box::new(error)));
-    rows.and_then(|rows| rows.iter().map(id).collect()).map_err(LedgerError::read)
+    rows.iter().map(id).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 
 /// What was delivered since then, in the order of recording, of the newest `most` deliveries.
-pub(crate) async fn since(readers: &AnyPool, since: Timestamp, most: u32) -> Result<Vec<ShownCards>, LedgerError> {
-    let rows = sqlx::query(SINCE).bind(since.as_microsecond()).bind(i64::from(most)).fetch_all(readers).await;
-    let cards = rows.and_then(|rows| {
-        let mut deliveries: Vec<ShownCards> = Vec::new();
-        for row in &rows {
-            let delivered_at = Microseconds(row.try_get(2)?).timestamp()?;
-            let (profile, interaction): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            let is_same = |last: &ShownCards| {
-                last.delivered_at == delivered_at && last.profile == profile && last.interaction == interaction
-            };
-            if !deliveries.last().is_some_and(is_same) {
-                deliveries.push(ShownCards { profile, interaction, delivered_at, article_ids: Vec::new() });
-            }
-            let article = row.try_get(3)?;
-            deliveries.last_mut().into_iter().for_each(|last| last.article_ids.push(String::clone(&article)));
+pub(crate) async fn since(readers: &Readers, since: Timestamp, most: u32) -> Result<Vec<ShownCards>, LedgerError> {
+    let rows = readers.rows(sqlx::query(SINCE).bind(since.as_microsecond()).bind(i64::from(most))).await?;
+    shown(&rows).map_err(LedgerError::read)
+}
+
+/// The rows of one delivery stand together.
+fn shown(rows: &[AnyRow]) -> sqlx::Result<Vec<ShownCards>> {
+    let mut deliveries: Vec<ShownCards> = Vec::new();
+    for row in rows {
+        let delivered_at = Microseconds(row.try_get(2)?).timestamp()?;
+        let (profile, interaction): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let is_same = |last: &ShownCards| {
+            last.delivered_at == delivered_at && last.profile == profile && last.interaction == interaction
+        };
+        if !deliveries.last().is_some_and(is_same) {
+            deliveries.push(ShownCards { profile, interaction, delivered_at, article_ids: Vec::new() });
         }
-        Ok(deliveries)
-    });
-    cards.map_err(LedgerError::read)
+        let article = row.try_get(3)?;
+        deliveries.last_mut().into_iter().for_each(|last| last.article_ids.push(String::clone(&article)));
+    }
+    Ok(deliveries)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::Migrator;
-use sqlx::{AnyConnection, Executor};
+use sqlx::{AnyConnection, Executor, Row};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -88,12 +88,24 @@ impl Dialect {
                 // A statement with many rows notes how to take itself back: in memory, or a file is made for each commit.
                 "PRAGMA temp_store = MEMORY",
             ],
-            Self::Postgres => &[],
+            // A session that a network cut off keeps what it holds until the server misses it: after two minutes so, and not
+            // after the two hours of most systems.
+            Self::Postgres => &["SET tcp_keepalives_idle = 30", "SET tcp_keepalives_interval = 10"],
         };
         for setting in settings {
             connection.execute(*setting).await?;
         }
         Ok(())
+    }
+
+    /// Whether the ledger is this session's, which takes it where nobody has it. A file is guarded by the lock on its
+    /// directory; of a server, each schema may hold one ledger in service.
+    pub(crate) async fn claim(self, connection: &mut AnyConnection) -> sqlx::Result<bool> {
+        let claim = match self {
+            Self::Sqlite => return Ok(true),
+            Self::Postgres => "SELECT pg_try_advisory_lock(hashtext('cuecard ledger'), hashtext(current_schema()))",
+        };
+        connection.fetch_one(claim).await?.try_get(0)
     }
 
     /// Begins a transaction that is as sure as asked for. Plain statements: after some errors SQLite rolls back by itself, and
@@ -204,8 +216,6 @@ fn without_nul_escapes(json: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use sqlx::Row;
 
     use super::*;
     use crate::database::{Access, Database};

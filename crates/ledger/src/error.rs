@@ -12,7 +12,7 @@ pub enum LedgerError {
     /// `ledger` is a path, or a server and its database without the password.
     #[error("ledger {ledger}: {reason}")]
     Open { ledger: String, reason: String },
-    /// Nothing of this write was kept, so it may be tried again. Writes of one commit fail together.
+    /// Nothing of this write was kept, or only the answer was lost with its connection. Writes of one commit fail together.
     #[error(
         "the ledger can't be written: {0}; see that its disk has room, that its server runs and that nobody else holds it"
     )]
@@ -30,6 +30,9 @@ pub enum LedgerError {
     /// A write that was under way is not confirmed.
     #[error("the ledger's writer is gone, by a panic that the log names; start the service anew")]
     WriterGone,
+    /// What the service has of an interaction in memory, only the service can erase.
+    #[error("a service, perhaps of another host, has the ledger open, so it is the one to erase there")]
+    InService,
     /// A backup of a server's database is that server's.
     #[error("a ledger on PostgreSQL is backed up with pg_dump")]
     BackupElsewhere,

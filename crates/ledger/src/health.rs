@@ -16,6 +16,9 @@ const SAID_EVERY: std::time::Duration = std::time::Duration::from_mins(1);
 pub struct LedgerHealth {
     /// Since when it can't be written, and why not.
     pub failing: Option<(Timestamp, Arc<str>)>,
+    /// Since when another session has the schema of the server: another service's, or one of this service that a network
+    /// cut off.
+    pub claimed_elsewhere: Option<Timestamp>,
     /// What a check of its pages found.
     pub damage: Option<Arc<str>>,
     /// Commits that were kept, and that failed.
@@ -75,6 +78,26 @@ impl Health {
     pub(crate) fn refused(&self, kind: Option<BehindKind>, error: &LedgerError) {
         self.lock().shown.refused += 1;
         tracing::error!(%error, kind = kind.map_or("other", BehindKind::name), "a record is given up");
+    }
+
+    /// Whether the ledger is this service's alone; gives whether it was not until now.
+    pub(crate) fn claimed(&self, is_ours: bool) -> bool {
+        let elsewhere = &mut self.lock().shown.claimed_elsewhere;
+        match (is_ours, *elsewhere) {
+            (true, Some(since)) => {
+                *elsewhere = None;
+                tracing::info!(%since, "the ledger is this service's alone again");
+                true
+            }
+            (false, None) => {
+                *elsewhere = Some(Timestamp::now());
+                tracing::error!(
+                    "another session has the ledger's schema; where it is another service's, stop that one"
+                );
+                false
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn damaged(&self, damage: Option<String>) {

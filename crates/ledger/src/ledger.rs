@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::AnyPool;
+use sqlx::Row;
 use strum::IntoEnumIterator;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::LedgerError;
 use crate::behind::{Behind, BehindKind};
 use crate::database::Database;
-use crate::decisions::{self, DecisionRecord};
+use crate::decisions::{self, DecisionRecord, NumberedDecision};
 use crate::deliveries::{self, DeliveryRecord, ShownCards};
 use crate::dialect::Sync;
 use crate::feedback::NewFeedback;
@@ -20,8 +20,9 @@ use crate::opening::{self, Damaged, LedgerState};
 use crate::operator_actions::{self, OperatorAction};
 use crate::queue::{self, DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 use crate::rankings::{self, Click, RankingEntry, RankingMetrics};
-use crate::retention::{Purge, Retention, Rows};
-use crate::totals::{Acceptance, Judged, Totals};
+use crate::readers::Readers;
+use crate::retention::{Purge, Retention, Rows, Window};
+use crate::totals::{Acceptance, Figures, Judged, Totals};
 use crate::upkeep;
 use crate::writer::{Writer, WriterParts};
 use crate::writes::{Alone, Write};
@@ -49,7 +50,7 @@ pub struct LedgerOptions {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     database: Database,
-    readers: AnyPool,
+    readers: Readers,
     writer: Writer,
     behind: Behind,
     health: Health,
@@ -63,7 +64,7 @@ impl Ledger {
     pub async fn open(url: &str, options: LedgerOptions) -> Result<Self, LedgerError> {
         let database = Database::named(url)?;
         let (mut connection, readers) = opening::open(&database, options.damaged).await?;
-        let totals = Totals::open(&mut connection).await.map_err(LedgerError::read)?;
+        let totals = Totals::new(Figures::read(&mut connection).await.map_err(LedgerError::read)?);
         let (behind, health) = (Behind::default(), Health::default());
         let durable = match options.durability {
             Durability::Power => Sync::Power,
@@ -128,7 +129,7 @@ impl Ledger {
 
     /// Reads all pages of a file; what is found is told by [`Ledger::health`].
     pub async fn verify(&self) -> Result<(), LedgerError> {
-        let mut connection = self.readers.acquire().await.map_err(LedgerError::read)?;
+        let mut connection = self.readers.connection().await?;
         let damage = opening::damage(self.database.dialect, &mut connection).await.map_err(LedgerError::read)?;
         self.health.damaged(damage);
         Ok(())
@@ -136,16 +137,18 @@ impl Ledger {
 
     /// What the whole database takes on disk.
     pub async fn num_bytes(&self) -> Result<u64, LedgerError> {
-        let mut connection = self.readers.acquire().await.map_err(LedgerError::read)?;
-        upkeep::num_bytes(self.database.dialect, &mut connection).await.map_err(LedgerError::read)
+        let row = self.readers.row(sqlx::query(upkeep::size(self.database.dialect))).await?;
+        row.try_get::<i64, _>(0).map(i64::unsigned_abs).map_err(LedgerError::read)
     }
 
     /// Takes away what is older than it is kept, in small steps with `pause` between them; gives the rows by kind.
     pub async fn purge(&self, retention: Retention, pause: std::time::Duration) -> Result<Rows, LedgerError> {
         let mut purge = Purge::new(retention);
-        while let Some((kind, before)) = purge.next_step() {
-            let rows = self.alone(Alone::Purge(kind, before)).await?;
-            purge.took(rows.iter().map(|(_, rows)| rows).sum());
+        while let Some(step) = purge.next_step() {
+            let row = self.readers.row(sqlx::query(&step.look())).await?;
+            if let Some(removal) = purge.saw(Window::read(&row).map_err(LedgerError::read)?) {
+                purge.took(&self.alone(Alone::Purge(removal)).await?);
+            }
             sleep(pause).await;
         }
         Ok(purge.purged)
@@ -343,9 +346,9 @@ impl Decisions {
         decisions::find(&self.ledger.readers, id).await
     }
 
-    /// The JSON of the newest decisions but the first `skip`, newest first.
-    pub async fn newest(&self, skip: u32, most: u32) -> Result<Vec<String>, LedgerError> {
-        decisions::newest(&self.ledger.readers, skip, most).await
+    /// The newest decisions, of those before this number where there is one, newest first.
+    pub async fn newest(&self, before: Option<i64>, most: u32) -> Result<Vec<NumberedDecision>, LedgerError> {
+        decisions::newest(&self.ledger.readers, before, most).await
     }
 
     /// The ids of the newest decisions about an interaction, newest first.

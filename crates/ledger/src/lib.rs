@@ -26,6 +26,7 @@ mod opening;
 mod operator_actions;
 mod queue;
 mod rankings;
+mod readers;
 mod retention;
 mod totals;
 mod upkeep;
@@ -33,7 +34,7 @@ mod writer;
 mod writes;
 
 pub use behind::BehindKind;
-pub use decisions::{DecisionKey, DecisionRecord};
+pub use decisions::{DecisionKey, DecisionRecord, NumberedDecision};
 pub use deliveries::{DeliveryRecord, Impression, QuestionRecord, ShownCards};
 pub use error::LedgerError;
 pub use feedback::{FeedbackPayload, NewFeedback};

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::migrate::MigrateError;
-use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
+use sqlx::{AnyConnection, Connection, Executor, Row};
 use tokio::time::{Instant, sleep};
 
 use crate::LedgerError;
 use crate::database::{Access, Database};
 use crate::dialect::{Dialect, Meaning, Sync};
+use crate::readers::Readers;
 
 const DAMAGED: &str = "the file is damaged or is no SQLite database; put a copy of it in its place, or move it \
                        away with its -wal and -shm files to start with an empty ledger";
@@ -53,7 +54,7 @@ pub enum LedgerState {
 }
 
 /// A connection that writes, and those that read.
-pub(crate) async fn open(database: &Database, damaged: Damaged) -> Result<(AnyConnection, AnyPool), LedgerError> {
+pub(crate) async fn open(database: &Database, damaged: Damaged) -> Result<(AnyConnection, Readers), LedgerError> {
     if let Some(directory) = database.path.as_deref().and_then(Path::parent) {
         create_directory(directory).await.map_err(|reason| database.refused(reason))?;
     }
@@ -203,13 +204,10 @@ async fn claim(dialect: Dialect, connection: &mut AnyConnection) -> Result<(), U
             let reason = format!("it has no write-ahead log (journal mode {mode}); name a file on a local disk");
             if mode == "wal" { Ok(()) } else { Err(Unfit::because(reason)) }
         }
-        // A file is guarded by the lock on its directory; of a server, each schema may hold one ledger in service.
         Dialect::Postgres => {
-            let claim = "SELECT pg_try_advisory_lock(hashtext('cuecard ledger'), hashtext(current_schema()))";
             let patience = Instant::now() + CLAIM_PATIENCE;
             loop {
-                let claimed = connection.fetch_one(claim).await.and_then(|row| row.try_get::<bool, _>(0));
-                if claimed.map_err(|error| explain(dialect, error))? {
+                if dialect.claim(connection).await.map_err(|error| explain(dialect, error))? {
                     return Ok(());
                 }
                 if Instant::now() >= patience {

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row};
 
 use crate::LedgerError;
 use crate::dialect::{Session, text};
 use crate::microseconds::Microseconds;
+use crate::readers::Readers;
 
 const ADD: &str = "
     INSERT INTO operator_actions (profile, article_id, action, reason, at_us, ends_at_us)
@@ -58,10 +59,9 @@ pub(crate) async fn add(session: &mut Session<'_>, actions: &[&OperatorAction]) 
 }
 
 /// The newest action on each article of a profile, newest first, also where it ended or released the article.
-pub(crate) async fn newest(readers: &AnyPool, profile: &str) -> Result<Vec<OperatorAction>, LedgerError> {
-    let rows = sqlx::query(NEWEST).bind(text(profile).into_owned()).fetch_all(readers).await;
-    let actions = rows.and_then(|rows| rows.iter().map(|row| read(profile, row)).collect());
-    actions.map_err(LedgerError::read)
+pub(crate) async fn newest(readers: &Readers, profile: &str) -> Result<Vec<OperatorAction>, LedgerError> {
+    let rows = readers.rows(sqlx::query(NEWEST).bind(text(profile).into_owned())).await?;
+    rows.iter().map(|row| read(profile, row)).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 
 fn read(profile: &str, row: &AnyRow) -> sqlx::Result<OperatorAction> {

@@ -6,12 +6,13 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row};
 
 use crate::LedgerError;
 use crate::dialect::{Session, text};
 use crate::microseconds::Microseconds;
+use crate::readers::Readers;
 use crate::totals::Change;
 
 /// The fields of a [`NewItem`].
@@ -171,27 +172,25 @@ fn settled(change: &mut Change, row: &AnyRow, items: i64) -> sqlx::Result<()> {
 
 /// The oldest item of each key, oldest first, without those whose next attempt lies after `now`.
 pub(crate) async fn due(
-    readers: &AnyPool,
+    readers: &Readers,
     (kind, profile): (QueueKind, &str),
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<DueItem>, LedgerError> {
     let query = sqlx::query(DUE).bind(kind.name()).bind(text(profile).into_owned());
-    let rows = query.bind(now.as_microsecond()).bind(i64::from(limit)).fetch_all(readers).await;
-    let items = rows.and_then(|rows| rows.iter().map(due_item).collect());
-    items.map_err(LedgerError::read)
+    let rows = readers.rows(query.bind(now.as_microsecond()).bind(i64::from(limit))).await?;
+    rows.iter().map(due_item).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 
 /// What was set aside, oldest first, from the one after `after` on.
 pub(crate) async fn dead(
-    readers: &AnyPool,
+    readers: &Readers,
     kind: QueueKind,
     after: ItemId,
     limit: u32,
 ) -> Result<Vec<DeadItem>, LedgerError> {
     let query = sqlx::query(DEAD).bind(kind.name()).bind(after.0).bind(i64::from(limit));
-    let items = query.fetch_all(readers).await.and_then(|rows| rows.iter().map(dead_item).collect());
-    items.map_err(LedgerError::read)
+    readers.rows(query).await?.iter().map(dead_item).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 
 fn due_item(row: &AnyRow) -> sqlx::Result<DueItem> {

@@ -9,11 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use sqlx::{AnyPool, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use crate::LedgerError;
 use crate::dialect::{Session, text};
+use crate::readers::Readers;
 
 /// Profile, session, a pseudonym for it, and now.
 const ADD_SESSIONS: &str = "
@@ -303,10 +304,9 @@ impl Added {
     }
 }
 
-pub(crate) async fn metrics(readers: &AnyPool, profile: &str) -> Result<RankingMetrics, LedgerError> {
-    let row = sqlx::query(METRICS).bind(text(profile).into_owned()).fetch_optional(readers).await;
-    let row = row.map_err(LedgerError::read)?;
-    let Some(row) = row else { return Ok(RankingMetrics::default()) };
+pub(crate) async fn metrics(readers: &Readers, profile: &str) -> Result<RankingMetrics, LedgerError> {
+    let rows = readers.rows(sqlx::query(METRICS).bind(text(profile).into_owned())).await?;
+    let Some(row) = rows.first() else { return Ok(RankingMetrics::default()) };
     let sum = |field: usize| row.try_get::<i64, _>(field).map(i64::unsigned_abs).map_err(LedgerError::read);
     Ok(RankingMetrics {
         average_latency_ms: ratio(sum(2)?, sum(1)?) / 1000.0,

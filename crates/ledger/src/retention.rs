@@ -1,11 +1,12 @@
 //! What is kept for how long, and what a customer's interaction leaves when it is erased.
 //!
-//! A purge takes away what is older than its kind is kept, in steps that are commits of their own, oldest first, so that no
-//! write waits long behind one. The figures that the rows came to stay.
+//! A purge takes away what is older than its kind is kept, in steps, oldest first: each looks at some hundred rows, and what of
+//! them is too old goes in a commit of its own, so that no write waits long behind one. The figures that the rows came to stay.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use sqlx::any::AnyRow;
 use sqlx::{Executor, Row};
 use strum::IntoEnumIterator;
 
@@ -39,33 +40,15 @@ impl RecordKind {
         self.into()
     }
 
-    /// Takes away rows that are older than `$1`, of the oldest `$2`. Rows lie in the order of recording, which is nearly that
-    /// of their times: none that is a little out of order is missed for long.
-    fn step(self) -> &'static str {
+    /// Its table, the number in the order of recording, the time, and which rows of the table are of it.
+    fn columns(self) -> [&'static str; 4] {
         match self {
-            Self::Decisions => {
-                "DELETE FROM decisions WHERE at_us < $1
-                 AND number IN (SELECT number FROM decisions ORDER BY number LIMIT $2)"
-            }
-            Self::Deliveries => {
-                "DELETE FROM deliveries WHERE delivered_at_us < $1
-                 AND number IN (SELECT number FROM deliveries ORDER BY number LIMIT $2)"
-            }
-            Self::Feedback => {
-                "DELETE FROM feedback WHERE heard_at_us < $1 AND id IN (SELECT id FROM feedback ORDER BY id LIMIT $2)"
-            }
-            Self::Rankings => {
-                "DELETE FROM ranking_sessions WHERE at_us < $1
-                 AND number IN (SELECT number FROM ranking_sessions ORDER BY number LIMIT $2)"
-            }
-            Self::Audit => {
-                "DELETE FROM ranking_audit WHERE at_us < $1
-                 AND id IN (SELECT id FROM ranking_audit ORDER BY id LIMIT $2)"
-            }
-            Self::Dead => {
-                "DELETE FROM queue WHERE state = 'dead' AND queued_at_us < $1
-                 AND id IN (SELECT id FROM queue WHERE state = 'dead' ORDER BY id LIMIT $2)"
-            }
+            Self::Decisions => ["decisions", "number", "at_us", "TRUE"],
+            Self::Deliveries => ["deliveries", "number", "delivered_at_us", "TRUE"],
+            Self::Feedback => ["feedback", "id", "heard_at_us", "TRUE"],
+            Self::Rankings => ["ranking_sessions", "number", "at_us", "TRUE"],
+            Self::Audit => ["ranking_audit", "id", "at_us", "TRUE"],
+            Self::Dead => ["queue", "id", "queued_at_us", "state = 'dead'"],
         }
     }
 }
@@ -96,24 +79,86 @@ impl Retention {
     }
 }
 
-/// One step of a purge; gives how many rows it took away.
-pub(crate) async fn step(session: &mut Session<'_>, kind: RecordKind, before: Timestamp) -> sqlx::Result<u64> {
-    let before = before.as_microsecond();
-    let note = "INSERT INTO purges (kind, before_us) VALUES ($1, $2)
-                ON CONFLICT (kind) DO UPDATE SET before_us = excluded.before_us
-                WHERE purges.before_us < excluded.before_us";
-    sqlx::query(note).bind(kind.name()).bind(before).execute(&mut *session.connection).await?;
-    let step = sqlx::query(kind.step()).bind(before).bind(i64::from(STEP));
-    Ok(step.execute(&mut *session.connection).await?.rows_affected())
+/// A step of a purge: it looks at the oldest rows of a kind after a number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    kind: RecordKind,
+    /// What is older is taken away.
+    before: Timestamp,
+    now: Timestamp,
+    /// The last row that was looked at before.
+    after: i64,
 }
 
-/// The steps of a purge, a commit each: of every kind one after the other, until one takes nothing away.
+impl Step {
+    /// The statement that looks; its one row is a [`Window`].
+    pub(crate) fn look(self) -> String {
+        let [table, number, time, of_kind] = self.kind.columns();
+        let (before, now, after) = (self.before.as_microsecond(), self.now.as_microsecond(), self.after);
+        format!(
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE at_us < {before}),
+                    COUNT(*) FILTER (WHERE at_us BETWEEN {before} AND {now}), COALESCE(MAX(number), {after})
+             FROM (SELECT {number} AS number, {time} AS at_us FROM {table} WHERE {number} > {after} AND {of_kind}
+                   ORDER BY {number} LIMIT {STEP}) AS oldest"
+        )
+    }
+}
+
+/// What a step saw.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    rows: i64,
+    /// Of them too old.
+    old: i64,
+    /// Of them neither too old nor of the future.
+    present: i64,
+    /// The last row.
+    last: i64,
+}
+
+impl Window {
+    pub(crate) fn read(row: &AnyRow) -> sqlx::Result<Self> {
+        Ok(Self { rows: row.try_get(0)?, old: row.try_get(1)?, present: row.try_get(2)?, last: row.try_get(3)? })
+    }
+
+    /// Whether anything may be too old behind it. Rows lie in the order of recording, which is nearly that of their times: none
+    /// that is a little out of order is missed for long. A clock that was ahead says nothing of what was recorded afterwards.
+    fn goes_on(self) -> bool {
+        self.rows == i64::from(STEP) && (self.old > 0 || self.present == 0)
+    }
+}
+
+/// What is taken away in one commit: what is too old of the rows that a step saw.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Removal {
+    step: Step,
+    last: i64,
+}
+
+impl Removal {
+    /// Gives how many rows it took away.
+    pub(crate) async fn run(self, session: &mut Session<'_>) -> sqlx::Result<Rows> {
+        let Self { step: Step { kind, before, after, .. }, last } = self;
+        let before = before.as_microsecond();
+        let note = "INSERT INTO purges (kind, before_us) VALUES ($1, $2)
+                    ON CONFLICT (kind) DO UPDATE SET before_us = excluded.before_us
+                    WHERE purges.before_us < excluded.before_us";
+        sqlx::query(note).bind(kind.name()).bind(before).execute(&mut *session.connection).await?;
+        let [table, number, time, of_kind] = kind.columns();
+        let removal = format!(
+            "DELETE FROM {table}
+             WHERE {time} < {before} AND {number} > {after} AND {number} <= {last} AND {of_kind}"
+        );
+        Ok(vec![(kind.name(), session.connection.execute(&*removal).await?.rows_affected())])
+    }
+}
+
+/// The steps of a purge: of every kind one after the other.
 pub(crate) struct Purge {
     retention: Retention,
     now: Timestamp,
     kinds: std::vec::IntoIter<RecordKind>,
-    /// The kind whose turn it is, and before when.
-    current: Option<(RecordKind, Timestamp)>,
+    current: Option<Step>,
     /// Rows by kind.
     pub(crate) purged: Rows,
 }
@@ -124,24 +169,29 @@ impl Purge {
         Self { retention, now: Timestamp::now(), kinds, current: None, purged: Rows::new() }
     }
 
-    /// What to take away next; none where all is done.
-    pub(crate) fn next_step(&mut self) -> Option<(RecordKind, Timestamp)> {
+    /// Where to look next; none where all is done.
+    pub(crate) fn next_step(&mut self) -> Option<Step> {
         while self.current.is_none() {
             let kind = self.kinds.next()?;
             if let Some(before) = self.retention.cutoff(kind, self.now) {
-                self.current = Some((kind, before));
+                self.current = Some(Step { kind, before, now: self.now, after: 0 });
                 self.purged.push((kind.name(), 0));
             }
         }
         self.current
     }
 
-    /// The step took so many rows away.
-    pub(crate) fn took(&mut self, rows: u64) {
-        if rows == 0 {
-            self.current = None;
-        }
-        self.purged.last_mut().into_iter().for_each(|(_, sum)| *sum += rows);
+    /// The current step saw this; gives what to take away, if anything.
+    pub(crate) fn saw(&mut self, window: Window) -> Option<Removal> {
+        let step = self.current?;
+        self.current = window.goes_on().then_some(Step { after: window.last, ..step });
+        (window.old > 0).then_some(Removal { step, last: window.last })
+    }
+
+    /// So many rows of the kind are gone.
+    pub(crate) fn took(&mut self, rows: &Rows) {
+        let taken: u64 = rows.iter().map(|(_, rows)| rows).sum();
+        self.purged.last_mut().into_iter().for_each(|(_, sum)| *sum += taken);
     }
 }
 

@@ -2,7 +2,7 @@
 //! waits in the queue.
 //!
 //! In: what each commit changes. Out: [`Acceptance`] and what waits, at any time and without asking the database, which is
-//! asked once, when the ledger is opened. Nothing of a commit that failed is counted.
+//! asked when the ledger is opened, and where a commit's answer was lost. Nothing of a commit that failed is counted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,17 +88,19 @@ pub(crate) struct Totals {
     figures: Arc<Mutex<Figures>>,
 }
 
+/// What the records come to.
 #[derive(Debug, Default)]
-struct Figures {
+pub(crate) struct Figures {
     acceptance: Acceptance,
     /// Of the profiles of the settings, and of few ranks.
     judged: HashMap<JudgedKey, u64>,
     pending: HashMap<(QueueKind, String), u64>,
 }
 
-impl Totals {
-    pub(crate) async fn open(connection: &mut AnyConnection) -> sqlx::Result<Self> {
-        let mut figures = Figures::default();
+impl Figures {
+    /// As the database has them.
+    pub(crate) async fn read(connection: &mut AnyConnection) -> sqlx::Result<Self> {
+        let mut figures = Self::default();
         for row in connection.fetch_all("SELECT accepted, rejected FROM acceptance").await? {
             let [accepted, rejected] = [row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?];
             figures.acceptance.accepted += accepted.unsigned_abs();
@@ -109,7 +111,19 @@ impl Totals {
             let kind = QueueKind::named(row.try_get(0)?)?;
             figures.pending.insert((kind, row.try_get(1)?), row.try_get::<i64, _>(2)?.unsigned_abs());
         }
-        Ok(Self { figures: Arc::new(Mutex::new(figures)) })
+        Ok(figures)
+    }
+}
+
+impl Totals {
+    pub(crate) fn new(figures: Figures) -> Self {
+        Self { figures: Arc::new(Mutex::new(figures)) }
+    }
+
+    /// Takes the database's figures in place of those that were counted; ranks are counted here alone.
+    pub(crate) fn correct(&self, Figures { acceptance, pending, .. }: Figures) {
+        let mut figures = self.lock();
+        (figures.acceptance, figures.pending) = (acceptance, pending);
     }
 
     pub(crate) fn acceptance(&self) -> Acceptance {

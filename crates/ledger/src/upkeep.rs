@@ -12,7 +12,7 @@ use crate::LedgerError;
 use crate::database::Database;
 use crate::dialect::{Dialect, Session, Sync};
 use crate::opening;
-use crate::retention::{self, Purge, Retention, Rows};
+use crate::retention::{self, Purge, Retention, Rows, Window};
 use crate::totals::Change;
 
 /// The tables, as an operator calls what is in them, and the column that says when.
@@ -61,7 +61,7 @@ pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
     let database = Database::named(url)?;
     let mut connection = opening::reader(&database).await?;
     let stats = async {
-        let num_bytes = num_bytes(database.dialect, &mut connection).await?;
+        let num_bytes = connection.fetch_one(size(database.dialect)).await?.try_get::<i64, _>(0)?.unsigned_abs();
         let mut tables = Vec::new();
         for (name, table, time) in TABLES {
             let end = |order| format!("(SELECT {time} FROM {table} ORDER BY 1 {order} LIMIT 1)");
@@ -82,14 +82,12 @@ pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
     stats.await.map_err(LedgerError::read)
 }
 
-/// What the whole database takes on disk.
-pub(crate) async fn num_bytes(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<u64> {
-    let size = match dialect {
+/// Asks what the whole database takes on disk, in bytes.
+pub(crate) fn size(dialect: Dialect) -> &'static str {
+    match dialect {
         Dialect::Sqlite => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
         Dialect::Postgres => "SELECT pg_database_size(current_database())",
-    };
-    let num_bytes: i64 = connection.fetch_one(size).await?.try_get(0)?;
-    Ok(num_bytes.unsigned_abs())
+    }
 }
 
 /// The name of the ledger at a URL, for people: without a password.
@@ -102,18 +100,26 @@ pub async fn purge(url: &str, retention: Retention, pause: Duration) -> Result<R
     let database = Database::named(url)?;
     let mut connection = opening::current(&database).await?;
     let mut purge = Purge::new(retention);
-    while let Some((kind, before)) = purge.next_step() {
-        let work = async |session: &mut Session<'_>| retention::step(session, kind, before).await;
-        purge.took(alone(database.dialect, &mut connection, work).await.map_err(unwritable)?);
+    while let Some(step) = purge.next_step() {
+        let row = connection.fetch_one(&*step.look()).await.map_err(LedgerError::read)?;
+        if let Some(removal) = purge.saw(Window::read(&row).map_err(LedgerError::read)?) {
+            let work = async |session: &mut Session<'_>| removal.run(session).await;
+            purge.took(&alone(database.dialect, &mut connection, work).await.map_err(unwritable)?);
+        }
         sleep(pause).await;
     }
     Ok(purge.purged)
 }
 
-/// Takes an interaction's rows away everywhere, of one profile or of all. No service may have the ledger open.
+/// Takes an interaction's rows away everywhere, of one profile or of all. No service may have the ledger open: of a file the
+/// caller sees to that, of a server's schema one that is in service is refused with [`LedgerError::InService`].
 pub async fn erase(url: &str, interaction: &str, profile: Option<&str>) -> Result<Rows, LedgerError> {
     let database = Database::named(url)?;
     let mut connection = opening::current(&database).await?;
+    // Held until the connection ends: no service starts in the middle.
+    if !database.dialect.claim(&mut connection).await.map_err(LedgerError::read)? {
+        return Err(LedgerError::InService);
+    }
     let work =
         async |session: &mut Session<'_>| retention::erase(session, interaction, profile, &mut Change::default()).await;
     alone(database.dialect, &mut connection, work).await.map_err(unwritable)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cuecard_failure_points::failure_point;
 use sqlx::{AnyConnection, Executor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -21,7 +22,7 @@ use crate::dialect::{Dialect, Meaning, Session, Sync};
 use crate::health::Health;
 use crate::opening;
 use crate::retention::Rows;
-use crate::totals::{Change, Totals};
+use crate::totals::{Change, Figures, Totals};
 use crate::writes::{Alone, Write, apply};
 
 /// Holds several commits' worth, so that the writer never waits for its callers to be scheduled.
@@ -30,6 +31,8 @@ const QUEUE_CAPACITY: usize = 1024;
 const MAX_WRITES_PER_COMMIT: usize = 256;
 /// How often it is tried whether the ledger can be written again.
 const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether a server still keeps the ledger for this service: a session that ended gave it up.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A server that has not answered by then is taken for gone; a file is done, or locked, before.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -67,8 +70,18 @@ impl Writer {
     pub(crate) fn spawn(parts: WriterParts) -> Self {
         let (requests, received) = mpsc::channel(QUEUE_CAPACITY);
         let WriterParts { database, connection, totals, behind, health, durable } = parts;
-        let (connection, next_try) = (Some(connection), Instant::now());
-        let task = WriterTask { database, connection, totals, behind, health, durable, next_try };
+        let now = Instant::now();
+        let task = WriterTask {
+            database,
+            connection: Some(connection),
+            totals,
+            is_in_doubt: false,
+            behind,
+            health,
+            durable,
+            next_try: now,
+            next_look: now + LOOK_EVERY,
+        };
         tokio::spawn(task.run(received));
         Self { requests, is_closed: Arc::default() }
     }
@@ -113,11 +126,23 @@ struct WriterTask {
     /// None after a connection was lost.
     connection: Option<AnyConnection>,
     totals: Totals,
+    /// Whether a commit may have been kept that the totals lack, because its answer was lost.
+    is_in_doubt: bool,
     behind: Behind,
     health: Health,
     durable: Sync,
     /// When to find out whether the ledger can be written again.
     next_try: Instant,
+    /// When to look whether it is still this service's.
+    next_look: Instant,
+}
+
+/// What a transaction came to.
+struct Committed {
+    rows: Rows,
+    change: Change,
+    /// The figures before it, where they were asked for.
+    figures: Option<Figures>,
 }
 
 impl WriterTask {
@@ -158,7 +183,7 @@ impl WriterTask {
         }
     }
 
-    /// Waits for something to write, or while nothing can be written for the time to try.
+    /// Waits for something to write, or for the time to look, or while nothing can be written to try.
     async fn wait(&mut self, requests: &mut mpsc::Receiver<Request>, batch: &mut Vec<Request>) {
         let is_failing = self.health.refusal().is_some();
         tokio::select! {
@@ -167,6 +192,7 @@ impl WriterTask {
                 self.try_again().await;
                 self.next_try = Instant::now() + TRY_EVERY;
             }
+            () = sleep_until(self.next_look), if !is_failing => self.look().await,
             _ = requests.recv_many(batch, MAX_WRITES_PER_COMMIT) => {}
             () = self.behind.came(), if !is_failing => {}
         }
@@ -180,6 +206,19 @@ impl WriterTask {
             jobs.push(Job { write: Write::Alone(Alone::Probe), reply: None });
         }
         self.settle(jobs).await;
+    }
+
+    /// Sees whether the session is still there, and whether the ledger is its own.
+    async fn look(&mut self) {
+        self.next_look = Instant::now() + LOOK_EVERY;
+        if let Some(mut connection) = self.connection.take()
+            && self.claim(&mut connection).await.is_ok()
+        {
+            self.connection = Some(connection);
+        }
+        if self.connection.is_none() || self.is_in_doubt {
+            self.try_again().await;
+        }
     }
 
     async fn settle(&mut self, mut jobs: Vec<Job>) {
@@ -246,35 +285,55 @@ impl WriterTask {
 
     /// One transaction over all jobs.
     async fn commit(&mut self, sync: Sync, jobs: &[Job]) -> sqlx::Result<Rows> {
-        let Some(mut connection) = self.connection.take() else { return self.reconnect_and_commit(sync, jobs).await };
+        let mut connection = self.connection().await?;
         let dialect = self.database.dialect;
-        let mut change = Change::default();
         let writes: Vec<&Write> = jobs.iter().map(|job| &job.write).collect();
         let mut session = Session { dialect, connection: &mut connection };
-        let transaction = timeout(COMMIT_TIMEOUT, transaction(&mut session, sync, &writes, &mut change)).await;
-        let silence = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer for 10 s");
-        let result = transaction.unwrap_or_else(|_| Err(silence().into()));
+        let transaction = timeout(COMMIT_TIMEOUT, transaction(&mut session, sync, &writes, self.is_in_doubt)).await;
+        let result = transaction.unwrap_or_else(|_| Err(silence()));
         match &result {
-            Ok(_) => self.totals.apply(&change),
+            Ok(_) => {}
             // What a server still does for a connection that was given up is its own; it is closed behind our back.
-            Err(error) if error.as_database_error().is_none() => return result,
+            Err(error) if error.as_database_error().is_none() => return result.map(|committed| committed.rows),
             Err(_) => {
                 let rolled_back = timeout(COMMIT_TIMEOUT, connection.execute("ROLLBACK")).await;
                 // SQLite rolls back by itself after some errors, and says so.
                 if !matches!(rolled_back, Ok(Ok(_))) && dialect == Dialect::Postgres {
-                    return result;
+                    return result.map(|committed| committed.rows);
                 }
             }
         }
         self.connection = Some(connection);
-        result
+        let Committed { rows, change, figures } = result?;
+        if let Some(figures) = figures {
+            self.totals.correct(figures);
+            self.is_in_doubt = false;
+        }
+        self.totals.apply(&change);
+        Ok(rows)
     }
 
-    async fn reconnect_and_commit(&mut self, sync: Sync, jobs: &[Job]) -> sqlx::Result<Rows> {
-        let connection = self.database.connect(Access::Create).await?;
-        // With nobody else on it: a session that a network cut off may hold the claim for as long as it is not missed.
-        self.connection = Some(connection);
-        Box::pin(self.commit(sync, jobs)).await
+    /// The connection, or a new one where the last was lost.
+    async fn connection(&mut self) -> sqlx::Result<AnyConnection> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let mut connection = self.database.connect(Access::Create).await?;
+        // Nobody knows whether the server kept what the lost one was told last.
+        self.is_in_doubt = true;
+        self.claim(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Takes the ledger for a session. One that can't have it writes all the same: what agents do is not lost over a session
+    /// that a network cut off and the server does not miss yet.
+    async fn claim(&mut self, connection: &mut AnyConnection) -> sqlx::Result<()> {
+        let claim = timeout(COMMIT_TIMEOUT, self.database.dialect.claim(connection)).await;
+        let is_ours = claim.unwrap_or_else(|_| Err(silence()))?;
+        // A session of this service that is gone only now may have committed something until now.
+        self.is_in_doubt |= self.health.claimed(is_ours);
+        self.next_look = Instant::now() + if is_ours { LOOK_EVERY } else { TRY_EVERY };
+        Ok(())
     }
 
     async fn end(&mut self) {
@@ -292,14 +351,19 @@ async fn transaction(
     session: &mut Session<'_>,
     sync: Sync,
     writes: &[&Write],
-    change: &mut Change,
-) -> sqlx::Result<Rows> {
+    counts_anew: bool,
+) -> sqlx::Result<Committed> {
+    let mut change = Change::default();
     session.dialect.begin(sync, session.connection).await?;
-    let rows = apply(session, writes, change).await?;
-    #[cfg(feature = "failure-points")]
-    fail::fail_point!("ledger_commit");
+    let figures = if counts_anew { Some(Figures::read(session.connection).await?) } else { None };
+    let rows = apply(session, writes, &mut change).await?;
+    failure_point!(LedgerCommit, "");
     session.connection.execute("COMMIT").await?;
-    Ok(rows)
+    Ok(Committed { rows, change, figures })
+}
+
+fn silence() -> sqlx::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer for 10 s").into()
 }
 
 fn answer(job: Job, result: Result<Rows, LedgerError>) {

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::behind::BehindKind;
 use crate::decisions::{self, DecisionRecord};
 use crate::deliveries::{self, DeliveryRecord};
@@ -15,7 +13,7 @@ use crate::feedback::{self, NewFeedback};
 use crate::operator_actions::{self, OperatorAction};
 use crate::queue::{self, ItemEnd, ItemId, NewItem};
 use crate::rankings::{self, Click, RankingEntry};
-use crate::retention::{self, RecordKind, Rows};
+use crate::retention::{self, Removal, Rows};
 use crate::totals::Change;
 
 #[derive(Debug, Clone)]
@@ -35,7 +33,7 @@ pub(crate) enum Write {
 #[derive(Debug, Clone)]
 pub(crate) enum Alone {
     Revive(ItemId),
-    Purge(RecordKind, Timestamp),
+    Purge(Removal),
     Erase { interaction: String, profile: Option<String> },
     Probe,
 }
@@ -135,7 +133,7 @@ pub(crate) async fn apply(session: &mut Session<'_>, writes: &[&Write], change: 
 async fn apply_alone(session: &mut Session<'_>, alone: &Alone, change: &mut Change) -> sqlx::Result<Rows> {
     match alone {
         Alone::Revive(id) => Ok(vec![("revived", queue::revive(session, *id, change).await?)]),
-        Alone::Purge(kind, before) => Ok(vec![(kind.name(), retention::step(session, *kind, *before).await?)]),
+        Alone::Purge(removal) => removal.run(session).await,
         Alone::Erase { interaction, profile } => {
             retention::erase(session, interaction, profile.as_deref(), change).await
         }
@@ -145,6 +143,7 @@ async fn apply_alone(session: &mut Session<'_>, alone: &Alone, change: &mut Chan
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use uuid::Uuid;
 
     use super::*;

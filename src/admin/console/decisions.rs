@@ -1,7 +1,8 @@
 //! A decision in one line of the console's list. All of it is told by `/explain/{decision}`.
 
+use cuecard_actors::decisions::{KeptDecision, ending};
 use cuecard_actors::engine::{Ranking, Verdict};
-use cuecard_actors::messages::{Decision, Outcome};
+use cuecard_actors::messages::Outcome;
 use serde::Serialize;
 
 /// See the module.
@@ -13,8 +14,10 @@ pub(super) struct Summary {
     utterance: u64,
     at: jiff::Timestamp,
     pub(super) outcome: &'static str,
-    /// Why, where the outcome does not say it all.
-    reason: Option<String>,
+    /// Why nothing was shown, where the service chose to be silent.
+    silence: Option<&'static str>,
+    /// How it ended, in a sentence.
+    ending: String,
     latency_ms: f64,
     pub(super) live: Answered,
     /// What a second ranker would have shown, where one is watched and had the time.
@@ -34,7 +37,7 @@ pub(super) struct Answered {
 
 /// Of a decision as it is kept; nothing of one that another version wrote in another form.
 pub(super) fn summary(json: &str) -> Option<Summary> {
-    let decision: Decision = serde_json::from_str(json).ok()?;
+    let KeptDecision { decision, .. } = KeptDecision::read(json).ok()?;
     Some(Summary {
         id: decision.id,
         profile: decision.profile.to_string(),
@@ -42,7 +45,11 @@ pub(super) fn summary(json: &str) -> Option<Summary> {
         utterance: decision.utterance_number,
         at: decision.heard_at,
         outcome: decision.outcome.label(),
-        reason: reason(&decision.outcome),
+        silence: match decision.outcome {
+            Outcome::Silent(reason) => Some(reason.name()),
+            _ => None,
+        },
+        ending: ending(&decision),
         latency_ms: decision.latency.as_secs_f64() * 1000.0,
         live: decision.ranking.as_deref().map(answered).unwrap_or_default(),
         shadow: decision.shadow.as_deref().map(answered),
@@ -58,15 +65,5 @@ fn answered(ranking: &Ranking) -> Answered {
             Verdict::Cards(_) => None,
         },
         best: ranking.order.ranked.first().map(title),
-    }
-}
-
-fn reason(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Silent(reason) => Some(reason.name().to_owned()),
-        Outcome::Expired(stage) => Some(stage.name().to_owned()),
-        Outcome::HeldOff(refusal) | Outcome::Refused(refusal) => Some(refusal.reason.clone()),
-        Outcome::Failed(failure) => Some(failure.to_string()),
-        Outcome::Delivered(_) | Outcome::Withheld | Outcome::Replaced | Outcome::Shed => None,
     }
 }

@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ("admin.js", include_str!("page/admin.js")),
     ("decisions.js", include_str!("page/decisions.js")),
     ("feed.js", include_str!("page/feed.js")),
+    ("finding.js", include_str!("page/finding.js")),
     ("flow.js", include_str!("page/flow.js")),
     ("gaps.js", include_str!("page/gaps.js")),
     ("key.js", include_str!("page/key.js")),

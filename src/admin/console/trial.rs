@@ -1,14 +1,15 @@
 //! The try-it box: a conversation that an operator types, and what an agent would see of it, turn by turn, and why.
 //!
-//! It goes the way of a live one through the profile's own engine, and leaves nothing behind: nothing is pushed, counted or
-//! kept, and what is usual for the deployment is not learned from it.
+//! It goes the way of a live one through the profile's own engine, and leaves nothing behind: nothing is pushed or kept, no
+//! question is counted, and what is usual for the deployment is not learned from it. Where the profile asks CXone's own search,
+//! each customer turn is a real search there, within the profile's rate limit.
 
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use cuecard_actors::engine::conversation::{FlushReason, Speaker, Turn, Utterance};
 use cuecard_actors::engine::ranking::{Screen, SilenceReason};
-use cuecard_actors::engine::{Answer, Circumstances, Effort, Engine, Ranked, UsualTurns, why};
+use cuecard_actors::engine::{Answer, Circumstances, Effort, Ranked, why};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::tenant::Tenant;
 use serde::Deserialize;
@@ -85,7 +86,7 @@ fn check(turns: &[TriedTurn]) -> Result<(), String> {
 
 /// The conversation as the stream would tell it, each card on the screen for those that come after it.
 async fn play(tenant: &Tenant, tried: Vec<TriedTurn>) -> Result<Vec<Value>, String> {
-    let engine = untaught(&tenant.engine);
+    let engine = tenant.engine.untaught();
     let (mut turns, mut screen, mut answers) = (Vec::new(), Screen::default(), Vec::new());
     for TriedTurn { speaker, text } in tried {
         turns.push(Turn { speaker, text: text.trim().to_owned().into() });
@@ -103,13 +104,6 @@ async fn play(tenant: &Tenant, tried: Vec<TriedTurn>) -> Result<Vec<Value>, Stri
         answers.push(shown(&answer, turns.len() - 1, began.elapsed()));
     }
     Ok(answers)
-}
-
-/// The engine, judging by what is usual now and learning nothing.
-fn untaught(engine: &Engine) -> Engine {
-    let usual = UsualTurns::default();
-    usual.fix(*engine.usual().baseline());
-    engine.clone().with_usual(usual)
 }
 
 fn shown(answer: &Answer, turn: usize, took: Duration) -> Value {

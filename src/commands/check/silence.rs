@@ -3,8 +3,8 @@
 //! The titles of some articles are asked as a customer might; each wants a card, its own article's if nothing else. Nothing that
 //! is heard so changes what is usual for the deployment.
 
+use cuecard_actors::engine::JobPanicked;
 use cuecard_actors::engine::conversation::Utterance;
-use cuecard_actors::engine::{JobPanicked, UsualTurns};
 use cuecard_actors::tenant::Tenant;
 
 /// Titles that are asked: enough to tell most from few, and less than a second's work.
@@ -22,9 +22,7 @@ pub(super) async fn sample(tenant: &Tenant) -> Result<Option<Sampled>, JobPanick
     let plan = &tenant.profile.plan;
     let index = tenant.knowledge.index.as_ref().map(|index| index.current());
     let (Some(index), Some(_)) = (index, plan.silence) else { return Ok(None) };
-    let usual = UsualTurns::default();
-    usual.fix(*tenant.engine.usual().baseline());
-    let engine = tenant.engine.clone().with_usual(usual);
+    let engine = tenant.engine.untaught();
     let every = index.len().div_ceil(SAMPLE).max(1);
     let mut sampled = Sampled { asked: 0, silent: 0 };
     for place in (0..index.len()).step_by(every) {

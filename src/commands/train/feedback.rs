@@ -1,7 +1,8 @@
 //! Learns from what agents did with the cards that they saw, as the ledger has it.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::convert::Infallible;
+use std::str::FromStr;
 
 use cuecard_actors::engine::evaluation::Judged;
 use cuecard_actors::engine::knowledge::{ContentHash, Index};
@@ -10,22 +11,38 @@ use cuecard_actors::engine::ranking::conversation::Evidence;
 use cuecard_actors::engine::ranking::model::{Model, Source};
 use cuecard_actors::ledger::{JudgedCard, JudgedDelivery, judged_deliveries};
 use cuecard_trainer::{Example, Lessons, PositionBias, ShownCard, ShownCards, gains, right_at};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::HELD_BACK;
 use crate::cli::{TrainArgs, Unbiasing};
 use crate::commands::knowledge::{self, OpenEngine};
 use crate::commands::progress::Progress;
 
+/// The URL of a ledger, which may hold a password.
+#[derive(Debug, Clone)]
+pub struct LedgerPlace(SecretString);
+
+impl FromStr for LedgerPlace {
+    type Err = Infallible;
+
+    /// From a URL, or the path of a file.
+    fn from_str(named: &str) -> Result<Self, Infallible> {
+        let is_url = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| named.starts_with(scheme));
+        let url = if is_url { named.to_owned() } else { format!("sqlite:{named}") };
+        Ok(Self(url.into()))
+    }
+}
+
 /// A model of the feedback on one profile's cards.
 pub(super) fn learn(
     arguments: &TrainArgs,
-    ledger: &Path,
+    ledger: &LedgerPlace,
     open: &OpenEngine,
     against: Option<&Model>,
 ) -> anyhow::Result<Model> {
-    let (url, profile) = (format!("sqlite:{}", ledger.display()), arguments.profile.as_deref().unwrap_or_default());
+    let profile = arguments.profile.as_deref().unwrap_or_default();
     let progress = Progress::waiting("reading the feedback");
-    let deliveries = knowledge::block_on(judged_deliveries(&url, profile))??;
+    let deliveries = knowledge::block_on(judged_deliveries(ledger.0.expose_secret(), profile))??;
     anyhow::ensure!(!deliveries.is_empty(), "the ledger has no feedback on cards of profile `{profile}`");
     let index = open.index.current();
     let read: Vec<_> = deliveries.iter().filter_map(|delivery| Some((delivery, shown(delivery, &index)?))).collect();

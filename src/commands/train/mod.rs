@@ -10,6 +10,7 @@ use cuecard_actors::engine::ranking::model::{Model, Trained};
 use cuecard_actors::tenant::read_model;
 use serde::Serialize;
 
+pub use self::feedback::LedgerPlace;
 pub use self::labelled::folded;
 use super::knowledge;
 use crate::cli::TrainArgs;

@@ -366,3 +366,15 @@ fn what_is_only_for_streams_is_refused_where_callers_wait() {
     let complaint = complaint(None, &[&TENANT[..], &searching].concat());
     assert!(complaint.contains("`shadow_ranker`") && complaint.contains("search again"), "{complaint}");
 }
+
+#[test]
+fn what_is_too_old_is_taken_away_every_minute_to_every_week() {
+    let load = |written| load(Some(&format!("[retention]\npurge_every = '{written}'\n")), &TENANT);
+    for written in ["0s", "59s", "8d"] {
+        let complaint = load(written).unwrap_err().to_string();
+        assert!(complaint.contains("`retention.purge_every`") && complaint.contains("1m to 7d"), "{complaint}");
+    }
+    for written in ["1m", "7d"] {
+        load(written).unwrap();
+    }
+}

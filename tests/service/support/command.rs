@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
@@ -44,7 +45,9 @@ pub struct Launched {
     admin: Receiver<SocketAddr>,
     api: Receiver<SocketAddr>,
     child: Child,
-    /// Each gives what one of the process's outputs held, at its end.
+    /// What it has logged.
+    log: Arc<Mutex<String>>,
+    /// Each reads one of the process's outputs to its end; what is no log it gives then.
     readers: Vec<JoinHandle<String>>,
 }
 
@@ -54,15 +57,20 @@ impl Launched {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut command = cuecard(&[&["serve"], arguments].concat(), &variables);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (log, mut stdout) = (child.stderr.take().unwrap(), child.stdout.take().unwrap());
+        let (stderr, mut stdout) = (child.stderr.take().unwrap(), child.stdout.take().unwrap());
         let ((tell_admin, admin), (tell_api, api)) = (mpsc::channel(), mpsc::channel());
-        let log = std::thread::spawn(move || read_log(log, &[("admin_addr", tell_admin), ("addr", tell_api)]));
+        let log = Arc::<Mutex<String>>::default();
+        let logged = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            read_log(stderr, &logged, &[("admin_addr", tell_admin), ("addr", tell_api)]);
+            String::new()
+        });
         let stdout = std::thread::spawn(move || {
             let mut text = String::new();
             stdout.read_to_string(&mut text).unwrap();
             text
         });
-        Self { admin, api, child, readers: vec![log, stdout] }
+        Self { admin, api, child, log, readers: vec![reader, stdout] }
     }
 
     /// Waits until its admin port is open; gives what it wrote where it ended before.
@@ -82,7 +90,13 @@ impl Launched {
 
     /// What the process wrote, which has ended.
     fn written(&mut self) -> String {
-        std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap()).collect()
+        let beside: String =
+            std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap()).collect();
+        self.logged() + &beside
+    }
+
+    fn logged(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 }
 
@@ -121,6 +135,12 @@ impl Process {
     /// SIGKILL: no chance to put anything in order. Gives what it wrote until then.
     pub fn kill(self) -> String {
         self.launched.kill()
+    }
+
+    /// What it has logged so far.
+    #[allow(dead_code, reason = "the chaos suite reads along")]
+    pub fn logged(&self) -> String {
+        self.launched.logged()
     }
 
     /// How it ended, if it has.
@@ -191,9 +211,8 @@ impl Drop for Launched {
 
 /// Reads the log to its end, so that the process never waits for its reader; a panic in it shows in the test's output.
 /// Tells the addresses that stand under these names.
-fn read_log(log: impl Read, found: &[(&str, Sender<SocketAddr>)]) -> String {
-    let mut whole = String::new();
-    for line in BufReader::new(log).lines().map_while(Result::ok) {
+fn read_log(stderr: impl Read, log: &Mutex<String>, found: &[(&str, Sender<SocketAddr>)]) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         let entry: Value = serde_json::from_str(&line).unwrap_or_default();
         for (name, tell) in found {
             if let Some(addr) = entry[name].as_str().and_then(|addr| addr.parse().ok()) {
@@ -204,8 +223,8 @@ fn read_log(log: impl Read, found: &[(&str, Sender<SocketAddr>)]) -> String {
         if entry.is_null() || entry["level"] == "ERROR" {
             eprintln!("{line}");
         }
-        whole += &line;
-        whole.push('\n');
+        let mut log = log.lock().unwrap();
+        log.push_str(&line);
+        log.push('\n');
     }
-    whole
 }

@@ -5,8 +5,18 @@ mod places;
 
 use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
 
 pub use places::{address, unique};
+
+/// The URL of a schema of its own in the PostgreSQL server that the tests share; none where there is no server.
+pub async fn schema() -> Option<String> {
+    let server = address("CUECARD_TEST_POSTGRES")?;
+    let schema = unique("service").replace('-', "_");
+    let mut raw = PgConnection::connect(&server).await.unwrap();
+    raw.execute(&*format!("CREATE SCHEMA {schema}")).await.unwrap();
+    Some(format!("{server}?options[search_path]={schema}"))
+}
 
 /// A Chroma server, filled as the document's own program fills it: texts with metadata and the model's vectors.
 pub struct Chroma {

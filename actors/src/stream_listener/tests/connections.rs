@@ -104,6 +104,8 @@ async fn a_refused_token_is_renewed_at_once_and_a_second_refusal_waited_out() {
         let series = format!(r#"cuecard_cxone_requests_total{{endpoint="stream",status="{status}"}}"#);
         assert_eq!(listened.bench.metric(&series), count, "{status}");
     }
+    let failed = r#"cuecard_cxone_failed_requests_total{endpoint="stream",profile="acme"}"#;
+    assert_eq!(listened.bench.metric(failed), 3, "the same of this profile alone");
 }
 
 #[actix::test]

@@ -1,20 +1,16 @@
 //! A ledger that can't be written: whoever waits is told so at once, what nobody waits for waits, and all of it is written when
 //! that is over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cuecard_ledger::{BehindKind, Ledger, LedgerError, QueueKind};
+use cuecard_ledger::{BehindKind, ItemEnd, Ledger, LedgerError, QueueKind};
 use sqlx::Executor;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use url::Url;
 
 use crate::deliveries::delivery;
 use crate::event;
 use crate::rankings::{click, entry};
 use crate::stores::Store;
+use crate::way::Way;
 
 /// Longer than another process's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,52 +65,70 @@ async fn a_file_that_another_process_holds() {
     suffers_and_is_well_again(&ledger, mend).await;
 }
 
-/// A way to a server that can be cut.
-struct Way {
-    is_open: Arc<AtomicBool>,
-    cut: Arc<tokio::sync::Notify>,
-    url: String,
-}
-
-impl Way {
-    async fn to(url: &str) -> Self {
-        let mut url: Url = url.parse().unwrap();
-        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
-        let (is_open, cut) = (Arc::new(AtomicBool::new(true)), Arc::new(tokio::sync::Notify::new()));
-        let (open, cutting) = (Arc::clone(&is_open), Arc::clone(&cut));
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                if !open.load(Ordering::SeqCst) {
-                    continue;
-                }
-                let (server, cutting) = (server.clone(), Arc::clone(&cutting));
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(&server).await.unwrap();
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut near, &mut far) => {}
-                        () = cutting.notified() => {}
-                    }
-                });
-            }
-        });
-        Self { is_open, cut, url: url.into() }
-    }
-
-    fn cut(&self) {
-        self.is_open.store(false, Ordering::SeqCst);
-        self.cut.notify_waiters();
-    }
+async fn open(way: &Way) -> Ledger {
+    Ledger::open(&way.url, cuecard_ledger::LedgerOptions::default()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_gone_for_a_while() {
     let Some(store) = Store::postgres().await else { return };
     let way = Way::to(&store.url).await;
-    let ledger = Ledger::open(&way.url, cuecard_ledger::LedgerOptions::default()).await.unwrap();
+    let ledger = open(&way).await;
     way.cut();
-    suffers_and_is_well_again(&ledger, async || way.is_open.store(true, Ordering::SeqCst)).await;
+    suffers_and_is_well_again(&ledger, async || way.mend()).await;
+}
+
+/// What waits is known without asking the database, so it must be right whatever becomes of an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_counted_once() {
+    let Some(store) = Store::postgres().await else { return };
+    let way = Way::to(&store.url).await;
+    let ledger = open(&way).await;
+    let (queue, deliveries) = (ledger.queue(QueueKind::Feedback), ledger.deliveries());
+    deliveries.record(delivery(1, "call", &["a"])).await.unwrap();
+    way.lose_next_answer();
+    assert!(ledger.feedback().store_behind(event("call", "a", true)));
+    until("it is written again", || ledger.waiting().all(|(_, waiting)| waiting == 0)).await;
+    assert!(ledger.health().errors > 0, "the answer was lost");
+    assert_eq!((queue.pending_count("main"), deliveries.acceptance().accepted), (1, 1));
+
+    let due = queue.due("main", crate::second(0), 9).await.unwrap();
+    way.lose_next_answer();
+    let lost = queue.ended(due[0].id, ItemEnd::Arrived).await;
+    assert!(matches!(lost, Err(LedgerError::Unavailable(_))), "{lost:?}");
+    until("it is well again", || ledger.health().failing.is_none()).await;
+    assert_eq!(queue.pending_count("main"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_silent_keeps_no_reader_and_no_close() {
+    let Some(store) = Store::postgres().await else { return };
+    let way = Way::to(&store.url).await;
+    let ledger = open(&way).await;
+    let queue = ledger.queue(QueueKind::Feedback);
+    // A connection of the pool is there, and asked whether it is well before it is used again.
+    assert!(queue.due("main", crate::second(0), 1).await.unwrap().is_empty());
+    let mut held = store.raw().await;
+    held.execute("BEGIN").await.unwrap();
+    held.execute("LOCK TABLE queue").await.unwrap();
+    let reading = tokio::spawn(async move { queue.due("main", crate::second(0), 1).await });
+    until_waited_for(&store, "queue").await;
+    way.become_black_hole();
+    let started = Instant::now();
+    tokio::time::timeout(PATIENCE * 2, ledger.close()).await.unwrap();
+    let read = tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
+    assert!(matches!(read, Err(LedgerError::Read(_))), "{read:?} after {:?}", started.elapsed());
+}
+
+/// Waits until somebody waits for the lock of a table.
+async fn until_waited_for(store: &Store, table: &str) {
+    let mut looking = store.raw().await;
+    let waiting = format!("SELECT pid FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
+    let started = Instant::now();
+    while looking.fetch_all(&*waiting).await.unwrap().is_empty() {
+        assert!(started.elapsed() < PATIENCE, "nobody waits for {table}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

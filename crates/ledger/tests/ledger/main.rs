@@ -17,6 +17,7 @@ mod ranking_model;
 mod rankings;
 mod retention;
 mod stores;
+mod way;
 
 use cuecard_ledger::NewFeedback;
 use jiff::Timestamp;

@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use cuecard_ledger::{Damaged, Ledger, LedgerError, LedgerOptions, LedgerState};
-
-use sqlx::{Executor, Row};
+use cuecard_ledger::{Damaged, Ledger, LedgerError, LedgerOptions, LedgerState, erase};
+use sqlx::{AnyConnection, Connection, Executor, Row};
 use tempfile::TempDir;
 
 use crate::event;
@@ -207,6 +207,72 @@ async fn a_schema_of_a_server_is_one_services() {
     assert!(message.contains("another service uses it") && !message.contains("cuecard-tests"), "{message}");
     first.close().await;
     store.open().await;
+}
+
+/// The claim of a store's schema, as the server keeps it.
+const CLAIMS: &str = "
+    FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
+    AND objid = CAST(CAST(hashtext(current_schema()) AS BIGINT) & 4294967295 AS oid)";
+
+async fn has_claim(raw: &mut AnyConnection) -> bool {
+    raw.fetch_one(&*format!("SELECT COUNT(*) {CLAIMS}")).await.unwrap().get::<i64, _>(0) > 0
+}
+
+/// Ends the session that has the claim, as a server's operator does, or its crash.
+async fn end_session(raw: &mut AnyConnection) {
+    raw.execute(&*format!("SELECT pg_terminate_backend(pid) {CLAIMS}")).await.unwrap();
+}
+
+/// Whatever is waited for comes within the seconds after which a session is looked at.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..1_000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("still not: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_session_ended_claims_its_schema_again() {
+    let Some(store) = Store::postgres().await else { return };
+    let (first, mut raw) = (store.open().await, store.raw().await);
+    // Whether it writes or not.
+    for writes in [true, false] {
+        end_session(&mut raw).await;
+        if writes {
+            assert!(first.feedback().store_behind(event("call", "a", true)));
+        }
+        until("it is claimed again", async || has_claim(&mut raw).await).await;
+        let message = store.try_open().await.unwrap_err().to_string();
+        assert!(message.contains("another service uses it"), "{message}");
+    }
+    until("it is well again", async || first.health().failing.is_none()).await;
+    assert_eq!(first.health().claimed_elsewhere, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_schema_another_session_has_says_so_and_writes_on() {
+    let Some(store) = Store::postgres().await else { return };
+    let (ledger, mut raw, mut other) = (store.open().await, store.raw().await, store.raw().await);
+    end_session(&mut raw).await;
+    let claim = "SELECT pg_try_advisory_lock(hashtext('cuecard ledger'), hashtext(current_schema()))";
+    until("another one has it", async || other.fetch_one(claim).await.unwrap().get::<bool, _>(0)).await;
+    until("it is known", async || ledger.health().claimed_elsewhere.is_some()).await;
+    until("it is written", async || ledger.feedback().store(event("call", "a", true)).await.is_ok()).await;
+    other.close().await.unwrap();
+    until("it is its own again", async || ledger.health().claimed_elsewhere.is_none()).await;
+}
+
+#[tokio::test]
+async fn what_a_service_has_in_hand_is_erased_by_that_service_alone() {
+    let Some(store) = Store::postgres().await else { return };
+    let service = store.open().await;
+    let refused = erase(&store.url, "call", None).await.unwrap_err();
+    assert!(matches!(refused, LedgerError::InService), "{refused}");
+    service.close().await;
+    until("it is erased", async || erase(&store.url, "call", None).await.is_ok()).await;
 }
 
 #[tokio::test]

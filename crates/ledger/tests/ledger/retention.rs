@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cuecard_ledger::QueueKind::Feedback;
 use cuecard_ledger::{
-    DecisionKey, DecisionRecord, DeliveryRecord, ItemEnd, ItemId, Ledger, LedgerError, NewFeedback, RankingEntry,
-    Retention, Rows, backup, stats,
+    DecisionKey, DecisionRecord, DeliveryRecord, ItemEnd, ItemId, Ledger, LedgerError, NewFeedback, NumberedDecision,
+    RankingEntry, Retention, Rows, backup, stats,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Executor, Row};
@@ -116,6 +116,24 @@ on_both! {
         assert_eq!(purged.unwrap(), [("decisions", 1_700)]);
     }
 
+    async fn a_clock_that_was_ahead_keeps_nothing_that_came_after_it(store: Store) {
+        let ledger = store.open().await;
+        // More of the future than one step looks at, among them one that is too old.
+        for number in 0..1_200_u128 {
+            let at = if number == 700 { days_ago(9) } else { days_ago(-300) };
+            assert!(ledger.decisions().record_behind(decision(number, "ahead", at)));
+        }
+        for (number, days) in [(2_000, 9), (2_001, 8), (2_002, 1)] {
+            assert!(ledger.decisions().record_behind(decision(number, "call", days_ago(days))));
+        }
+        while ledger.waiting().any(|(_, waiting)| waiting > 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let retention = Retention { decisions: Some(Duration::from_hours(24 * 7)), ..Retention::default() };
+        assert_eq!(ledger.purge(retention, Duration::ZERO).await.unwrap(), [("decisions", 3)]);
+        assert_eq!(rows(&store).await, [("decisions", 1_200)]);
+    }
+
     async fn an_interaction_is_erased_everywhere_and_the_audit_knows_it_no_more(store: Store) {
         let ledger = store.open().await;
         fill(&ledger, 1, "hers", days_ago(1)).await;
@@ -159,21 +177,27 @@ on_both! {
         assert!(found.starts_with(r#"{"id":"2","why":"because because"#), "{found}");
         assert_eq!(decisions.find(Uuid::from_u128(9)).await.unwrap(), None);
         assert_eq!(decisions.of_interaction("call", 10).await.unwrap(), [3, 1].map(Uuid::from_u128));
-        let newest = async |skip, most| {
-            let found = decisions.newest(skip, most).await.unwrap();
-            found.iter().map(|json| json[7..8].to_owned()).collect::<String>()
-        };
-        assert_eq!([newest(0, 10).await, newest(0, 2).await, newest(2, 2).await], ["321", "32", "1"]);
+        let ids = |found: &[NumberedDecision]| found.iter().map(|found| found.json[7..8].to_owned()).collect::<String>();
+        let first = decisions.newest(None, 2).await.unwrap();
+        assert_eq!((ids(&first), ids(&decisions.newest(None, 10).await.unwrap())), ("32".to_owned(), "321".to_owned()));
+        // What is recorded between two pages is in neither.
+        assert!(decisions.record_behind(decision(4, "call", days_ago(0))));
+        while ledger.waiting().any(|(_, waiting)| waiting > 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let second = decisions.newest(first.last().map(|last| last.number), 2).await.unwrap();
+        assert_eq!(ids(&second), "1");
     }
 
     async fn what_a_ledger_holds_is_told_beside_its_service(store: Store) {
         let ledger = store.open().await;
-        fill(&ledger, 1, "call", days_ago(2)).await;
+        let at = days_ago(2);
+        fill(&ledger, 1, "call", at).await;
         ledger.feedback().store(event("call", "b", true)).await.unwrap();
         let stats = stats(&store.url).await.unwrap();
         assert!(stats.num_bytes > 4096);
         let deliveries = stats.tables.iter().find(|table| table.name == "deliveries").unwrap();
-        assert_eq!((deliveries.rows, deliveries.oldest), (1, Some(days_ago(2).as_second())));
+        assert_eq!((deliveries.rows, deliveries.oldest), (1, Some(at.as_second())));
         let queue: Vec<_> = stats.queue.iter().map(|queue| (&*queue.kind, &*queue.state, queue.rows)).collect();
         assert_eq!(queue, [("feedback", "dead", 1), ("feedback", "pending", 1)]);
     }

@@ -151,18 +151,22 @@ function entryRow(entry) {
   const target = make("td", "path", `${entry.method} ${entry.path}${entry.query ? `?${entry.query}` : ""}`);
   const { reason } = entry.verdict;
   if (reason) target.append(make("span", entry.verdict.kind === "refused" ? "reason mild" : "reason", reason));
+  const opener = make("button", "opener", moment(entry.since_start_ms));
+  opener.type = "button";
+  opener.title = "what was sent";
+  opener.setAttribute("aria-expanded", "false");
   const row = make("tr", "entry", null,
-    make("td", "number", moment(entry.since_start_ms)), make("td", "route", entry.route), target,
+    make("td", "number", null, opener), make("td", "route", entry.route), target,
     make("td", "client", entry.client_id || "–"), make("td", "number", entry.status ?? "no answer"),
     make("td", "", null, verdictChip(entry.verdict)));
   row.children[3].title = entry.client_id || "no client is known";
-  row.tabIndex = 0;
-  const toggle = () => {
-    if (row.nextSibling?.className === "detail") row.nextSibling.remove();
+  // The button is for keyboards and readers; its presses arrive here as well.
+  row.addEventListener("click", () => {
+    const isOpen = row.nextSibling?.className === "detail";
+    if (isOpen) row.nextSibling.remove();
     else row.after(detailRow(entry));
-  };
-  row.addEventListener("click", toggle);
-  row.addEventListener("keydown", ({ key }) => key === "Enter" && toggle());
+    opener.setAttribute("aria-expanded", String(!isOpen));
+  });
   return row;
 }
 

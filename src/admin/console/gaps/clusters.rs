@@ -26,7 +26,9 @@ static STOP_WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| stop_words::get(
 pub(super) struct Gaps {
     /// Decisions that were read.
     pub(super) looked_through: usize,
-    /// When the oldest of them was heard.
+    /// Decisions that another version wrote in another form; nothing is known of them.
+    pub(super) unreadable: usize,
+    /// When the oldest of those was heard.
     pub(super) since: Option<Timestamp>,
     /// Questions without a good article.
     pub(super) questions: usize,

@@ -10,7 +10,7 @@ mod questions;
 use std::collections::HashSet;
 
 use actix_web::{HttpResponse, web};
-use cuecard_actors::decisions::DecisionFilter;
+use cuecard_actors::decisions::{DecisionFilter, RecentDecisions};
 use cuecard_actors::ledger::{Ledger, LedgerError};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -41,42 +41,79 @@ pub async fn list(state: web::Data<AdminState>, asked: Result<web::Query<Asked>,
     let (Some(recent), Some(ledger)) = (state.recent.get(), state.ledger.get()) else { return loading() };
     let Ok(_busy) = state.console.busy.acquire().await else { return loading() };
     let (kept, rejected) = match read(ledger).await {
-        // A service that keeps none in its ledger has the newest in memory.
-        Ok((kept, rejected)) if kept.is_empty() => {
-            let newest = recent.newest(&DecisionFilter::default(), LOOKED_THROUGH as usize);
-            (newest.iter().filter_map(|json| Kept::read(json)).collect(), rejected)
-        }
         Ok(read) => read,
         Err(error) => return unavailable(&error),
     };
-    match web::block(move || gaps(kept, &rejected, profile.as_deref())).await {
+    let recent = recent.clone();
+    let told = web::block(move || {
+        // A service that keeps none in its ledger has the newest in memory.
+        let kept = if kept.num_decisions() == 0 { in_memory(&recent) } else { kept };
+        gaps(kept, &rejected, profile.as_deref())
+    });
+    match told.await {
         Ok(gaps) => HttpResponse::Ok().json(gaps),
         Err(error) => HttpResponse::InternalServerError().json(serde_json::json!({ "detail": error.to_string() })),
     }
 }
 
-/// The newest decisions of the ledger, newest first, and those whose first card was rejected.
-async fn read(ledger: &Ledger) -> Result<(Vec<Kept>, HashSet<Uuid>), LedgerError> {
+/// What was read, newest first.
+#[derive(Default)]
+struct Read {
+    kept: Vec<Kept>,
+    /// Decisions that another version wrote in another form.
+    unreadable: usize,
+}
+
+impl Read {
+    fn of<'a>(decisions: impl Iterator<Item = &'a str>) -> Self {
+        let mut read = Self::default();
+        for json in decisions {
+            match Kept::read(json) {
+                Some(kept) => read.kept.push(kept),
+                None => read.unreadable += 1,
+            }
+        }
+        read
+    }
+
+    fn extend(&mut self, older: Self) {
+        self.kept.extend(older.kept);
+        self.unreadable += older.unreadable;
+    }
+
+    fn num_decisions(&self) -> usize {
+        self.kept.len() + self.unreadable
+    }
+}
+
+/// The newest decisions of the ledger, and those whose first card was rejected.
+async fn read(ledger: &Ledger) -> Result<(Read, HashSet<Uuid>), LedgerError> {
     let rejected = ledger.deliveries().rejected(LOOKED_THROUGH).await?.into_iter().collect();
-    let mut kept: Vec<Kept> = Vec::new();
-    for skip in (0..LOOKED_THROUGH).step_by(AT_ONCE as usize) {
-        let page = ledger.decisions().newest(skip, AT_ONCE).await?;
-        let is_last = page.len() < AT_ONCE as usize;
-        let read = web::block(move || page.iter().filter_map(|json| Kept::read(json)).collect::<Vec<_>>()).await;
-        kept.extend(read.unwrap_or_default());
-        if is_last {
+    let (mut read, mut before) = (Read::default(), None);
+    while read.num_decisions() < LOOKED_THROUGH as usize {
+        let page = ledger.decisions().newest(before, AT_ONCE).await?;
+        let num_decisions = page.len();
+        before = page.last().map(|last| last.number);
+        let of_page = web::block(move || Read::of(page.iter().map(|decision| decision.json.as_str()))).await;
+        read.extend(of_page.unwrap_or_else(|_| Read { unreadable: num_decisions, ..Read::default() }));
+        if num_decisions < AT_ONCE as usize {
             break;
         }
     }
-    Ok((kept, rejected))
+    Ok((read, rejected))
 }
 
-/// Of decisions newest first.
-fn gaps(mut kept: Vec<Kept>, rejected: &HashSet<Uuid>, profile: Option<&str>) -> Gaps {
+fn in_memory(recent: &RecentDecisions) -> Read {
+    let newest = recent.newest(&DecisionFilter::default(), LOOKED_THROUGH as usize);
+    Read::of(newest.iter().map(String::as_str))
+}
+
+fn gaps(read: Read, rejected: &HashSet<Uuid>, profile: Option<&str>) -> Gaps {
+    let Read { mut kept, unreadable } = read;
     kept.retain(|decision| profile.is_none_or(|profile| decision.profile == profile));
     kept.reverse();
     let since = kept.first().map(|decision| decision.heard_at);
-    Gaps { looked_through: kept.len(), since, ..clustered(&unanswered(&kept, rejected)) }
+    Gaps { looked_through: kept.len(), unreadable, since, ..clustered(&unanswered(&kept, rejected)) }
 }
 
 #[cfg(test)]

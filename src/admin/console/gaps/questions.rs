@@ -2,57 +2,39 @@
 
 use std::collections::{HashMap, HashSet};
 
+use cuecard_actors::decisions::KeptDecision;
+use cuecard_actors::engine::Ranked;
 use cuecard_actors::engine::ranking::SilenceReason;
+use cuecard_actors::messages::{Decision, Outcome};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use uuid::Uuid;
 
 /// An utterance later than this is about something else: a card that comes then says nothing of the one before.
 const SOON: u64 = 2;
 
 /// A decision as it is kept, as far as gaps are read from it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) id: Uuid,
     pub(super) profile: String,
     pub(super) interaction: String,
     pub(super) utterance_number: u64,
     pub(super) heard_at: Timestamp,
-    outcome: KeptOutcome,
-    #[serde(default)]
-    ranking: Option<KeptRanking>,
-    /// Masked, oldest first; none where the profile keeps none.
-    #[serde(default)]
-    words: Option<Vec<Said>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct KeptOutcome {
-    kind: String,
-    #[serde(default)]
-    detail: Value,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct KeptRanking {
-    #[serde(default)]
-    candidates: Vec<Article>,
-    /// `{"cards": [place, …]}` or `{"silent": reason}`.
-    verdict: Value,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Said {
-    speaker: String,
-    text: String,
+    /// How it came to nothing, whatever came of the call later.
+    silent: Option<Kind>,
+    /// The first card, where it reached the agent.
+    shown: Option<Article>,
+    /// What was found first.
+    best: Option<Article>,
+    /// The newest customer turn, masked; none where the profile keeps no words.
+    text: Option<String>,
 }
 
 /// An article by its names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub(super) struct Article {
     pub(super) id: String,
-    #[serde(default)]
     pub(super) title: String,
 }
 
@@ -83,34 +65,43 @@ pub(super) struct Question<'a> {
 impl Kept {
     /// From its JSON; nothing where another version wrote it in another form.
     pub(super) fn read(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok()
-    }
-
-    fn shown(&self) -> Option<&Article> {
-        let ranking = self.ranking.as_ref()?;
-        let first = ranking.verdict["cards"][0].as_u64().filter(|_| self.outcome.kind == "delivered")?;
-        ranking.candidates.get(usize::try_from(first).ok()?)
+        let kept = KeptDecision::read(json).ok()?;
+        let text = kept.newest_customer_turn().map(str::to_owned);
+        let Decision { id, profile, interaction, utterance_number, heard_at, outcome, ranking, .. } = kept.decision;
+        let ranking = ranking.as_deref();
+        let is_shown = matches!(outcome, Outcome::Delivered(_));
+        Some(Self {
+            id,
+            profile: profile.to_string(),
+            interaction: interaction.to_string(),
+            utterance_number,
+            heard_at,
+            silent: silent_kind(&outcome),
+            shown: ranking
+                .filter(|_| is_shown)
+                .and_then(|ranking| ranking.cards().first().map(|card| Article::of(card))),
+            best: ranking.and_then(|ranking| ranking.order.ranked.first()).map(Article::of),
+            text,
+        })
     }
 
     fn nearest(&self) -> Option<&Article> {
-        self.shown().or_else(|| self.ranking.as_ref()?.candidates.first())
+        self.shown.as_ref().or(self.best.as_ref())
     }
+}
 
-    fn newest_customer_turn(&self) -> Option<&str> {
-        let said = self.words.as_deref()?.iter().rev().find(|said| said.speaker == "customer")?;
-        Some(said.text.trim()).filter(|text| !text.is_empty())
+impl Article {
+    fn of(ranked: &Ranked) -> Self {
+        Self { id: ranked.article().id.clone(), title: ranked.article().title.clone() }
     }
+}
 
-    /// Whether nothing was good enough; that no card was wanted, or stood there already, is no gap.
-    fn silent_kind(&self) -> Option<Kind> {
-        let of = |reason: SilenceReason| self.outcome.detail.as_str() == Some(reason.name());
-        if self.outcome.kind != "silent" {
-            return None;
-        }
-        if of(SilenceReason::Rejected) {
-            return Some(Kind::Rejected);
-        }
-        (of(SilenceReason::NothingFound) || of(SilenceReason::Unsure)).then_some(Kind::Silent)
+/// Whether nothing was good enough; that no card was wanted, or stood there already, is no gap.
+fn silent_kind(outcome: &Outcome) -> Option<Kind> {
+    match outcome {
+        Outcome::Silent(SilenceReason::Rejected) => Some(Kind::Rejected),
+        Outcome::Silent(SilenceReason::NothingFound | SilenceReason::Unsure) => Some(Kind::Silent),
+        _ => None,
     }
 }
 
@@ -120,16 +111,18 @@ pub(super) fn unanswered<'a>(decisions: &'a [Kept], rejected: &HashSet<Uuid>) ->
     let mut questions = Vec::new();
     for decision in decisions.iter().rev() {
         let call = (decision.profile.as_str(), decision.interaction.as_str());
-        let shown = decision.shown();
+        let shown = decision.shown.as_ref();
         let is_replaced = |article: &Article| {
             next_shown.get(&call).is_some_and(|(number, later)| {
-                *later != article.id && number.saturating_sub(decision.utterance_number) <= SOON
+                // A call that came back under the same id counts anew: what has a smaller number is not later.
+                let apart = number.checked_sub(decision.utterance_number);
+                *later != article.id && apart.is_some_and(|apart| apart <= SOON)
             })
         };
         let kind = match shown {
             Some(_) if rejected.contains(&decision.id) => Some(Kind::Rejected),
             Some(article) => is_replaced(article).then_some(Kind::Replaced),
-            None => decision.silent_kind(),
+            None => decision.silent,
         };
         if let Some(article) = shown {
             next_shown.insert(call, (decision.utterance_number, article.id.as_str()));
@@ -138,7 +131,7 @@ pub(super) fn unanswered<'a>(decisions: &'a [Kept], rejected: &HashSet<Uuid>) ->
             kind,
             decision: decision.id,
             at: decision.heard_at,
-            text: decision.newest_customer_turn(),
+            text: decision.text.as_deref(),
             nearest: decision.nearest(),
         }));
     }

@@ -1,9 +1,9 @@
-// The actors: what waits for each, how busy it is, and a restart in place.
+// The actors: what each is doing, what waits for it, how busy it is, and a restart in place.
 
 import { button, byId, make } from "./dom.js";
 import { post } from "./admin.js";
 
-const LOOKS = { running: "good", starting: "", restarting: "warn", stopped: "", failed: "bad" };
+const LOOKS = { running: "good", starting: "", restarting: "warn", stopped: "", failed: "bad", hanging: "bad" };
 /** Until a second press counts as a first one again. */
 const SURE_MS = 4000;
 
@@ -17,39 +17,51 @@ export function showActors({ at_seconds: at, actors }) {
     const row = rows.get(actor.name) ?? added(actor.name);
     const busy = seconds > 0 ? (actor.busy_seconds - (last.busy.get(actor.name) ?? actor.busy_seconds)) / seconds : 0;
     const [name, state, queue, load, restarts] = row.children;
-    const error = actor.last_error && make("span", "error", `panicked at ${actor.last_error}`);
-    name.replaceChildren(actor.name, ...(error ? [error] : []));
-    state.firstChild.className = `chip ${LOOKS[actor.state] ?? ""}`;
-    state.firstChild.textContent = actor.state;
-    queue.textContent = actor.in_flight ? `${actor.queue_depth} + ${actor.in_flight}` : actor.queue_depth;
-    queue.title = "waiting, and in flight outside the actor";
+    name.replaceChildren(actor.name, ...(actor.last_error ? [make("span", "error", actor.last_error)] : []));
+    showState(state, actor);
+    queue.replaceChildren(actor.queue_depth, ...(actor.queue_bound ? [make("span", "bound", ` of ${actor.queue_bound}`)] : []), actor.in_flight ? ` + ${actor.in_flight}` : "");
+    queue.title = "waiting, of how many that may, and in flight outside the actor";
     load.textContent = `${Math.round(100 * Math.max(0, Math.min(1, busy)))} %`;
     restarts.textContent = actor.restarts;
   }
   last = { at, busy: new Map(actors.map(({ name, busy_seconds: busy }) => [name, busy])) };
 }
 
+/** One that hangs is running all the same: what it is doing comes first then. */
+function showState(cell, { state, activity, since }) {
+  const word = activity === "hanging" ? activity : state;
+  const [chip, doing] = cell.children;
+  chip.className = `chip ${LOOKS[word] ?? ""}`;
+  chip.textContent = word;
+  doing.textContent = activity === word ? "" : activity;
+  cell.title = `${state} since ${new Date(since).toLocaleString()}`;
+}
+
 function added(name) {
-  const row = make("tr", "", null, make("td"), make("td", "", null, make("span", "chip")), make("td", "number"), make("td", "number"), make("td", "number"));
+  const state = make("td", "", null, make("span", "chip"), make("span", "doing"));
+  const row = make("tr", "", null, make("td"), state, make("td", "number"), make("td", "number"), make("td", "number"));
   const restart = button("button small danger", "Restart", () => press(name, restart));
-  restart.setAttribute("aria-label", `Restart ${name}`);
+  unsure(name, restart);
   row.append(make("td", "", null, restart));
   rows.set(name, row);
   byId("actors").tBodies[0].append(row);
   return row;
 }
 
-/** A restart drops what the actor has in hand, so it is asked for twice. */
+/** What a restart costs is little, but a slip should not be one: it is asked for twice. */
 async function press(name, restart) {
+  const told = byId("actors-told");
+  told.classList.remove("bad");
   if (!restart.dataset.sure) {
     restart.dataset.sure = "yes";
     restart.textContent = "Sure?";
-    setTimeout(() => unsure(restart), SURE_MS);
+    // The label is read in place of the text, and says no less.
+    restart.setAttribute("aria-label", `Sure? Press again to restart ${name}`);
+    told.textContent = `Press again to restart ${name}. Nothing that waits for it or is in flight is lost.`;
+    setTimeout(() => unsure(name, restart), SURE_MS);
     return;
   }
-  unsure(restart);
-  const told = byId("actors-told");
-  told.classList.remove("bad");
+  unsure(name, restart);
   try {
     await post(`../actors/${encodeURIComponent(name)}/restart`);
     told.textContent = `${name} was told to restart.`;
@@ -59,7 +71,8 @@ async function press(name, restart) {
   }
 }
 
-function unsure(restart) {
+function unsure(name, restart) {
   delete restart.dataset.sure;
   restart.textContent = "Restart";
+  restart.setAttribute("aria-label", `Restart ${name}`);
 }

@@ -5,6 +5,9 @@ const KEPT_AS = "cuecard-key";
 /** Nobody gets an answer until there is another key. */
 export class Unauthorized extends Error {}
 
+/** The key is one, and opens other routes than this. */
+export class Forbidden extends Error {}
+
 let key = null;
 try {
   key = sessionStorage.getItem(KEPT_AS);
@@ -33,10 +36,15 @@ export async function ask(path, options = {}) {
   return answer;
 }
 
+/** Why an answer is a refusal. */
+export async function refusal(answer) {
+  const { detail } = await answer.json().catch(() => ({}));
+  return new (answer.status === 403 ? Forbidden : Error)(detail || `answered ${answer.status}`);
+}
+
 async function read(answer) {
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.detail || `answered ${answer.status}`);
-  return body;
+  if (!answer.ok) throw await refusal(answer);
+  return answer.json();
 }
 
 /** What a route says, as JSON; throws with the reason when it refuses. */

@@ -38,21 +38,29 @@ function release() {
 
 export const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false });
 
-/** What it came to, in a line. */
-function what({ outcome, reason, live }) {
-  if (live.cards.length) return live.cards[0];
-  if (outcome === "silent") return WORDS[reason] ?? reason;
-  return reason ?? (live.best ? `best was ${live.best}` : "");
+/** What it came to, in a line: the card that the agent saw, or why there was none. */
+function what({ outcome, silence, ending, live }) {
+  if (outcome === "delivered") return live.cards[0] ?? ending;
+  if (outcome === "silent") return WORDS[silence] ?? silence;
+  return ending;
 }
 
 /** A line that opens. */
 export function entry(decision, ...below) {
   const { id, at, outcome, interaction, profile, utterance, latency_ms: latency } = decision;
-  const about = make("span", "what", what(decision), make("small", "", `${interaction} · utterance ${utterance} · ${profile}`), ...below);
+  const about = make("span", "what", what(decision));
+  const chosen = decision.live.cards[0];
+  if (chosen && outcome !== "delivered") about.append(make("small", "", `chosen: ${chosen}`));
+  about.append(make("small", "", `${interaction} · utterance ${utterance} · ${profile}`), ...below);
   const summary = make("summary", "", null, make("span", "at", timeOf(at)), make("span", `chip ${LOOKS[outcome] ?? ""}`, outcome), about,
     make("span", "took", latency ? milliseconds(latency) : ""));
+  return opens(id, summary, "entry");
+}
+
+/** What tells all of a decision when it is opened. */
+export function opens(id, summary, className) {
   const inside = make("div", "inside", "asking …");
-  const element = make("details", "entry", null, summary, inside);
+  const element = make("details", className, null, summary, inside);
   element.addEventListener("toggle", () => fill(id, inside), { once: true });
   return element;
 }

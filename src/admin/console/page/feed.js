@@ -1,14 +1,14 @@
 // The feed of server-sent events, read by fetch since an EventSource sends no key. The service ends it now and then, and
 // whoever still looks asks for the next one; nobody asks while nobody looks.
 
-import { ask, Unauthorized } from "./admin.js";
+import { ask, Forbidden, refusal, Unauthorized } from "./admin.js";
 
 /** After an end in order, so that one that ends at once is no loop. */
 const SOON_MS = 250;
 const MOST_MS = 5000;
 
 export class Feed {
-  /** `query` says what is asked for now; `handlers` has a function for each event, and `gone` and `refused`. */
+  /** `query` says what is asked for now; `handlers` has a function for each event, and `gone`, `refused` and `forbidden`. */
   constructor(query, handlers) {
     this.query = query;
     this.handlers = handlers;
@@ -31,14 +31,16 @@ export class Feed {
   async read(signal) {
     try {
       const answer = await ask(`feed?${this.query()}`, { signal });
-      if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || `answered ${answer.status}`);
+      if (!answer.ok) throw await refusal(answer);
       await this.events(answer.body, signal);
       this.wait = SOON_MS;
     } catch (error) {
       if (signal.aborted) return;
+      // The same key would be refused for ever.
       if (error instanceof Unauthorized) return this.handlers.refused();
+      if (error instanceof Forbidden) return this.handlers.forbidden(error.message);
       this.wait = Math.min(2 * this.wait, MOST_MS);
-      this.handlers.gone(error instanceof TypeError ? "not reached" : error.message);
+      this.handlers.gone(error instanceof TypeError ? "" : error.message);
     }
     if (!signal.aborted) this.later = setTimeout(() => this.start(), this.wait);
   }

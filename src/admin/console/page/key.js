@@ -4,10 +4,11 @@ import { byId } from "./dom.js";
 import { hasKey, useKey } from "./admin.js";
 import { hideViews, showView } from "./tabs.js";
 
-/** Asks, and does something with the page as soon as there is a key to try. */
-export function askForKey(then) {
-  const told = hasKey() ? "That key does not open this port." : "Nothing is shown without one that has the right operate.";
-  byId("key-told").textContent = `${told} It is kept until this tab is closed.`;
+/** Asks, with what is told of the key before, and does something with the page as soon as there is a key to try. */
+export function askForKey(told, then) {
+  const known = hasKey() ? "That key does not open this port." : "Nothing is shown without one that has the right operate.";
+  byId("key-name").textContent = told ? "Another key" : "401 · This port asks for a key";
+  byId("key-told").textContent = `${told ?? known} It is kept until this tab is closed.`;
   useKey(null);
   hideViews();
   byId("key").hidden = false;

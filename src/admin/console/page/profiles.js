@@ -6,6 +6,8 @@ import { post } from "./admin.js";
 const LOOKS = { ready: "good", degraded: "warn", waiting: "bad" };
 const SHEDDING = ["", "only newest turns are embedded", "nothing is embedded", "old questions are let go"];
 const drawn = new Map();
+/** What came of the last poll that was asked for, by profile: it outlives what is drawn anew. */
+const asked = new Map();
 
 export function showProfiles(profiles) {
   if (!profiles.length) return;
@@ -26,7 +28,7 @@ export function showProfiles(profiles) {
   showChoices(profiles.map(({ name }) => name));
 }
 
-function showChoices(names) {
+export function showChoices(names) {
   for (const id of ["of-profile", "trial-profile"]) {
     const select = byId(id);
     const known = new Set([...select.options].map(({ value }) => value));
@@ -42,8 +44,9 @@ function element(profile) {
   const { name, contract, dialect, ranker, health, index, polls, shedding } = profile;
   const top = make("div", "line", null, make("strong", "", name), make("span", `chip ${LOOKS[health.state] ?? ""}`, health.state),
     make("span", "kind", [contract, contract === dialect ? "" : `as ${dialect}`, ranker, profile.pushes ? "" : "pushes nothing"].filter(Boolean).join(" · ")));
-  const told = make("p", "kind");
+  const told = asked.get(name) ?? make("p", "kind");
   told.setAttribute("role", "status");
+  asked.set(name, told);
   if (polls) {
     const ask = button("button small", "Poll now", () => poll(name, told));
     ask.dataset.profile = name;
@@ -65,10 +68,7 @@ function chips({ parts, holds }) {
   const list = make("ul", "");
   const chip = (look, text) => list.append(make("li", `chip ${look}`, text));
   for (const { part, is_good: isGood, reason } of parts) chip(isGood ? "good" : "warn", isGood ? part : `${part}: ${reason}`);
-  const circuits = { pushes: "push circuit", search: "search circuit" };
-  for (const [part, name] of Object.entries(circuits)) {
-    if (part === "pushes" && !parts.some((known) => known.part === part)) chip("good", `${name} closed`);
-  }
+  if (!parts.some(({ part }) => part === "pushes")) chip("good", "push circuit closed");
   for (const { endpoint, seconds_left: left } of holds) chip("warn", `${endpoint} held ${Math.ceil(left)} s more`);
   if (!holds.length) chip("", "no holds");
   return list;
@@ -77,7 +77,7 @@ function chips({ parts, holds }) {
 async function poll(name, told) {
   try {
     await post(`../profiles/${encodeURIComponent(name)}/refresh`);
-    told.textContent = "Asked; the polls below count it when it is done.";
+    told.textContent = "Asked; the polls above count it when it is done.";
   } catch (error) {
     told.textContent = error.message;
   }

@@ -25,7 +25,7 @@ export function explained(decision) {
   if (decision.words) {
     part("What was said, masked", ...decision.words.map(({ speaker, text }) => make("p", "said", null, make("b", "", `${speaker}: `), text)));
   }
-  part("Why", decision.why?.length ? list(decision.why) : make("p", "said", "It came to no ranking."));
+  part("Why", decision.why?.length ? list(decision.why) : make("p", "said", "Another version wrote it down; what it says stands below."));
   if (decision.shadow_why) part("The second ranker", list(decision.shadow_why));
   const failures = decision.failures ?? [];
   if (failures.length) part("Backends that did not answer", list(failures));

@@ -16,6 +16,7 @@ async fn too_many_panics_end_the_actor_and_escalate() {
     let waiting = running.address.send(Echo(3));
     let reason = soon("an escalation", running.escalations.next()).await;
     assert!(reason.starts_with("probe: too many panics"), "{reason}");
+    assert_eq!(running.cell.report().last_error.as_deref(), reason.strip_prefix("probe: "), "health says so too");
     assert_eq!((running.cell.state(), running.cell.panics(), running.cell.restarts()), (ActorState::Failed, 3, 2));
     until("the address is dead", || !running.address.connected()).await;
     assert!(waiting.await.is_err(), "whoever still waits is told");
@@ -30,6 +31,7 @@ async fn an_actor_that_can_not_start_escalates_at_once() {
     let waiting = running.address.send(Echo(1));
     let reason = soon("an escalation", running.escalations.next()).await;
     assert!(reason.starts_with("probe: ") && reason.ends_with("while it started"), "{reason}");
+    assert_eq!(running.cell.report().last_error.as_deref(), reason.strip_prefix("probe: "), "health says so too");
     assert!(waiting.await.is_err(), "whoever waits is told");
     assert_eq!((running.cell.state(), running.cell.panics(), running.cell.restarts()), (ActorState::Failed, 1, 0));
     assert_eq!(running.log(), ["started"]);
