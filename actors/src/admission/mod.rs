@@ -298,9 +298,11 @@ impl Admission {
         self.shared.settings.queue
     }
 
-    /// Whether those on their way through the stages have every permit, so that nothing more is let in.
+    /// Whether those on their way through the stages have every permit that what waits could get, so that it stands still
+    /// although somebody works.
     pub fn is_held(&self) -> bool {
-        self.shared.permits.num_free() == 0
+        let state = self.lock();
+        self.shared.permits.num_free() == 0 || (state.queue.len() > 0 && self.next_profile(&state).is_none())
     }
 
     /// Items on their way through the stages.
