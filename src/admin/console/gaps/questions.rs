@@ -6,6 +6,7 @@ use cuecard_actors::engine::ranking::SilenceReason;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// An utterance later than this is about something else: a card that comes then says nothing of the one before.
@@ -49,7 +50,7 @@ struct Said {
 }
 
 /// An article by its names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub(super) struct Article {
     pub(super) id: String,
     #[serde(default)]
@@ -57,7 +58,7 @@ pub(super) struct Article {
 }
 
 /// How a question came to nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     /// No article was good enough.
