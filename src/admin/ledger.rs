@@ -134,7 +134,7 @@ pub(super) async fn set_aside(
 
 impl From<DeadItem> for DeadLine {
     fn from(dead: DeadItem) -> Self {
-        let DeadItem { item, profile, reason, queued_at, .. } = dead;
+        let DeadItem { item, profile, reason, queued_at } = dead;
         let feedback = serde_json::from_str::<FeedbackPayload>(&item.payload).ok();
         let (insight, accepted) = feedback.map(|payload| (payload.insight, payload.accepted)).unzip();
         Self {

@@ -96,7 +96,7 @@ pub(super) async fn list(state: web::Data<AdminState>, name: web::Path<String>) 
     }
 }
 
-/// What becomes of a decision, for the document of the port.
+/// What an operator is answered, for the document of the port.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it says what is answered, and is never made")]
 enum MarkAnswers {

@@ -1,4 +1,4 @@
-//! What the two ports answer, as OpenAPI 3.1: the document at `/openapi.json`, and a page that shows it, at `/docs`.
+//! What the two ports answer, as `OpenAPI` 3.1: the document at `/openapi.json`, and a page that shows it, at `/docs`.
 //!
 //! Input: the calls of a port in the order of its list of routes, each with the rights that it asks for. What a call takes and
 //! answers stands in the attribute `utoipa::path` of its handler, and the bodies are the types that the handler reads and

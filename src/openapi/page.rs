@@ -10,6 +10,7 @@ const FILES: &[File] = &[
     ("call.js", include_str!("page/call.js")),
     ("docs.css", include_str!("page/docs.css")),
     ("docs.js", include_str!("page/docs.js")),
+    ("prose.js", include_str!("page/prose.js")),
     ("schema.js", include_str!("page/schema.js")),
 ];
 

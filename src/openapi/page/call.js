@@ -1,6 +1,7 @@
 // One call: what it is, what it takes, how it is asked, and what it answers.
 
 import { make } from "./dom.js";
+import { prose } from "./prose.js";
 import { fields, resolved, typeOf } from "./schema.js";
 
 const json = (value) => JSON.stringify(value, null, 2);
@@ -44,7 +45,7 @@ function parameters(document, operation) {
     if (parameter.required) name.append(make("small", "required", " required"));
     const told = [parameter.description, parameter.example !== undefined && `For example ${parameter.example}`];
     return make("tr", "", null, name, make("td", "type", `${typeOf(document, parameter.schema)}, in the ${parameter.in}`),
-      make("td", "", told.filter(Boolean).join(". ")));
+      prose("td", "", told.filter(Boolean).join(". ")));
   });
   return [make("h3", "", "Parameters"), make("table", "", null, make("tbody", "", null, ...rows))];
 }
@@ -56,7 +57,7 @@ function body(document, operation) {
 
 function answer(document, [status, response]) {
   const told = resolved(document, response);
-  const entry = make("details", "answer", null, make("summary", "", null, make("code", "status", status), told.description));
+  const entry = make("details", "answer", null, make("summary", "", null, make("code", "status", status), prose("span", "", told.description)));
   for (const [type, { schema, example }] of Object.entries(told.content ?? {})) {
     entry.append(make("p", "note", type));
     if (example !== undefined) entry.append(make("pre", "", json(example)));
@@ -77,7 +78,7 @@ export function call(document, entry) {
     const needed = rights(operation);
     const key = needed.length === 0 ? "Asks nobody for a key." : `Where a key is asked for, it needs the right ${needed.join(" or ")}.`;
     const answers = Object.entries(operation.responses);
-    shown.append(make("div", "inside", null, make("p", "", operation.description), make("p", "note", key),
+    shown.append(make("div", "inside", null, prose("p", "", operation.description), make("p", "note", key),
       ...parameters(document, operation), ...body(document, operation),
       make("h3", "", "Example"), make("pre", "", command(document, entry)),
       make("h3", "", "Answers"), ...answers.map((each) => answer(document, each))));

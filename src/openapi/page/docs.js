@@ -2,6 +2,7 @@
 
 import { byId, make } from "./dom.js";
 import { call } from "./call.js";
+import { prose } from "./prose.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
@@ -13,7 +14,7 @@ function calls(document) {
 
 function group({ name, description }, entries) {
   const heading = make("h2", "", name);
-  const section = make("section", "panel", null, heading, make("p", "note", description), ...entries);
+  const section = make("section", "panel", null, heading, prose("p", "note", description), ...entries);
   heading.id = `of-${name}`;
   section.setAttribute("aria-labelledby", heading.id);
   return section;
@@ -43,7 +44,7 @@ function show(read) {
   byId("title").textContent = read.info.title;
   byId("version").textContent = read.info.version;
   document.title = `${read.info.title} · calls`;
-  byId("told").textContent = read.info.description;
+  byId("told").replaceChildren(...prose("p", "", read.info.description).childNodes);
   const all = calls(read);
   for (const tag of read.tags) {
     const entries = all.filter(({ operation }) => operation.tags.includes(tag.name));

@@ -1,6 +1,7 @@
 // Schemas as tables of fields.
 
 import { make } from "./dom.js";
+import { prose } from "./prose.js";
 
 /** Deeper than this a field's own fields are left to the document. */
 const DEEPEST = 4;
@@ -69,7 +70,7 @@ function rows(document, part, depth) {
     if (isRequired) cell.append(make("small", "required", " required"));
     const types = [...new Set(several.map((one) => typeOf(document, one)))].join(" | ");
     const told = [first.description ?? schema.description, limits(schema)].filter(Boolean).join(" ");
-    const row = make("tr", "", null, cell, make("td", "type", types), make("td", "", told));
+    const row = make("tr", "", null, cell, make("td", "type", types), prose("td", "", told));
     return [row, ...(depth < DEEPEST ? rows(document, first, depth + 1) : [])];
   });
 }
@@ -77,6 +78,6 @@ function rows(document, part, depth) {
 /** A table of a schema's fields, and of theirs. */
 export function fields(document, part) {
   const all = rows(document, part, 0);
-  if (all.length === 0) return make("p", "note", resolved(document, part).description ?? typeOf(document, part));
+  if (all.length === 0) return prose("p", "note", resolved(document, part).description ?? typeOf(document, part));
   return make("table", "", null, make("tbody", "", null, ...all));
 }
