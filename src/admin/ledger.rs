@@ -62,7 +62,7 @@ pub(super) struct DeadQuery {
     #[param(example = 0)]
     after: i64,
     /// How many at most; 100 where it does not say, never more than 1000.
-    #[param(example = 10)]
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_u32, example = 10)]
     limit: Option<u32>,
 }
 
@@ -118,6 +118,7 @@ struct DeadLine {
     params(("kind" = inline(Sent), Path, description = "what was to be sent", example = "feedback"), DeadQuery),
     responses(
         (status = 200, description = "the oldest first", body = SetAside),
+        (status = 404, description = "nothing else is sent from a queue", body = Detail),
         (status = 422, description = "a parameter is unknown or wrong", body = Detail),
         (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
     ),

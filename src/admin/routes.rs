@@ -347,7 +347,7 @@ const SHOWN_DECISIONS: usize = 50;
 #[serde(deny_unknown_fields)]
 struct DeliveriesQuery {
     /// Only those that ended so.
-    #[param(value_type = Option<OutcomeName>, example = "delivered")]
+    #[param(value_type = Option<OutcomeName>, inline, example = "delivered")]
     outcome: Option<String>,
     /// Only those of this profile.
     #[param(example = "insights")]

@@ -16,7 +16,8 @@ use cuecard_actors::tenant::Tenant;
 use cuecard_actors::text::json as tolerant;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
@@ -188,8 +189,18 @@ fn snippet(request: &HttpRequest) -> Result<String, Problem> {
 #[derive(Deserialize, ToSchema)]
 struct ClickBody {
     /// Where the snippet stood, counted from 1.
-    #[schema(minimum = 1, maximum = 4_294_967_295_u32)]
+    #[schema(value_type = i64, minimum = 1, maximum = 4_294_967_295_u32)]
+    #[serde(deserialize_with = "whole")]
     rank_position: u32,
+}
+
+/// A whole number may be written as 10.0, as some callers' serialisers do.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Err(D::Error::custom(format!("{number} is no whole number from 1 to {}", u32::MAX)));
+    }
+    Ok(number as u32)
 }
 
 /// Counted once it is on disk.

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
-use utoipa::__dev::SchemaReferences;
+use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::Path;
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{RefOr, Schema, Server};
@@ -22,12 +22,14 @@ pub struct Call {
 
 impl Call {
     /// The call that the attribute of a handler documents; `answered` puts this handler behind it.
-    pub fn of<D: Path + SchemaReferences>(answered: impl FnOnce(Route) -> Route) -> Self {
+    pub fn of<D: Path + SchemaReferences + Tags<'static>>(answered: impl FnOnce(Route) -> Route) -> Self {
         let mut schemas = Vec::new();
         D::schemas(&mut schemas);
         let method = D::methods().into_iter().next().unwrap_or(HttpMethod::Get);
         let route = answered(web::method(spelt(&method)));
-        Self { address: D::path(), method, operation: D::operation(), schemas, route }
+        let mut operation = D::operation();
+        operation.tags = Some(D::tags().into_iter().map(str::to_owned).collect());
+        Self { address: D::path(), method, operation, schemas, route }
     }
 
     /// Where it is, as the router reads it: a part in braces may say what it has to look like.

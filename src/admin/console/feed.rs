@@ -41,7 +41,7 @@ pub struct FeedLimits {
 #[serde(deny_unknown_fields)]
 pub struct FeedQuery {
     /// Only decisions that ended so.
-    #[param(value_type = Option<OutcomeName>, example = "delivered")]
+    #[param(value_type = Option<OutcomeName>, inline, example = "delivered")]
     outcome: Option<String>,
     /// Only decisions of this profile.
     #[param(example = "insights")]
