@@ -63,6 +63,18 @@ def send(method, url, body=None):
         sys.exit(f"{method} {url} was answered {error.code}: {error.read().decode()}")
 
 
+@contextlib.contextmanager
+def both(arguments, config, base, admin):
+    """A simulator with the articles, and a service by these settings, which is given as soon as both answer."""
+    simulator = [arguments.simulator, "serve", "--port", base, "--articles", arguments.articles]
+    service = [arguments.cuecard, "serve", "--config", config]
+    environment = {**CLIENT, "RUST_LOG": "error"}
+    with process(SIMULATOR_CORE, simulator, environment) as peer, process(SERVICE_CORE, service, environment) as cuecard:
+        wait_until_answers(f"http://127.0.0.1:{base}/_sim/state", peer)
+        wait_until_answers(f"http://127.0.0.1:{admin}/livez", cuecard)
+        yield cuecard
+
+
 def wait_until_answers(url, running, seconds=60):
     for _ in range(seconds * 10):
         if running.poll() is not None:

@@ -90,13 +90,7 @@ def main():
         shutil.rmtree(f"data-scrape-{profiles}", ignore_errors=True)
         with open("scrape.toml", "w") as file:
             file.write(settings(base, admin, profiles))
-        simulator = [arguments.simulator, "serve", "--port", base, "--articles", arguments.articles]
-        service = [arguments.cuecard, "serve", "--config", "scrape.toml"]
-        environment = {**running.CLIENT, "RUST_LOG": "error"}
-        with running.process(running.SIMULATOR_CORE, simulator, environment) as peer, \
-                running.process(running.SERVICE_CORE, service, environment) as cuecard:
-            running.wait_until_answers(f"http://127.0.0.1:{base}/_sim/state", peer)
-            running.wait_until_answers(f"http://127.0.0.1:{admin}/livez", cuecard)
+        with running.both(arguments, "scrape.toml", base, admin):
             while total(running.page(f"http://127.0.0.1:{admin}/metrics"), "cuecard_stream_up") < profiles:
                 time.sleep(0.1)
             row(profiles, 0, admin)

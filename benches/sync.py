@@ -129,13 +129,7 @@ def main():
     questions = [turn["text"] for turn in turns if turn["speaker"] == "customer"]
     base, api, admin = running.free_port(), running.free_port(), running.free_port()
     settings(arguments, base, api, admin)
-    simulator = [arguments.simulator, "serve", "--port", base, "--articles", arguments.articles]
-    service = [arguments.cuecard, "serve", "--config", "sync.toml"]
-    environment = {**running.CLIENT, "RUST_LOG": "error"}
-    with running.process(running.SIMULATOR_CORE, simulator, environment) as peer, \
-            running.process(running.SERVICE_CORE, service, environment) as cuecard:
-        running.wait_until_answers(f"http://127.0.0.1:{base}/_sim/state", peer)
-        running.wait_until_answers(f"http://127.0.0.1:{admin}/livez", cuecard)
+    with running.both(arguments, "sync.toml", base, admin) as cuecard:
         while num_polls(admin) < 1:
             time.sleep(0.1)
         os.sched_setaffinity(0, {int(running.SIMULATOR_CORE)})

@@ -173,7 +173,7 @@ async fn serve(
     unfinished.extend(pipeline.close(by).await);
     // Said when everything else is, so that it stands at the end of the log.
     for left in &unfinished {
-        left.emit(&metrics);
+        left.emit();
     }
     tracing::info!(unfinished = unfinished.len(), "the service has stopped");
     Ok(ended)

@@ -9,6 +9,7 @@ mod in_force;
 mod keys;
 mod load;
 mod profile;
+mod ranges;
 mod reload;
 mod secrets;
 mod sections;

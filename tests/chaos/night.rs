@@ -9,7 +9,7 @@ use cuecard_simulator::{Article, Fault, RunningSimulator};
 use tempfile::TempDir;
 
 use crate::account::{Account, Kept};
-use crate::people::People;
+use crate::people::{People, ShownAgain};
 use crate::store::Store;
 use crate::support::command::Launched;
 use crate::support::{LOOK, PATIENCE, Process, environment, simulator};
@@ -64,7 +64,7 @@ pub struct Night {
     service: Option<Process>,
     /// Whether the running service may panic by itself.
     is_armed: bool,
-    last_kill: Option<Instant>,
+    kills: Vec<Instant>,
     pub account: Account,
     pub tally: Tally,
 }
@@ -100,7 +100,7 @@ impl Night {
             index,
             service: None,
             is_armed: false,
-            last_kill: None,
+            kills: Vec::new(),
             account: Account::default(),
             tally: Tally::default(),
         };
@@ -118,7 +118,10 @@ impl Night {
         let index = self.index.path().to_str().unwrap();
         let (url, offset) = (self.store.url(), self.clock.path().join("offset").display().to_string());
         let mut overrides = vec![
-            ("CXONE_CONTRACT", "insights,ranking"),
+            // Each profile by its name, since one of them has a setting of its own.
+            ("CXONE_CONTRACT", ""),
+            ("CUECARD__PROFILES__INSIGHTS__CONTRACT", "insights"),
+            ("CUECARD__PROFILES__RANKING__CONTRACT", "ranking"),
             ("CXONE_OAUTH_URL", token_url.as_str()),
             ("CUECARD_API_ADDR", "127.0.0.1:0"),
             ("DATABASE_URL", url.as_str()),
@@ -243,7 +246,7 @@ impl Night {
             End::Kill => {
                 let log = service.kill();
                 self.tally.kills += 1;
-                self.last_kill = Some(Instant::now());
+                self.kills.push(Instant::now());
                 self.people.talk_to(None);
                 self.read_log(&log);
             }
@@ -276,7 +279,7 @@ impl Night {
         let status = service.ended().await;
         let log = service.output().await;
         self.people.talk_to(None);
-        self.last_kill = Some(Instant::now());
+        self.kills.push(Instant::now());
         match status.code() {
             Some(0) => {}
             Some(GAVE_UP) if self.is_armed => self.tally.gave_up += 1,
@@ -349,13 +352,22 @@ impl Night {
     /// where something broke the memory of it.
     fn judge_shown_again(&mut self) {
         let again = std::mem::take(&mut self.people.told.borrow_mut().shown_again);
-        let Some(kill) = self.last_kill else { return };
         let has_other_troubles = self.kinds.iter().any(|kind| *kind != Kind::Kill);
-        for shown in again {
-            if has_other_troubles || shown.first + WRITTEN_WITHIN > kill {
-                self.tally.shown_again += 1;
-            } else {
-                self.account.breaks(format!("{} saw its card again", shown.interaction));
+        for ShownAgain { first, again, interaction } in again {
+            let after = again - first;
+            // The process that showed it first, if another one showed it again.
+            match self.kills.iter().copied().find(|kill| (first..again).contains(kill)) {
+                _ if has_other_troubles => self.tally.shown_again += 1,
+                Some(kill) if kill - first < WRITTEN_WITHIN => self.tally.shown_again += 1,
+                Some(kill) => {
+                    let before = kill - first;
+                    let told =
+                        format!("{interaction} saw its card again {after:?} later, shown {before:?} before a kill");
+                    self.account.breaks(told);
+                }
+                None => {
+                    self.account.breaks(format!("{interaction} saw its card again {after:?} later, without a kill"))
+                }
             }
         }
     }

@@ -41,6 +41,7 @@ pub struct Shown {
 #[derive(Debug, Clone)]
 pub struct ShownAgain {
     pub first: Instant,
+    pub again: Instant,
     pub interaction: String,
 }
 
@@ -208,7 +209,7 @@ impl Told {
                 let before = self.shown.insert(interaction.clone(), shown);
                 match before {
                     Some(before) if before.article == article => {
-                        self.shown_again.push(ShownAgain { first: before.at, interaction });
+                        self.shown_again.push(ShownAgain { first: before.at, again: received.at, interaction });
                         None
                     }
                     _ => Some((interaction, article)),

@@ -13,4 +13,5 @@ RUN sed -i 's|https://tenant.example|http://127.0.0.1:9200|; s|"…"|"cxone-sim-
     && install --mode=600 /dev/null /etc/cuecard/client-secret \
     && echo cxone-sim-secret > /etc/cuecard/client-secret
 STOPSIGNAL SIGRTMIN+3
-ENTRYPOINT ["/lib/systemd/systemd"]
+# A container's mounts are private, and what systemd mounts for a unit's credentials would be seen by nobody.
+ENTRYPOINT ["sh", "-c", "mount --make-rshared / && exec /lib/systemd/systemd"]

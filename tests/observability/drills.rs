@@ -49,6 +49,7 @@ pub const EXPECTED: &[(&str, &str)] = &[
 pub const ALLOWED: &[(&str, &str, &str)] = &[
     ("CuecardCircuitOpen", "healthy", "the training endpoint fails, as it is to for CuecardFeedbackStuck"),
     ("CuecardDegraded", "healthy", "the same, for longer"),
+    ("CuecardDown", "", "before the first scrape there is no target"),
     ("CuecardCardsFail", "healthy", "a ranking that can't be audited fails while the ledger is locked"),
     ("CuecardCardsExpire", "flooded", "what a flood leaves comes too late for a card"),
     ("CuecardCardsSlow", "flooded", "the cards that a flood leaves are late"),

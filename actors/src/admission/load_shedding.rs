@@ -11,6 +11,8 @@ pub(super) struct Load {
     pub(super) queued: usize,
     /// How long the oldest of them has waited.
     pub(super) oldest_age: Duration,
+    /// How long one more of them would wait if all that wait were let in before it. A queue that lets old ones go is never old.
+    pub(super) expected_wait: Duration,
     /// Items that could still be let in at once.
     pub(super) permits_free: usize,
     /// How long its oldest text has waited for the encoder.
@@ -58,7 +60,11 @@ impl LoadShedding {
     /// The pressure that follows from the load. It rises at a threshold and falls only below half of
     /// it, so that it does not flicker. With a free permit and nothing waiting there is none.
     pub(super) fn pressure(&self, current: Pressure, load: &Load) -> Pressure {
-        let queue_wait = if load.permits_free > 0 && load.queued <= 1 { Duration::ZERO } else { load.oldest_age };
+        let queue_wait = if load.permits_free > 0 && load.queued <= 1 {
+            Duration::ZERO
+        } else {
+            load.oldest_age.max(load.expected_wait)
+        };
         let wait = queue_wait.max(load.encoder_wait);
         let reached = |pressure: &Pressure| {
             let threshold = self.threshold(*pressure);
@@ -90,32 +96,38 @@ mod tests {
     #[test]
     fn pressure_follows_the_longest_wait_with_hysteresis() {
         use Pressure::{DropOldest, LexicalOnly, NewestTurn, None};
-        // (pressure before, queued, oldest ms, permits free, encoder ms) → pressure after
+        // (pressure before, queued, oldest ms, permits free, encoder ms, expected ms) → pressure after
         let table = [
-            ((None, 0, 0, 8, 0), None),
-            ((None, 9, 499, 0, 0), None),
-            ((None, 9, 500, 0, 0), NewestTurn),
-            ((None, 0, 0, 8, 700), NewestTurn),
-            ((None, 9, 1_000, 0, 0), LexicalOnly),
-            ((None, 9, 5_000, 0, 0), DropOldest),
+            ((None, 0, 0, 8, 0, 0), None),
+            ((None, 9, 499, 0, 0, 0), None),
+            ((None, 9, 500, 0, 0, 0), NewestTurn),
+            ((None, 0, 0, 8, 700, 0), NewestTurn),
+            ((None, 9, 1_000, 0, 0, 0), LexicalOnly),
+            ((None, 9, 5_000, 0, 0, 0), DropOldest),
             // A single item that a free permit awaits is no queue, however old it is.
-            ((None, 1, 5_000, 3, 0), None),
-            ((None, 1, 5_000, 0, 0), DropOldest),
+            ((None, 1, 5_000, 3, 0, 0), None),
+            ((None, 1, 5_000, 0, 0, 0), DropOldest),
             // Falls only below half of the threshold that was reached.
-            ((NewestTurn, 9, 250, 0, 0), NewestTurn),
-            ((NewestTurn, 9, 249, 0, 0), None),
-            ((LexicalOnly, 9, 500, 0, 0), LexicalOnly),
-            ((LexicalOnly, 9, 499, 0, 0), NewestTurn),
-            ((DropOldest, 9, 1_000, 0, 0), DropOldest),
-            ((DropOldest, 9, 999, 0, 0), LexicalOnly),
-            ((DropOldest, 0, 0, 8, 0), None),
+            ((NewestTurn, 9, 250, 0, 0, 0), NewestTurn),
+            ((NewestTurn, 9, 249, 0, 0, 0), None),
+            ((LexicalOnly, 9, 500, 0, 0, 0), LexicalOnly),
+            ((LexicalOnly, 9, 499, 0, 0, 0), NewestTurn),
+            ((DropOldest, 9, 1_000, 0, 0, 0), DropOldest),
+            ((DropOldest, 9, 999, 0, 0, 0), LexicalOnly),
+            ((DropOldest, 0, 0, 8, 0, 0), None),
+            // As many wait as take so long, although old ones are let go before they are old.
+            ((None, 9, 400, 0, 0, 499), None),
+            ((None, 9, 400, 0, 0, 1_000), LexicalOnly),
+            ((LexicalOnly, 9, 400, 0, 0, 500), LexicalOnly),
+            ((None, 1, 0, 3, 0, 5_000), None),
         ];
-        for ((current, queued, oldest, permits_free, encoder), expected) in table {
+        for ((current, queued, oldest, permits_free, encoder, wait), expected) in table {
             let load = Load {
                 queued,
                 oldest_age: Duration::from_millis(oldest),
                 permits_free,
                 encoder_wait: Duration::from_millis(encoder),
+                expected_wait: Duration::from_millis(wait),
             };
             let pressure = LOAD_SHEDDING.pressure(current, &load);
             assert_eq!(pressure, expected, "{current:?} with {load:?}");

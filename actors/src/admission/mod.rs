@@ -69,6 +69,13 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// How long an item waits before which so many of its profile wait, each for a turn of each profile.
+    fn expected_wait(&self, before: usize) -> Duration {
+        self.pace.expected_wait((before * self.queue.num_profiles().max(1)).min(self.queue.len()))
+    }
+}
+
 impl Admission {
     /// An empty admission for the questions of these tenants.
     pub fn new(settings: AdmissionSettings, tenants: Tenants, decisions: Decisions) -> Self {
@@ -132,9 +139,8 @@ impl Admission {
         let (places, has_place) = (self.shared.settings.queue, state.queue.contains(profile, &key));
         let is_full = !has_place && state.queue.is_full_for(profile, places);
         let has_caller = ticket.has_caller();
-        // Each of its own that wait before it waits for a turn of each profile.
-        let before = state.queue.num_asked(profile) * state.queue.num_profiles().max(1);
-        let would_be_late = has_caller && Instant::now() + state.pace.expected_wait(before) >= item.deadline;
+        let expected_wait = state.expected_wait(state.queue.num_asked(profile));
+        let would_be_late = has_caller && Instant::now() + expected_wait >= item.deadline;
         let makes_room = !has_place && state.queue.len() >= places && !has_caller && !state.closed;
         let made_room = if makes_room { state.queue.pop_heard() } else { None };
         if state.closed {
@@ -260,6 +266,7 @@ impl Admission {
         Load {
             queued: state.queue.len_of(profile),
             oldest_age: oldest.map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued)),
+            expected_wait: state.expected_wait(state.queue.len_of(profile)),
             permits_free: if self.may_have_one_more(profile) { self.shared.permits.num_free() } else { 0 },
             encoder_wait: self.shared.tenants.get(profile).map_or(Duration::ZERO, encoder_wait),
         }
@@ -298,9 +305,11 @@ impl Admission {
         self.shared.settings.queue
     }
 
-    /// Whether those on their way through the stages have every permit, so that nothing more is let in.
+    /// Whether those on their way through the stages have every permit that what waits could get, so that it stands still
+    /// although somebody works.
     pub fn is_held(&self) -> bool {
-        self.shared.permits.num_free() == 0
+        let state = self.lock();
+        self.shared.permits.num_free() == 0 || (state.queue.len() > 0 && self.next_profile(&state).is_none())
     }
 
     /// Items on their way through the stages.

@@ -256,6 +256,7 @@ async fn a_tenant_has_no_more_on_its_way_than_there_are_threads_unless_it_waits_
     }
     let profiles: Vec<_> = on_their_way.iter().map(|next| next.item.key.profile.to_string()).collect();
     assert_eq!(profiles, ["acme", "other", "other", "other"]);
+    assert!(admission.is_held(), "what waits stands still because somebody works, and nobody hangs");
     let mut waiting = pin!(admitted.next());
     assert!(tokio::time::timeout(Duration::from_secs(1), &mut waiting).await.is_err(), "its one thread is at work");
     on_their_way.remove(0).ticket.finish(Outcome::Replaced);

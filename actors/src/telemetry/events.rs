@@ -323,10 +323,9 @@ pub struct StopUnfinished {
 }
 
 impl StopUnfinished {
-    /// Logs and counts.
-    pub fn emit(&self, metrics: &Metrics) {
+    /// Logs; a count would come when nobody can read it any more.
+    pub fn emit(&self) {
         let (actor, waiting, in_flight) = (self.actor.as_str(), self.waiting, self.in_flight);
-        metrics.stop_unfinished.with_label_values(&[actor]).inc_by((waiting + in_flight) as u64);
         tracing::warn!(actor, waiting, in_flight, "stopped before this was finished");
     }
 }

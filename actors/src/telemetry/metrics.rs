@@ -86,7 +86,6 @@ pub struct Metrics {
     pub(super) build_info: IntGaugeVec,
     pub(super) encoder_threads: IntGauge,
     pub(super) encoder_replaced: IntCounterVec,
-    pub(super) stop_unfinished: IntCounterVec,
     actor_up: IntGaugeVec,
     actor_restarts: IntCounterVec,
     actor_panics: IntCounterVec,
@@ -293,11 +292,6 @@ impl Metrics {
                 "encoder_threads_replaced_total",
                 "Threads that embed and that were replaced, by reason",
                 &["reason"],
-            )?,
-            stop_unfinished: register.counters(
-                "stop_unfinished_total",
-                "What an actor had waiting or under way when the time for a stop was over",
-                &["actor"],
             )?,
             actor_up: register.gauges("actor_up", "1 while an actor is at work", &["actor"])?,
             actor_restarts: register.counters(

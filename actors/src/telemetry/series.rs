@@ -11,7 +11,7 @@ use super::labels::{
     ApiRoute, ApiStatus, CallbackResult, DropReason, Endpoint, FeedbackAction, FeedbackStage, FrameFate, JsonSource,
     PollResult, Port, ProfileState, ShadowResult, TurnedAway,
 };
-use super::metrics::{ENCODER_REPLACED, LEDGER, LEDGER_RESULTS, Metrics};
+use super::metrics::{ENCODER_REPLACED, LEDGER_RESULTS, Metrics};
 use crate::messages::{Outcome, ProfileName, Stage};
 
 impl Metrics {
@@ -74,9 +74,6 @@ impl Metrics {
         }
         for reason in ENCODER_REPLACED {
             self.encoder_replaced.with_label_values(&[reason]);
-        }
-        for actor in self.cells().iter().map(|cell| cell.name()).chain([LEDGER]) {
-            self.stop_unfinished.with_label_values(&[actor]);
         }
         for source in JsonSource::VARIANTS {
             for (repair, _) in Repairs::default().by_name() {

@@ -127,9 +127,6 @@ fn every_series_of_the_closed_sets_is_there_from_the_start_with_0() {
     for reason in ["panicked", "hung"] {
         expected.push(format!(r#"cuecard_encoder_threads_replaced_total{{reason="{reason}"}}"#));
     }
-    for actor in ["buffer", "ranker", "ledger"] {
-        expected.push(format!(r#"cuecard_stop_unfinished_total{{actor="{actor}"}}"#));
-    }
     expected.extend(["cuecard_admission_queued", "cuecard_admission_in_flight"].map(str::to_owned));
     for name in expected {
         assert_eq!(series.get(&name).map(String::as_str), Some("0"), "{name}");
@@ -185,7 +182,7 @@ fn every_metric_has_the_prefix_help_a_unit_and_labels_of_the_closed_sets() {
     assert_eq!(with_type, with_help);
     let (of_process, ours): (BTreeSet<_>, BTreeSet<_>) =
         with_type.iter().partition(|name| name.starts_with("process_"));
-    assert_eq!((ours.len(), of_process.len()), (58, 7), "one line for each metric: {with_type:?}");
+    assert_eq!((ours.len(), of_process.len()), (57, 7), "one line for each metric: {with_type:?}");
     for line in text.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.splitn(4, ' ');
         let (kind, name, rest) = (words.nth(1).unwrap(), words.next().unwrap(), words.next().unwrap());
@@ -262,22 +259,16 @@ fn a_stage_is_measured_by_what_the_decision_says_of_it() {
 }
 
 #[test]
-fn replaced_threads_of_the_encoder_and_what_a_stop_left_are_counted() {
+fn replaced_threads_of_the_encoder_are_counted() {
     let metrics = metrics();
     for (panicked, hung) in [(1, 0), (2, 1)] {
         metrics.set_encoder(&EncoderHealth { threads: 3, panicked, hung, away: 0 });
-    }
-    for (actor, waiting, in_flight) in [("ranker", 2, 1), (LEDGER, 5, 0)] {
-        StopUnfinished { actor: actor.to_owned(), waiting, in_flight }.emit(&metrics);
     }
     let series = series(&metrics);
     for (name, expected) in [
         ("encoder_threads", "3"),
         (r#"encoder_threads_replaced_total{reason="panicked"}"#, "2"),
         (r#"encoder_threads_replaced_total{reason="hung"}"#, "1"),
-        (r#"stop_unfinished_total{actor="ranker"}"#, "3"),
-        (r#"stop_unfinished_total{actor="ledger"}"#, "5"),
-        (r#"stop_unfinished_total{actor="buffer"}"#, "0"),
     ] {
         assert_eq!(series[&format!("cuecard_{name}")], expected, "{name}");
     }

@@ -33,8 +33,14 @@ function showState(cell, { state, activity, since }) {
   const [chip, doing] = cell.children;
   chip.className = `chip ${LOOKS[word] ?? ""}`;
   chip.textContent = word;
-  doing.textContent = activity === word ? "" : activity;
+  doing.textContent = `${activity === word ? "" : `${activity}, `}since ${moment(new Date(since))}`;
   cell.title = `${state} since ${new Date(since).toLocaleString()}`;
+}
+
+/** The time of today, the day of any other. */
+function moment(then) {
+  const isToday = then.toDateString() === new Date().toDateString();
+  return isToday ? then.toLocaleTimeString([], { hour12: false }) : then.toLocaleDateString();
 }
 
 function added(name) {
