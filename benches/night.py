@@ -50,6 +50,10 @@ def by_label(admin, name, label):
     return totals
 
 
+def listed(totals):
+    return ", ".join(f"{name} {number}" for name, number in sorted(totals.items())) or "nothing"
+
+
 def reset_peak(service):
     pathlib.Path(f"/proc/{service.pid}/clear_refs").write_text("5")
 
@@ -131,10 +135,9 @@ def overload(arguments):
         print(f"| peak memory at capacity; in the flood; ratio | {at_capacity:.0f} MB; {at_flood:.0f} MB; "
               f"{at_flood / at_capacity:.2f} |")
         print(f"| p50 before; from 5 s after its end; ratio | {before:.1f} ms; {after:.1f} ms; {after / before:.2f} |")
-        parts = ", ".join(f"{name} {number}" for name, number in sorted(outcomes.items()))
         print(f"| questions heard, in all; the sum of their ends | {heard:.0f}; {sum(outcomes.values())} |")
-        print(f"| their ends | {parts} |")
-        print(f"| let go elsewhere | {by_label(admin, 'cuecard_dropped_total', 'reason') or 'nothing'} |")
+        print(f"| their ends | {listed(outcomes)} |")
+        print(f"| let go elsewhere | {listed(by_label(admin, 'cuecard_dropped_total', 'reason'))} |")
 
 
 def tenants(arguments):
