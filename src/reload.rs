@@ -11,6 +11,7 @@ use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{LoadError, Prepared, Tenants};
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use crate::access::AccessInForce;
 use crate::pipeline;
@@ -38,7 +39,7 @@ struct Loaded {
 }
 
 /// What a reload came to, by the keys of the settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
     /// What is in force by it.
     pub changed: Vec<String>,

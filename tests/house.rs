@@ -357,3 +357,26 @@ fn the_contracts_page_names_tests_that_exist_in_every_cell() {
         assert!(is_head || cells.all(|cell| !cell.trim().is_empty()), "an empty cell: {row}");
     }
 }
+
+/// Every file of the service's own sources, with its place.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of = |path: PathBuf| {
+        if path.is_dir() {
+            return sources(&path);
+        }
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        if is_source { vec![(path.clone(), fs::read_to_string(&path).unwrap())] } else { Vec::new() }
+    };
+    entries.flat_map(of).collect()
+}
+
+#[test]
+fn a_port_answers_nothing_that_its_document_does_not_describe() {
+    // A route is made of a call with its description, and in no other way.
+    let makes_routes = ["web::resource(", "web::scope(", "Resource::new(", "Scope::new(", ".route(\""];
+    let files = sources(&Path::new(ROOT).join("src"));
+    let making = files.iter().filter(|(_, source)| makes_routes.iter().any(|made| source.contains(made)));
+    let making: Vec<_> = making.map(|(path, _)| path.strip_prefix(ROOT).unwrap()).collect();
+    assert_eq!(making, [Path::new("src/openapi/call.rs")]);
+}

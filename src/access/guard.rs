@@ -11,10 +11,10 @@ use actix_web::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 use cuecard_actors::telemetry::{CallerRefused, Metrics, Port};
-use serde_json::json;
 
 use super::foreign::is_foreign;
 use super::{AccessInForce, Needed, Refused};
+use crate::detail::Detail;
 
 /// The guard of a port. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -89,5 +89,5 @@ fn answer(refused: &Refused<'_>) -> HttpResponse {
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         answer.insert_header((RETRY_AFTER, seconds.max(1)));
     }
-    answer.json(json!({ "detail": refused.to_string() }))
+    answer.json(Detail::new(refused.to_string()))
 }

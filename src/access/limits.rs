@@ -18,10 +18,10 @@ use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
+use crate::detail::Detail;
 
 /// The address and the headers of a request, together. What the server itself stops at is eight times as much.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -100,7 +100,7 @@ impl PortLimits {
 
 fn refusal(status: StatusCode, detail: &str) -> HttpResponse {
     // What follows on this connection would be the rest of what was refused.
-    HttpResponse::build(status).force_close().json(json!({ "detail": detail }))
+    HttpResponse::build(status).force_close().json(Detail::new(detail))
 }
 
 fn head_bytes(request: &ServiceRequest) -> usize {

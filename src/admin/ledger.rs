@@ -1,14 +1,17 @@
 //! The ledger by the admin port: how it is, what was set aside, and what of a customer's interaction is erased.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use actix_web::{HttpResponse, web};
 use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, LedgerError, QueueKind};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::AdminState;
 use super::routes::{loading, not_found, unavailable, unprocessable};
+use crate::detail::Detail;
 
 /// Items that are listed at most, and if nobody says how many.
 const MOST_LISTED: u32 = 1000;
@@ -27,81 +30,166 @@ pub(super) fn trouble(ledger: &Ledger) -> Option<String> {
     failing.or(elsewhere).or_else(|| health.damage.map(|damage| damage.to_string()))
 }
 
-/// How the ledger is, for `/readyz`: cards go on without it.
-pub(super) fn readiness(ledger: &Ledger) -> Value {
-    let Some(reason) = trouble(ledger) else { return json!({ "state": "ready" }) };
-    let waiting: serde_json::Map<String, Value> =
-        ledger.waiting().map(|(kind, records)| (kind.name().to_owned(), records.into())).collect();
-    json!({ "state": "degraded", "reason": reason, "waiting": waiting })
+/// How the ledger is: cards go on without it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub(super) enum LedgerReadiness {
+    Ready,
+    Degraded {
+        /// What is wrong with it.
+        reason: String,
+        /// Records that wait to be written, by their kind.
+        waiting: BTreeMap<&'static str, usize>,
+    },
+}
+
+/// For `/readyz`.
+pub(super) fn readiness(ledger: &Ledger) -> LedgerReadiness {
+    let Some(reason) = trouble(ledger) else { return LedgerReadiness::Ready };
+    LedgerReadiness::Degraded {
+        reason,
+        waiting: ledger.waiting().map(|(kind, records)| (kind.name(), records)).collect(),
+    }
 }
 
 /// What is asked for of the items that were set aside.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeadQuery {
     /// Only those after this id.
     #[serde(default)]
+    #[param(example = 0)]
     after: i64,
+    /// How many at most; 100 where it does not say, never more than 1000.
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_u32, example = 10)]
     limit: Option<u32>,
 }
 
-/// The kinds by the name of their route.
-fn kind(name: &str) -> Option<QueueKind> {
-    match name {
-        "feedback" => Some(QueueKind::Feedback),
-        "callbacks" => Some(QueueKind::Callback),
-        _ => None,
+/// What is sent from a durable queue.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Sent {
+    /// What agents thought of cards.
+    Feedback,
+    /// Results of rankings.
+    Callbacks,
+}
+
+impl Sent {
+    fn kind(self) -> QueueKind {
+        match self {
+            Self::Feedback => QueueKind::Feedback,
+            Self::Callbacks => QueueKind::Callback,
+        }
     }
 }
 
+/// What nobody would take, oldest first.
+#[derive(Serialize, ToSchema)]
+struct SetAside {
+    dead: Vec<DeadLine>,
+}
+
+/// One of them. Of a callback neither the address, which may hold a secret, nor the body.
+#[derive(Serialize, ToSchema)]
+struct DeadLine {
+    #[schema(value_type = i64)]
+    id: ItemId,
+    profile: String,
+    /// The interaction, or the session.
+    interaction: String,
+    attempts: u32,
+    /// Why the last attempt came to nothing.
+    reason: String,
+    queued_at: Timestamp,
+    /// Of feedback: the card that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insight: Option<String>,
+    /// Of feedback: whether the agent took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<bool>,
+}
+
 /// What nobody would take, oldest first, with the reason of the last attempt.
+#[utoipa::path(
+    get, path = "/{kind:feedback|callbacks}/dead", operation_id = "list_dead", tag = "ledger",
+    summary = "What was set aside because nobody would take it",
+    params(("kind" = inline(Sent), Path, description = "what was to be sent", example = "feedback"), DeadQuery),
+    responses(
+        (status = 200, description = "the oldest first", body = SetAside),
+        (status = 404, description = "nothing else is sent from a queue", body = Detail),
+        (status = 422, description = "a parameter is unknown or wrong", body = Detail),
+        (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
+    ),
+)]
 pub(super) async fn set_aside(
     state: web::Data<AdminState>,
-    name: web::Path<String>,
+    sent: web::Path<Sent>,
     asked: Result<web::Query<DeadQuery>, actix_web::Error>,
 ) -> HttpResponse {
     let DeadQuery { after, limit } = match asked {
         Ok(asked) => asked.into_inner(),
         Err(error) => return unprocessable(&error.to_string()),
     };
-    let (Some(ledger), Some(kind)) = (state.ledger.get(), kind(&name)) else { return loading() };
-    match ledger.queue(kind).dead(ItemId(after), limit.unwrap_or(LISTED).min(MOST_LISTED)).await {
-        Ok(items) => {
-            let items: Vec<Value> = items.iter().map(shown).collect();
-            HttpResponse::Ok().json(json!({ "dead": items }))
-        }
+    let Some(ledger) = state.ledger.get() else { return loading() };
+    match ledger.queue(sent.kind()).dead(ItemId(after), limit.unwrap_or(LISTED).min(MOST_LISTED)).await {
+        Ok(items) => HttpResponse::Ok().json(SetAside { dead: items.into_iter().map(DeadLine::from).collect() }),
         Err(error) => unavailable(&error),
     }
 }
 
-/// Of a callback neither the address, which may hold a secret, nor the body.
-fn shown(dead: &DeadItem) -> Value {
-    let mut line = json!({
-        "id": dead.item.id,
-        "profile": dead.profile,
-        "interaction": dead.item.key,
-        "attempts": dead.item.attempts,
-        "reason": dead.reason,
-        "queued_at": dead.queued_at,
-    });
-    if let Ok(payload) = serde_json::from_str::<FeedbackPayload>(&dead.item.payload) {
-        line["insight"] = payload.insight.into();
-        line["accepted"] = payload.accepted.into();
+impl From<DeadItem> for DeadLine {
+    fn from(dead: DeadItem) -> Self {
+        let DeadItem { item, profile, reason, queued_at } = dead;
+        let feedback = serde_json::from_str::<FeedbackPayload>(&item.payload).ok();
+        let (insight, accepted) = feedback.map(|payload| (payload.insight, payload.accepted)).unzip();
+        Self {
+            id: item.id,
+            profile,
+            interaction: item.key,
+            attempts: item.attempts,
+            reason,
+            queued_at,
+            insight,
+            accepted,
+        }
     }
-    line
+}
+
+/// It is sent as soon as its turn comes.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "status")]
+enum Revived {
+    #[serde(rename = "waits again")]
+    WaitsAgain,
 }
 
 /// Tries again what was set aside.
-pub(super) async fn try_again(state: web::Data<AdminState>, path: web::Path<(String, String)>) -> HttpResponse {
-    let (name, id) = path.into_inner();
-    let (Some(ledger), Some(kind)) = (state.ledger.get(), kind(&name)) else { return loading() };
+#[utoipa::path(
+    post, path = "/{kind:feedback|callbacks}/dead/{id}/retry", operation_id = "retry_dead", tag = "ledger",
+    summary = "Send again what was set aside",
+    params(
+        ("kind" = inline(Sent), Path, description = "what was to be sent", example = "feedback"),
+        ("id" = i64, Path, description = "the item's id, as the list has it", example = 1),
+    ),
+    responses(
+        (status = 202, description = "it waits for its turn", body = Revived, example = json!({"status": "waits again"})),
+        (status = 404, description = "nothing of this id was set aside", body = Detail),
+        (status = 422, description = "this is no id", body = Detail),
+        (status = 503, description = "the service is still loading, or the ledger can't be written", body = Detail),
+    ),
+)]
+pub(super) async fn try_again(state: web::Data<AdminState>, path: web::Path<(Sent, String)>) -> HttpResponse {
+    let (sent, id) = path.into_inner();
+    let Some(ledger) = state.ledger.get() else { return loading() };
     let Ok(id) = id.parse::<i64>() else {
         return unprocessable("an item's id is a number; the list of what was set aside has it");
     };
-    match ledger.queue(kind).revive(ItemId(id)).await {
+    match ledger.queue(sent.kind()).revive(ItemId(id)).await {
         Ok(true) => {
-            tracing::info!(kind = name, id, "an operator lets what was set aside wait again");
-            HttpResponse::Accepted().json(json!({ "status": "waits again" }))
+            tracing::info!(kind = sent.kind().name(), id, "an operator lets what was set aside wait again");
+            HttpResponse::Accepted().json(Revived::WaitsAgain)
         }
         Ok(false) => not_found("nothing of this id was set aside"),
         Err(error) => unavailable(&error),
@@ -109,7 +197,7 @@ pub(super) async fn try_again(state: web::Data<AdminState>, path: web::Path<(Str
 }
 
 /// Whose rows are erased.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Erasure {
     interaction: String,
@@ -117,8 +205,27 @@ pub(super) struct Erasure {
     profile: Option<String>,
 }
 
+/// What was erased.
+#[derive(Serialize, ToSchema)]
+struct Erased {
+    /// Rows by their table.
+    erased: BTreeMap<&'static str, u64>,
+}
+
 /// Takes an interaction's rows away everywhere, in memory as well. Figures stay, and so do the audit's entries, which say no
 /// more whose they are.
+#[utoipa::path(
+    post, path = "/ledger/erase", operation_id = "erase_interaction", tag = "ledger",
+    summary = "Forget a customer's interaction",
+    description = "Its rows go, in memory as well. Figures stay, and so do the audit's entries, which say no more whose they \
+                   are.",
+    request_body(content = Erasure, example = json!({"interaction": "call-9"})),
+    responses(
+        (status = 200, description = "the rows that went", body = Erased, example = json!({"erased": {"decisions": 4}})),
+        (status = 422, description = "the body is no JSON, or a field is unknown, missing or mistyped", body = Detail),
+        (status = 503, description = "the service is still loading, or the ledger can't be written", body = Detail),
+    ),
+)]
 pub(super) async fn erase(
     state: web::Data<AdminState>,
     body: Result<web::Json<Erasure>, actix_web::Error>,
@@ -140,22 +247,41 @@ pub(super) async fn erase(
         Ok(erased) => {
             // Whose it was is what was to be forgotten.
             tracing::info!(?profile, ?erased, "an interaction was erased");
-            let rows: serde_json::Map<String, Value> =
-                erased.into_iter().map(|(table, rows)| (table.to_owned(), rows.into())).collect();
-            HttpResponse::Ok().json(json!({ "erased": rows }))
+            HttpResponse::Ok().json(Erased { erased: erased.into_iter().collect() })
         }
         Err(error) => unavailable(&error),
     }
 }
 
 /// What is asked for of an interaction's decisions.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfInteraction {
+    /// CXone's id of it.
+    #[param(example = "call-1")]
     interaction: String,
 }
 
+/// Ids of decisions, newest first.
+#[derive(Serialize, ToSchema)]
+struct DecisionIds {
+    decisions: Vec<Uuid>,
+}
+
 /// The ids of an interaction's decisions that are kept, newest first, whether or not they are among the newest of all.
+#[utoipa::path(
+    get, path = "/decisions", operation_id = "decisions_of_interaction", tag = "decisions",
+    summary = "The decisions of an interaction",
+    description = "Those that are kept, newest first. `/explain/{decision}` tells each.",
+    params(OfInteraction),
+    responses(
+        (status = 200, description = "their ids", body = DecisionIds,
+            example = json!({"decisions": ["0196a3f2-7d1c-7000-8000-000000000000"]})),
+        (status = 422, description = "a parameter is unknown or missing", body = Detail),
+        (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
+    ),
+)]
 pub(super) async fn of_interaction(
     state: web::Data<AdminState>,
     asked: Result<web::Query<OfInteraction>, actix_web::Error>,
@@ -172,7 +298,7 @@ pub(super) async fn of_interaction(
     };
     let newest: HashSet<_> = ids.iter().copied().collect();
     ids.extend(kept.into_iter().filter(|id| !newest.contains(id)));
-    HttpResponse::Ok().json(json!({ "decisions": ids }))
+    HttpResponse::Ok().json(DecisionIds { decisions: ids })
 }
 
 #[cfg(test)]

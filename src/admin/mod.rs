@@ -5,6 +5,7 @@ mod ledger;
 mod marks;
 mod readiness;
 mod routes;
+mod shapes;
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -54,6 +55,9 @@ pub enum AdminError {
         /// Why.
         source: std::io::Error,
     },
+    /// A bug.
+    #[error("the admin port's document can't be written: {0}")]
+    Document(#[from] serde_json::Error),
     /// The port's certificate can't be used.
     #[error("the admin port can't speak TLS: {0}; see admin.tls_certificate and admin.tls_key")]
     Tls(#[from] TlsError),
@@ -179,11 +183,11 @@ pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, Adm
     let expires = move |at| metrics.set_certificate(Port::Admin, at);
     let tls = tls.as_ref().map(|files| access::server_config(files, expires)).transpose()?;
     let guard = Guard::new(access, Port::Admin, addr, state.metrics.clone());
-    let state = web::Data::from(state);
+    let (state, document) = (web::Data::from(state), web::Data::new(routes::document()?));
     // The port closes a connection on which a request does not end, but not as soon as this.
     let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
     let routes = move |app: &mut web::ServiceConfig| {
-        app.app_data(state.clone()).app_data(feed_limits.clone());
+        app.app_data(state.clone()).app_data(feed_limits.clone()).app_data(document.clone());
         routes::configure(app, &guard);
     };
     // A scrape and a probe every few seconds need no more workers.

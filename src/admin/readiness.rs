@@ -4,11 +4,14 @@
 
 use cuecard_actors::supervision::{Activity, ActorReport, ActorState};
 use cuecard_actors::telemetry::ProfileState;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ledger::LedgerReadiness;
 
 /// How the service is, from the best to the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Word {
     /// Everything works.
     Ready,
@@ -49,6 +52,30 @@ pub(super) enum Death {
     Hangs { reason: String },
 }
 
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    status: Word,
+    profiles: Vec<ProfileLine>,
+    /// Why the status is no better one, each with whose reason it is; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    /// Left out until the service is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ledger: Option<LedgerReadiness>,
+}
+
+/// How a profile is.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+struct ProfileLine {
+    profile: String,
+    /// `ready`, `degraded` or `waiting`.
+    state: &'static str,
+    /// Why not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
 /// What the word is made of.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -87,16 +114,10 @@ impl Facts {
         dead.chain(profiles).chain(ledger).collect()
     }
 
-    /// The answer of `/readyz`, but for what it says of the ledger; `reasons` is left out where there are none.
-    pub(super) fn page(&self) -> Value {
-        let status: &str = self.word().into();
-        let profiles: Vec<_> = self.profiles.iter().map(ProfileReadiness::line).collect();
-        let mut page = json!({ "status": status, "profiles": profiles });
-        let reasons = self.reasons();
-        if !reasons.is_empty() {
-            page["reasons"] = reasons.into();
-        }
-        page
+    /// The answer of `/readyz`, but for what it says of the ledger.
+    pub(super) fn page(&self) -> Readiness {
+        let profiles = self.profiles.iter().map(ProfileReadiness::line).collect();
+        Readiness { status: self.word(), profiles, reasons: self.reasons(), ledger: None }
     }
 }
 
@@ -128,12 +149,9 @@ impl DeadActor {
 }
 
 impl ProfileReadiness {
-    fn line(&self) -> Value {
-        let mut line = json!({ "profile": self.profile, "state": self.state.name() });
-        if !self.reason.is_empty() {
-            line["reason"] = self.reason.as_str().into();
-        }
-        line
+    fn line(&self) -> ProfileLine {
+        let reason = Some(self.reason.clone()).filter(|reason| !reason.is_empty());
+        ProfileLine { profile: self.profile.clone(), state: self.state.name(), reason }
     }
 }
 
@@ -147,6 +165,8 @@ impl Word {
 #[cfg(test)]
 mod tests {
     use ProfileState::{Degraded, Ready, Waiting};
+
+    use serde_json::json;
 
     use super::*;
 
@@ -202,10 +222,10 @@ mod tests {
             "acme: held until noon",
             "ledger: can't be written",
         ];
-        let page = facts.page();
+        let page = json!(facts.page());
         assert_eq!(page["reasons"], json!(expected));
         let line = json!({"profile": "acme", "state": "degraded", "reason": "held until noon"});
         assert_eq!(page["profiles"], json!([{"profile": "acme", "state": "ready"}, line]));
-        assert_eq!(self::facts(&[Ready]).page().get("reasons"), None);
+        assert_eq!(json!(self::facts(&[Ready]).page()).get("reasons"), None);
     }
 }

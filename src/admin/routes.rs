@@ -3,24 +3,29 @@
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{HttpResponse, Route, web};
+use actix_web::{HttpResponse, web};
 use cuecard_actors::decisions::{DecisionFilter, KeptDecision, ending};
 use cuecard_actors::engine::why;
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::messages::Outcome;
-use cuecard_actors::supervision::ActorCell;
-use serde::Deserialize;
+use cuecard_actors::supervision::{ActorCell, ActorReport};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::openapi::Server;
+use utoipa::{IntoParams, ToSchema};
 
+use super::readiness::Readiness;
+use super::shapes::{Deliveries, Explained, OutcomeName, ShownSettings};
 use super::{AdminState, console, ledger, marks};
 use crate::access::{Guard, Needed, Right, Whose};
-use crate::reload::ReloadError;
+use crate::detail::Detail;
+use crate::openapi::{self, About, Call, Document};
+use crate::reload::{ReloadError, Reloaded};
 
 /// One route.
 struct AdminEntry {
-    path: &'static str,
     asks: Asks,
-    handler: fn() -> Route,
+    call: fn() -> Call,
 }
 
 /// What a route asks of its caller.
@@ -35,6 +40,15 @@ enum Asks {
 }
 use Asks::{ForAll, ForProfile, Nothing};
 
+impl Asks {
+    fn rights(self) -> &'static [Right] {
+        match self {
+            Nothing => &[],
+            ForAll(rights) | ForProfile(rights) => rights,
+        }
+    }
+}
+
 const SEE: &[Right] = &[Right::Operate];
 const CHANGE: &[Right] = &[Right::Operate];
 const DECIDE: &[Right] = &[Right::Knowledge];
@@ -42,51 +56,62 @@ const SEE_KNOWLEDGE: &[Right] = &[Right::Knowledge, Right::Operate];
 const SCRAPE: &[Right] = &[Right::Metrics, Right::Operate];
 
 const ROUTES: &[AdminEntry] = &[
-    AdminEntry { path: "/livez", asks: Nothing, handler: || web::get().to(livez) },
-    AdminEntry { path: "/readyz", asks: Nothing, handler: || web::get().to(readyz) },
-    AdminEntry { path: "/", asks: Nothing, handler: || web::get().to(console::moved) },
-    AdminEntry { path: "/console", asks: Nothing, handler: || web::get().to(console::moved) },
-    AdminEntry { path: "/console/", asks: Nothing, handler: || web::get().to(console::page) },
-    AdminEntry { path: "/console/files/{name}", asks: Nothing, handler: || web::get().to(console::file) },
-    AdminEntry { path: "/console/feed", asks: ForAll(SEE), handler: || web::get().to(console::feed) },
-    AdminEntry { path: "/console/gaps", asks: ForAll(SEE_KNOWLEDGE), handler: || web::get().to(console::list_gaps) },
-    AdminEntry { path: "/console/shadow", asks: ForAll(SEE), handler: || web::get().to(console::list_shadow) },
-    AdminEntry { path: "/console/try", asks: ForAll(SEE_KNOWLEDGE), handler: || web::post().to(console::try_out) },
-    AdminEntry { path: "/metrics", asks: ForAll(SCRAPE), handler: || web::get().to(metrics) },
-    AdminEntry { path: "/actors", asks: ForAll(SEE), handler: || web::get().to(actors) },
-    AdminEntry { path: "/actors/{name}", asks: ForAll(SEE), handler: || web::get().to(actor) },
-    AdminEntry { path: "/actors/{name}/restart", asks: ForAll(CHANGE), handler: || web::post().to(restart) },
-    AdminEntry { path: "/config", asks: ForAll(SEE), handler: || web::get().to(config) },
-    AdminEntry { path: "/reload", asks: ForAll(CHANGE), handler: || web::post().to(reload) },
-    AdminEntry { path: "/deliveries", asks: ForAll(SEE), handler: || web::get().to(deliveries) },
-    AdminEntry { path: "/explain/{decision}", asks: ForAll(SEE), handler: || web::get().to(explain) },
-    AdminEntry { path: "/decisions", asks: ForAll(SEE), handler: || web::get().to(ledger::of_interaction) },
-    AdminEntry { path: "/profiles/{name}/refresh", asks: ForProfile(DECIDE), handler: || web::post().to(refresh) },
-    AdminEntry { path: "/profiles/{name}/pin", asks: ForProfile(DECIDE), handler: || web::post().to(marks::pin) },
-    AdminEntry { path: "/profiles/{name}/mute", asks: ForProfile(DECIDE), handler: || web::post().to(marks::mute) },
+    AdminEntry { asks: Nothing, call: || Call::of::<__path_livez>(|route| route.to(livez)) },
+    AdminEntry { asks: Nothing, call: || Call::of::<__path_readyz>(|route| route.to(readyz)) },
+    AdminEntry { asks: Nothing, call: || Call::of::<console::__path_root>(|route| route.to(console::root)) },
+    AdminEntry { asks: Nothing, call: || Call::of::<console::__path_moved>(|route| route.to(console::moved)) },
+    AdminEntry { asks: Nothing, call: || Call::of::<console::__path_page>(|route| route.to(console::page)) },
+    AdminEntry { asks: Nothing, call: || Call::of::<console::__path_file>(|route| route.to(console::file)) },
+    AdminEntry { asks: ForAll(SEE), call: || Call::of::<console::__path_feed>(|route| route.to(console::feed)) },
     AdminEntry {
-        path: "/profiles/{name}/release",
+        asks: ForAll(SEE_KNOWLEDGE),
+        call: || Call::of::<console::__path_list_gaps>(|route| route.to(console::list_gaps)),
+    },
+    AdminEntry {
+        asks: ForAll(SEE),
+        call: || Call::of::<console::__path_list_shadow>(|route| route.to(console::list_shadow)),
+    },
+    AdminEntry { asks: ForAll(SEE_KNOWLEDGE), call: || Call::of::<console::__path_try_out>(|route| route.to(console::try_out)) },
+    AdminEntry { asks: ForAll(SCRAPE), call: || Call::of::<__path_metrics>(|route| route.to(metrics)) },
+    AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_actors>(|route| route.to(actors)) },
+    AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_actor>(|route| route.to(actor)) },
+    AdminEntry { asks: ForAll(CHANGE), call: || Call::of::<__path_restart>(|route| route.to(restart)) },
+    AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_config>(|route| route.to(config)) },
+    AdminEntry { asks: ForAll(CHANGE), call: || Call::of::<__path_reload>(|route| route.to(reload)) },
+    AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_deliveries>(|route| route.to(deliveries)) },
+    AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_explain>(|route| route.to(explain)) },
+    AdminEntry {
+        asks: ForAll(SEE),
+        call: || Call::of::<ledger::__path_of_interaction>(|route| route.to(ledger::of_interaction)),
+    },
+    AdminEntry { asks: ForProfile(DECIDE), call: || Call::of::<__path_refresh>(|route| route.to(refresh)) },
+    AdminEntry { asks: ForProfile(DECIDE), call: || Call::of::<marks::__path_pin>(|route| route.to(marks::pin)) },
+    AdminEntry { asks: ForProfile(DECIDE), call: || Call::of::<marks::__path_mute>(|route| route.to(marks::mute)) },
+    AdminEntry {
         asks: ForProfile(DECIDE),
-        handler: || web::post().to(marks::release),
+        call: || Call::of::<marks::__path_release>(|route| route.to(marks::release)),
     },
     AdminEntry {
-        path: "/profiles/{name}/marks",
         asks: ForProfile(SEE_KNOWLEDGE),
-        handler: || web::get().to(marks::list),
+        call: || Call::of::<marks::__path_list>(|route| route.to(marks::list)),
     },
-    AdminEntry { path: DEAD, asks: ForAll(SEE), handler: || web::get().to(ledger::set_aside) },
-    AdminEntry { path: RETRY, asks: ForAll(CHANGE), handler: || web::post().to(ledger::try_again) },
-    AdminEntry { path: "/ledger/erase", asks: ForAll(CHANGE), handler: || web::post().to(ledger::erase) },
+    AdminEntry {
+        asks: ForAll(SEE),
+        call: || Call::of::<ledger::__path_set_aside>(|route| route.to(ledger::set_aside)),
+    },
+    AdminEntry {
+        asks: ForAll(CHANGE),
+        call: || Call::of::<ledger::__path_try_again>(|route| route.to(ledger::try_again)),
+    },
+    AdminEntry { asks: ForAll(CHANGE), call: || Call::of::<ledger::__path_erase>(|route| route.to(ledger::erase)) },
 ];
-const DEAD: &str = "/{kind:feedback|callbacks}/dead";
-const RETRY: &str = "/{kind:feedback|callbacks}/dead/{id}/retry";
 
 /// Adds every route, each behind the guard; so is what is no route.
 pub(super) fn configure(app: &mut web::ServiceConfig, guard: &Guard) {
     for entry in ROUTES {
-        let resource = web::resource(entry.path).default_service(web::to(wrong_method)).route((entry.handler)());
-        let (guard, asks) = (guard.clone(), entry.asks);
-        app.service(resource.wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
+        let (guard, asks, call) = (guard.clone(), entry.asks, (entry.call)());
+        let address = call.address().to_owned();
+        app.service(call.resource(&address).wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
             let guard = guard.clone();
             async move {
                 let named = request.match_info().get("name").map(str::to_owned);
@@ -101,6 +126,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig, guard: &Guard) {
             }
         })));
     }
+    openapi::configure(app);
     let guard = guard.clone();
     let guarded = from_fn(move |request: ServiceRequest, next: Next<_>| {
         let guard = guard.clone();
@@ -109,10 +135,37 @@ pub(super) fn configure(app: &mut web::ServiceConfig, guard: &Guard) {
     app.default_service(web::to(async || not_found("there is no such page")).wrap(guarded));
 }
 
-async fn wrong_method() -> HttpResponse {
-    HttpResponse::MethodNotAllowed().json(json!({ "detail": "this is not the method of this route" }))
+/// What is documented of this port.
+pub(super) fn document() -> serde_json::Result<Document> {
+    let about = About {
+        title: "cuecard admin port",
+        description: "What operators, probes and scrapers look at, and what operators decide. Every error is \
+                      `{\"detail\": \"…\"}`. A key is asked for on an address that other machines reach, or where the \
+                      settings say so; a service that asks for none passes one over.",
+        tags: &[
+            ("probes", "what container runtimes, load balancers and scrapers ask"),
+            ("actors", "what the service is made of"),
+            ("settings", "what is in force, and taking up what changed"),
+            ("decisions", "what became of each question, and why"),
+            ("articles", "what operators decide about a profile's articles"),
+            ("ledger", "what was set aside, and what a customer wants forgotten"),
+            ("console", "the operator's page, and what it asks for"),
+            ("documentation", "what this port answers"),
+        ],
+        servers: vec![Server::new(".")],
+    };
+    let calls = ROUTES.iter().map(|entry| ((entry.call)(), entry.asks.rights()));
+    Document::new(about, calls.chain(openapi::calls().map(|call| (call, &[][..]))))
 }
 
+/// For Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "probes", summary = "All metrics, as Prometheus reads them",
+    responses(
+        (status = 200, description = "the metrics, in Prometheus's text format", body = String, content_type = "text/plain"),
+        (status = 500, description = "the metrics can't be written", body = Detail),
+    ),
+)]
 async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
     match state.metrics.render(state.started.elapsed().as_secs_f64()) {
         Ok(text) => HttpResponse::Ok()
@@ -120,44 +173,86 @@ async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-cache"))
             .body(text),
         Err(error) => {
-            let detail = format!("the metrics can't be written: {error}");
-            HttpResponse::InternalServerError().json(json!({ "detail": detail }))
+            HttpResponse::InternalServerError().json(Detail::new(format!("the metrics can't be written: {error}")))
         }
     }
 }
 
+/// Whether the process does its work.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum Liveness {
+    Alive,
+    Dead {
+        /// Those that gave up or hang.
+        actors: Vec<String>,
+    },
+}
+
 /// Depends on nothing outside: only an actor that gave up, or hangs, is a reason to start over.
+#[utoipa::path(
+    get, path = "/livez", tag = "probes", summary = "Whether the process has to be started anew",
+    description = "Depends on nothing outside.",
+    responses(
+        (status = 200, description = "it does its work", body = Liveness, example = json!({"status": "alive"})),
+        (status = 503, description = "an actor gave up or hangs", body = Liveness),
+    ),
+)]
 async fn livez(state: web::Data<AdminState>) -> HttpResponse {
     let dead = super::dead(state.metrics.cells());
     if dead.is_empty() {
-        HttpResponse::Ok().json(json!({ "status": "alive" }))
+        HttpResponse::Ok().json(Liveness::Alive)
     } else {
-        let names: Vec<_> = dead.iter().map(|actor| &actor.name).collect();
-        HttpResponse::ServiceUnavailable().json(json!({ "status": "dead", "actors": names }))
+        let actors = dead.into_iter().map(|actor| actor.name).collect();
+        HttpResponse::ServiceUnavailable().json(Liveness::Dead { actors })
     }
 }
 
+/// The truth at a glance.
+#[utoipa::path(
+    get, path = "/readyz", tag = "probes", summary = "Whether questions may be sent here, and why not",
+    responses(
+        (status = 200, description = "ready or degraded", body = Readiness, example = json!({
+            "status": "ready", "profiles": [{"profile": "insights", "state": "ready"}], "ledger": {"state": "ready"}
+        })),
+        (status = 503, description = "nothing can be done now; the status says why", body = Readiness),
+    ),
+)]
 async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
     let (is_ready, body) = readiness(&state);
     if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
 /// Whether the service can do anything, and what each part of it can.
-pub(super) fn readiness(state: &AdminState) -> (bool, Value) {
+pub(super) fn readiness(state: &AdminState) -> (bool, Readiness) {
     let facts = state.facts();
-    let mut body = facts.page();
-    if let Some(ledger) = state.ledger.get() {
-        body["ledger"] = ledger::readiness(ledger);
-    }
-    (facts.word().is_ready(), body)
+    let mut page = facts.page();
+    page.ledger = state.ledger.get().map(ledger::readiness);
+    (facts.word().is_ready(), page)
 }
 
 /// Every setting in force, with where it comes from; secrets as `***`.
+#[utoipa::path(
+    get, path = "/config", tag = "settings", summary = "Every setting in force, and where it comes from",
+    description = "Secrets are shown as `***`.",
+    responses((status = 200, description = "the settings by their keys", body = ShownSettings, example = json!({
+        "settings": {"api.addr": {"value": "127.0.0.1:8000", "from": "default"}}
+    }))),
+)]
 async fn config(state: web::Data<AdminState>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "settings": state.reloader.settings().in_force.shown() }))
 }
 
 /// Reads the settings again, and says what changed by it and what can't change before a restart.
+#[utoipa::path(
+    post, path = "/reload", tag = "settings", summary = "Read the settings again, and take up what changed",
+    responses(
+        (status = 200, description = "what changed by it", body = Reloaded,
+            example = json!({"changed": ["profile.selectivity"], "needs_restart": []})),
+        (status = 422, description = "the settings can't be used, and nothing changed", body = Detail),
+        (status = 503, description = "the service is still loading", body = Detail),
+    ),
+)]
 async fn reload(state: web::Data<AdminState>) -> HttpResponse {
     match state.reloader.reload("POST /reload").await {
         Ok(reloaded) => HttpResponse::Ok().json(reloaded),
@@ -166,11 +261,31 @@ async fn reload(state: web::Data<AdminState>) -> HttpResponse {
     }
 }
 
-async fn actors(state: web::Data<AdminState>) -> HttpResponse {
-    let reports: Vec<_> = state.metrics.cells().iter().map(|cell| cell.report()).collect();
-    HttpResponse::Ok().json(json!({ "actors": reports }))
+/// Every actor, in the order of the flow.
+#[derive(Serialize, ToSchema)]
+struct Actors {
+    actors: Vec<ActorReport>,
 }
 
+/// Read from their cells: no actor is asked.
+#[utoipa::path(
+    get, path = "/actors", tag = "actors", summary = "Every actor, in the order of the flow",
+    responses((status = 200, description = "what each of them is doing", body = Actors)),
+)]
+async fn actors(state: web::Data<AdminState>) -> HttpResponse {
+    let actors = state.metrics.cells().iter().map(|cell| cell.report()).collect();
+    HttpResponse::Ok().json(Actors { actors })
+}
+
+/// Read from its cell.
+#[utoipa::path(
+    get, path = "/actors/{name}", tag = "actors", summary = "One actor",
+    params(("name" = String, Path, description = "the actor's name", example = "ranker")),
+    responses(
+        (status = 200, description = "what it is doing", body = ActorReport),
+        (status = 404, description = "no actor is called so; the detail names all", body = Detail),
+    ),
+)]
 async fn actor(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
     match state.actor(&name) {
         Ok(cell) => HttpResponse::Ok().json(cell.report()),
@@ -178,19 +293,45 @@ async fn actor(state: web::Data<AdminState>, name: web::Path<String>) -> HttpRes
     }
 }
 
+/// What was asked for is under way; the answer does not wait for its end.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum Taken {
+    Asked,
+}
+
 /// Restarts an actor in place; the answer does not wait for it, and `/actors/{name}` shows one more restart afterwards.
+#[utoipa::path(
+    post, path = "/actors/{name}/restart", tag = "actors", summary = "Restart an actor in place",
+    description = "What it has in hand is lost, what waits for it is not. `/actors/{name}` shows one more restart afterwards.",
+    params(("name" = String, Path, description = "the actor's name", example = "ranker")),
+    responses(
+        (status = 202, description = "it will be restarted", body = Taken, example = json!({"status": "asked"})),
+        (status = 404, description = "no actor is called so; the detail names all", body = Detail),
+        (status = 409, description = "it has ended, and is not started any more", body = Detail),
+    ),
+)]
 async fn restart(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
     match state.actor(&name).map(ActorCell::ask_restart) {
-        Ok(Ok(())) => HttpResponse::Accepted().json(json!({ "status": "asked" })),
-        Ok(Err(reason)) => HttpResponse::Conflict().json(json!({ "detail": format!("`{name}`: {reason}") })),
+        Ok(Ok(())) => HttpResponse::Accepted().json(Taken::Asked),
+        Ok(Err(reason)) => HttpResponse::Conflict().json(Detail::new(format!("`{name}`: {reason}"))),
         Err(unknown) => not_found(&unknown),
     }
 }
 
 /// Polls the tenant's articles now; the answer does not wait for the poll, whose result `/readyz` and the metrics show.
+#[utoipa::path(
+    post, path = "/profiles/{name}/refresh", tag = "articles", summary = "Poll a tenant's articles now",
+    description = "`/readyz` and the metrics show what came of it.",
+    params(("name" = String, Path, description = "the profile's name", example = "snippets")),
+    responses(
+        (status = 202, description = "they will be polled", body = Taken, example = json!({"status": "asked"})),
+        (status = 404, description = "no profile of this name polls its articles", body = Detail),
+    ),
+)]
 async fn refresh(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
     if state.refresh(&name) {
-        HttpResponse::Accepted().json(json!({ "status": "asked" }))
+        HttpResponse::Accepted().json(Taken::Asked)
     } else {
         not_found(&format!("no profile called `{name}` polls its articles; /readyz lists the profiles"))
     }
@@ -201,15 +342,32 @@ const MAX_DECISIONS: usize = 1000;
 const SHOWN_DECISIONS: usize = 50;
 
 /// What `/deliveries` is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct DeliveriesQuery {
+    /// Only those that ended so.
+    #[param(value_type = Option<OutcomeName>, inline, example = "delivered")]
     outcome: Option<String>,
+    /// Only those of this profile.
+    #[param(example = "insights")]
     profile: Option<String>,
+    /// How many at most; 50 where it does not say, never more than 1000.
+    #[param(example = 10)]
     limit: Option<usize>,
 }
 
 /// The newest decisions, newest first: what was pushed, what was not, and why.
+#[utoipa::path(
+    get, path = "/deliveries", tag = "decisions", summary = "The newest decisions, newest first",
+    description = "What was pushed, what was not, and how each question ended.",
+    params(DeliveriesQuery),
+    responses(
+        (status = 200, description = "those that are kept in memory", body = Deliveries),
+        (status = 422, description = "a parameter is unknown or wrong", body = Detail),
+        (status = 503, description = "the service is still loading", body = Detail),
+    ),
+)]
 async fn deliveries(
     state: web::Data<AdminState>,
     asked: Result<web::Query<DeliveriesQuery>, actix_web::Error>,
@@ -229,6 +387,16 @@ async fn deliveries(
 }
 
 /// One decision with everything that is known of it.
+#[utoipa::path(
+    get, path = "/explain/{decision}", tag = "decisions", summary = "Why a question got its card, or none",
+    params(("decision" = Uuid, Path, description = "the decision's id", example = "0196a3f2-7d1c-7000-8000-000000000000")),
+    responses(
+        (status = 200, description = "everything that is known of it, with its reasons in sentences", body = Explained),
+        (status = 404, description = "no decision of this id is kept", body = Detail),
+        (status = 422, description = "this is no id", body = Detail),
+        (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
+    ),
+)]
 async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> HttpResponse {
     let Some(recent) = state.recent.get() else { return loading() };
     let Ok(id) = decision.parse() else {
@@ -272,21 +440,20 @@ fn json_text(json: String) -> HttpResponse {
 }
 
 pub(super) fn loading() -> HttpResponse {
-    HttpResponse::ServiceUnavailable()
-        .json(json!({ "detail": "the service is still loading; /readyz says when it is not" }))
+    HttpResponse::ServiceUnavailable().json(Detail::new("the service is still loading; /readyz says when it is not"))
 }
 
 pub(super) fn unprocessable(detail: &str) -> HttpResponse {
-    HttpResponse::UnprocessableEntity().json(json!({ "detail": detail }))
+    HttpResponse::UnprocessableEntity().json(Detail::new(detail))
 }
 
 /// The ledger can't be asked now.
 pub(super) fn unavailable(error: &LedgerError) -> HttpResponse {
-    HttpResponse::ServiceUnavailable().json(json!({ "detail": error.to_string() }))
+    HttpResponse::ServiceUnavailable().json(Detail::new(error.to_string()))
 }
 
 pub(super) fn not_found(detail: &str) -> HttpResponse {
-    HttpResponse::NotFound().json(json!({ "detail": detail }))
+    HttpResponse::NotFound().json(Detail::new(detail))
 }
 
 #[cfg(test)]
@@ -331,10 +498,11 @@ mod tests {
         let state = web::Data::from(state);
         let app = init_service(App::new().app_data(state).configure(|app| configure(app, &guard))).await;
         for entry in ROUTES {
+            let address = (entry.call)().address().to_owned();
             for request in [TestRequest::get(), TestRequest::post()] {
-                let answer = call_service(&app, request.uri(&path(entry.path)).to_request()).await;
+                let answer = call_service(&app, request.uri(&path(&address)).to_request()).await;
                 let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
-                assert_eq!(is_refused, !WITHOUT_KEY.contains(&entry.path), "{}", entry.path);
+                assert_eq!(is_refused, !WITHOUT_KEY.contains(&address.as_str()), "{address}");
             }
         }
     }
@@ -344,9 +512,10 @@ mod tests {
         let page = include_str!("../../docs/access.md");
         for entry in ROUTES {
             let (ForAll(rights) | ForProfile(rights)) = entry.asks else { continue };
-            let written = match entry.path.strip_prefix("/{kind:feedback|callbacks}") {
+            let call = (entry.call)();
+            let written = match call.address().strip_prefix("/{kind:feedback|callbacks}") {
                 Some(rest) => vec![format!("/feedback{rest}"), format!("/callbacks{rest}")],
-                None => vec![entry.path.to_owned()],
+                None => vec![call.address().to_owned()],
             };
             for (right, path) in rights.iter().flat_map(|right| written.iter().map(move |path| (right, path))) {
                 let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", right.name()))).unwrap();

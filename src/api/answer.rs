@@ -1,15 +1,19 @@
 //! From the outcome of a question to what its caller is told: the rows that all contracts share. What a contract words
 //! for itself stands beside its handler.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use cuecard_actors::messages::{Failure, Outcome, Receipt, Refusal, RefusalCause, WorkItem};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
+use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response};
 
 use super::Api;
 use super::problem::Problem;
+use crate::openapi::refusals;
 
 /// A queue that was full, or a peer that was not there, may be well again after this time.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -18,6 +22,27 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// How a contract words what CXone refused.
 pub(super) type Wording = fn(u16, &Refusal) -> Problem;
+
+/// What a caller whose question goes to CXone may be told instead of an answer, for the document of the port.
+pub(super) struct Untold;
+
+impl IntoResponses for Untold {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refusals(&[
+            ("401", "no key, or one that nobody knows; or CXone refused two tokens"),
+            ("403", "the key lacks the right or is for other profiles; or the client lacks a scope, which is named"),
+            ("404", "no profile has the contract, or several have it: they are named; or CXone's own 404"),
+            ("415", "the body is not announced as JSON"),
+            ("422", "the body is no JSON, or a field is missing, mistyped or out of its range"),
+            ("429", "the key has sent more requests than its `rate_limit`; or CXone's own 429"),
+            ("500", "the knowledge does not answer, or the service failed on this question"),
+            ("502", "CXone refused the client credentials, or a proxy answered for it"),
+            ("503", "too much waits, CXone can't be reached, or it asks to wait for longer than the answer is worth"),
+            ("504", "no answer in time"),
+            ("default", "any other status of CXone's, as it came, with its text"),
+        ])
+    }
+}
 
 impl Api {
     /// Lets a question in and waits for its end; `None` when it hangs beyond its deadline, or beyond the grace of a stop.

@@ -62,6 +62,9 @@ pub enum ApiError {
     /// No callbacks can be sent.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+    /// A bug.
+    #[error("the API's document can't be written: {0}")]
+    Document(#[from] serde_json::Error),
     /// The port's certificate can't be used.
     #[error("the API's port can't speak TLS: {0}; see api.tls_certificate and api.tls_key")]
     Tls(#[from] TlsError),
@@ -171,12 +174,13 @@ impl Api {
         let profiles = of_rankings.map(|tenant| tenant.name().clone()).collect();
         self.background.spawn(Arc::clone(&self.callbacks).run(profiles, stop_sending.clone()));
         let (metrics, guard) = (self.metrics.clone(), Guard::new(access, Port::Api, addr, self.metrics.clone()));
-        let api = web::Data::new(self);
+        let (api, document) = (web::Data::new(self), web::Data::new(routes::document()?));
         // The stop is bounded by the grace; the server must not cut callers off before, nor linger after.
         let serving = Serving { workers, limits, tls, shutdown_timeout: grace + Duration::from_secs(1) };
         let answered = move |path: &str, status| metrics.count_api(routes::route(path), status);
         let routes = move |app: &mut web::ServiceConfig| {
-            app.app_data(api.clone()).app_data(web::PayloadConfig::new(limits.max_body_bytes));
+            app.app_data(api.clone()).app_data(document.clone());
+            app.app_data(web::PayloadConfig::new(limits.max_body_bytes));
             routes::configure(app, &api, &guard);
         };
         let server = access::serve(listener, serving, answered, routes);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use serde_json::json;
+
+use crate::detail::Detail;
 
 /// An error answer, `{"detail": "…"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,18 +54,13 @@ impl ResponseError for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
         }
-        response.json(json!({ "detail": self.detail }))
+        response.json(Detail::new(self.detail.as_str()))
     }
 }
 
 pub(super) async fn unknown_route(request: HttpRequest) -> HttpResponse {
     let path: String = request.path().chars().take(200).collect();
     Problem::new(StatusCode::NOT_FOUND, format!("there is no route {path}")).error_response()
-}
-
-pub(super) async fn wrong_method(request: HttpRequest) -> HttpResponse {
-    let detail = format!("{} is not the method of this route", request.method());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).error_response()
 }
 
 #[cfg(test)]

@@ -4,26 +4,66 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use cuecard_actors::cxone::Contract;
+use cuecard_actors::cxone::{Contract, InteractionId};
 use cuecard_actors::engine::conversation::Utterance;
 use cuecard_actors::messages::{Ask, Refusal};
 use cuecard_actors::text::Spoken;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Api;
-use super::answer::{as_it_came, delivered};
+use super::answer::{Untold, as_it_came, delivered};
 use super::body::{self, Body};
 use super::problem::Problem;
+use crate::detail::Detail;
 
-#[derive(Deserialize)]
+/// An agent's question. Other fields are passed over.
+#[derive(Deserialize, ToSchema)]
 struct AgentQuery {
+    /// CXone's id of the conversation.
+    #[schema(value_type = InteractionId)]
     conversation_id: String,
+    /// Whose desktop the context goes to.
+    #[schema(pattern = r"\S")]
     agent_id: String,
+    /// The question in the agent's words.
+    #[schema(value_type = String, pattern = r"\S")]
     query_text: Spoken,
 }
 
-/// `POST /assist/push`
+/// What became of the question.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum Pushed {
+    /// The passages are on the agent's desktop.
+    Injected {
+        /// CXone's id of what was pushed, where it gave one.
+        assist_id: Option<String>,
+        /// Passages that were pushed.
+        chunks_returned: usize,
+    },
+    /// Nothing in the knowledge fits.
+    NoMatch {
+        /// In words.
+        message: &'static str,
+    },
+}
+
+/// Contract 000.
+#[utoipa::path(
+    post, path = "/assist/push", operation_id = "push_context", tag = "rag",
+    summary = "Push context for an agent's question",
+    description = "The three passages nearest to the question go to the agent's desktop as reference context.",
+    request_body(content = AgentQuery, example = json!({
+        "conversation_id": "call-1", "agent_id": "agent-7", "query_text": "Can I take my router when I move?"
+    })),
+    responses(
+        Untold,
+        (status = 200, description = "pushed, or nothing was found", body = Pushed,
+            example = json!({"status": "injected", "assist_id": "assist-1", "chunks_returned": 3})),
+        (status = 400, description = "a text or an id is blank; or CXone's own 400 with its text", body = Detail),
+    ),
+)]
 pub(super) async fn push(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let tenant = api.tenant(&request, Contract::Rag)?;
     let query: AgentQuery = body::read(&request, body)?;
@@ -37,10 +77,8 @@ pub(super) async fn push(api: web::Data<Api>, request: HttpRequest, body: Body) 
         Ask::Cards(Arc::new(Utterance::question(query.query_text))),
     );
     Ok(HttpResponse::Ok().json(match delivered(api.outcome(item).await, wording)? {
-        Some(receipt) => {
-            json!({"status": "injected", "assist_id": receipt.cxone_id, "chunks_returned": receipt.count})
-        }
-        None => json!({"status": "no_match", "message": "No relevant knowledge base chunks found"}),
+        Some(receipt) => Pushed::Injected { assist_id: receipt.cxone_id, chunks_returned: receipt.count },
+        None => Pushed::NoMatch { message: "No relevant knowledge base chunks found" },
     }))
 }
 

@@ -16,20 +16,42 @@ use cuecard_actors::tenant::Tenant;
 use cuecard_actors::text::json as tolerant;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
+use utoipa::ToSchema;
 
 use super::Api;
-use super::answer::{as_it_came, delivered, own_words};
+use super::answer::{Untold, as_it_came, delivered, own_words};
 use super::body::{self, Body};
 use super::problem::Problem;
+use crate::detail::Detail;
 
 /// A ledger that can't be written is tried again every second; a disk that is full takes somebody's time.
 const LEDGER_PAUSE: Duration = Duration::from_secs(5);
 
-/// `POST /sessions/{session_id}/snippets/ranking`
+/// Contract 004.
+#[utoipa::path(
+    post, path = "/sessions/{session_id}/snippets/ranking", operation_id = "rank_snippets", tag = "ranking",
+    summary = "Order the snippets of a session",
+    description = "The snippets are normalised, boosted, sorted, cut to the window and pushed to CXone as one unit. Each \
+                   submission leaves an entry in the audit. No two snippets may have one id.",
+    params(("session_id" = InteractionId, Path, description = "CXone's id of the session", example = "session-1")),
+    request_body(content = RankingRequest, example = json!({
+        "max_result_window": 2,
+        "snippets": [
+            {"snippet_id": "kb-1", "relevance_score": 0.4},
+            {"snippet_id": "kb-2", "relevance_score": 0.3, "boost_factor": 2.0, "metadata": {"lang": "en"}}
+        ]
+    })),
+    responses(
+        Untold,
+        (status = 200, description = "what CXone answered, as it came; `{}` where it said nothing", body = Value,
+            example = json!({"session_id": "session-1", "status": "applied"})),
+    ),
+)]
 pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let tenant = api.tenant(&request, Contract::Ranking)?;
     let session = session(&request)?;
@@ -163,12 +185,42 @@ fn snippet(request: &HttpRequest) -> Result<String, Problem> {
     Ok(snippet.into_owned())
 }
 
-#[derive(Deserialize)]
+/// What an agent clicked on. Other fields are passed over.
+#[derive(Deserialize, ToSchema)]
 struct ClickBody {
+    /// Where the snippet stood, counted from 1.
+    #[schema(value_type = i64, minimum = 1, maximum = 4_294_967_295_u32)]
+    #[serde(deserialize_with = "whole")]
     rank_position: u32,
 }
 
-/// `POST /sessions/{session_id}/snippets/{snippet_id}/click`
+/// A whole number may be written as 10.0, as some callers' serialisers do.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Err(D::Error::custom(format!("{number} is no whole number from 1 to {}", u32::MAX)));
+    }
+    Ok(number as u32)
+}
+
+/// Counted once it is on disk.
+#[utoipa::path(
+    post, path = "/sessions/{session_id}/snippets/{snippet_id}/click", operation_id = "count_click", tag = "ranking",
+    summary = "Count a click on a snippet",
+    params(
+        ("session_id" = InteractionId, Path, description = "CXone's id of the session", example = "session-1"),
+        ("snippet_id" = String, Path, description = "the snippet's id", pattern = r"\S", example = "kb-2"),
+    ),
+    request_body(content = ClickBody, example = json!({"rank_position": 1})),
+    responses(
+        (status = 204, description = "the click is on disk"),
+        (status = 404, description = "no profile has the contract, or several have it: they are named", body = Detail),
+        (status = 415, description = "the body is not announced as JSON", body = Detail),
+        (status = 422, description = "an id or the position is wrong; the detail says which", body = Detail),
+        (status = 500, description = "the ledger refused the click; the log says why", body = Detail),
+        (status = 503, description = "the ledger can't be written now", body = Detail, headers(("Retry-After" = u64))),
+    ),
+)]
 pub(super) async fn click(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let tenant = api.tenant(&request, Contract::Ranking)?;
     let session = session(&request)?;
@@ -188,19 +240,43 @@ pub(super) async fn click(api: web::Data<Api>, request: HttpRequest, body: Body)
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `GET /ranking/metrics`
+/// The figures of a profile's rankings; they are the same after a restart.
+#[derive(Serialize, ToSchema)]
+struct Figures {
+    /// Of the rankings that were delivered, to 2 decimals; 0 before the first.
+    average_latency_ms: f64,
+    /// Every click, repeated ones as well.
+    total_clicks_tracked: u64,
+    /// Rankings that were submitted, delivered or not.
+    audit_entries_count: u64,
+    /// Snippets that were clicked on of those that were delivered, from 0 to 1, to 4 decimals.
+    click_through_rate: f64,
+}
+
+/// Of one profile.
+#[utoipa::path(
+    get, path = "/ranking/metrics", operation_id = "ranking_figures", tag = "ranking",
+    summary = "Figures of all rankings",
+    responses(
+        (status = 200, description = "the figures", body = Figures, example = json!({
+            "average_latency_ms": 12.35, "total_clicks_tracked": 4, "audit_entries_count": 9, "click_through_rate": 0.25
+        })),
+        (status = 404, description = "no profile has the contract, or several have it: they are named", body = Detail),
+        (status = 500, description = "the ledger can't be read", body = Detail),
+    ),
+)]
 pub(super) async fn metrics(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let tenant = api.tenant(&request, Contract::Ranking)?;
     let metrics = api.ledger.rankings().metrics(tenant.name().as_str()).await;
     let metrics = metrics.map_err(|error| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the ledger can't be read: {error}"))
     })?;
-    Ok(HttpResponse::Ok().json(json!({
-        "average_latency_ms": rounded(metrics.average_latency_ms, 2),
-        "total_clicks_tracked": metrics.total_clicks_tracked,
-        "audit_entries_count": metrics.audit_entries_count,
-        "click_through_rate": rounded(metrics.click_through_rate, 4),
-    })))
+    Ok(HttpResponse::Ok().json(Figures {
+        average_latency_ms: rounded(metrics.average_latency_ms, 2),
+        total_clicks_tracked: metrics.total_clicks_tracked,
+        audit_entries_count: metrics.audit_entries_count,
+        click_through_rate: rounded(metrics.click_through_rate, 4),
+    }))
 }
 
 #[cfg(test)]

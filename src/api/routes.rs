@@ -5,57 +5,53 @@ use std::sync::LazyLock;
 
 use actix_web::dev::{ResourceDef, ServiceRequest};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{Route, web};
+use actix_web::web;
 use cuecard_actors::cxone::Contract;
 use cuecard_actors::telemetry::ApiRoute;
+use utoipa::openapi::server::{ServerBuilder, ServerVariableBuilder};
 
 use super::{Api, graph, problem, profiles, rag, ranking};
 use crate::access::{Guard, Needed, Right, Whose};
+use crate::openapi::{self, About, Call, Document};
 
 /// One route.
 struct ApiEntry {
     route: ApiRoute,
-    path: &'static str,
     contract: Contract,
-    right: Right,
-    handler: fn() -> Route,
+    rights: &'static [Right],
+    call: fn() -> Call,
 }
 
 const ROUTES: [ApiEntry; 5] = [
     ApiEntry {
         route: ApiRoute::Push,
-        path: "/assist/push",
         contract: Contract::Rag,
-        right: Right::Query,
-        handler: || web::post().to(rag::push),
+        rights: &[Right::Query],
+        call: || Call::of::<rag::__path_push>(|route| route.to(rag::push)),
     },
     ApiEntry {
         route: ApiRoute::Query,
-        path: "/agent-assist/query",
         contract: Contract::Graph,
-        right: Right::Query,
-        handler: || web::post().to(graph::query),
+        rights: &[Right::Query],
+        call: || Call::of::<graph::__path_query>(|route| route.to(graph::query)),
     },
     ApiEntry {
         route: ApiRoute::Ranking,
-        path: "/sessions/{session_id}/snippets/ranking",
         contract: Contract::Ranking,
-        right: Right::Query,
-        handler: || web::post().to(ranking::submit),
+        rights: &[Right::Query],
+        call: || Call::of::<ranking::__path_submit>(|route| route.to(ranking::submit)),
     },
     ApiEntry {
         route: ApiRoute::Click,
-        path: "/sessions/{session_id}/snippets/{snippet_id}/click",
         contract: Contract::Ranking,
-        right: Right::Feedback,
-        handler: || web::post().to(ranking::click),
+        rights: &[Right::Feedback],
+        call: || Call::of::<ranking::__path_click>(|route| route.to(ranking::click)),
     },
     ApiEntry {
         route: ApiRoute::Metrics,
-        path: "/ranking/metrics",
         contract: Contract::Ranking,
-        right: Right::Query,
-        handler: || web::get().to(ranking::metrics),
+        rights: &[Right::Query],
+        call: || Call::of::<ranking::__path_metrics>(|route| route.to(ranking::metrics)),
     },
 ];
 /// Nothing, or a profile's name.
@@ -65,26 +61,57 @@ const PREFIXES: [&str; 2] = ["", "/{profile}"];
 pub(super) fn configure(app: &mut web::ServiceConfig, api: &web::Data<Api>, guard: &Guard) {
     for prefix in PREFIXES {
         for entry in &ROUTES {
-            let (api, guard, contract, rights) = (api.clone(), guard.clone(), entry.contract, [entry.right]);
+            let (api, guard, contract, rights) = (api.clone(), guard.clone(), entry.contract, entry.rights);
             let guarded = from_fn(move |request: ServiceRequest, next: Next<_>| {
                 let (api, guard) = (api.clone(), guard.clone());
                 async move {
                     let profile = profile(&api, &request, contract);
                     let whose = profile.as_deref().map_or(Whose::Nobody, Whose::Profile);
-                    guard.pass(request, next, Needed { rights: &rights, whose }).await
+                    guard.pass(request, next, Needed { rights, whose }).await
                 }
             });
-            let resource = web::resource(format!("{prefix}{}", entry.path));
-            let resource = resource.default_service(web::to(problem::wrong_method)).route((entry.handler)());
-            app.service(resource.wrap(guarded));
+            let call = (entry.call)();
+            let address = format!("{prefix}{}", call.address());
+            app.service(call.resource(&address).wrap(guarded));
         }
     }
+    openapi::configure(app);
     let guard = guard.clone();
     let guarded = from_fn(move |request: ServiceRequest, next: Next<_>| {
         let guard = guard.clone();
         async move { guard.pass(request, next, Needed { rights: &[], whose: Whose::Nobody }).await }
     });
     app.default_service(web::to(problem::unknown_route).wrap(guarded));
+}
+
+/// What is documented of this port.
+pub(super) fn document() -> serde_json::Result<Document> {
+    let below = |prefix: &str, description: &str| {
+        let server = ServerBuilder::new().url(format!(".{prefix}")).description(Some(description));
+        match prefix.strip_prefix("/{").and_then(|named| named.strip_suffix('}')) {
+            Some(named) => server.parameter(named, ServerVariableBuilder::new().default_value("north")).build(),
+            None => server.build(),
+        }
+    };
+    let [plain, named] = PREFIXES;
+    let about = About {
+        title: "cuecard API",
+        description: "What agents' desktops and back ends ask. Every error is `{\"detail\": \"…\"}`. A key is asked for on an \
+                      address that other machines reach, or where the settings say so; a service that asks for none \
+                      passes one over.",
+        tags: &[
+            ("rag", "contract 000: an agent's question brings reference context"),
+            ("graph", "contract 002: an agent's question brings the articles that a knowledge graph relates to it"),
+            ("ranking", "contract 004: a session's snippets are ordered as one unit"),
+            ("documentation", "what this port answers"),
+        ],
+        servers: vec![
+            below(plain, "where one profile has the contract of a call"),
+            below(named, "where several have it: the name of one of them comes first"),
+        ],
+    };
+    let calls = ROUTES.iter().map(|entry| ((entry.call)(), entry.rights));
+    Document::new(about, calls.chain(openapi::calls().map(|call| (call.served_at("."), &[][..]))))
 }
 
 /// The profile that the path names, whether there is one of that name or not, or the only one that has the contract.
@@ -99,7 +126,7 @@ fn profile(api: &Api, request: &ServiceRequest, contract: Contract) -> Option<St
 /// The paths of each route, as they are written in the list of all routes.
 static PATTERNS: LazyLock<Vec<(ApiRoute, ResourceDef)>> = LazyLock::new(|| {
     let below = |path: &str| PREFIXES.map(|prefix| format!("{prefix}{path}")).to_vec();
-    ROUTES.iter().map(|entry| (entry.route, ResourceDef::new(below(entry.path)))).collect()
+    ROUTES.iter().map(|entry| (entry.route, ResourceDef::new(below((entry.call)().address())))).collect()
 });
 
 /// The route of a path, for the metrics.

@@ -22,6 +22,7 @@ mod ledger;
 mod logs;
 mod marks;
 mod odd_words;
+mod openapi;
 mod pages;
 mod rag;
 mod ranking;

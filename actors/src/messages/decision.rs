@@ -12,16 +12,18 @@ use cuecard_engine::{BackendError, Effort, Query, Ranking};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::EnumCount;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Ask, Failure, InteractionKey, Outcome, ProfileName, Stage, WorkItem};
 
 /// What became of one utterance or question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Decision {
     /// Made at the flush; also the delivery's id and its idempotency key.
     pub id: Uuid,
     /// The tenant's profile.
+    #[schema(value_type = String)]
     pub profile: ProfileName,
     /// The interaction within it.
     pub interaction: InteractionId,
@@ -29,34 +31,43 @@ pub struct Decision {
     pub utterance_number: u64,
     /// When the last word was heard, for people.
     pub heard_at: Timestamp,
-    /// What was asked for.
+    /// What was asked for: `cards` for what was said, of which only the length is told, or an `order` of `snippets`.
+    #[schema(value_type = Object)]
     pub asked: Asked,
     /// How much work the question was given; none where it was never let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub effort: Option<Effort>,
     /// What was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub query: Option<Arc<Query>>,
     /// Backends that did not answer, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<String>,
     /// What was found, in what order and by which scores, and what of it was to be shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub ranking: Option<Arc<Ranking>>,
     /// What a second ranker would have made of it, where one is watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub shadow: Option<Box<Ranking>>,
-    /// How it ended, with what CXone answered.
+    /// How it ended: its `kind`, and a `detail` where there is one, such as what CXone answered.
+    #[schema(value_type = Object)]
     pub outcome: Outcome,
     /// From the frame with the last word until the question was asked: words wait for the end of their turn. In milliseconds.
     #[serde(default, rename = "buffered_ms", with = "milliseconds")]
+    #[schema(value_type = f64)]
     pub buffered: Duration,
     /// From the frame with the last word to the end, in milliseconds.
     #[serde(rename = "latency_ms", with = "milliseconds")]
+    #[schema(value_type = f64)]
     pub latency: Duration,
     /// The stages that were left, in the order of the flow.
     pub stages: Vec<StageTime>,
     /// What it was decided by.
+    #[schema(value_type = Versions)]
     pub versions: Arc<Versions>,
 }
 
@@ -74,17 +85,19 @@ pub enum Asked {
 }
 
 /// The time spent in a stage, since the one before it was left.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StageTime {
     /// Which.
+    #[schema(value_type = String)]
     pub stage: Stage,
     /// In milliseconds.
     #[serde(rename = "took_ms", with = "milliseconds")]
+    #[schema(value_type = f64)]
     pub took: Duration,
 }
 
 /// What decides beside the question: two decisions with the same versions and the same index would be the same.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Versions {
     /// Of this program.
     pub program: String,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{ActorCell, ActorState};
 
@@ -20,7 +21,7 @@ pub const QUEUE_HANGS_AFTER: Duration = Duration::from_secs(30);
 const BLOCKS_OTHERS_AFTER: Duration = Duration::from_millis(500);
 
 /// What an actor is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
     /// Nothing waits for it, and nothing of its own is under way.

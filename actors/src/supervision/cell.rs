@@ -9,12 +9,13 @@ use Ordering::Relaxed;
 use futures_util::task::AtomicWaker;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::activity::{Activity, Signs};
 use super::panics::last_panic_place;
 
 /// Where an actor stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorState {
     /// Made, not yet polled.
@@ -82,7 +83,7 @@ struct Look {
 }
 
 /// A reading of a cell.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ActorReport {
     /// The actor's name.
     pub name: String,

@@ -7,9 +7,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Far above any id seen, and short enough for a URL and a log line.
 const MAX_CHARACTERS: usize = 200;
+/// Of such an id, for documents: what is at the beginning keeps dot segments out.
+const PATTERN: &str = r"^(\.{0,2}[A-Za-z0-9_~:@-]|\.{3})[A-Za-z0-9._~:@-]*$";
 
 /// 1 to 200 of `[A-Za-z0-9._~:@-]`, and not a dot segment: as a path segment it can't change the URL around it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -70,6 +75,15 @@ impl TryFrom<String> for InteractionId {
         check(&text).map(|()| Self(text.into()))
     }
 }
+
+impl PartialSchema for InteractionId {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
+        text.max_length(Some(MAX_CHARACTERS)).description(Some("An id that is safe in a URL's path.")).into()
+    }
+}
+
+impl ToSchema for InteractionId {}
 
 impl Serialize for InteractionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use crate::LedgerError;
 use crate::dialect::{Session, text};
@@ -22,7 +23,7 @@ const NEWEST: &str = "
     ORDER BY number DESC";
 
 /// What an operator does with an article.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::EnumString)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ArticleAction {
@@ -35,7 +36,7 @@ pub enum ArticleAction {
 }
 
 /// An action of an operator. Times are kept to the microsecond.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OperatorAction {
     #[serde(skip)]
     pub profile: String,

@@ -4,9 +4,10 @@ use cuecard_actors::decisions::{KeptDecision, ending};
 use cuecard_actors::engine::{Ranking, Verdict};
 use cuecard_actors::messages::Outcome;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// See the module.
-#[derive(Debug, Serialize)]
+/// A decision in one line.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Summary {
     id: uuid::Uuid,
     profile: String,
@@ -25,7 +26,7 @@ pub(super) struct Summary {
 }
 
 /// What a ranker came to.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Answered {
     /// The titles of the cards, the first on top.
     pub(super) cards: Vec<String>,

@@ -16,10 +16,13 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use utoipa::IntoParams;
 
 use super::super::AdminState;
 use super::super::routes::unprocessable;
+use super::super::shapes::OutcomeName;
 use super::{decisions, overview};
+use crate::detail::Detail;
 
 /// How often a feed says something.
 const EVERY: Duration = Duration::from_secs(1);
@@ -33,13 +36,19 @@ pub struct FeedLimits {
 }
 
 /// What is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct FeedQuery {
+    /// Only decisions that ended so.
+    #[param(value_type = Option<OutcomeName>, inline, example = "delivered")]
     outcome: Option<String>,
+    /// Only decisions of this profile.
+    #[param(example = "insights")]
     profile: Option<String>,
     /// The `counted` of the last event that was read.
     #[serde(default)]
+    #[param(example = 0)]
     after: u64,
 }
 
@@ -54,6 +63,17 @@ struct Feed {
 }
 
 /// Begins a feed.
+#[utoipa::path(
+    get, path = "/console/feed", tag = "console", summary = "How the service is, and each new decision, as they come",
+    description = "Server-sent events: `state` once a second, and `decisions` where there are new ones. A feed ends after \
+                   `access.answer_timeout`; the next one goes on with `after`.",
+    params(FeedQuery),
+    responses(
+        (status = 200, description = "the events", body = String, content_type = "text/event-stream"),
+        (status = 422, description = "a parameter is unknown or wrong", body = Detail),
+        (status = 503, description = "too many consoles are open", body = Detail, headers(("Retry-After" = u64))),
+    ),
+)]
 pub async fn feed(
     state: web::Data<AdminState>,
     limits: web::Data<FeedLimits>,

@@ -1,15 +1,13 @@
-//! What the page is made of. Nothing of it comes from elsewhere, and nothing in it is data.
+//! What the page is made of.
 
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
 
 use super::super::routes::not_found;
+use crate::detail::Detail;
+use crate::pages::{self, File};
 
-/// Each file by its name.
-const FILES: &[(&str, &str)] = &[
-    ("base.css", include_str!("../../../pages/base.css")),
-    ("dom.js", include_str!("../../../pages/dom.js")),
-    ("icon.svg", include_str!("../../../pages/icon.svg")),
+const FILES: &[File] = &[
     ("console.css", include_str!("page/console.css")),
     ("console.js", include_str!("page/console.js")),
     ("actors.js", include_str!("page/actors.js")),
@@ -29,35 +27,45 @@ const FILES: &[(&str, &str)] = &[
 ];
 const PAGE: &str = include_str!("page/console.html");
 
-/// In the place of the port's own policy, which lets nothing in: this page's files and its calls to this port, and nothing
-/// else. What stands in an article, in what a customer said or in an id can be neither script nor style, and no text can
-/// become markup.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
-
-/// The page. Its addresses are relative, so that it works behind a proxy that puts something in front of them.
+/// The page.
+#[utoipa::path(
+    get, path = "/console/", operation_id = "console", tag = "console", summary = "The operator's page",
+    responses((status = 200, description = "the page", body = String, content_type = "text/html")),
+)]
 pub async fn page() -> HttpResponse {
-    served("text/html; charset=utf-8", PAGE)
+    pages::page(PAGE)
 }
 
 /// For whoever asks for the port itself.
-pub async fn moved() -> HttpResponse {
+#[utoipa::path(
+    get, path = "/", operation_id = "root", tag = "console", summary = "Leads to the operator's page",
+    responses((status = 303, description = "to `console/`")),
+)]
+pub async fn root() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, "console/")).finish()
 }
 
-/// One of its files.
-pub async fn file(name: web::Path<String>) -> HttpResponse {
-    let Some((name, text)) = FILES.iter().find(|(known, _)| *known == name.as_str()) else {
-        return not_found("the console has no such file");
-    };
-    let content_type = match name.rsplit('.').next() {
-        Some("css") => "text/css; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        _ => "text/javascript; charset=utf-8",
-    };
-    served(content_type, text)
+/// For whoever leaves the last character out.
+#[utoipa::path(
+    get, path = "/console", operation_id = "console_moved", tag = "console", summary = "Leads to the operator's page",
+    responses((status = 303, description = "to `console/`")),
+)]
+pub async fn moved() -> HttpResponse {
+    root().await
 }
 
-fn served(content_type: &'static str, text: &'static str) -> HttpResponse {
-    HttpResponse::Ok().content_type(content_type).insert_header((CONTENT_SECURITY_POLICY, POLICY)).body(text)
+/// One of its files.
+#[utoipa::path(
+    get, path = "/console/files/{name}", operation_id = "console_file", tag = "console",
+    summary = "What the operator's page is made of",
+    params(("name" = String, Path, description = "a file of the page", example = "console.js")),
+    responses(
+        (status = 200, description = "the file", content(
+            (String = "text/javascript"), (String = "text/css"), (String = "image/svg+xml"),
+        )),
+        (status = 404, description = "the page has no such file", body = Detail),
+    ),
+)]
+pub async fn file(name: web::Path<String>) -> HttpResponse {
+    pages::file(FILES, &name).unwrap_or_else(|| not_found("the console has no such file"))
 }

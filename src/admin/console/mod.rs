@@ -17,15 +17,16 @@ use std::sync::{Arc, Mutex};
 use actix_web::HttpResponse;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::Bytes;
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-pub(super) use feed::{FeedLimits, feed};
-pub(super) use files::{file, moved, page};
-pub(super) use gaps::list as list_gaps;
-pub(super) use shadow::list as list_shadow;
-pub(super) use trial::answer as try_out;
+pub(super) use feed::{__path_feed, FeedLimits, feed};
+pub(super) use files::{__path_file, __path_moved, __path_page, __path_root, file, moved, page, root};
+pub(super) use gaps::{__path_list as __path_list_gaps, list as list_gaps};
+pub(super) use shadow::{__path_list as __path_list_shadow, list as list_shadow};
+pub(super) use trial::{__path_answer as __path_try_out, answer as try_out};
+
+use crate::detail::Detail;
 
 /// Browsers that look at once: each takes a connection and a little work every second.
 const MAX_FEEDS: usize = 16;
@@ -55,5 +56,5 @@ impl Console {
 /// The answer to whoever finds no place free.
 fn too_many() -> HttpResponse {
     let detail = format!("{MAX_FEEDS} consoles are open already; close one that nobody looks at");
-    HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 10)).json(json!({ "detail": detail }))
+    HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 10)).json(Detail::new(detail))
 }

@@ -9,20 +9,21 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use cuecard_actors::engine::conversation::{FlushReason, Speaker, Turn, Utterance};
 use cuecard_actors::engine::ranking::{Screen, SilenceReason};
-use cuecard_actors::engine::{Answer, Circumstances, Effort, Ranked, why};
+use cuecard_actors::engine::{Answer, Circumstances, Effort, Ranked, Scores, why};
 use cuecard_actors::messages::ProfileName;
 use cuecard_actors::tenant::Tenant;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
+use utoipa::ToSchema;
 
 use super::super::AdminState;
 use super::super::routes::{loading, not_found, unprocessable};
+use crate::detail::Detail;
 
 /// As many as a window keeps.
 const MAX_TURNS: usize = 64;
-/// Of one turn; nobody says more before another does.
-const MAX_TURN_BYTES: usize = 4 * 1024;
+/// Characters of one turn; nobody says more before another does.
+const MAX_TURN: usize = 4 * 1024;
 /// For all turns; each takes as long as a live one.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Candidates that are shown with their scores.
@@ -31,21 +32,91 @@ const SHOWN: usize = 5;
 const MAX_TEXT: usize = 300;
 
 /// What is tried.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tried {
     profile: String,
+    /// The conversation from its beginning; at least one turn is the customer's.
+    #[schema(min_items = 1, max_items = 64)]
     turns: Vec<TriedTurn>,
 }
 
-#[derive(Deserialize)]
+/// What one of them said before the other spoke.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TriedTurn {
+    #[schema(value_type = String, pattern = "^(customer|agent)$")]
     speaker: Speaker,
+    #[schema(pattern = r"\S", max_length = 4096)]
     text: String,
 }
 
+/// What came of it.
+#[derive(Serialize, ToSchema)]
+struct Played {
+    /// For each turn of the customer's.
+    turns: Vec<PlayedTurn>,
+}
+
+/// What an agent would see after a turn of the customer's, and why.
+#[derive(Serialize, ToSchema)]
+struct PlayedTurn {
+    /// Which of the turns, counted from 0.
+    turn: usize,
+    cards: Vec<Card>,
+    /// Why there are none.
+    silence: Option<&'static str>,
+    /// The reasons in sentences.
+    why: Vec<String>,
+    /// The best of what was found, whether or not it was shown.
+    candidates: Vec<Candidate>,
+    key_phrases: Vec<String>,
+    took_ms: f64,
+}
+
+/// What stands on a card.
+#[derive(Serialize, ToSchema)]
+struct Card {
+    /// The article's.
+    id: String,
+    title: String,
+    /// The passage that answers, or its beginning.
+    text: String,
+}
+
+/// An article that was found.
+#[derive(Serialize, ToSchema)]
+struct Candidate {
+    /// The article's.
+    id: String,
+    title: String,
+    score: f64,
+    /// What its score is made of, by name.
+    #[schema(value_type = Object)]
+    scores: Scores,
+}
+
 /// What comes of each customer turn.
+#[utoipa::path(
+    post, path = "/console/try", operation_id = "try_conversation", tag = "console",
+    summary = "What an agent would see of a conversation",
+    description = "Turn by turn, and why. Nothing is pushed or kept.",
+    request_body(content = Tried, example = json!({
+        "profile": "insights",
+        "turns": [
+            {"speaker": "agent", "text": "Hello, what can I do for you?"},
+            {"speaker": "customer", "text": "Can I take my dog along, and does he need a cabin?"}
+        ]
+    })),
+    responses(
+        (status = 200, description = "what came of each turn of the customer's", body = Played),
+        (status = 404, description = "there is no such profile", body = Detail),
+        (status = 422, description = "the body is wrong; the detail says where", body = Detail),
+        (status = 500, description = "the turns can't be answered", body = Detail),
+        (status = 503, description = "the service is still loading", body = Detail),
+        (status = 504, description = "the turns took too long together", body = Detail),
+    ),
+)]
 pub async fn answer(state: web::Data<AdminState>, body: Result<web::Json<Tried>, actix_web::Error>) -> HttpResponse {
     let Tried { profile, turns } = match body {
         Ok(body) => body.into_inner(),
@@ -60,12 +131,12 @@ pub async fn answer(state: web::Data<AdminState>, body: Result<web::Json<Tried>,
     }
     let Ok(_busy) = state.console.busy.acquire().await else { return loading() };
     match timeout(PATIENCE, play(&tenant, turns)).await {
-        Ok(Ok(answers)) => HttpResponse::Ok().json(json!({ "turns": answers })),
-        Ok(Err(panicked)) => HttpResponse::InternalServerError().json(json!({ "detail": panicked })),
+        Ok(Ok(answers)) => HttpResponse::Ok().json(Played { turns: answers }),
+        Ok(Err(panicked)) => HttpResponse::InternalServerError().json(Detail::new(panicked)),
         Err(_) => {
             let detail =
                 format!("the turns took more than {PATIENCE:?} together; try fewer, or see how busy the encoder is");
-            HttpResponse::GatewayTimeout().json(json!({ "detail": detail }))
+            HttpResponse::GatewayTimeout().json(Detail::new(detail))
         }
     }
 }
@@ -77,15 +148,15 @@ fn check(turns: &[TriedTurn]) -> Result<(), String> {
     if !turns.iter().any(|turn| turn.speaker == Speaker::Customer) {
         return Err("`turns` has no turn of the customer's, and only those bring cards".to_owned());
     }
-    let is_wrong = |turn: &TriedTurn| turn.text.trim().is_empty() || turn.text.len() > MAX_TURN_BYTES;
+    let is_wrong = |turn: &TriedTurn| turn.text.trim().is_empty() || turn.text.chars().count() > MAX_TURN;
     match turns.iter().position(is_wrong) {
-        Some(number) => Err(format!("`turns[{number}].text` has between 1 and {MAX_TURN_BYTES} bytes")),
+        Some(number) => Err(format!("`turns[{number}].text` has between 1 and {MAX_TURN} characters")),
         None => Ok(()),
     }
 }
 
 /// The conversation as the stream would tell it, each card on the screen for those that come after it.
-async fn play(tenant: &Tenant, tried: Vec<TriedTurn>) -> Result<Vec<Value>, String> {
+async fn play(tenant: &Tenant, tried: Vec<TriedTurn>) -> Result<Vec<PlayedTurn>, String> {
     let engine = tenant.engine.untaught();
     let (mut turns, mut screen, mut answers) = (Vec::new(), Screen::default(), Vec::new());
     for TriedTurn { speaker, text } in tried {
@@ -106,27 +177,27 @@ async fn play(tenant: &Tenant, tried: Vec<TriedTurn>) -> Result<Vec<Value>, Stri
     Ok(answers)
 }
 
-fn shown(answer: &Answer, turn: usize, took: Duration) -> Value {
+fn shown(answer: &Answer, turn: usize, took: Duration) -> PlayedTurn {
     let ranking = &answer.ranking;
-    let phrases = answer.query.key_phrases.iter().map(|phrase| phrase.text.verbatim());
-    json!({
-        "turn": turn,
-        "cards": ranking.cards().into_iter().map(card).collect::<Vec<_>>(),
-        "silence": ranking.verdict.silence().map(SilenceReason::name),
-        "why": why(ranking),
-        "candidates": ranking.order.ranked.iter().take(SHOWN).map(candidate).collect::<Vec<_>>(),
-        "key_phrases": phrases.collect::<Vec<_>>(),
-        "took_ms": took.as_secs_f64() * 1000.0,
-    })
+    let phrases = answer.query.key_phrases.iter();
+    PlayedTurn {
+        turn,
+        cards: ranking.cards().into_iter().map(card).collect(),
+        silence: ranking.verdict.silence().map(SilenceReason::name),
+        why: why(ranking),
+        candidates: ranking.order.ranked.iter().take(SHOWN).map(candidate).collect(),
+        key_phrases: phrases.map(|phrase| phrase.text.verbatim().to_owned()).collect(),
+        took_ms: took.as_secs_f64() * 1000.0,
+    }
 }
 
-fn card(ranked: &Ranked) -> Value {
+fn card(ranked: &Ranked) -> Card {
     let passage = ranked.answer.as_deref().unwrap_or(&ranked.candidate.passage);
-    let text: String = passage.chars().take(MAX_TEXT).collect();
-    json!({ "id": ranked.article().id, "title": ranked.article().title, "text": text })
+    let (article, text) = (ranked.article(), passage.chars().take(MAX_TEXT).collect());
+    Card { id: article.id.clone(), title: article.title.clone(), text }
 }
 
-fn candidate(ranked: &Ranked) -> Value {
-    let article = ranked.article();
-    json!({ "id": article.id, "title": article.title, "score": ranked.score, "scores": ranked.candidate.scores })
+fn candidate(ranked: &Ranked) -> Candidate {
+    let (article, scores) = (ranked.article(), ranked.candidate.scores);
+    Candidate { id: article.id.clone(), title: article.title.clone(), score: ranked.score, scores }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{DEFAULT_RESULT_WINDOW, MAX_RESULT_WINDOW};
 use crate::interaction_id::InteractionId;
@@ -18,25 +19,33 @@ use crate::interaction_id::InteractionId;
 const MAX_CHARACTERS_SHOWN: usize = 100;
 const FIELDS: [&str; 4] = ["max_result_window", "snippets", "callback_url", "session_id"];
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Value")]
+/// Snippets to be ranked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "Value", deny_unknown_fields)]
 pub struct RankingRequest {
-    /// How many snippets the agent shall see at most. Default 10.
+    /// How many snippets the agent shall see at most.
+    #[schema(minimum = 1, maximum = 50, default = 10, required = false)]
     pub max_result_window: i64,
+    /// No two of them may have one id.
+    #[schema(min_items = 1)]
     pub snippets: Vec<SnippetToRank>,
+    /// Where the result is sent as well; its host must be one that the settings allow.
     pub callback_url: Option<String>,
     /// The path's, where it is given at all.
     pub session_id: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// One of them. Other fields are passed over.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SnippetToRank {
+    #[schema(pattern = r"\S")]
     pub snippet_id: String,
-    /// From 0 to 1.
+    #[schema(minimum = 0.0, maximum = 1.0)]
     pub relevance_score: f64,
-    /// From 0 up. Default 1.
+    /// The score is multiplied by it.
+    #[schema(minimum = 0.0, default = 1.0, required = false)]
     pub boost_factor: f64,
-    /// Default none.
+    #[schema(required = false)]
     pub metadata: BTreeMap<String, String>,
 }
 

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::questions::{Article, Kind, Question};
@@ -21,8 +22,8 @@ const MAX_EXAMPLES: usize = 3;
 
 static STOP_WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| stop_words::get("en").into_iter().collect());
 
-/// See the module above.
-#[derive(Debug, Default, Serialize)]
+/// Questions without a good article.
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct Gaps {
     /// Decisions that were read.
     pub(super) looked_through: usize,
@@ -41,7 +42,7 @@ pub(super) struct Gaps {
 }
 
 /// Questions about one thing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Cluster {
     pub(super) count: usize,
     pub(super) silent: usize,
@@ -55,7 +56,7 @@ pub(super) struct Cluster {
 }
 
 /// One of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Example {
     /// Masked.
     pub(super) text: String,

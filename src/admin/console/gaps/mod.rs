@@ -13,12 +13,14 @@ use actix_web::{HttpResponse, web};
 use cuecard_actors::decisions::{DecisionFilter, RecentDecisions};
 use cuecard_actors::ledger::{Ledger, LedgerError};
 use serde::Deserialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use self::clusters::{Gaps, clustered};
 use self::questions::{Kept, unanswered};
 use super::super::AdminState;
 use super::super::routes::{loading, unavailable, unprocessable};
+use crate::detail::Detail;
 
 /// Decisions that are looked through, the newest: a day of a small deployment, and some seconds of reading.
 const LOOKED_THROUGH: u32 = 4_000;
@@ -26,13 +28,27 @@ const LOOKED_THROUGH: u32 = 4_000;
 const AT_ONCE: u32 = 250;
 
 /// Whose gaps are asked for; all profiles' where it does not say.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
+    /// Only those of this profile.
+    #[param(example = "insights")]
     profile: Option<String>,
 }
 
 /// The clusters, the largest first.
+#[utoipa::path(
+    get, path = "/console/gaps", operation_id = "list_gaps", tag = "console",
+    summary = "Which questions found no good article",
+    params(Asked),
+    responses(
+        (status = 200, description = "those about one thing together, the largest group first", body = Gaps),
+        (status = 422, description = "a parameter is unknown or wrong", body = Detail),
+        (status = 500, description = "the decisions can't be read", body = Detail),
+        (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
+    ),
+)]
 pub async fn list(state: web::Data<AdminState>, asked: Result<web::Query<Asked>, actix_web::Error>) -> HttpResponse {
     let Asked { profile } = match asked {
         Ok(asked) => asked.into_inner(),
@@ -52,7 +68,7 @@ pub async fn list(state: web::Data<AdminState>, asked: Result<web::Query<Asked>,
     });
     match told.await {
         Ok(gaps) => HttpResponse::Ok().json(gaps),
-        Err(error) => HttpResponse::InternalServerError().json(serde_json::json!({ "detail": error.to_string() })),
+        Err(error) => HttpResponse::InternalServerError().json(Detail::new(error.to_string())),
     }
 }
 

@@ -8,6 +8,7 @@ use cuecard_actors::engine::ranking::SilenceReason;
 use cuecard_actors::messages::{Decision, Outcome};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// An utterance later than this is about something else: a card that comes then says nothing of the one before.
@@ -32,14 +33,14 @@ pub(super) struct Kept {
 }
 
 /// An article by its names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, ToSchema)]
 pub(super) struct Article {
     pub(super) id: String,
     pub(super) title: String,
 }
 
 /// How a question came to nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     /// No article was good enough.
