@@ -1,13 +1,12 @@
 //! The ledger by the admin port: how it is, what was set aside, and what of a customer's interaction is erased.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use cuecard_actors::ledger::{DeadItem, FeedbackPayload, ItemId, Ledger, LedgerError, QueueKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::AdminState;
 use super::routes::{loading, not_found, unavailable, unprocessable};
@@ -251,54 +250,6 @@ pub(super) async fn erase(
         }
         Err(error) => unavailable(&error),
     }
-}
-
-/// What is asked for of an interaction's decisions.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OfInteraction {
-    /// CXone's id of it.
-    #[param(example = "call-1")]
-    interaction: String,
-}
-
-/// Ids of decisions, newest first.
-#[derive(Serialize, ToSchema)]
-struct DecisionIds {
-    decisions: Vec<Uuid>,
-}
-
-/// The ids of an interaction's decisions that are kept, newest first, whether or not they are among the newest of all.
-#[utoipa::path(
-    get, path = "/decisions", operation_id = "decisions_of_interaction", tag = "decisions",
-    summary = "The decisions of an interaction",
-    description = "Those that are kept, newest first. `/explain/{decision}` tells each.",
-    params(OfInteraction),
-    responses(
-        (status = 200, description = "their ids", body = DecisionIds,
-            example = json!({"decisions": ["0196a3f2-7d1c-7000-8000-000000000000"]})),
-        (status = 422, description = "a parameter is unknown or missing", body = Detail),
-        (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
-    ),
-)]
-pub(super) async fn of_interaction(
-    state: web::Data<AdminState>,
-    asked: Result<web::Query<OfInteraction>, actix_web::Error>,
-) -> HttpResponse {
-    let OfInteraction { interaction } = match asked {
-        Ok(asked) => asked.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
-    let (Some(ledger), Some(recent)) = (state.ledger.get(), state.recent.get()) else { return loading() };
-    let mut ids = recent.of_interaction(&interaction);
-    let kept = match ledger.decisions().of_interaction(&interaction, MOST_LISTED).await {
-        Ok(kept) => kept,
-        Err(error) => return unavailable(&error),
-    };
-    let newest: HashSet<_> = ids.iter().copied().collect();
-    ids.extend(kept.into_iter().filter(|id| !newest.contains(id)));
-    HttpResponse::Ok().json(DecisionIds { decisions: ids })
 }
 
 #[cfg(test)]

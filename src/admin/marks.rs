@@ -26,7 +26,10 @@ pub(super) struct Decided {
     #[schema(pattern = r"\S", max_length = 500)]
     reason: String,
     /// For how long, for example `8h` or `30 days`; until it is released where it does not say.
-    #[schema(value_type = Option<String>, pattern = r"^[0-9]{1,3} ?(s|seconds?|m|minutes?|h|hours?|d|days?|w|weeks?)$")]
+    #[schema(
+        value_type = Option<String>,
+        pattern = r"^([0-9]{1,4} ?(weeks?|w|days?|d|hours?|h|minutes?|min|m|seconds?|sec|s) ?){1,4}$"
+    )]
     #[serde(default, rename = "for", with = "humantime_serde::option")]
     lasts: Option<Duration>,
 }

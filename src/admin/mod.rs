@@ -1,6 +1,7 @@
 //! The admin port: metrics, probes, and the table of actors. It reads cells and health and asks no actor.
 
 mod console;
+mod decisions;
 mod ledger;
 mod marks;
 mod readiness;
@@ -188,6 +189,8 @@ pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, Adm
     let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
     let routes = move |app: &mut web::ServiceConfig| {
         app.app_data(state.clone()).app_data(feed_limits.clone()).app_data(document.clone());
+        // The port's own limit is the one that holds.
+        app.app_data(web::JsonConfig::default().limit(limits.max_body_bytes));
         routes::configure(app, &guard);
     };
     // A scrape and a probe every few seconds need no more workers.

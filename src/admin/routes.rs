@@ -1,22 +1,19 @@
 //! The routes of the admin port, each with the rights of which it asks for one. Errors are `{"detail": "…"}`.
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{CACHE_CONTROL, ContentType};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpResponse, web};
-use cuecard_actors::decisions::{DecisionFilter, KeptDecision, ending};
-use cuecard_actors::engine::why;
 use cuecard_actors::ledger::LedgerError;
-use cuecard_actors::messages::Outcome;
 use cuecard_actors::supervision::{ActorCell, ActorReport};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 use utoipa::openapi::Server;
-use utoipa::{IntoParams, ToSchema};
 
 use super::readiness::Readiness;
-use super::shapes::{Deliveries, Explained, OutcomeName, ShownSettings};
-use super::{AdminState, console, ledger, marks};
+use super::shapes::ShownSettings;
+use super::{AdminState, console, decisions, ledger, marks};
 use crate::access::{Guard, Needed, Right, Whose};
 use crate::detail::Detail;
 use crate::openapi::{self, About, Call, Document};
@@ -71,18 +68,27 @@ const ROUTES: &[AdminEntry] = &[
         asks: ForAll(SEE),
         call: || Call::of::<console::__path_list_shadow>(|route| route.to(console::list_shadow)),
     },
-    AdminEntry { asks: ForAll(SEE_KNOWLEDGE), call: || Call::of::<console::__path_try_out>(|route| route.to(console::try_out)) },
+    AdminEntry {
+        asks: ForAll(SEE_KNOWLEDGE),
+        call: || Call::of::<console::__path_try_out>(|route| route.to(console::try_out)),
+    },
     AdminEntry { asks: ForAll(SCRAPE), call: || Call::of::<__path_metrics>(|route| route.to(metrics)) },
     AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_actors>(|route| route.to(actors)) },
     AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_actor>(|route| route.to(actor)) },
     AdminEntry { asks: ForAll(CHANGE), call: || Call::of::<__path_restart>(|route| route.to(restart)) },
     AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_config>(|route| route.to(config)) },
     AdminEntry { asks: ForAll(CHANGE), call: || Call::of::<__path_reload>(|route| route.to(reload)) },
-    AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_deliveries>(|route| route.to(deliveries)) },
-    AdminEntry { asks: ForAll(SEE), call: || Call::of::<__path_explain>(|route| route.to(explain)) },
     AdminEntry {
         asks: ForAll(SEE),
-        call: || Call::of::<ledger::__path_of_interaction>(|route| route.to(ledger::of_interaction)),
+        call: || Call::of::<decisions::__path_deliveries>(|route| route.to(decisions::deliveries)),
+    },
+    AdminEntry {
+        asks: ForAll(SEE),
+        call: || Call::of::<decisions::__path_explain>(|route| route.to(decisions::explain)),
+    },
+    AdminEntry {
+        asks: ForAll(SEE),
+        call: || Call::of::<decisions::__path_of_interaction>(|route| route.to(decisions::of_interaction)),
     },
     AdminEntry { asks: ForProfile(DECIDE), call: || Call::of::<__path_refresh>(|route| route.to(refresh)) },
     AdminEntry { asks: ForProfile(DECIDE), call: || Call::of::<marks::__path_pin>(|route| route.to(marks::pin)) },
@@ -139,9 +145,11 @@ pub(super) fn configure(app: &mut web::ServiceConfig, guard: &Guard) {
 pub(super) fn document() -> serde_json::Result<Document> {
     let about = About {
         title: "cuecard admin port",
-        description: "What operators, probes and scrapers look at, and what operators decide. Every error is \
+        description: "What operators, probes and scrapers look at, and what operators decide. Every error but a probe's 503 is \
                       `{\"detail\": \"…\"}`. A key is asked for on an address that other machines reach, or where the \
-                      settings say so; a service that asks for none passes one over.",
+                      settings say so; a service that asks for no key ignores one that is sent. Calls below \
+                      `/profiles/{name}` are open to keys for that profile; every other call that asks for a key needs one \
+                      for all profiles.",
         tags: &[
             ("probes", "what container runtimes, load balancers and scrapers ask"),
             ("actors", "what the service is made of"),
@@ -327,116 +335,18 @@ async fn restart(state: web::Data<AdminState>, name: web::Path<String>) -> HttpR
     responses(
         (status = 202, description = "they will be polled", body = Taken, example = json!({"status": "asked"})),
         (status = 404, description = "no profile of this name polls its articles", body = Detail),
+        (status = 503, description = "the service is still loading", body = Detail),
     ),
 )]
 async fn refresh(state: web::Data<AdminState>, name: web::Path<String>) -> HttpResponse {
+    if state.refreshers.get().is_none() {
+        return loading();
+    }
     if state.refresh(&name) {
         HttpResponse::Accepted().json(Taken::Asked)
     } else {
         not_found(&format!("no profile called `{name}` polls its articles; /readyz lists the profiles"))
     }
-}
-
-/// Decisions that are shown at most, and if nobody says how many.
-const MAX_DECISIONS: usize = 1000;
-const SHOWN_DECISIONS: usize = 50;
-
-/// What `/deliveries` is asked for.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct DeliveriesQuery {
-    /// Only those that ended so.
-    #[param(value_type = Option<OutcomeName>, inline, example = "delivered")]
-    outcome: Option<String>,
-    /// Only those of this profile.
-    #[param(example = "insights")]
-    profile: Option<String>,
-    /// How many at most; 50 where it does not say, never more than 1000.
-    #[param(example = 10)]
-    limit: Option<usize>,
-}
-
-/// The newest decisions, newest first: what was pushed, what was not, and why.
-#[utoipa::path(
-    get, path = "/deliveries", tag = "decisions", summary = "The newest decisions, newest first",
-    description = "What was pushed, what was not, and how each question ended.",
-    params(DeliveriesQuery),
-    responses(
-        (status = 200, description = "those that are kept in memory", body = Deliveries),
-        (status = 422, description = "a parameter is unknown or wrong", body = Detail),
-        (status = 503, description = "the service is still loading", body = Detail),
-    ),
-)]
-async fn deliveries(
-    state: web::Data<AdminState>,
-    asked: Result<web::Query<DeliveriesQuery>, actix_web::Error>,
-) -> HttpResponse {
-    let DeliveriesQuery { outcome, profile, limit } = match asked {
-        Ok(asked) => asked.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
-    if let Some(outcome) = outcome.as_ref().filter(|outcome| !Outcome::LABELS.contains(&outcome.as_str())) {
-        let known = Outcome::LABELS.join(", ");
-        return unprocessable(&format!("no outcome is called `{outcome}`; there are {known}"));
-    }
-    let Some(recent) = state.recent.get() else { return loading() };
-    let limit = limit.unwrap_or(SHOWN_DECISIONS).min(MAX_DECISIONS);
-    let decisions = recent.newest(&DecisionFilter { outcome, profile }, limit);
-    json_text(format!(r#"{{"deliveries":[{}]}}"#, decisions.join(",")))
-}
-
-/// One decision with everything that is known of it.
-#[utoipa::path(
-    get, path = "/explain/{decision}", tag = "decisions", summary = "Why a question got its card, or none",
-    params(("decision" = Uuid, Path, description = "the decision's id", example = "0196a3f2-7d1c-7000-8000-000000000000")),
-    responses(
-        (status = 200, description = "everything that is known of it, with its reasons in sentences", body = Explained),
-        (status = 404, description = "no decision of this id is kept", body = Detail),
-        (status = 422, description = "this is no id", body = Detail),
-        (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
-    ),
-)]
-async fn explain(state: web::Data<AdminState>, decision: web::Path<String>) -> HttpResponse {
-    let Some(recent) = state.recent.get() else { return loading() };
-    let Ok(id) = decision.parse() else {
-        return unprocessable(
-            "a decision's id looks like 0196a3f2-7d1c-7000-8000-000000000000; /deliveries lists them",
-        );
-    };
-    let decision = match (recent.find(id), state.ledger.get()) {
-        (Some(decision), _) => Some(decision),
-        // It is not of the newest.
-        (None, Some(ledger)) => match ledger.decisions().find(id).await {
-            Ok(decision) => decision,
-            Err(error) => return unavailable(&error),
-        },
-        (None, None) => None,
-    };
-    let gone = || {
-        not_found(
-            "no decision of this id is kept; /deliveries lists the newest, and retention.decisions says how long others are",
-        )
-    };
-    decision.map_or_else(gone, |decision| json_text(with_reasons(decision)))
-}
-
-/// The decision with its reasons in sentences: how it ended first, then how its ranking came about, where there is one; and
-/// those of a second ranker. One that another version wrote in another form has none.
-fn with_reasons(json: String) -> String {
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(&json) else { return json };
-    let Ok(KeptDecision { decision, .. }) = KeptDecision::read(&json) else { return json };
-    let of_ranking = decision.ranking.iter().flat_map(|ranking| why(ranking));
-    let sentences: Vec<String> = std::iter::once(ending(&decision)).chain(of_ranking).collect();
-    fields.insert("why".to_owned(), sentences.into());
-    if let Some(shadow) = &decision.shadow {
-        fields.insert("shadow_why".to_owned(), why(shadow).into());
-    }
-    Value::Object(fields).to_string()
-}
-
-fn json_text(json: String) -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::json()).body(json)
 }
 
 pub(super) fn loading() -> HttpResponse {

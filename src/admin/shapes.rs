@@ -1,8 +1,9 @@
-//! What is handed on as the text that it is kept as, or as it is told elsewhere: its shape, for the document of the port alone.
-//! The answers are checked against it.
+//! Schemas of answers that are sent as stored text or as hand-made JSON. They serve the port's document alone; the tests hold
+//! the answers against them.
 
 use std::collections::BTreeMap;
 
+use cuecard_actors::decisions::Said;
 use cuecard_actors::messages::{Decision, Outcome};
 use serde::Serialize;
 use serde_json::Value;
@@ -24,15 +25,26 @@ impl ToSchema for OutcomeName {}
 /// Decisions, the newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Deliveries {
-    deliveries: Vec<Decision>,
+    deliveries: Vec<Kept>,
+}
+
+/// A decision as it is kept.
+#[derive(Serialize, ToSchema)]
+struct Kept {
+    #[serde(flatten)]
+    decision: Decision,
+    /// What was said, oldest first, masked; left out where the profile keeps no words (`keep_words`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<Vec<Said>>,
 }
 
 /// A decision with its reasons.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Explained {
     #[serde(flatten)]
-    decision: Decision,
-    /// Why its cards were shown or not, in sentences; left out where it came to no ranking.
+    kept: Kept,
+    /// How it ended, and why its cards were shown or not, in sentences; left out where another version wrote the decision in
+    /// another form.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<Vec<String>>,
     /// The same of a second ranker, where one is watched.

@@ -23,21 +23,29 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How a contract words what CXone refused.
 pub(super) type Wording = fn(u16, &Refusal) -> Problem;
 
-/// What a caller whose question goes to CXone may be told instead of an answer, for the document of the port.
-pub(super) struct Untold;
+/// What a caller whose question goes to CXone may be told instead of an answer, for the document of the port: what all
+/// contracts have in common. A contract's own rows stand after it and replace these.
+pub(super) struct FailureAnswers;
 
-impl IntoResponses for Untold {
+impl IntoResponses for FailureAnswers {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         refusals(&[
             ("401", "no key, or one that nobody knows; or CXone refused two tokens"),
-            ("403", "the key lacks the right or is for other profiles; or the client lacks a scope, which is named"),
+            (
+                "403",
+                "the key lacks the right or is for other profiles; or the request comes from a page of another site; or CXone's \
+                 own 403: the client lacks a scope",
+            ),
             ("404", "no profile has the contract, or several have it: they are named; or CXone's own 404"),
             ("415", "the body is not announced as JSON"),
             ("422", "the body is no JSON, or a field is missing, mistyped or out of its range"),
             ("429", "the key has sent more requests than its `rate_limit`; or CXone's own 429"),
             ("500", "the knowledge does not answer, or the service failed on this question"),
             ("502", "CXone refused the client credentials, or a proxy answered for it"),
-            ("503", "too much waits, CXone can't be reached, or it asks to wait for longer than the answer is worth"),
+            (
+                "503",
+                "too much waits, CXone can't be reached, or it asks to wait for longer than the answer is worth; or the service stops",
+            ),
             ("504", "no answer in time"),
             ("default", "any other status of CXone's, as it came, with its text"),
         ])

@@ -13,12 +13,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::answer::{Untold, as_it_came, delivered};
+use super::answer::{FailureAnswers, as_it_came, delivered};
 use super::body::{self, Body};
 use super::problem::Problem;
 use crate::detail::Detail;
 
-/// An agent's question. Other fields are passed over.
+/// An agent's question. Other fields are ignored.
 #[derive(Deserialize, ToSchema)]
 struct GraphQuery {
     /// CXone's id of the interaction.
@@ -56,13 +56,14 @@ enum Related {
         "interaction_id": "call-1", "agent_id": "agent-7", "query": "billing dispute"
     })),
     responses(
-        Untold,
+        FailureAnswers,
         (status = 200, description = "pushed, or nothing was found", body = Related,
             example = json!({"status": "success", "cxone_response": {
                 "interactionId": "call-1", "contentId": "content-1", "status": "delivered",
                 "timestamp": "2026-03-01T09:30:00Z"
             }})),
-        (status = 400, description = "a text or an id is blank; or CXone's own 400 with its text", body = Detail),
+        (status = 400, description = "a text or an id is blank, or the body can't be read to its end; or CXone's own 400",
+            body = Detail),
     ),
 )]
 pub(super) async fn query(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {

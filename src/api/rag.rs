@@ -1,5 +1,6 @@
 //! Contract 000: an agent asks, and what the knowledge says goes to the agent's desktop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -9,15 +10,16 @@ use cuecard_actors::engine::conversation::Utterance;
 use cuecard_actors::messages::{Ask, Refusal};
 use cuecard_actors::text::Spoken;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Response};
+use utoipa::{IntoResponses, ToSchema};
 
 use super::Api;
-use super::answer::{Untold, as_it_came, delivered};
+use super::answer::{FailureAnswers, as_it_came, delivered};
 use super::body::{self, Body};
 use super::problem::Problem;
-use crate::detail::Detail;
+use crate::openapi::refusals;
 
-/// An agent's question. Other fields are passed over.
+/// An agent's question. Other fields are ignored.
 #[derive(Deserialize, ToSchema)]
 struct AgentQuery {
     /// CXone's id of the conversation.
@@ -49,6 +51,22 @@ enum Pushed {
     },
 }
 
+/// What differs from what all contracts have in common.
+struct OwnAnswers;
+
+impl IntoResponses for OwnAnswers {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refusals(&[
+            ("400", "a text or an id is blank, or the body can't be read to its end; or CXone's own 400 with its text"),
+            ("429", "the key has sent more requests than its `rate_limit`"),
+            (
+                "503",
+                "too much waits, CXone can't be reached, or it asks to wait for longer than the answer is worth, also by a 429",
+            ),
+        ])
+    }
+}
+
 /// Contract 000.
 #[utoipa::path(
     post, path = "/assist/push", operation_id = "push_context", tag = "rag",
@@ -58,10 +76,10 @@ enum Pushed {
         "conversation_id": "call-1", "agent_id": "agent-7", "query_text": "Can I take my router when I move?"
     })),
     responses(
-        Untold,
+        FailureAnswers,
+        OwnAnswers,
         (status = 200, description = "pushed, or nothing was found", body = Pushed,
             example = json!({"status": "injected", "assist_id": "assist-1", "chunks_returned": 3})),
-        (status = 400, description = "a text or an id is blank; or CXone's own 400 with its text", body = Detail),
     ),
 )]
 pub(super) async fn push(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {

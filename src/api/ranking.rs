@@ -1,5 +1,6 @@
 //! Contract 004: a caller's snippets are ordered and pushed as one unit, with audit, clicks and figures.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +22,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Response};
+use utoipa::{IntoResponses, ToSchema};
 
 use super::Api;
-use super::answer::{Untold, as_it_came, delivered, own_words};
+use super::answer::{FailureAnswers, as_it_came, delivered, own_words};
 use super::body::{self, Body};
 use super::problem::Problem;
 use crate::detail::Detail;
+use crate::openapi::refusals;
 
 /// A ledger that can't be written is tried again every second; a disk that is full takes somebody's time.
 const LEDGER_PAUSE: Duration = Duration::from_secs(5);
@@ -47,7 +50,8 @@ const LEDGER_PAUSE: Duration = Duration::from_secs(5);
         ]
     })),
     responses(
-        Untold,
+        FailureAnswers,
+        OwnAnswers,
         (status = 200, description = "what CXone answered, as it came; `{}` where it said nothing", body = Value,
             example = json!({"session_id": "session-1", "status": "applied"})),
     ),
@@ -67,6 +71,27 @@ pub(super) async fn submit(api: web::Data<Api>, request: HttpRequest, body: Body
     // A 204 says nothing, and the caller reads JSON.
     let answer = if receipt.answer.trim_ascii().is_empty() { Bytes::from_static(b"{}") } else { receipt.answer };
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer))
+}
+
+/// What a ranking's caller may be told beside what all contracts have in common: the ledger has a say in it.
+struct OwnAnswers;
+
+impl IntoResponses for OwnAnswers {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refusals(&[
+            ("400", "the body can't be read to its end; or CXone's own 400 with its text"),
+            (
+                "500",
+                "the service failed on this question; or the ranking was delivered and the ledger refused its audit entry, as \
+                 the detail says",
+            ),
+            (
+                "503",
+                "nothing was delivered: too much waits, CXone can't be reached or asks to wait, or the ledger can't be written; \
+                 or the ranking was delivered and its audit entry can't be written now, as the detail says",
+            ),
+        ])
+    }
 }
 
 struct Submission {
@@ -185,7 +210,16 @@ fn snippet(request: &HttpRequest) -> Result<String, Problem> {
     Ok(snippet.into_owned())
 }
 
-/// What an agent clicked on. Other fields are passed over.
+/// What is told while the ledger can't be written.
+struct LedgerBusy;
+
+impl IntoResponses for LedgerBusy {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refusals(&[("503", "the ledger can't be written now")])
+    }
+}
+
+/// What an agent clicked on. Other fields are ignored.
 #[derive(Deserialize, ToSchema)]
 struct ClickBody {
     /// Where the snippet stood, counted from 1.
@@ -197,7 +231,7 @@ struct ClickBody {
 /// A whole number may be written as 10.0, as some callers' serialisers do.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let number = f64::deserialize(deserializer)?;
-    if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+    if number.fract() != 0.0 || !(1.0..=f64::from(u32::MAX)).contains(&number) {
         return Err(D::Error::custom(format!("{number} is no whole number from 1 to {}", u32::MAX)));
     }
     Ok(number as u32)
@@ -214,20 +248,18 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     request_body(content = ClickBody, example = json!({"rank_position": 1})),
     responses(
         (status = 204, description = "the click is on disk"),
+        (status = 400, description = "the body can't be read to its end", body = Detail),
         (status = 404, description = "no profile has the contract, or several have it: they are named", body = Detail),
         (status = 415, description = "the body is not announced as JSON", body = Detail),
         (status = 422, description = "an id or the position is wrong; the detail says which", body = Detail),
         (status = 500, description = "the ledger refused the click; the log says why", body = Detail),
-        (status = 503, description = "the ledger can't be written now", body = Detail, headers(("Retry-After" = u64))),
+        LedgerBusy,
     ),
 )]
 pub(super) async fn click(api: web::Data<Api>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let tenant = api.tenant(&request, Contract::Ranking)?;
     let session = session(&request)?;
     let ClickBody { rank_position } = body::read(&request, body)?;
-    if rank_position == 0 {
-        return Err(Problem::unprocessable("rank_position is 0, it must be 1 or more"));
-    }
     let snippet = snippet(&request)?;
     let click = Click {
         profile: tenant.name().to_string(),

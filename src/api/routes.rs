@@ -1,4 +1,4 @@
-//! The routes of the API: where each is, which contract it belongs to, and which right it asks for. Each stands below
+//! The routes of the API: which contract each belongs to, and which right it asks for. Each stands below
 //! nothing, or below a profile's name.
 
 use std::sync::LazyLock;
@@ -97,8 +97,8 @@ pub(super) fn document() -> serde_json::Result<Document> {
     let about = About {
         title: "cuecard API",
         description: "What agents' desktops and back ends ask. Every error is `{\"detail\": \"…\"}`. A key is asked for on an \
-                      address that other machines reach, or where the settings say so; a service that asks for none \
-                      passes one over.",
+                      address that other machines reach, or where the settings say so; a service that asks for no \
+                      key ignores one that is sent.",
         tags: &[
             ("rag", "contract 000: an agent's question brings reference context"),
             ("graph", "contract 002: an agent's question brings the articles that a knowledge graph relates to it"),
@@ -123,10 +123,12 @@ fn profile(api: &Api, request: &ServiceRequest, contract: Contract) -> Option<St
     Some(tenant.name().to_string())
 }
 
-/// The paths of each route, as they are written in the list of all routes.
+/// The paths of each route.
 static PATTERNS: LazyLock<Vec<(ApiRoute, ResourceDef)>> = LazyLock::new(|| {
     let below = |path: &str| PREFIXES.map(|prefix| format!("{prefix}{path}")).to_vec();
-    ROUTES.iter().map(|entry| (entry.route, ResourceDef::new(below((entry.call)().address())))).collect()
+    let routes = ROUTES.iter().map(|entry| (entry.route, ResourceDef::new(below((entry.call)().address()))));
+    let documentation = openapi::calls().map(|call| (ApiRoute::Documentation, ResourceDef::new(call.address())));
+    documentation.into_iter().chain(routes).collect()
 });
 
 /// The route of a path, for the metrics.
@@ -136,6 +138,8 @@ pub(super) fn route(path: &str) -> ApiRoute {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -147,11 +151,25 @@ mod tests {
             ("/acme/sessions/s-1/snippets/ranking", ApiRoute::Ranking),
             ("/sessions/s-1/snippets/kb-1/click", ApiRoute::Click),
             ("/ranking/metrics", ApiRoute::Metrics),
+            ("/openapi.json", ApiRoute::Documentation),
+            ("/docs/docs.js", ApiRoute::Documentation),
             ("/metrics", ApiRoute::Unknown),
             ("/somebody/else/push", ApiRoute::Unknown),
         ];
         for (path, expected) in table {
             assert_eq!(route(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_about_access_has_each_route_in_the_rows_of_its_rights() {
+        let page = include_str!("../../docs/access.md");
+        for entry in &ROUTES {
+            let path = (entry.call)().path();
+            for right in entry.rights {
+                let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", right.name()))).unwrap();
+                assert!(row.contains(&format!("`{path}`")), "{path} in {row}");
+            }
         }
     }
 }

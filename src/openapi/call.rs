@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+// `OpenApi`'s derive takes paths as literals; ours come from the lists of routes, so what it would call is called here.
 use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::Path;
 use utoipa::openapi::path::{HttpMethod, Operation};
@@ -26,7 +27,7 @@ impl Call {
         let mut schemas = Vec::new();
         D::schemas(&mut schemas);
         let method = D::methods().into_iter().next().unwrap_or(HttpMethod::Get);
-        let route = answered(web::method(spelt(&method)));
+        let route = answered(web::method(http_method(&method)));
         let mut operation = D::operation();
         operation.tags = Some(D::tags().into_iter().map(str::to_owned).collect());
         Self { address: D::path(), method, operation, schemas, route }
@@ -55,7 +56,7 @@ impl Call {
 
     /// What answers at this address; it refuses every other method.
     pub fn resource(self, address: &str) -> Resource {
-        let allowed = spelt(&self.method);
+        let allowed = http_method(&self.method);
         let refused = web::to(move |request: HttpRequest| {
             let allowed = allowed.clone();
             async move { wrong_method(&request, &allowed) }
@@ -64,7 +65,7 @@ impl Call {
     }
 }
 
-fn spelt(method: &HttpMethod) -> Method {
+fn http_method(method: &HttpMethod) -> Method {
     match method {
         HttpMethod::Get => Method::GET,
         HttpMethod::Post => Method::POST,

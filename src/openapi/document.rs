@@ -32,7 +32,12 @@ const OF_BODIES: [Refusal; 2] = [
 /// What a call that asks for a key may be answered as well.
 const OF_KEYS: [Refusal; 3] = [
     ("401", "NoKey", "no key, or one that nobody knows"),
-    ("403", "NoRight", "the key lacks the right or is for other profiles; the detail says which"),
+    (
+        "403",
+        "NoRight",
+        "the key lacks the right or is for other profiles; or no key is asked for and the request comes from a page of another \
+         site, or by a name that is not this machine's; the detail says which",
+    ),
     ("429", "TooMany", "the key has sent more requests than its `rate_limit`"),
 ];
 
@@ -55,7 +60,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Of these calls, each with the rights of which it asks for one; where there are none, it asks nobody.
+    /// Makes the document of these calls. Each asks for one of its rights; a call without rights asks for no key.
     pub fn new(about: About, calls: impl IntoIterator<Item = (Call, &'static [Right])>) -> serde_json::Result<Self> {
         let (mut paths, mut components) = (Paths::new(), ComponentsBuilder::new().schema_from::<Detail>());
         for (call, rights) in calls {

@@ -3,7 +3,7 @@
 //! Input: the calls of a port in the order of its list of routes, each with the rights that it asks for. What a call takes and
 //! answers stands in the attribute `utoipa::path` of its handler, and the bodies are the types that the handler reads and
 //! writes. Output: one document for each port, made once. It holds no data and is the same for every service of a version, so
-//! that nobody is asked for a key.
+//! it asks for no key.
 
 mod call;
 mod document;

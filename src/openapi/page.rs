@@ -38,3 +38,17 @@ pub(super) async fn docs_file(name: web::Path<String>) -> HttpResponse {
     let missing = || HttpResponse::NotFound().json(Detail::new("the page has no such file"));
     pages::file(FILES, &name).unwrap_or_else(missing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_relative_so_that_the_page_works_behind_a_path() {
+        for text in FILES.iter().map(|(_, text)| *text).chain([PAGE]) {
+            for absolute in ["href=\"/", "src=\"/", "fetch(\"/", "from \"/", "url(/"] {
+                assert!(!text.contains(absolute), "{absolute} in {text}");
+            }
+        }
+    }
+}

@@ -72,7 +72,7 @@ pub struct Night {
 impl Night {
     /// Leaves out, and says so, what this machine or this ledger can't have.
     pub async fn begin(seed: u64, mut kinds: Vec<Kind>, with_server: bool) -> Self {
-        let store = Store::new(with_server).await;
+        let store = Store::new(with_server, kinds.contains(&Kind::Disk)).await;
         kinds.retain(|kind| {
             let lacks = match kind {
                 Kind::Disk if !store.has_own_disk => "this user may mount no file system",

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::support::{LOOK, PATIENCE};
 
-/// Room for a night's ledger; little, because filling it takes memory.
-const DISK: &str = "size=64m";
+/// Room for the ledger of a night in which the disk is filled; little, because filling it takes memory.
+const DISK: &str = "size=256m";
 
 /// The data directory and the ledger.
 pub struct Store {
@@ -24,11 +24,12 @@ pub struct Store {
 
 impl Store {
     /// A SQLite ledger in a directory of its own, or one of a server that is started.
-    pub async fn new(with_server: bool) -> Self {
+    /// With a disk of its own only where it is to be filled: a long night would fill it by itself.
+    pub async fn new(with_server: bool, is_to_be_filled: bool) -> Self {
         sqlx::any::install_default_drivers();
         let data = TempDir::new().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "tmpfs"]).arg(data.path()).output();
-        let has_own_disk = mounted.is_ok_and(|done| done.status.success());
+        let mount = || Command::new("mount").args(["-t", "tmpfs", "-o", DISK, "tmpfs"]).arg(data.path()).output();
+        let has_own_disk = is_to_be_filled && mount().is_ok_and(|done| done.status.success());
         let server = if with_server { Some(Server::start().await) } else { None };
         Self { data, has_own_disk, server, holder: None }
     }

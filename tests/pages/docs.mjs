@@ -41,6 +41,23 @@ async function describesEveryCall(browser) {
   }
 }
 
+async function isOpenedByKeyboard(browser) {
+  const page = await open(browser, "api");
+  assert.equal(await page.locator("#servers li").count(), 2);
+  await page.getByLabel("Find").focus();
+  await page.keyboard.press("Tab");
+  const first = page.locator("details.call").first();
+  assert.ok(await first.locator("summary").first().evaluate((summary) => summary.matches(":focus-visible")));
+  await page.keyboard.press("Enter");
+  await first.locator("h3", { hasText: "Answers" }).waitFor();
+  await page.goto(`${given.api}docs#%`);
+  await page.reload();
+  await page.locator("details.call").first().waitFor();
+  assert.doesNotMatch(await page.locator("#told").textContent(), /can't be read/);
+  assertNoComplaints(page);
+  await page.context().close();
+}
+
 async function findsACall(browser) {
   const page = await open(browser, "admin");
   await page.getByLabel("Find").fill("article first");
@@ -58,7 +75,7 @@ async function findsACall(browser) {
 }
 
 await withBrowser(async (browser) => {
-  for (const check of [describesEveryCall, findsACall]) {
+  for (const check of [describesEveryCall, isOpenedByKeyboard, findsACall]) {
     await check(browser);
     console.log(`${check.name}: done`);
   }

@@ -7,6 +7,7 @@ mod admin;
 mod answers;
 mod api;
 mod backends;
+mod certificates;
 mod check;
 mod command_line;
 mod console;

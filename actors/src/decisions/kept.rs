@@ -3,6 +3,7 @@
 
 use cuecard_engine::conversation::{Speaker, Turn};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::messages::{Asked, Decision};
 
@@ -16,9 +17,10 @@ pub struct KeptDecision {
 }
 
 /// A turn without what names a person or an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Said {
     /// Who spoke.
+    #[schema(value_type = String, pattern = "^(customer|agent)$")]
     pub speaker: Speaker,
     /// Masked.
     pub text: String,

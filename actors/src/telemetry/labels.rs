@@ -289,6 +289,8 @@ pub enum ApiRoute {
     Click,
     /// The figures of contract 004.
     Metrics,
+    /// What the port says of itself.
+    Documentation,
     /// None of these.
     Unknown,
 }

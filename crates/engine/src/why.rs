@@ -3,6 +3,8 @@
 //! Read from the record of a decision alone, so that a live answer, a decision of last week and a question at the command line
 //! are explained alike.
 
+use std::collections::HashSet;
+
 use cuecard_ranking::conversation::part;
 use cuecard_ranking::{Feature, SilenceReason, Wanted};
 
@@ -127,7 +129,9 @@ fn heard(order: &Order) -> Option<String> {
         let in_part = if heard.share < 0.99 { " in part" } else { "" };
         format!("{}{in_part} by {speaker} {}", heard.name, place(heard.turns_back))
     };
-    let names: Vec<String> = order.heard.iter().map(name).collect();
+    // Several articles may be about one thing.
+    let mut said = HashSet::new();
+    let names: Vec<String> = order.heard.iter().map(name).filter(|name| said.insert(name.clone())).collect();
     (!names.is_empty()).then(|| format!("Named in the call: {}.", names.join("; ")))
 }
 
@@ -200,6 +204,7 @@ mod tests {
             heard: vec![
                 HeardName { name: "Acorn Lodge".to_owned(), share: 1.0, speaker: Speaker::Agent, turns_back: 3 },
                 HeardName { name: "Mill".to_owned(), share: 0.5, speaker: Speaker::Customer, turns_back: 0 },
+                HeardName { name: "Acorn Lodge".to_owned(), share: 1.0, speaker: Speaker::Agent, turns_back: 3 },
             ],
             muted: vec!["fines".to_owned()],
             ..Order::new(Formula::Conversation, vec![ranked("refunds", probability, best), ranked("fees", 0.1, next)])

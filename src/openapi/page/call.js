@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { prose } from "./prose.js";
-import { fields, resolved, typeOf } from "./schema.js";
+import { fields, limits, resolved, typeOf } from "./schema.js";
 
 const json = (value) => JSON.stringify(value, null, 2);
 
@@ -43,9 +43,9 @@ function parameters(document, operation) {
   const rows = operation.parameters.map((parameter) => {
     const name = make("td", "name", parameter.name);
     if (parameter.required) name.append(make("small", "required", " required"));
-    const told = [parameter.description, parameter.example !== undefined && `For example ${parameter.example}`];
+    const told = [parameter.description, limits(parameter.schema), parameter.example !== undefined && `For example ${parameter.example}`];
     return make("tr", "", null, name, make("td", "type", `${typeOf(document, parameter.schema)}, in the ${parameter.in}`),
-      prose("td", "", told.filter(Boolean).join(". ")));
+      prose("td", "", told.filter(Boolean).map((text) => text.replace(/\.?$/, ".")).join(" ")));
   });
   return [make("h3", "", "Parameters"), make("table", "", null, make("tbody", "", null, ...rows))];
 }

@@ -20,6 +20,10 @@ function group({ name, description }, entries) {
   return section;
 }
 
+function server({ url, description }) {
+  return make("li", "", null, make("code", "", url), ` ${description}`);
+}
+
 /** Leaves the calls whose path or words have all of what is looked for, and the groups that still have any. */
 function leave(wanted) {
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
@@ -34,7 +38,7 @@ function leave(wanted) {
 }
 
 function openNamed() {
-  const named = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const named = document.getElementById(location.hash.slice(1));
   if (!named?.matches("details.call")) return;
   named.open = true;
   named.scrollIntoView();
@@ -45,6 +49,7 @@ function show(read) {
   byId("version").textContent = read.info.version;
   document.title = `${read.info.title} · calls`;
   byId("told").replaceChildren(...prose("p", "", read.info.description).childNodes);
+  if (read.servers.length > 1) byId("servers").replaceChildren(...read.servers.map(server));
   const all = calls(read);
   for (const tag of read.tags) {
     const entries = all.filter(({ operation }) => operation.tags.includes(tag.name));

@@ -25,7 +25,8 @@ export function typeOf(document, part) {
   return types.join(" | ");
 }
 
-function limits(schema) {
+/** What a value is held to, in words; nothing where it may be anything of its type. */
+export function limits(schema) {
   const told = [
     schema.default !== undefined && `default ${JSON.stringify(schema.default)}`,
     schema.minimum !== undefined && `from ${schema.minimum}`,
