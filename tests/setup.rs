@@ -15,6 +15,8 @@ const MODEL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetens
 const PYTHON: &str = r#"#!/bin/sh
 case "$*" in
   *'pip download'*) echo "$*" | sed 's/.*wheels\.\([a-z]*\)\.txt/\1/' >> "$FETCHED" ;;
+  *version_info*) echo True ;;
+  *'-m venv'*) mkdir -p "$4/bin"; printf '#!/bin/sh\necho schemathesis >> "$FETCHED"\n' > "$4/bin/pip"; chmod +x "$4/bin/pip" ;;
   *unpack_wheels.py*libtorch) mkdir -p "$4/lib" ;;
   *unpack_wheels.py*model) mkdir -p "$4"; for file in config.json tokenizer.json model.safetensors; do echo fetched > "$4/$file"; done ;;
 esac
@@ -152,17 +154,26 @@ fn what_cannot_work_is_refused_with_advice() {
 }
 
 #[test]
-fn an_older_java_is_refused_for_the_databases() {
-    for (version, is_enough) in [("openjdk 11.0.2 2019-01-15", false), ("java 17 2021-09-14 LTS", true)] {
+fn an_older_java_or_python_is_refused_for_the_databases() {
+    // (Java, what Python says of being new enough, what is missing)
+    let table = [
+        ("openjdk 11.0.2 2019-01-15", "True", Some("default-jre-headless is missing")),
+        ("java 17 2021-09-14 LTS", "False", Some("Python 3.11 or later is missing")),
+        ("java 17 2021-09-14 LTS", "True", None),
+    ];
+    for (version, is_new_python, missing) in table {
         let machine = Machine::new();
         machine.install("java", &format!("#!/bin/sh\necho {version}\n"));
         machine.install("mvn", NOTHING);
         machine.install("prometheus", NOTHING);
         machine.install("promtool", NOTHING);
         machine.install("id", "#!/bin/sh\necho 1000\n");
+        let python = PYTHON.replace("echo True", &format!("echo {is_new_python}"));
+        machine.install("python3", &python);
         let output = machine.set_up_for(&["databases"]);
-        assert_eq!(output.status.success(), is_enough, "{version}: {}", stderr(&output));
-        assert_eq!(stderr(&output).contains("default-jre-headless is missing"), !is_enough, "{}", stderr(&output));
+        assert_eq!(output.status.success(), missing.is_none(), "{version}: {}", stderr(&output));
+        assert!(missing.is_none_or(|missing| stderr(&output).contains(missing)), "{}", stderr(&output));
+        assert_eq!(machine.fetched().contains(&"schemathesis".to_owned()), missing.is_none());
     }
 }
 
