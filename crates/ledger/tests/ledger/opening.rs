@@ -218,9 +218,10 @@ async fn has_claim(raw: &mut AnyConnection) -> bool {
     raw.fetch_one(&*format!("SELECT COUNT(*) {CLAIMS}")).await.unwrap().get::<i64, _>(0) > 0
 }
 
-/// Ends the session that has the claim, as a server's operator does, or its crash.
+/// Ends the session that has the claim, as a server's operator does, or its crash. Waits up to ten seconds until it is gone: its
+/// claim would be taken for a new one.
 async fn end_session(raw: &mut AnyConnection) {
-    raw.execute(&*format!("SELECT pg_terminate_backend(pid) {CLAIMS}")).await.unwrap();
+    raw.execute(&*format!("SELECT pg_terminate_backend(pid, 10000) {CLAIMS}")).await.unwrap();
 }
 
 /// Whatever is waited for comes within the seconds after which a session is looked at.
