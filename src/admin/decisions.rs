@@ -7,15 +7,15 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use cuecard_actors::decisions::{DecisionFilter, KeptDecision, ending};
 use cuecard_actors::engine::why;
-use cuecard_actors::messages::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::AdminState;
+use super::outcome_name::OutcomeName;
 use super::routes::{loading, not_found, unavailable, unprocessable};
-use super::shapes::{Deliveries, Explained, OutcomeName};
+use super::shapes::{Deliveries, Explained};
 use crate::detail::Detail;
 
 /// Decisions that are shown at most, and if nobody says how many.
@@ -30,8 +30,8 @@ const MOST_OF_INTERACTION: u32 = 1000;
 #[serde(deny_unknown_fields)]
 pub(super) struct DeliveriesQuery {
     /// Only those that ended so.
-    #[param(value_type = Option<OutcomeName>, inline, example = "delivered")]
-    outcome: Option<String>,
+    #[param(inline, example = "delivered")]
+    outcome: Option<OutcomeName>,
     /// Only those of this profile.
     #[param(example = "insights")]
     profile: Option<String>,
@@ -53,19 +53,12 @@ pub(super) struct DeliveriesQuery {
 )]
 pub(super) async fn deliveries(
     state: web::Data<AdminState>,
-    asked: Result<web::Query<DeliveriesQuery>, actix_web::Error>,
+    web::Query(asked): web::Query<DeliveriesQuery>,
 ) -> HttpResponse {
-    let DeliveriesQuery { outcome, profile, limit } = match asked {
-        Ok(asked) => asked.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
-    if let Some(outcome) = outcome.as_ref().filter(|outcome| !Outcome::LABELS.contains(&outcome.as_str())) {
-        let known = Outcome::LABELS.join(", ");
-        return unprocessable(&format!("no outcome is called `{outcome}`; there are {known}"));
-    }
+    let DeliveriesQuery { outcome, profile, limit } = asked;
     let Some(recent) = state.recent.get() else { return loading() };
     let limit = limit.unwrap_or(SHOWN_DECISIONS).min(MAX_DECISIONS);
-    let decisions = recent.newest(&DecisionFilter { outcome, profile }, limit);
+    let decisions = recent.newest(&DecisionFilter { outcome: outcome.map(String::from), profile }, limit);
     json_text(format!(r#"{{"deliveries":[{}]}}"#, decisions.join(",")))
 }
 
@@ -153,12 +146,8 @@ struct DecisionIds {
 )]
 pub(super) async fn of_interaction(
     state: web::Data<AdminState>,
-    asked: Result<web::Query<OfInteraction>, actix_web::Error>,
+    web::Query(OfInteraction { interaction }): web::Query<OfInteraction>,
 ) -> HttpResponse {
-    let OfInteraction { interaction } = match asked {
-        Ok(asked) => asked.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
     let (Some(ledger), Some(recent)) = (state.ledger.get(), state.recent.get()) else { return loading() };
     let mut ids = recent.of_interaction(&interaction);
     let kept = match ledger.decisions().of_interaction(&interaction, MOST_OF_INTERACTION).await {

@@ -125,12 +125,8 @@ struct DeadLine {
 pub(super) async fn set_aside(
     state: web::Data<AdminState>,
     sent: web::Path<Sent>,
-    asked: Result<web::Query<DeadQuery>, actix_web::Error>,
+    web::Query(DeadQuery { after, limit }): web::Query<DeadQuery>,
 ) -> HttpResponse {
-    let DeadQuery { after, limit } = match asked {
-        Ok(asked) => asked.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
     let Some(ledger) = state.ledger.get() else { return loading() };
     match ledger.queue(sent.kind()).dead(ItemId(after), limit.unwrap_or(LISTED).min(MOST_LISTED)).await {
         Ok(items) => HttpResponse::Ok().json(SetAside { dead: items.into_iter().map(DeadLine::from).collect() }),
@@ -227,12 +223,8 @@ struct Erased {
 )]
 pub(super) async fn erase(
     state: web::Data<AdminState>,
-    body: Result<web::Json<Erasure>, actix_web::Error>,
+    web::Json(Erasure { interaction, profile }): web::Json<Erasure>,
 ) -> HttpResponse {
-    let Erasure { interaction, profile } = match body {
-        Ok(body) => body.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
     let (Some(ledger), Some(recent), Some(decisions)) = (state.ledger.get(), state.recent.get(), state.decisions.get())
     else {
         return loading();
@@ -313,7 +305,7 @@ mod tests {
             decisions.ended(Box::new(decision(interaction)));
         }
         let hers = Erasure { interaction: "hers".to_owned(), profile: None };
-        let erasing = actix_rt::spawn(erase(state, Ok(web::Json(hers))));
+        let erasing = actix_rt::spawn(erase(state, web::Json(hers)));
         let records = DecisionRecords::new(tenants.clone(), metrics.clone(), Some(ledger.decisions()));
         let shadows = Shadows::new(tenants, metrics, 1, Duration::from_secs(1));
         // Whoever writes decisions down comes to them only after the erasure has begun.

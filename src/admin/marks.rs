@@ -34,8 +34,6 @@ pub(super) struct Decided {
     lasts: Option<Duration>,
 }
 
-type Body = Result<web::Json<Decided>, actix_web::Error>;
-
 /// What operators decided about a profile's articles.
 #[derive(Serialize, ToSchema)]
 struct Marks {
@@ -52,8 +50,12 @@ struct Marks {
     })),
     responses(MarkAnswers),
 )]
-pub(super) async fn pin(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
-    record(&state, name.into_inner(), ArticleAction::Pin, body).await
+pub(super) async fn pin(
+    state: web::Data<AdminState>,
+    name: web::Path<String>,
+    decided: web::Json<Decided>,
+) -> HttpResponse {
+    record(&state, name.into_inner(), ArticleAction::Pin, decided.into_inner()).await
 }
 
 /// The article is not shown.
@@ -63,8 +65,12 @@ pub(super) async fn pin(state: web::Data<AdminState>, name: web::Path<String>, b
     request_body(content = Decided, example = json!({"article": "pets", "reason": "Jo: the fare is out of date"})),
     responses(MarkAnswers),
 )]
-pub(super) async fn mute(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
-    record(&state, name.into_inner(), ArticleAction::Mute, body).await
+pub(super) async fn mute(
+    state: web::Data<AdminState>,
+    name: web::Path<String>,
+    decided: web::Json<Decided>,
+) -> HttpResponse {
+    record(&state, name.into_inner(), ArticleAction::Mute, decided.into_inner()).await
 }
 
 /// The article is one like any other again.
@@ -74,8 +80,12 @@ pub(super) async fn mute(state: web::Data<AdminState>, name: web::Path<String>, 
     request_body(content = Decided, example = json!({"article": "pets", "reason": "Jo: the fare is right again"})),
     responses(MarkAnswers),
 )]
-pub(super) async fn release(state: web::Data<AdminState>, name: web::Path<String>, body: Body) -> HttpResponse {
-    record(&state, name.into_inner(), ArticleAction::Release, body).await
+pub(super) async fn release(
+    state: web::Data<AdminState>,
+    name: web::Path<String>,
+    decided: web::Json<Decided>,
+) -> HttpResponse {
+    record(&state, name.into_inner(), ArticleAction::Release, decided.into_inner()).await
 }
 
 /// The newest action on each article, also where it has ended.
@@ -117,12 +127,9 @@ enum MarkAnswers {
     Later(Detail),
 }
 
-async fn record(state: &AdminState, profile: String, action: ArticleAction, body: Body) -> HttpResponse {
+async fn record(state: &AdminState, profile: String, action: ArticleAction, decided: Decided) -> HttpResponse {
     let Some(marks) = state.marks.get() else { return loading() };
-    let Decided { article: article_id, reason, lasts } = match body {
-        Ok(decided) => decided.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
+    let Decided { article: article_id, reason, lasts } = decided;
     if reason.trim().is_empty() || reason.chars().count() > MAX_REASON {
         return unprocessable(&format!("`reason` says who did it and why, in at most {MAX_REASON} characters"));
     }

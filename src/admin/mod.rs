@@ -4,6 +4,7 @@ mod console;
 mod decisions;
 mod ledger;
 mod marks;
+mod outcome_name;
 mod readiness;
 mod routes;
 mod shapes;
@@ -189,8 +190,7 @@ pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, Adm
     let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
     let routes = move |app: &mut web::ServiceConfig| {
         app.app_data(state.clone()).app_data(feed_limits.clone()).app_data(document.clone());
-        // The port's own limit is the one that holds.
-        app.app_data(web::JsonConfig::default().limit(limits.max_body_bytes));
+        app.app_data(routes::json(limits.max_body_bytes)).app_data(routes::query());
         routes::configure(app, &guard);
     };
     // A scrape and a probe every few seconds need no more workers.

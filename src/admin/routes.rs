@@ -1,9 +1,12 @@
 //! The routes of the admin port, each with the rights of which it asks for one. Errors are `{"detail": "…"}`.
 
+use std::fmt;
+
 use actix_web::dev::ServiceRequest;
+use actix_web::error::InternalError;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, HttpResponse, web};
 use cuecard_actors::ledger::LedgerError;
 use cuecard_actors::supervision::{ActorCell, ActorReport};
 use serde::Serialize;
@@ -351,6 +354,21 @@ async fn refresh(state: web::Data<AdminState>, name: web::Path<String>) -> HttpR
 
 pub(super) fn loading() -> HttpResponse {
     HttpResponse::ServiceUnavailable().json(Detail::new("the service is still loading; /readyz says when it is not"))
+}
+
+/// How bodies are read: up to the port's own limit, and what can't be read is told as everything else that is wrong.
+pub(super) fn json(max_bytes: usize) -> web::JsonConfig {
+    web::JsonConfig::default().limit(max_bytes).error_handler(|error, _| unreadable(error))
+}
+
+/// How queries are read.
+pub(super) fn query() -> web::QueryConfig {
+    web::QueryConfig::default().error_handler(|error, _| unreadable(error))
+}
+
+fn unreadable<E: fmt::Debug + fmt::Display + 'static>(error: E) -> Error {
+    let answer = unprocessable(&error.to_string());
+    InternalError::from_response(error, answer).into()
 }
 
 pub(super) fn unprocessable(detail: &str) -> HttpResponse {

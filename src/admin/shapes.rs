@@ -4,23 +4,10 @@
 use std::collections::BTreeMap;
 
 use cuecard_actors::decisions::Said;
-use cuecard_actors::messages::{Decision, Outcome};
+use cuecard_actors::messages::Decision;
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
-
-/// The name of a way to end.
-pub(super) struct OutcomeName;
-
-impl PartialSchema for OutcomeName {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Outcome::LABELS.iter().copied())).into()
-    }
-}
-
-impl ToSchema for OutcomeName {}
+use utoipa::ToSchema;
 
 /// Decisions, the newest first.
 #[derive(Serialize, ToSchema)]

@@ -30,16 +30,11 @@ pub(super) struct FailureAnswers;
 impl IntoResponses for FailureAnswers {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         refusals(&[
-            ("401", "no key, or one that nobody knows; or CXone refused two tokens"),
-            (
-                "403",
-                "the key lacks the right or is for other profiles; or the request comes from a page of another site; or CXone's \
-                 own 403: the client lacks a scope",
-            ),
+            ("401", "CXone refused two tokens"),
+            ("403", "CXone's own 403: the client lacks a scope"),
             ("404", "no profile has the contract, or several have it: they are named; or CXone's own 404"),
             ("415", "the body is not announced as JSON"),
             ("422", "the body is no JSON, or a field is missing, mistyped or out of its range"),
-            ("429", "the key has sent more requests than its `rate_limit`; or CXone's own 429"),
             ("500", "the knowledge does not answer, or the service failed on this question"),
             ("502", "CXone refused the client credentials, or a proxy answered for it"),
             (
@@ -49,6 +44,15 @@ impl IntoResponses for FailureAnswers {
             ("504", "no answer in time"),
             ("default", "any other status of CXone's, as it came, with its text"),
         ])
+    }
+}
+
+/// What CXone's own 429 comes to, where a contract hands it on.
+pub(super) struct TooManyForCxone;
+
+impl IntoResponses for TooManyForCxone {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refusals(&[("429", "CXone's own 429")])
     }
 }
 

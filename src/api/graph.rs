@@ -13,7 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::answer::{FailureAnswers, as_it_came, delivered};
+use super::answer::{FailureAnswers, TooManyForCxone, as_it_came, delivered};
 use super::body::{self, Body};
 use super::problem::Problem;
 use crate::detail::Detail;
@@ -57,6 +57,7 @@ enum Related {
     })),
     responses(
         FailureAnswers,
+        TooManyForCxone,
         (status = 200, description = "pushed, or nothing was found", body = Related,
             example = json!({"status": "success", "cxone_response": {
                 "interactionId": "call-1", "contentId": "content-1", "status": "delivered",

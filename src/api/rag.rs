@@ -58,7 +58,6 @@ impl IntoResponses for OwnAnswers {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         refusals(&[
             ("400", "a text or an id is blank, or the body can't be read to its end; or CXone's own 400 with its text"),
-            ("429", "the key has sent more requests than its `rate_limit`"),
             (
                 "503",
                 "too much waits, CXone can't be reached, or it asks to wait for longer than the answer is worth, also by a 429",

@@ -26,7 +26,7 @@ use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, ToSchema};
 
 use super::Api;
-use super::answer::{FailureAnswers, as_it_came, delivered, own_words};
+use super::answer::{FailureAnswers, TooManyForCxone, as_it_came, delivered, own_words};
 use super::body::{self, Body};
 use super::problem::Problem;
 use crate::detail::Detail;
@@ -51,6 +51,7 @@ const LEDGER_PAUSE: Duration = Duration::from_secs(5);
     })),
     responses(
         FailureAnswers,
+        TooManyForCxone,
         OwnAnswers,
         (status = 200, description = "what CXone answered, as it came; `{}` where it said nothing", body = Value,
             example = json!({"session_id": "session-1", "status": "applied"})),

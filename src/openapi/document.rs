@@ -1,6 +1,7 @@
 //! The document of a port: its calls, with what every call of a port asks for and may be refused with.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use actix_web::web::Bytes;
 use utoipa::ToSchema;
@@ -11,8 +12,8 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::tag::Tag;
 use utoipa::openapi::{
-    ContentBuilder, HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
-    Server,
+    ContentBuilder, HeaderBuilder, Info, InfoBuilder, LicenseBuilder, OpenApiBuilder, Ref, RefOr, Response,
+    ResponseBuilder, Server,
 };
 
 use super::Call;
@@ -62,27 +63,13 @@ pub struct Document {
 impl Document {
     /// Makes the document of these calls. Each asks for one of its rights; a call without rights asks for no key.
     pub fn new(about: About, calls: impl IntoIterator<Item = (Call, &'static [Right])>) -> serde_json::Result<Self> {
-        let (mut paths, mut components) = (Paths::new(), ComponentsBuilder::new().schema_from::<Detail>());
+        let (mut paths, mut components) = (Paths::new(), components());
         for (call, rights) in calls {
             let path = call.path();
             components = components.schemas_from_iter(call.schemas);
             paths.add_path_operation(path, vec![call.method], completed(call.operation, rights));
         }
-        for (status, name, description) in OF_EVERY_CALL.iter().chain(&OF_BODIES).chain(&OF_KEYS) {
-            components = components.response(*name, refusal(status, description));
-        }
-        for (name, scheme) in SCHEMES.into_iter().zip(schemes()) {
-            components = components.security_scheme(name, scheme);
-        }
-        let licence = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
-        let info = InfoBuilder::new().title(about.title).version(env!("CARGO_PKG_VERSION"));
-        let info = info.description(Some(about.description)).license(Some(licence)).build();
-        let tag = |(name, description): &(&str, &str)| {
-            let mut tag = Tag::new(*name);
-            tag.description = Some((*description).to_owned());
-            tag
-        };
-        let document = OpenApiBuilder::new().info(info).servers(Some(about.servers)).paths(paths);
+        let document = OpenApiBuilder::new().info(info(&about)).servers(Some(about.servers)).paths(paths);
         let document = document.components(Some(components.build())).tags(Some(about.tags.iter().map(tag))).build();
         Ok(Self { json: document.to_json()?.into() })
     }
@@ -91,6 +78,30 @@ impl Document {
     pub fn json(&self) -> Bytes {
         self.json.clone()
     }
+}
+
+fn info(about: &About) -> Info {
+    let licence = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
+    let info = InfoBuilder::new().title(about.title).version(env!("CARGO_PKG_VERSION"));
+    info.description(Some(about.description)).license(Some(licence)).build()
+}
+
+fn tag((name, description): &(&str, &str)) -> Tag {
+    let mut tag = Tag::new(*name);
+    tag.description = Some((*description).to_owned());
+    tag
+}
+
+/// What every call may refer to.
+fn components() -> ComponentsBuilder {
+    let mut components = ComponentsBuilder::new().schema_from::<Detail>();
+    for (status, name, description) in OF_EVERY_CALL.iter().chain(&OF_BODIES).chain(&OF_KEYS) {
+        components = components.response(*name, refusal(status, description));
+    }
+    for (name, scheme) in SCHEMES.into_iter().zip(schemes()) {
+        components = components.security_scheme(name, scheme);
+    }
+    components
 }
 
 /// With what its port adds to every call.
@@ -105,10 +116,16 @@ fn completed(mut operation: Operation, rights: &[Right]) -> Operation {
         let each = rights.iter().flat_map(|right| SCHEMES.map(|scheme| (scheme, right.name())));
         operation.security = Some(each.map(|(scheme, right)| SecurityRequirement::new(scheme, [right])).collect());
     }
-    for (status, name, _) in refusals {
-        // What a call says of a status itself is more.
-        let response = || RefOr::Ref(Ref::from_response_name(name));
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(response);
+    for (status, name, description) in refusals {
+        match operation.responses.responses.entry(status.to_owned()) {
+            Entry::Vacant(place) => drop(place.insert(Ref::from_response_name(name).into())),
+            // A call's own reasons come first.
+            Entry::Occupied(mut own) => {
+                if let RefOr::T(response) = own.get_mut() {
+                    response.description = format!("{}; or {description}", response.description);
+                }
+            }
+        }
     }
     operation
 }

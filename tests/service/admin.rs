@@ -176,15 +176,14 @@ async fn each_actor_is_restarted_by_hand_in_the_middle_of_a_call_which_goes_on()
 async fn without_cxone_the_service_waits_and_becomes_ready_when_it_comes() {
     let address = TcpListener::bind(OWN_LOOPBACK).unwrap().local_addr().unwrap();
     let service = Service::launch(&format!("http://{address}"), &[]);
-    let profile = service
-        .admin
-        .until_profile("the reason", |status, profile| {
-            let reason = profile["reason"].as_str().unwrap_or_default();
-            status == 503 && profile["state"] == "waiting" && reason.contains("refused")
-        })
-        .await;
+    let refused = |page: &Page| {
+        let profile = &page.json()["profiles"][0];
+        let reason = profile["reason"].as_str().unwrap_or_default();
+        page.status == 503 && profile["state"] == "waiting" && reason.contains("refused")
+    };
+    let page = service.admin.until_page("/readyz", "the reason", refused).await.json();
+    let profile = &page["profiles"][0];
     assert_eq!(profile["profile"], "insights");
-    let page = service.admin.get("/readyz").await.json();
     let reason = format!("insights: {}", profile["reason"].as_str().unwrap());
     assert_eq!((&page["status"], &page["reasons"]), (&"waiting".into(), &json!([reason])), "{page}");
     assert_eq!(service.admin.get("/livez").await.status, 200, "a peer that is away is no reason to start over");

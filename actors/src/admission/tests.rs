@@ -133,6 +133,26 @@ async fn effort_falls_while_the_encoder_is_behind_and_rises_again_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn effort_falls_while_more_wait_than_are_let_in_soon_although_none_has_waited_for_long() {
+    let recorder = Recorder::new();
+    let admission = admission(100, 1, &recorder);
+    let mut admitted = pin!(admission.admitted());
+    let mut efforts = Vec::new();
+    // Ten come for each that is let in, which takes 50 ms: the queue lets the rest go, and nothing in it is older than half a
+    // second.
+    for number in 0..50 {
+        for coming in 0..10 {
+            admission.hear(item("acme", &format!("call-{number}-{coming}"), 1));
+        }
+        let next = admitted.next().await.unwrap();
+        efforts.push(next.effort);
+        next.ticket.finish(Outcome::Replaced);
+        tokio::time::advance(Duration::from_millis(50)).await;
+    }
+    assert_eq!((efforts[0], efforts[49]), (Effort::Full, Effort::LexicalOnly));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_question_of_a_profile_that_nobody_knows_is_dropped_and_its_caller_told() {
     let recorder = Recorder::new();
     let admission = admission(9, 9, &recorder);

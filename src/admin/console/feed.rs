@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use cuecard_actors::decisions::DecisionFilter;
-use cuecard_actors::messages::Outcome;
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
@@ -19,8 +18,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use utoipa::IntoParams;
 
 use super::super::AdminState;
-use super::super::routes::unprocessable;
-use super::super::shapes::OutcomeName;
+use super::super::outcome_name::OutcomeName;
 use super::{decisions, overview};
 use crate::detail::Detail;
 
@@ -41,8 +39,8 @@ pub struct FeedLimits {
 #[serde(deny_unknown_fields)]
 pub struct FeedQuery {
     /// Only decisions that ended so.
-    #[param(value_type = Option<OutcomeName>, inline, example = "delivered")]
-    outcome: Option<String>,
+    #[param(inline, example = "delivered")]
+    outcome: Option<OutcomeName>,
     /// Only decisions of this profile.
     #[param(example = "insights")]
     profile: Option<String>,
@@ -77,19 +75,13 @@ struct Feed {
 pub async fn feed(
     state: web::Data<AdminState>,
     limits: web::Data<FeedLimits>,
-    asked: Result<web::Query<FeedQuery>, actix_web::Error>,
+    web::Query(asked): web::Query<FeedQuery>,
 ) -> HttpResponse {
-    let FeedQuery { outcome, profile, after } = match asked {
-        Ok(asked) => asked.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
-    if outcome.as_ref().is_some_and(|outcome| !Outcome::LABELS.contains(&outcome.as_str())) {
-        return unprocessable(&format!("`outcome` is one of {}", Outcome::LABELS.join(", ")));
-    }
+    let FeedQuery { outcome, profile, after } = asked;
     let Some(place) = state.console.place() else { return super::too_many() };
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let filter = DecisionFilter { outcome, profile };
+    let filter = DecisionFilter { outcome: outcome.map(String::from), profile };
     let ends = Instant::now() + limits.lasts;
     let feed = Feed { state, filter, after, ends, ticks, has_ended: false, _place: place };
     let events = stream::unfold(feed, |mut feed| async move {

@@ -117,11 +117,8 @@ struct Candidate {
         (status = 504, description = "the turns took too long together", body = Detail),
     ),
 )]
-pub async fn answer(state: web::Data<AdminState>, body: Result<web::Json<Tried>, actix_web::Error>) -> HttpResponse {
-    let Tried { profile, turns } = match body {
-        Ok(body) => body.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
+pub async fn answer(state: web::Data<AdminState>, web::Json(tried): web::Json<Tried>) -> HttpResponse {
+    let Tried { profile, turns } = tried;
     let Some(tenants) = state.tenants.get() else { return loading() };
     let Some(tenant) = tenants.get(&ProfileName::new(&profile)) else {
         return not_found(&format!("there is no profile `{profile}`; /readyz lists them"));

@@ -35,7 +35,7 @@ pub struct RankingRequest {
     pub session_id: Option<String>,
 }
 
-/// One of them. Other fields are passed over.
+/// One of them. Other fields are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SnippetToRank {
     #[schema(pattern = r"\S")]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use self::clusters::{Gaps, clustered};
 use self::questions::{Kept, unanswered};
 use super::super::AdminState;
-use super::super::routes::{loading, unavailable, unprocessable};
+use super::super::routes::{loading, unavailable};
 use crate::detail::Detail;
 
 /// Decisions that are looked through, the newest: a day of a small deployment, and some seconds of reading.
@@ -49,11 +49,8 @@ pub struct Asked {
         (status = 503, description = "the service is still loading, or the ledger can't be read", body = Detail),
     ),
 )]
-pub async fn list(state: web::Data<AdminState>, asked: Result<web::Query<Asked>, actix_web::Error>) -> HttpResponse {
-    let Asked { profile } = match asked {
-        Ok(asked) => asked.into_inner(),
-        Err(error) => return unprocessable(&error.to_string()),
-    };
+pub async fn list(state: web::Data<AdminState>, web::Query(asked): web::Query<Asked>) -> HttpResponse {
+    let Asked { profile } = asked;
     let (Some(recent), Some(ledger)) = (state.recent.get(), state.ledger.get()) else { return loading() };
     let Ok(_busy) = state.console.busy.acquire().await else { return loading() };
     let (kept, rejected) = match read(ledger).await {
