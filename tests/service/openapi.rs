@@ -289,6 +289,15 @@ async fn the_document_says_which_rights_each_call_asks_for_and_strangers_are_ref
 }
 
 #[actix_rt::test]
+async fn what_a_call_and_its_port_refuse_with_the_same_status_is_both_described() {
+    let everything = Everything::new().await;
+    let document = everything.document(everything.api).await;
+    let too_many = &document["paths"]["/agent-assist/query"]["post"]["responses"]["429"]["description"];
+    assert_eq!(*too_many, "CXone's own 429; or the key has sent more requests than its `rate_limit`");
+    everything.stop().await;
+}
+
+#[actix_rt::test]
 async fn the_calls_of_the_api_stand_below_a_profile_too_and_those_of_the_document_do_not() {
     let everything = Everything::new().await;
     let document = everything.document(everything.api).await;
