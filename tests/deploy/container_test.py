@@ -155,7 +155,6 @@ class Container(unittest.TestCase):
         tools = self.engine.run("docker", "run", "--rm", "--entrypoint", "sh", IMAGE, "-c", "command -v zstd; ls -d /packages", check=False)
         self.assertEqual(tools.stdout, "", "the first stage stays behind")
 
-
     def test_systemd_runs_the_unit_as_it_is(self):
         self.engine.build("systemd", ROOT / "tests/deploy/systemd.Dockerfile", ROOT / "deploy", "--build-arg", f"IMAGE={IMAGE}")
         # What systemd needs to be one in a container; the unit gives all of it up again.
@@ -189,7 +188,7 @@ class Container(unittest.TestCase):
         inside("systemctl", "reload", "cuecard")
         until("it has read its settings again", lambda: "SIGHUP" in inside("journalctl", "--unit=cuecard"))
         self.assertEqual(property_of("MainPID"), first)
-        inside("kill", "-KILL", first)
+        inside("sh", "-c", f"kill -KILL {first}")
         until("systemd starts it again", lambda: property_of("MainPID") not in ["0", first])
         until("ready again", is_ready)
         inside("systemctl", "stop", "cuecard")
