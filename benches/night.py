@@ -79,8 +79,8 @@ class Service:
             "CUECARD__ENCODER__THREADS": "1", "RUST_LOG": "error", **more}
 
     @contextlib.contextmanager
-    def started(self):
-        with running.process(running.SERVICE_CORE, self.command, self.environment) as service:
+    def started(self, stderr=None):
+        with running.process(running.SERVICE_CORE, self.command, self.environment, stderr) as service:
             running.wait_until_answers(f"http://127.0.0.1:{self.admin}/livez", service)
             yield service
 

@@ -29,10 +29,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def process(core, command, environment):
-    """Runs on one core until the block is left."""
+def process(core, command, environment, stderr=None):
+    """Runs on one core until the block is left; its complaints go to the file, or to ours."""
     command = ["taskset", "-c", core, *map(str, command)]
-    running = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    running = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
+                               stderr=stderr)
     try:
         yield running
     finally:

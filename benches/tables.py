@@ -145,6 +145,11 @@ def scrape(bench):
                      ROOT / "demo" / "conversations.jsonl", "--work", bench.work / "scrape")
 
 
+def observation(bench):
+    return bench.run(sys.executable, "benches/observation.py", "--articles", bench.set("dstc9", "kb"), "--conversations",
+                     bench.set("dstc9", "seeking"), "--work", bench.work / "observation")
+
+
 def night(part):
     def measure(bench):
         return bench.run(sys.executable, "benches/night.py", part, "--articles", bench.set("dstc9", "kb"),
@@ -174,6 +179,7 @@ BENCHMARKS = {
     "sync": sync,
     "sizing": sizing,
     "scrape": scrape,
+    "observation": observation,
     **{part: night(part) for part in ("overload", "tenants", "outage", "decisions", "start")},
     "nearest": lambda bench: of_criterion("nearest", bench.cargo("cuecard-knowledge", "nearest")),
     "retrieval": lambda bench: bench.cargo("cuecard-knowledge", "retrieval", bench.index("dstc9"), core="1"),

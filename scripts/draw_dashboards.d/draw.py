@@ -23,7 +23,8 @@ from PIL import Image
 COLUMN, LINE = 0.62, 0.33  # inches of one unit of Grafana's grid
 DOTS_PER_INCH = 92
 COLOURS = {"green": "#56a64b", "yellow": "#e0b400", "orange": "#ff780a", "red": "#e02f44", "blue": "#3274d9"}
-LEGENDS = 8  # more would cover the lines
+LEGENDS = 8  # more find no room
+LEGEND_LINES = 1.2  # units of the grid beneath the axes
 PALETTE = 48  # colours of a picture: lines on white need no more, and the files stay small
 
 
@@ -122,7 +123,9 @@ class Panel:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} s"))
         axes.grid(linewidth=0.3)
         handles, names = axes.get_legend_handles_labels()
-        axes.legend(handles[:LEGENDS], names[:LEGENDS], fontsize=5, ncols=2, loc="upper left", framealpha=0.6, borderpad=0.3)
+        # Beneath the numbers of the axis, where it hides no line.
+        axes.legend(handles[:LEGENDS], names[:LEGENDS], fontsize=5, ncols=max(2, self.panel["gridPos"]["w"] // 4), frameon=False,
+                    loc="upper left", bbox_to_anchor=(-0.02, -0.12), borderpad=0, labelspacing=0.3)
         return True
 
     def stack(self, axes, series):
@@ -140,12 +143,23 @@ class Panel:
             axes.text(0.5, 0.5, "\n".join(sorted({name for name, _ in last})), ha="center", va="center", fontsize=6)
             return bool(last)
         known = [(name, value) for name, value in last if value is not None]
+        if len(known) > self.panel["gridPos"]["w"] // 2:
+            self.rows(axes, known)
+            return True
         for place, (name, value) in enumerate(known):
             x = (place + 0.5) / len(known)
             axes.text(x, 0.55, shown(value, self.unit), ha="center", va="center", fontsize=7 if len(known) > 3 else 14,
                       color=colour_of(value, self.thresholds_of(name)), fontweight="bold")
             axes.text(x, 0.15, textwrap.shorten(name, 24), ha="center", va="center", fontsize=6, color="#555")
         return bool(known)
+
+    def rows(self, axes, known):
+        """Numbers below one another, where the panel is too narrow for so many beside one another."""
+        for place, (name, value) in enumerate(known):
+            y = 1 - (place + 0.5) / len(known)
+            axes.text(0.45, y, textwrap.shorten(name, 24), ha="right", va="center", fontsize=6, color="#555")
+            axes.text(0.5, y, shown(value, self.unit), va="center", fontsize=7, color=colour_of(value, self.thresholds_of(name)),
+                      fontweight="bold")
 
     def states(self, axes):
         rows = sorted(self.series())
@@ -192,6 +206,9 @@ def draw(file, arguments):
             continue
         # Room for the numbers beside and below the axes.
         inner = [left + 0.033, bottom + 0.9 / (height + 1), width - 0.043, high - 1.9 / (height + 1)]
+        if panel["type"] == "timeseries":
+            # And for the legend beneath them.
+            inner[1], inner[3] = inner[1] + LEGEND_LINES / (height + 1), inner[3] - LEGEND_LINES / (height + 1)
         if panel["type"] == "state-timeline":
             inner[0], inner[2] = inner[0] + 0.05, inner[2] - 0.05
         Panel(panel, arguments).draw(figure.add_axes(inner))
