@@ -106,9 +106,14 @@ def load(arguments, port, admin, seconds, rate, **more):
     return replay(arguments, port, admin, "--repeat", "--rate", rate, "--duration", seconds, **more)()
 
 
+def saturated(arguments, port, admin):
+    """The figures where each conversation goes on as soon as it has its card."""
+    return replay(arguments, port, admin, "--concurrency", 32, "--duration", 15)()
+
+
 def capacity(arguments, port, admin):
-    """Cards a second where each conversation goes on as soon as it has its card."""
-    return replay(arguments, port, admin, "--concurrency", 32, "--duration", 15)()["cards_per_second"]
+    """Cards a second then."""
+    return saturated(arguments, port, admin)["cards_per_second"]
 
 
 def overload(arguments):

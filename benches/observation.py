@@ -80,11 +80,11 @@ def answered(arguments, watched, collector):
     if DECISIONS in watched:
         more.update({"CUECARD__DATA__KEEP_DECISIONS": "on", "RUST_LOG": "info", "CUECARD__LOG__FLOOD_LIMIT": "0"})
     service = night.Service(arguments, {"main": f"http://127.0.0.1:{port}"}, **more)
-    traced, shown = collector.num_bytes, 0
+    traced = collector.num_bytes
     with open(log, "w") as lines, service.started(lines) as process:
         console = Console(service.admin) if CONSOLE in watched else None
         before = running.cpu_seconds(process)
-        figures = night.replay(arguments, port, service.admin, "--concurrency", 32, "--duration", 15)()
+        figures = night.saturated(arguments, port, service.admin)
         milliseconds = (running.cpu_seconds(process) - before) * 1000 / figures["cards"]
         shown = console.close() if console else 0
     seen = {TRACES: collector.num_bytes > traced, DECISIONS: log.stat().st_size > 10_000, CONSOLE: shown > 10_000}
