@@ -53,7 +53,7 @@ fn record(item: &WorkItem, ranking: &Ranking, receipt: &Receipt) -> DeliveryReco
     let impression = |(position, ranked): (usize, &Ranked)| Impression {
         article_id: ranked.article().id.clone(),
         wire_id: ranked.article().id.clone(),
-        content_hash: ContentHash::of_article(ranked.article()).to_string(),
+        content_hash: ContentHash::of_article(ranked.article()).short(),
         rank: u32::try_from(position + 1).unwrap_or(u32::MAX),
         score: if ranked.score.is_finite() { ranked.score } else { 0.0 },
         probability: ranking.order.ranker.gives_probabilities().then_some(ranked.score),

@@ -41,7 +41,7 @@ impl Boosts {
         let boosts = tags.chain(by_id).chain(priority).chain(recency);
         boosts
             .filter(|(_, value)| *value != 0.0 && value.is_finite())
-            .map(|(name, value)| Feature { name: format!("{BOOST}{name}").into(), value })
+            .map(|(name, value)| Feature::new(format!("{BOOST}{name}"), value))
             .collect()
     }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::article::Article;
 
+const SHORT_DIGITS: usize = 16;
+
 /// A BLAKE3 hash, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -34,6 +36,16 @@ impl ContentHash {
 
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// Its first 16 digits: enough to tell an article from what it said before, where many are kept.
+    pub fn short(&self) -> String {
+        self.to_string()[..SHORT_DIGITS].to_owned()
+    }
+
+    /// Whether these digits, 16 or more, are its first.
+    pub fn begins_with(&self, digits: &str) -> bool {
+        digits.len() >= SHORT_DIGITS && self.to_string().starts_with(digits)
     }
 
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -97,5 +109,15 @@ mod tests {
         let hash = ContentHash::of_bytes(b"x");
         assert_eq!(ContentHash::try_from(hash.to_string()).unwrap(), hash);
         assert!(ContentHash::try_from("no hash".to_owned()).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_of_a_hash_tells_it_from_others() {
+        let (hash, other) = (ContentHash::of_bytes(b"x"), ContentHash::of_bytes(b"y"));
+        assert_eq!(hash.short().len(), 16);
+        for kept in [hash.short(), hash.to_string()] {
+            assert!(hash.begins_with(&kept) && !other.begins_with(&kept), "{kept}");
+        }
+        assert!(!hash.begins_with("") && !hash.begins_with(&hash.short()[..15]), "too little to tell");
     }
 }

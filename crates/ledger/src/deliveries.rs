@@ -77,7 +77,7 @@ pub struct Impression {
     pub article_id: String,
     /// What CXone calls the card; feedback names it so.
     pub wire_id: String,
-    /// Of the article as it was shown.
+    /// The first digits of the hash of the article as it was shown.
     pub content_hash: String,
     /// From 1, the top.
     pub rank: u32,

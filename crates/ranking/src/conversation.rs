@@ -157,7 +157,7 @@ impl Evidence {
 
     /// The parts by name, unweighted.
     pub fn features(&self) -> Vec<Feature> {
-        PARTS.iter().map(|part| Feature { name: part.name.into(), value: f64::from((part.of)(self)) }).collect()
+        PARTS.iter().map(|part| Feature::new(part.name, f64::from((part.of)(self)))).collect()
     }
 }
 

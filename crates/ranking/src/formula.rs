@@ -133,7 +133,7 @@ impl Formula {
             .zip(scaled(okapi.scores(&query)))
             .map(|(cosine, words)| Score {
                 total: COSINE_WEIGHT * cosine + WORDS_WEIGHT * words,
-                features: vec![Feature { name: "words".into(), value: words }],
+                features: vec![Feature::new("words", words)],
             })
             .collect()
     }
@@ -148,13 +148,25 @@ pub struct Score {
     pub features: Vec<Feature>,
 }
 
+/// Decimals of a feature. What lies behind them tells nothing, and the record of a decision would be two fifths larger.
+const FEATURE_SCALE: f64 = 1e6;
+
 /// A part of a score, by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Feature {
     /// Its name in explanations and models.
     pub name: Cow<'static, str>,
-    /// Its value.
+    /// Its value, to the sixth decimal.
     pub value: f64,
+}
+
+impl Feature {
+    /// Rounds the value.
+    pub fn new(name: impl Into<Cow<'static, str>>, value: f64) -> Self {
+        let scaled = value * FEATURE_SCALE;
+        let rounded = if scaled.is_finite() { scaled.round() / FEATURE_SCALE } else { value };
+        Self { name: name.into(), value: rounded }
+    }
 }
 
 impl Score {
@@ -221,7 +233,7 @@ fn by_evidence(question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> 
     let features = |candidate: usize| {
         let mut features = evidence[candidate].features();
         if question.model.is_some() {
-            features.push(Feature { name: "learned".into(), value: sums[candidate] - by_hand[candidate] });
+            features.push(Feature::new("learned", sums[candidate] - by_hand[candidate]));
         }
         features
     };
@@ -246,6 +258,14 @@ mod tests {
 
     fn question<'a>(text: &'a str, key_phrases: &[&'a str]) -> Question<'a> {
         Question { text, key_phrases: key_phrases.to_vec(), model: None, signs: QuestionSigns::default() }
+    }
+
+    #[test]
+    fn a_feature_is_kept_to_the_sixth_decimal() {
+        let value = |value| Feature::new("cosine", value).value;
+        assert_eq!(value(f64::from(0.506_069_2_f32)), 0.506_069);
+        assert_eq!((value(-1.234_567_8), value(0.0), value(f64::MAX)), (-1.234_568, 0.0, f64::MAX));
+        assert!(value(f64::NAN).is_nan());
     }
 
     #[test]
