@@ -21,8 +21,8 @@ const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// Characters of a server's own words that are told.
 const SHOWN: usize = 200;
 
-/// A token; `Debug` hides its secret.
-#[derive(Clone, Debug)]
+/// A token; `Debug` hides its secret, and its scopes, in which a server may repeat it.
+#[derive(Clone)]
 pub struct Token {
     secret: SecretString,
     expires_at: Instant,
@@ -86,6 +86,16 @@ impl fmt::Display for OauthError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.code)?;
         if self.description.is_empty() { Ok(()) } else { write!(formatter, ": {}", self.description) }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expires_at, refresh_at, .. } = self;
+        (formatter.debug_struct("Token"))
+            .field("expires_at", expires_at)
+            .field("refresh_at", refresh_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -268,8 +278,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_is_valid_until_it_ends_and_debug_hides_it() {
-        let token =
-            Token::from_answer(br#"{"access_token":"abc.def","expires_in":10}"#, Instant::now(), MARGIN).unwrap();
+        let token = Token::from_answer(
+            br#"{"access_token":"abc.def","expires_in":10,"scope":"abc.def"}"#,
+            Instant::now(),
+            MARGIN,
+        )
+        .unwrap();
         assert_eq!(token.secret().expose_secret(), "abc.def");
         assert!(!format!("{token:?}").contains("abc"));
         assert!(token.is_valid(Instant::now()));

@@ -86,7 +86,8 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// The chain that begins there; none where the digits go on one that began before.
+    /// The chain that begins there; none where the digits go on one that began before, or where a find was masked within
+    /// it: what is another form has none.
     fn at(tokens: &'a Tokens, place: usize) -> Option<Self> {
         let goes_on = place >= 2
             && (tokens.is_number(place - 2) || matches!(tokens.kind(place - 2), Some(TokenKind::Masked(_))))
@@ -101,11 +102,15 @@ impl<'a> Chain<'a> {
             && matches!(sign, '.' | '/' | '-' | ',' | ':')
             && tokens.glued(chain.end)
             && tokens.glued(chain.end + 1)
-            && tokens.kind(chain.end + 1) == Some(TokenKind::Digits)
         {
-            if chain.parts.len() < MAX_PARTS {
-                chain.signs.push(sign);
-                chain.parts.push(tokens.text(chain.end + 1));
+            match tokens.kind(chain.end + 1) {
+                Some(TokenKind::Digits) if chain.parts.len() < MAX_PARTS => {
+                    chain.signs.push(sign);
+                    chain.parts.push(tokens.text(chain.end + 1));
+                }
+                Some(TokenKind::Digits) => {}
+                Some(TokenKind::Masked(_)) => return None,
+                _ => break,
             }
             chain.end += 2;
         }
@@ -193,6 +198,9 @@ mod tests {
             ("0.123456789", true),
             ("63389.0", true),
             ("0.0573687,0.0307035", true),
+            ("4403,7", true),
+            ("4403,7,6249052604052604", false),
+            ("4403,7,[card]", false),
             ("2021-03-16T18:19", true),
             ("555.0132", false),
             ("0171.3920012", false),
