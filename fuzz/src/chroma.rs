@@ -6,14 +6,14 @@ use cuecard_text::json::{self, Row};
 
 /// Whatever the lists hold, a record is whole, or it is left out.
 pub fn chroma_answers(input: &[u8]) {
-    if let Ok(answer) = json::parse::<GetAnswer>(input) {
+    if let Ok(answer) = json::parse_object::<GetAnswer>(input) {
         let num_ids = answer.value.ids.len();
         if let Ok(records) = answer.value.records() {
             assert_eq!(records.len(), num_ids);
             records.into_iter().filter_map(Row::usable).for_each(|record| check(&record));
         }
     }
-    if let Ok(answer) = json::parse::<QueryAnswer>(input) {
+    if let Ok(answer) = json::parse_object::<QueryAnswer>(input) {
         let num_lists = answer.value.ids.len();
         if let Ok(lists) = answer.value.hits(Space::Cosine, &ArticleFilter::default()) {
             assert_eq!(lists.len(), num_lists);
@@ -23,7 +23,7 @@ pub fn chroma_answers(input: &[u8]) {
             }
         }
     }
-    if let Ok(collection) = json::parse::<CollectionBody>(input) {
+    if let Ok(collection) = json::parse_object::<CollectionBody>(input) {
         let _ = collection.value.space();
     }
 }

@@ -107,7 +107,7 @@ fn num_rows(answer: &[u8], list: &str) -> usize {
 /// A request that keeps the rules becomes an order that CXone takes, in each dialect.
 pub fn ranking_request(input: &[u8]) {
     let Ok(session) = "session-1".parse::<InteractionId>() else { return };
-    let Ok(request) = json::parse::<RankingRequest>(input).map(|read| read.value) else { return };
+    let Ok(request) = json::parse_object::<RankingRequest>(input).map(|read| read.value) else { return };
     let is_valid = request.validate(&session).is_ok();
     for normalise in [true, false] {
         let submission = order(&request, normalise);

@@ -22,7 +22,7 @@ pub(super) fn read<T: DeserializeOwned>(request: &HttpRequest, body: Body) -> Re
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
         _ => Problem::new(StatusCode::BAD_REQUEST, format!("the body can't be read: {error}")),
     })?;
-    let Parsed { value, repairs } = json::parse(&bytes).map_err(|error| {
+    let Parsed { value, repairs } = json::parse_object(&bytes).map_err(|error| {
         let kind = if error.is_syntax() { "the body is not valid JSON: " } else { "" };
         Problem::unprocessable(format!("{kind}{error}"))
     })?;

@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error, IgnoredAny, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -75,6 +75,17 @@ pub fn parse<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Result<Parsed<T>, J
     })?;
     reader.end().map_err(|cause| JsonError { path: ".".to_owned(), cause, repairs })?;
     Ok(Parsed { value, repairs })
+}
+
+/// Reads a text as an object of this type. A list is refused, whose elements `serde` would take for the fields in their order.
+pub fn parse_object<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Result<Parsed<T>, JsonError> {
+    let text = text.as_ref();
+    let unmarked = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    if unmarked.trim_ascii_start().first() != Some(&b'[') {
+        return parse(text);
+    }
+    let Parsed { repairs, .. } = parse::<IgnoredAny>(text)?;
+    Err(JsonError { path: ".".to_owned(), cause: Error::invalid_type(Unexpected::Seq, &"an object"), repairs })
 }
 
 impl JsonError {
@@ -298,6 +309,21 @@ mod tests {
 
     fn repairs(byte_order_marks: usize, invalid_utf8: usize, lone_surrogates: usize, non_numbers: usize) -> Repairs {
         Repairs { byte_order_marks, invalid_utf8, lone_surrogates, non_numbers }
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_what_is_no_json_is_said_first() {
+        #[derive(Debug, Deserialize)]
+        struct Question {
+            text: String,
+        }
+
+        let read = |text: &str| parse_object::<Question>(text).map(|read| read.value.text).map_err(|e| e.to_string());
+        assert_eq!(read(r#" {"text":"why"}"#), Ok("why".to_owned()));
+        for list in [r#"["why"]"#, "\u{feff} \n[\"why\"]", "[]"] {
+            assert_eq!(read(list), Err("invalid type: sequence, expected an object".to_owned()), "{list}");
+        }
+        assert!(parse_object::<Question>(r#"["why""#).unwrap_err().is_syntax());
     }
 
     #[test]

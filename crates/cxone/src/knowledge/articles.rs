@@ -74,7 +74,7 @@ struct Listing {
 
 /// Reads the body of a 200 or 206.
 pub fn parse(answer: &[u8]) -> Result<ArticlesPage, ArticlesError> {
-    let Parsed { value: listing, repairs } = json::parse::<Listing>(answer).map_err(|error| {
+    let Parsed { value: listing, repairs } = json::parse_object::<Listing>(answer).map_err(|error| {
         // A list that is none is the only thing of the wrong kind that can't be passed over.
         if error.is_syntax() {
             ArticlesError::NotJson { line: error.cause().line(), column: error.cause().column() }

@@ -54,10 +54,11 @@ struct Answer {
 
 /// Reads the body of a 200. An answer without `entities` found nothing.
 pub fn parse(answer: &[u8]) -> Result<SearchResults, SearchError> {
-    let Parsed { value: answer, repairs } = json::parse::<Answer>(answer).map_err(|error| match error.field() {
-        Some(_) if !error.is_syntax() => SearchError::NoEntities,
-        _ => SearchError::NotJson,
-    })?;
+    let Parsed { value: answer, repairs } =
+        json::parse_object::<Answer>(answer).map_err(|error| match error.field() {
+            Some(_) if !error.is_syntax() => SearchError::NoEntities,
+            _ => SearchError::NotJson,
+        })?;
     let (hits, left_out) = json::sift("entities", answer.entities.unwrap_or_default());
     Ok(SearchResults { hits, left_out, repairs })
 }

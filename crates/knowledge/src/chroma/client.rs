@@ -167,7 +167,7 @@ impl ChromaClient {
 
 async fn parsed<T: DeserializeOwned + Send + 'static>(bytes: Vec<u8>) -> Result<T, String> {
     let is_large = bytes.len() >= LARGE_ANSWER_BYTES;
-    let parse = move || json::parse(&bytes).map(|parsed| parsed.value).map_err(|error| error.to_string());
+    let parse = move || json::parse_object(&bytes).map(|parsed| parsed.value).map_err(|error| error.to_string());
     if !is_large {
         return parse();
     }
