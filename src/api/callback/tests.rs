@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -194,6 +194,8 @@ async fn a_host_that_hangs_takes_so_many_sockets_of_its_profile_and_holds_up_no_
     // The rest waits in the ledger, and the other profile's goes out.
     assert_eq!((callbacks.look(&first).await, callbacks.look(&second).await), (0, 1));
     let (mut socket, _) = takes.accept().await.unwrap();
+    // An answer before the request would be none.
+    assert!(socket.read(&mut [0; 1024]).await.unwrap() > 0);
     socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
     while queue.pending_count("other") > 0 {
         tokio::task::yield_now().await;
