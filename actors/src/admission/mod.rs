@@ -2,8 +2,8 @@
 //!
 //! A bounded queue keyed by interaction, in which the newest utterance takes the place of the one before it,
 //! and a fixed number of permits. An item leaves the queue only with a permit, which travels in its ticket,
-//! so every inbox behind has room for all permits. Profiles that wait are let in turn by turn, each with no more questions at
-//! once than this process has threads to work on, unless they wait for others. Work that comes late ends here
+//! so every inbox behind has room for all permits. Profiles that wait are let in turn by turn, together with no more questions
+//! at once than this process has threads to work on, but for those that wait for others. Work that comes late ends here
 //! as expired; when a profile is behind, its items get less effort, and at last the oldest are let go, whatever the others
 //! send. What waits for a tenant's CXone has given its permit back: a tenant that is slow keeps nobody else's questions out.
 
@@ -38,7 +38,7 @@ pub struct AdmissionSettings {
     pub queue: usize,
     /// Items that may be on their way through the stages.
     pub in_flight: usize,
-    /// The same of one profile whose questions wait for nobody outside: as many as there are threads to work on them.
+    /// The same of those that wait for nobody outside: as many as there are threads to work on them.
     pub at_work: usize,
     /// When items get less effort.
     pub load_shedding: LoadShedding,
@@ -196,8 +196,12 @@ impl Admission {
     }
 
     fn may_have_one_more(&self, profile: &ProfileName) -> bool {
-        let waits_outside = self.shared.tenants.get(profile).is_some_and(|tenant| tenant.profile.plan.waits_outside());
-        self.shared.permits.is_within_bound(profile, waits_outside)
+        self.shared.permits.is_within_bound(self.waits_outside(profile))
+    }
+
+    /// Whether others are asked for what answers this profile's questions.
+    fn waits_outside(&self, profile: &ProfileName) -> bool {
+        self.shared.tenants.get(profile).is_some_and(|tenant| tenant.profile.plan.waits_outside())
     }
 
     /// What an item of a profile would be given now; rises again by itself when nothing waits any more.
@@ -254,7 +258,7 @@ impl Admission {
             ticket.finish_in(Stage::Admission, outcome);
         }
         next.map(|(item, mut ticket, effort)| {
-            ticket.admit(self.shared.permits.take(free, &item.key.profile));
+            ticket.admit(self.shared.permits.take(free, self.waits_outside(&item.key.profile)));
             ticket.note(|decision| decision.effort = Some(effort));
             AdmittedItem { item, ticket, effort }
         })

@@ -1,13 +1,11 @@
-//! Who may be on the way through the stages: so many questions of all profiles, and of a profile whose questions only this
-//! process works on no more than it has threads for. More of them would be done no sooner; they would wait within the
-//! stages, where nobody's turn counts, before the questions of others.
+//! Who may be on the way through the stages: so many questions in all, and of those that only this process works on no
+//! more than it has threads for. More of them would be done no sooner; they would wait within the stages, where nobody's
+//! turn counts, before the questions of others.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-
-use crate::messages::ProfileName;
 
 /// All permits. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -19,21 +17,21 @@ struct Shared {
     num: usize,
     for_own_work: usize,
     free: Arc<Semaphore>,
-    taken: Mutex<HashMap<ProfileName, usize>>,
+    own_work: AtomicUsize,
     changed: Arc<Notify>,
 }
 
 impl Permits {
-    /// So many in all, and of those so many at most for one profile's questions that wait for nobody outside. `changed` is
-    /// told when one is given back.
+    /// So many in all, and of those so many at most for questions that wait for nobody outside. `changed` is told when one is
+    /// given back.
     pub fn new(num: usize, for_own_work: usize, changed: Arc<Notify>) -> Self {
-        let (free, taken) = (Arc::new(Semaphore::new(num)), Mutex::default());
-        Self { shared: Arc::new(Shared { num, for_own_work, free, taken, changed }) }
+        let (free, own_work) = (Arc::new(Semaphore::new(num)), AtomicUsize::new(0));
+        Self { shared: Arc::new(Shared { num, for_own_work, free, own_work, changed }) }
     }
 
-    /// Whether a profile may have one more as soon as one is free.
-    pub(super) fn is_within_bound(&self, profile: &ProfileName, waits_outside: bool) -> bool {
-        waits_outside || self.taken().get(profile).copied().unwrap_or(0) < self.shared.for_own_work
+    /// Whether one more question may have one as soon as one is free.
+    pub(super) fn is_within_bound(&self, waits_outside: bool) -> bool {
+        waits_outside || self.shared.own_work.load(Ordering::Acquire) < self.shared.for_own_work
     }
 
     /// Waits until one is free; it goes back with what holds it.
@@ -41,10 +39,12 @@ impl Permits {
         Arc::clone(&self.shared.free).acquire_owned().await.ok()
     }
 
-    /// Gives a free one to a profile.
-    pub(crate) fn take(&self, free: OwnedSemaphorePermit, profile: &ProfileName) -> Permit {
-        *self.taken().entry(profile.clone()).or_default() += 1;
-        Permit { free: Some(free), profile: profile.clone(), permits: self.clone() }
+    /// Gives a free one to a question.
+    pub(crate) fn take(&self, free: OwnedSemaphorePermit, waits_outside: bool) -> Permit {
+        if !waits_outside {
+            self.shared.own_work.fetch_add(1, Ordering::AcqRel);
+        }
+        Permit { free: Some(free), waits_outside, permits: self.clone() }
     }
 
     /// Waits until nobody has one.
@@ -62,30 +62,20 @@ impl Permits {
     pub fn num_taken(&self) -> usize {
         self.shared.num - self.num_free()
     }
-
-    fn taken(&self) -> MutexGuard<'_, HashMap<ProfileName, usize>> {
-        // Nothing panics while it is held.
-        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One question on its way.
 pub struct Permit {
     free: Option<OwnedSemaphorePermit>,
-    profile: ProfileName,
+    waits_outside: bool,
     permits: Permits,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut taken = self.permits.taken();
-        if let Some(number) = taken.get_mut(&self.profile) {
-            *number -= 1;
-            if *number == 0 {
-                taken.remove(&self.profile);
-            }
+        if !self.waits_outside {
+            self.permits.shared.own_work.fetch_sub(1, Ordering::AcqRel);
         }
-        drop(taken);
         // Free before somebody looks.
         self.free = None;
         self.permits.shared.changed.notify_one();

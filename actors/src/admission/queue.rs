@@ -1,6 +1,7 @@
 //! What waits to be let in: a queue for each profile, in which an interaction has one place.
 //!
-//! Profiles that wait are served turn by turn, so that what one of them sends takes nobody else's turn. Within a profile
+//! Profiles that wait are served turn by turn, the one first whose last turn is longest ago, so that what one of them sends
+//! takes nobody else's turn. Within a profile
 //! whoever asked comes first, in the order of asking, since they wait for an answer; of what was only heard the freshest goes
 //! first, and the oldest is worth least.
 
@@ -49,6 +50,9 @@ pub(super) struct Queue {
     profiles: HashMap<ProfileName, Waiting>,
     /// The profiles of which something waits, in the order of their turns.
     turns: VecDeque<ProfileName>,
+    /// The number of each profile's last turn.
+    last_turns: HashMap<ProfileName, u64>,
+    num_turns: u64,
     len: usize,
 }
 
@@ -56,10 +60,12 @@ impl Queue {
     /// Puts an item in; the one of the same key that waited is returned.
     pub(super) fn push(&mut self, key: QueueKey, item: WorkItem, ticket: Ticket) -> Option<Queued> {
         let profile = item.key.profile.clone();
-        let waiting = self.profiles.entry(profile.clone()).or_default();
-        if waiting.items.is_empty() {
-            self.turns.push_back(profile);
+        if !self.profiles.contains_key(&profile) {
+            let last_turn = self.last_turn(&profile);
+            let place = self.turns.partition_point(|other| self.last_turn(other) <= last_turn);
+            self.turns.insert(place, profile.clone());
         }
+        let waiting = self.profiles.entry(profile).or_default();
         let replaced = waiting.items.insert(key.clone(), Queued { item, ticket, since: Instant::now() });
         match (&key, &replaced) {
             (QueueKey::Caller(_), _) => waiting.asked.push_back(key),
@@ -78,8 +84,15 @@ impl Queue {
         self.turns.iter()
     }
 
+    /// 0 where it had none.
+    fn last_turn(&self, profile: &ProfileName) -> u64 {
+        self.last_turns.get(profile).copied().unwrap_or_default()
+    }
+
     /// A profile had its turn.
     pub(super) fn end_turn(&mut self, profile: &ProfileName) {
+        self.num_turns += 1;
+        self.last_turns.insert(profile.clone(), self.num_turns);
         if let Some(place) = self.turns.iter().position(|other| other == profile)
             && let Some(served) = self.turns.remove(place)
         {

@@ -178,7 +178,7 @@ mod tests {
         let permits = Permits::new(1, 1, Arc::default());
         advance(Duration::from_millis(10)).await;
         let free = permits.one_free().await.unwrap();
-        ticket.admit(permits.take(free, &item.key.profile));
+        ticket.admit(permits.take(free, false));
         advance(Duration::from_millis(20)).await;
         ticket.leave(Stage::Extract);
         assert_eq!(permits.num_free(), 0);
