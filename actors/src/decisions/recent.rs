@@ -83,6 +83,9 @@ impl RecentDecisions {
                     continue;
                 }
             };
+            if !records.takes(&decision) {
+                continue;
+            }
             if tap.len() < BEHIND && !tap.is_closed() {
                 shadows.add_to(&mut decision).await;
             }

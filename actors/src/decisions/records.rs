@@ -1,17 +1,27 @@
 //! How a decision is written down: as JSON, with the words of the conversation where its profile keeps them, masked; in memory
 //! for the admin port, and in the ledger for whoever asks later.
 
+use std::num::NonZero;
+
 use cuecard_ledger::{DecisionKey, DecisionRecord, Decisions};
+use governor::clock::DefaultClock;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
 
 use super::KeptDecision;
-use crate::messages::Decision;
+use crate::messages::{Decision, Outcome, ProfileName};
 use crate::telemetry::{DropReason, Metrics};
 use crate::tenant::Tenants;
+
+/// Of the questions of a profile that are let go, so many a second are written down: the others would say the same, and take the
+/// time that its cards and those of others need.
+const LET_GO_A_SECOND: NonZero<u32> = NonZero::new(10).unwrap();
 
 /// Writes decisions down.
 pub struct DecisionRecords {
     tenants: Tenants,
     metrics: Metrics,
+    let_go: RateLimiter<ProfileName, HashMapStateStore<ProfileName>, DefaultClock>,
     /// None where the settings don't keep them.
     ledger: Option<Decisions>,
 }
@@ -19,7 +29,17 @@ pub struct DecisionRecords {
 impl DecisionRecords {
     /// Keeps in this ledger, if any.
     pub fn new(tenants: Tenants, metrics: Metrics, ledger: Option<Decisions>) -> Self {
-        Self { tenants, metrics, ledger }
+        Self { tenants, metrics, let_go: RateLimiter::hashmap(Quota::per_second(LET_GO_A_SECOND)), ledger }
+    }
+
+    /// Whether a decision is one to write down; one that is not is counted.
+    pub(super) fn takes(&self, decision: &Decision) -> bool {
+        let is_one_of_many =
+            matches!(decision.outcome, Outcome::Shed) && self.let_go.check_key(&decision.profile).is_err();
+        if is_one_of_many {
+            self.metrics.count_decision_dropped(DropReason::ManyLetGo);
+        }
+        !is_one_of_many
     }
 
     /// The decision as JSON; handed to the ledger, which writes it when it has time.
@@ -86,5 +106,22 @@ mod tests {
             assert!(!json.contains("4111"), "{json}");
         }
         assert!(!forgotten.contains("can I pay"), "{forgotten}");
+    }
+
+    #[test]
+    fn of_a_flood_that_is_let_go_some_a_second_are_written_down_for_each_profile() {
+        let profiles = ["flood", "calm"].map(ProfileName::new);
+        let metrics = Metrics::new(&profiles, Vec::new()).unwrap();
+        let records = DecisionRecords::new(Tenants::default(), metrics.clone(), None);
+        let taken = |profile: &str, outcome: Outcome, number: usize| {
+            let ended = Decision { outcome, ..Decision::opened(&item(profile, "c-1", 1), Arc::default()) };
+            (0..number).filter(|_| records.takes(&ended)).count()
+        };
+        let of_flood = taken("flood", Outcome::Shed, 1000);
+        assert!((10..100).contains(&of_flood), "{of_flood}");
+        assert_eq!(taken("calm", Outcome::Shed, 10), 10);
+        assert_eq!(taken("flood", Outcome::Replaced, 1000), 1000, "these differ");
+        let counted = format!("reason=\"many_let_go\"}} {}", 1000 - of_flood);
+        assert!(metrics.render(0.0).unwrap().contains(&counted), "{counted}");
     }
 }

@@ -75,6 +75,8 @@ pub enum DropReason {
     /// Decisions: one for which too many waited for the ledger already; it was logged, and is among the newest.
     #[strum(serialize = "not_kept")]
     DecisionNotKept,
+    /// Decisions: one about a question that was let go, of which the profile had too many in that second; it is in no log.
+    ManyLetGo,
     /// Buffer: fragments of a connection that named no interaction in time.
     NoInteraction,
     /// Buffer: a conversation's window was in hand when a handler panicked.
@@ -113,7 +115,7 @@ impl DropReason {
     pub fn actor(self) -> &'static str {
         match self {
             Self::UnknownProfile => "admission",
-            Self::TapFull | Self::DecisionNotKept => "decisions",
+            Self::TapFull | Self::DecisionNotKept | Self::ManyLetGo => "decisions",
             Self::NoInteraction | Self::WindowLost | Self::WindowEvicted | Self::Unfinished => "buffer",
             Self::FeedbackSetAside | Self::FeedbackNotStored | Self::FeedbackNotOurs => "feedback_logger",
             Self::DeliveryUnrecorded | Self::LongCxoneId => "injector",
