@@ -211,8 +211,12 @@ mod tests {
 
     use std::sync::Arc;
 
+    use std::time::Duration;
+
     use super::*;
     use crate::messages::{Outcome, Versions};
+    use crate::telemetry::Metrics;
+    use crate::tenant::Tenants;
     use crate::testing::item;
 
     fn decision(profile: &str, outcome: Outcome) -> Decision {
@@ -318,5 +322,24 @@ mod tests {
         let found: Vec<_> = ids.iter().map(|id| recent.find(*id).map(|json| id_of(&json))).collect();
         assert!(found[..100 - num_kept].iter().all(Option::is_none));
         assert_eq!(found[100 - num_kept..], ids[100 - num_kept..].iter().copied().map(Some).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_flood_that_is_let_go_drives_out_no_other_decision() {
+        let recent = RecentDecisions::default();
+        let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
+        let (decisions, tap) = super::super::Decisions::new(metrics.clone());
+        for outcome in [vec![Outcome::Replaced], vec![Outcome::Shed; 1000], vec![Outcome::Replaced]].concat() {
+            decisions.ended(Box::new(decision("acme", outcome)));
+        }
+        decisions.close();
+        let shadows = Shadows::new(Tenants::default(), metrics.clone(), 1, Duration::from_secs(1));
+        recent.clone().keep(tap, shadows, DecisionRecords::new(Tenants::default(), metrics, None), None).await;
+        let number = |outcome: &str| {
+            let filter = DecisionFilter { outcome: Some(outcome.to_owned()), profile: None };
+            recent.newest(&filter, 2000).len()
+        };
+        assert_eq!(number("replaced"), 2);
+        assert!((10..500).contains(&number("shed")), "{}", number("shed"));
     }
 }
