@@ -71,7 +71,7 @@ async fn a_body_that_is_no_question_is_refused_and_says_which_field() {
     let table: [(&str, &[u8], u16, &str); 9] = [
         (json, b"", 422, "not valid JSON"),
         (json, b"{\"conversation_id\": ", 422, "not valid JSON"),
-        (json, b"[]", 422, "invalid"),
+        (json, br#"["c", "a", "q"]"#, 422, "expected an object"),
         (json, b"{} {}", 422, "missing field"),
         (json, br#"{"conversation_id": "c", "query_text": "q"}"#, 422, "agent_id"),
         (json, br#"{"conversation_id": 7, "agent_id": "a", "query_text": "q"}"#, 422, "conversation_id"),

@@ -214,6 +214,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::decisions::Decisions;
     use crate::messages::{Outcome, Versions};
     use crate::telemetry::Metrics;
     use crate::tenant::Tenants;
@@ -328,7 +329,7 @@ mod tests {
     async fn a_flood_that_is_let_go_drives_out_no_other_decision() {
         let recent = RecentDecisions::default();
         let metrics = Metrics::new(&[ProfileName::new("acme")], Vec::new()).unwrap();
-        let (decisions, tap) = super::super::Decisions::new(metrics.clone());
+        let (decisions, tap) = Decisions::new(metrics.clone());
         for outcome in [vec![Outcome::Replaced], vec![Outcome::Shed; 1000], vec![Outcome::Replaced]].concat() {
             decisions.ended(Box::new(decision("acme", outcome)));
         }

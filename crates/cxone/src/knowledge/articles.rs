@@ -248,6 +248,7 @@ mod tests {
             r#"{"items":"a"}"#,
             r#"{"entities":[]}"#,
             "[]",
+            r#"[[{"id":"a","content":"c"}],null,null,null]"#,
             "7",
         ] {
             assert_eq!(parse(answer.as_bytes()), Err(ArticlesError::NoItems), "{answer}");

@@ -153,7 +153,7 @@ mod tests {
         assert!(read(&json!({"entities": null})).is_empty());
         assert!(read(&json!({"entities": []})).is_empty());
         assert_eq!(parse(br#"{"entities":{}}"#), Err(SearchError::NoEntities));
-        for answer in ["", "[]", "7", "<html>", "{\"entities\":["] {
+        for answer in ["", "[]", r#"[[{"id":"a"}]]"#, "7", "<html>", "{\"entities\":["] {
             assert_eq!(parse(answer.as_bytes()), Err(SearchError::NotJson), "{answer}");
         }
     }
