@@ -1,12 +1,9 @@
 //! Decisions, kept for whoever asks later why an agent saw what.
 //!
-//! In: a decision's JSON, which whoever keeps it has freed of what names a person or an account. It lies deflated.
+//! In: a decision's JSON, which whoever keeps it has freed of what names a person or an account.
 
-use std::io::{Read, Write};
+mod body;
 
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -29,9 +26,6 @@ const OF_INTERACTION: &str = "
 
 const NEWEST: &str = "SELECT body, number FROM decisions WHERE number < $1 ORDER BY number DESC LIMIT $2";
 
-/// No decision is longer; what a damaged file says is not believed.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
-
 /// A decision as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionRecord {
@@ -41,7 +35,7 @@ pub struct DecisionRecord {
     /// Its label.
     pub outcome: String,
     pub at: Timestamp,
-    /// A JSON object, deflated by [`DecisionRecord::new`].
+    /// A JSON object, compressed.
     body: Vec<u8>,
 }
 
@@ -68,11 +62,8 @@ pub struct DecisionKey {
 impl DecisionRecord {
     /// A decision of this JSON.
     pub fn new(key: DecisionKey, json: &str) -> Self {
-        let mut deflated = DeflateEncoder::new(Vec::with_capacity(json.len() / 4), Compression::fast());
-        // Writing into memory can't fail; what could not be written would be an empty decision.
-        let body = deflated.write_all(json.as_bytes()).and_then(|()| deflated.finish()).unwrap_or_default();
         let DecisionKey { id, profile, interaction, outcome, at } = key;
-        Self { id, profile, interaction, outcome, at, body }
+        Self { id, profile, interaction, outcome, at, body: body::compressed(json) }
     }
 
     /// What it takes in memory while it waits.
@@ -116,7 +107,5 @@ pub(crate) async fn newest(
 }
 
 fn json(row: &AnyRow) -> sqlx::Result<String> {
-    let mut json = String::new();
-    let inflated = DeflateDecoder::new(row.try_get::<&[u8], _>(0)?).take(MAX_BYTES).read_to_string(&mut json);
-    inflated.map(|_| json).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    body::json(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
