@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use cuecard_actors::engine::encoder::default_model_dir;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -61,10 +63,22 @@ fn assert_screen_is_told(stdout: &str) {
     }
 }
 
+/// Writes a file with a call of one turn, and returns its path.
+fn write_call(folder: &Path, asks: &str) -> String {
+    let file = folder.join("calls.jsonl");
+    let call = json!({"id": "moving", "turns": [{"speaker": "customer", "text": asks}]});
+    std::fs::write(&file, call.to_string()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
 #[test]
 fn one_round_ends_with_code_0_and_says_what_was_shown() {
     // Without pauses: what is said, and what comes of it, are the same.
-    let own = [("CXONE_BASE_URL", "http://127.0.0.1:1"), ("CUECARD__PROFILE__CARDS", "2")];
+    let cache = TempDir::new().unwrap();
+    let (model, kept) = (default_model_dir(), cache.path().join("demo-index"));
+    let [model, cache] = [&model, cache.path()].map(|path| path.to_str().unwrap());
+    let places = [("CUECARD_MODEL_DIR", model), ("CUECARD_CACHE", cache)];
+    let own = [&places[..], &[("CXONE_BASE_URL", "http://127.0.0.1:1"), ("CUECARD__PROFILE__CARDS", "2")]].concat();
     let ended = run(&["demo", "--once", "--port", "0", "--speed", "0"], &own);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     let (articles, asking, quiet) = (rows(ARTICLES), rows(CONVERSATIONS), rows(QUIET));
@@ -94,6 +108,12 @@ fn one_round_ends_with_code_0_and_says_what_was_shown() {
     let expected = [num_calls as u64, shown, silent as u64, 0];
     assert_eq!(figures.map(|name| figure(&ended.stdout, name)), expected, "{}", ended.stdout);
     assert!(figure(&ended.stdout, "median, turn to card") > 0, "{}", ended.stdout);
+    let in_service = || std::fs::read_to_string(kept.join("CURRENT")).unwrap();
+    let made = in_service();
+    let call = write_call(kept.parent().unwrap(), "Can I take my router along when I move house?");
+    let again = run(&["demo", "--once", "--port", "0", "--speed", "0", "--conversations", &call], &places);
+    assert_eq!((again.code, figure(&again.stdout, "cards shown")), (Some(0), 1), "{}{}", again.stdout, again.stderr);
+    assert_eq!(in_service(), made, "a second demo finds the index done");
 }
 
 #[test]
@@ -107,11 +127,14 @@ fn a_port_in_use_is_said_before_anything_is_embedded() {
 #[actix_rt::test]
 async fn a_push_that_is_not_taken_is_one_line_and_told_to_stop_it_ends_with_the_figures() {
     let folder = TempDir::new().unwrap();
-    let calls = folder.path().join("calls.jsonl");
     let asks = "Can I take my router along when I move house?";
-    let call = json!({"id": "moving", "turns": [{"speaker": "customer", "text": asks}]});
-    std::fs::write(&calls, call.to_string()).unwrap();
-    let mut command = cuecard(&["demo", "--port", "0", "--conversations", calls.to_str().unwrap()], &[]);
+    let calls = write_call(folder.path(), asks);
+    // No index can be kept where a file lies.
+    let cache = folder.path().join("cache");
+    std::fs::write(&cache, "").unwrap();
+    let (model, cache) = (default_model_dir(), cache.to_str().unwrap());
+    let places = [("CUECARD_MODEL_DIR", model.to_str().unwrap()), ("CUECARD_CACHE", cache)];
+    let mut command = cuecard(&["demo", "--port", "0", "--conversations", &calls], &places);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let page = lines.find_map(|line| line.strip_prefix("  make faults         http://").map(str::to_owned)).unwrap();

@@ -41,7 +41,7 @@ pub use encoder::Encoder;
 pub use encoding::{Encoding, KeyPhrase, PendingEncoding};
 pub use error::EncoderError;
 pub use model_files::ModelInfo;
-pub use settings::{EncoderSettings, Precision, default_model_dir};
+pub use settings::{EncoderSettings, Precision, cache_dir, default_model_dir};
 pub use turns::{Lane, Turns};
 pub use watch::EncoderHealth;
 

@@ -59,22 +59,34 @@ impl EncoderSettings {
 /// The model's directory below that of a package, or of set-up's cache.
 const MODEL: &str = "models/all-MiniLM-L6-v2";
 
-/// `CUECARD_MODEL_DIR`; else the model of the package that this program was unpacked with; else where set-up puts it: below
-/// `CUECARD_CACHE`, else below `cuecard` in `XDG_CACHE_HOME` or `~/.cache`.
+/// What can be made again is kept here: `CUECARD_CACHE`, else `cuecard` in `XDG_CACHE_HOME` or `~/.cache`.
+pub fn cache_dir() -> PathBuf {
+    cache_dir_from(|name| env::var_os(name))
+}
+
+/// `CUECARD_MODEL_DIR`; else the model of the package that this program was unpacked with; else where set-up puts it, below
+/// [`cache_dir`].
 pub fn default_model_dir() -> PathBuf {
     // A program whose own place can't be told was not unpacked from a package.
     model_dir_from(|name| env::var_os(name), env::current_exe().ok().as_deref())
 }
 
-/// As in `scripts/env`, an empty variable counts as unset.
+fn cache_dir_from(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let path = |name| path_in(&variable, name);
+    path("CUECARD_CACHE").unwrap_or_else(|| {
+        path("XDG_CACHE_HOME").unwrap_or_else(|| path("HOME").unwrap_or_default().join(".cache")).join("cuecard")
+    })
+}
+
 fn model_dir_from(variable: impl Fn(&str) -> Option<OsString>, program: Option<&Path>) -> PathBuf {
-    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = || {
-        path("CUECARD_CACHE").unwrap_or_else(|| {
-            path("XDG_CACHE_HOME").unwrap_or_else(|| path("HOME").unwrap_or_default().join(".cache")).join("cuecard")
-        })
-    };
-    path("CUECARD_MODEL_DIR").or_else(|| packaged_model(program?)).unwrap_or_else(|| cache().join(MODEL))
+    path_in(&variable, "CUECARD_MODEL_DIR")
+        .or_else(|| packaged_model(program?))
+        .unwrap_or_else(|| cache_dir_from(variable).join(MODEL))
+}
+
+/// As in `scripts/env`, an empty variable counts as unset.
+fn path_in(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
+    variable(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// A package holds `bin/cuecard` and the model side by side.

@@ -106,11 +106,12 @@ impl Judge<'_> {
 
     /// The places of those that the agent did not reject a short while ago.
     fn not_rejected(&self) -> Vec<usize> {
-        let is_open = |place: &usize| {
-            let id = &self.order.ranked[*place].article().id;
-            !self.screen.is_rejected(id, self.now, self.plan.rejection_cooldown)
-        };
-        (0..self.order.ranked.len()).filter(is_open).collect()
+        let ranked = self.order.ranked.iter().enumerate();
+        ranked.filter(|(_, ranked)| !self.is_rejected(ranked)).map(|(place, _)| place).collect()
+    }
+
+    fn is_rejected(&self, ranked: &Ranked) -> bool {
+        self.screen.is_rejected(&ranked.article().id, self.now, self.plan.rejection_cooldown)
     }
 
     /// Why the best of those that may come is not worth showing, if it is not.
@@ -124,9 +125,16 @@ impl Judge<'_> {
             let reason = if is_asked { SilenceReason::Unsure } else { SilenceReason::NotAsked };
             return (odds.probability < odds.least).then_some(reason);
         }
-        let is_unsure = || !is_pinned && self.is_unsure(self.order.ranked[best].score);
+        let is_unsure = || !is_pinned && self.is_unsure(self.among_open(best));
         let unsure = || is_unsure().then_some(SilenceReason::Unsure);
         rule.judge(wanted, self.order.nearness.passage).or_else(unsure)
+    }
+
+    /// The probability of an article among all but those that the agent rejected, which told that they do not answer.
+    fn among_open(&self, place: usize) -> f64 {
+        let is_rejected = |ranked: &&Ranked| self.is_rejected(ranked);
+        let rejected: f64 = self.order.ranked.iter().filter(is_rejected).map(|ranked| ranked.score).sum();
+        self.order.ranked[place].score / (1.0 - rejected).max(f64::EPSILON)
     }
 
     fn is_pinned(&self, place: usize) -> bool {
@@ -245,7 +253,7 @@ mod tests {
 
     #[test]
     fn who_is_asked_on_with_the_best_before_their_eyes_gets_what_fits_the_newest_turn() {
-        let selectivity = Some(SilenceRule::Selectivity(Selectivity::Medium));
+        let selectivity = Some(SilenceRule::Selectivity(Selectivity::Low));
         let plan = Plan { silence: selectivity, ..Plan::clone(&plan(&[BackendName::Index])) };
         let (now, mut screen) = (Instant::now(), Screen::default());
         screen.note("standing", 1, now);
@@ -275,7 +283,7 @@ mod tests {
             ranking.cards().first().map(|card| card.article().id.clone()).ok_or(ranking.verdict.silence())
         };
         let rejected = Err(Some(SilenceReason::Rejected));
-        assert_eq!(after(1, &[("rejected", 0.52), ("next", 0.51)]), Ok("next".to_owned()));
+        assert_eq!(after(1, &[("rejected", 0.6), ("next", 0.3)]), Ok("next".to_owned()));
         assert_eq!(after(1, &[("rejected", 0.8), ("next", 0.1)]), rejected);
         assert_eq!(after(1, &[("rejected", 0.8)]), rejected);
         assert_eq!(after(plan.rejection_cooldown.as_secs(), &[("rejected", 0.8)]), Ok("rejected".to_owned()));
@@ -308,8 +316,8 @@ mod tests {
             let order = probable(&[("best", probability)]);
             Ranking::judged(order, &Screen::default(), Instant::now(), &plan).verdict.silence()
         };
-        assert_eq!(silence(0.55, Selectivity::Medium), None);
-        assert_eq!(silence(0.55, Selectivity::High), Some(SilenceReason::Unsure));
+        assert_eq!(silence(0.7, Selectivity::Medium), None);
+        assert_eq!(silence(0.7, Selectivity::High), Some(SilenceReason::Unsure));
         assert_eq!(silence(0.05, Selectivity::Low), Some(SilenceReason::Unsure));
     }
 

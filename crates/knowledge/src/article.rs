@@ -45,7 +45,7 @@ fn unknown_audience(name: &str) -> UnknownAudience {
 }
 
 /// More phrases of one article are not told apart.
-const MOST_PHRASES: usize = 24;
+const MOST_PHRASES: usize = 48;
 
 /// A knowledge article. `id` names it within its source; `title` or `body` may be empty, not both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -132,7 +132,7 @@ impl Selectivity {
         match self {
             Self::Low => 0.0,
             Self::Medium => 0.8,
-            Self::High => 1.5,
+            Self::High => 1.2,
         }
     }
 
@@ -149,8 +149,8 @@ impl Selectivity {
     fn least_probability(self) -> f64 {
         match self {
             Self::Low => 0.25,
-            Self::Medium => 0.5,
-            Self::High => 0.65,
+            Self::Medium => 0.65,
+            Self::High => 0.8,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use cuecard_actors::engine::encoder::cache_dir;
 use cuecard_simulator::{
     AdminPlace, Article, Conversation, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PORT, Pace, RunningSimulator,
     Simulator, SimulatorSettings,
@@ -31,6 +32,9 @@ const QUIET: &[u8] = include_bytes!("../../../demo/quiet.jsonl");
 
 /// Of the built-in calls one in so many asks for nothing that an article answers.
 const QUIET_EVERY: usize = 4;
+
+/// Below the cache.
+const KEPT_INDEX: &str = "demo-index";
 
 /// The admin port where the README has it.
 const ADMIN_PORT: u16 = 9100;
@@ -60,8 +64,7 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         chosen => start_simulator(chosen, full_texts)?,
     };
     tell_ignored();
-    let index = directory.path().join("index");
-    make_index(&articles, arguments, &index)?;
+    let index = make_index(&articles, arguments, directory.path())?;
     let service = on_port_or_any(ADMIN_PORT, |admin_port| {
         Service::start(demo_settings(&simulator, &index, directory.path(), admin_port)?)
     })?;
@@ -97,12 +100,20 @@ fn on_port_or_any<T>(port: u16, start: impl Fn(u16) -> anyhow::Result<T>) -> any
     start(port).or_else(|error| if is_in_use(&error) { start(0) } else { Err(error) })
 }
 
-fn make_index(articles: &Path, arguments: &DemoArgs, index: &Path) -> anyhow::Result<()> {
+/// Returns the index's directory. That of the demo's own articles stays in the cache, where the next demo finds it; where another
+/// one makes it just now, or the cache can't be written, and for other articles, it is made in the demo's directory.
+fn make_index(articles: &Path, arguments: &DemoArgs, directory: &Path) -> anyhow::Result<PathBuf> {
     let given = arguments.articles.as_ref().map(|file| file.display().to_string());
     println!("indexing {}", given.as_deref().unwrap_or("the demo's articles"));
-    let knowledge::Updated { report, .. } = knowledge::update(articles, None, index, &knowledge::encoder()?)?;
+    let encoder = knowledge::encoder()?;
+    let update = |index: PathBuf| knowledge::update(articles, None, &index, &encoder).map(|updated| (index, updated));
+    let kept = Some(cache_dir().join(KEPT_INDEX)).filter(|kept| given.is_none() && kept.is_absolute());
+    let (index, knowledge::Updated { report, .. }) = match kept.map(&update) {
+        Some(Ok(made)) => made,
+        _ => update(directory.join("index"))?,
+    };
     println!("{} articles in {:.1} s", report.articles, report.duration_seconds);
-    Ok(())
+    Ok(index)
 }
 
 /// The file that was given, or the built-in one written where it can be read.
