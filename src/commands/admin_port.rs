@@ -74,6 +74,12 @@ impl AdminPort {
         self.answered(self.client.get(&url), &url).await
     }
 
+    /// The same of what is posted.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.base);
+        self.answered(self.client.post(&url).json(body), &url).await
+    }
+
     /// Whether a probe is answered that all is well, and what it says.
     pub(super) async fn probe(&self, path: &str) -> anyhow::Result<(bool, Value)> {
         let url = format!("{}{path}", self.base);
@@ -81,19 +87,14 @@ impl AdminPort {
         Ok((status.is_success(), body))
     }
 
-    /// The same of what is posted.
-    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let url = format!("{}{path}", self.base);
-        self.answered(self.client.post(&url).json(body), &url).await
-    }
-
     async fn answered(&self, request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
         let (status, body) = self.sent(request, url).await?;
         let detail = body["detail"].as_str().unwrap_or("the service refused");
-        anyhow::ensure!(
-            status != StatusCode::UNAUTHORIZED,
-            "the admin port asks for a key; put one into {KEY_VARIABLE}"
-        );
+        let about_key = match &self.key {
+            Some(_) => format!("does not know the key in {KEY_VARIABLE}; put one of [access.keys] there"),
+            None => format!("asks for a key; put one into {KEY_VARIABLE}"),
+        };
+        anyhow::ensure!(status != StatusCode::UNAUTHORIZED, "the admin port {about_key}");
         anyhow::ensure!(status.is_success(), "{detail}");
         Ok(body)
     }

@@ -48,7 +48,7 @@ impl DecisionRecords {
             .map_err(|error| tracing::error!(%error, id = %decision.id, "a decision can't be written down"))
             .ok()?;
         if let Some(ledger) = &self.ledger
-            && !ledger.record_behind(DecisionRecord::new(key(decision), &json))
+            && !DecisionRecord::new(key(decision), &json).is_ok_and(|record| ledger.record_behind(record))
         {
             self.metrics.count_decision_dropped(DropReason::DecisionNotKept);
         }

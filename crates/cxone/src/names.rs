@@ -4,9 +4,6 @@
 
 use strum::VariantArray;
 
-/// An id of an article, or of a push, stands in keys and logs; beyond this it is something else.
-pub(crate) const MAX_ID_BYTES: usize = 1024;
-
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {set} '{name}', the served ones are: {served}")]
 pub struct UnknownName {

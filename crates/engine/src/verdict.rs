@@ -90,10 +90,8 @@ impl Judge<'_> {
         }
         let open = self.not_rejected();
         let Some(best) = open.first().copied() else { return Verdict::Silent(SilenceReason::Rejected) };
-        match self.silence(best) {
-            Some(SilenceReason::Unsure) if best > 0 => return Verdict::Silent(SilenceReason::Rejected),
-            Some(reason) => return Verdict::Silent(reason),
-            None => {}
+        if let Some(reason) = self.silence(best) {
+            return Verdict::Silent(reason);
         }
         match self.standing().filter(|standing| self.stays(*standing, best)) {
             Some(standing) => match self.asked_beside(standing, &open) {
@@ -125,16 +123,17 @@ impl Judge<'_> {
             let reason = if is_asked { SilenceReason::Unsure } else { SilenceReason::NotAsked };
             return (odds.probability < odds.least).then_some(reason);
         }
-        let is_unsure = || !is_pinned && self.is_unsure(self.among_open(best));
-        let unsure = || is_unsure().then_some(SilenceReason::Unsure);
-        rule.judge(wanted, self.order.nearness.passage).or_else(unsure)
+        let is_unsure = || !is_pinned && self.is_unsure(self.without(best, |ranked| self.is_rejected(ranked)));
+        // What comes before the best was rejected.
+        let unsure = if best > 0 { SilenceReason::Rejected } else { SilenceReason::Unsure };
+        rule.judge(wanted, self.order.nearness.passage).or_else(|| is_unsure().then_some(unsure))
     }
 
-    /// The probability of an article among all but those that the agent rejected, which told that they do not answer.
-    fn among_open(&self, place: usize) -> f64 {
-        let is_rejected = |ranked: &&Ranked| self.is_rejected(ranked);
-        let rejected: f64 = self.order.ranked.iter().filter(is_rejected).map(|ranked| ranked.score).sum();
-        self.order.ranked[place].score / (1.0 - rejected).max(f64::EPSILON)
+    /// The probability of an article where these are known not to answer.
+    fn without(&self, place: usize, do_not_answer: impl Fn(&Ranked) -> bool) -> f64 {
+        let others = self.order.ranked.iter().filter(|ranked| do_not_answer(ranked));
+        let rest = 1.0 - others.map(|ranked| ranked.score).sum::<f64>();
+        self.order.ranked[place].score / rest.max(f64::EPSILON)
     }
 
     fn is_pinned(&self, place: usize) -> bool {
@@ -161,15 +160,16 @@ impl Judge<'_> {
     }
 
     /// What fits the newest turn better than what stands on the screen, which fits the call: who has a card before their eyes
-    /// and is asked on is asked something else. Its probability is that among all but what stands there.
+    /// and is asked on is asked something else, so what stands there does not answer.
     fn asked_beside(&self, standing: usize, open: &[usize]) -> Option<usize> {
         let fits = |place: usize| self.order.ranked[place].candidate.evidence.map(|evidence| evidence.newest_cosine);
         // What an operator wants first is not replaced by what fits better.
         let fits_standing = fits(standing).filter(|_| !self.is_pinned(standing))?;
         let others = open.iter().copied().filter(|place| *place != standing);
         let best = others.max_by(|a, b| fits(*a).unwrap_or(-1.0).total_cmp(&fits(*b).unwrap_or(-1.0)))?;
-        let rest = (1.0 - self.order.ranked[standing].score).max(f64::EPSILON);
-        let is_sure = !self.is_unsure(self.order.ranked[best].score / rest);
+        let shown = self.order.ranked[standing].article();
+        let does_not_answer = |ranked: &Ranked| ranked.article().id == shown.id || self.is_rejected(ranked);
+        let is_sure = !self.is_unsure(self.without(best, does_not_answer));
         (fits(best)? > fits_standing + FITS_BETTER && is_sure).then_some(best)
     }
 }
@@ -257,13 +257,17 @@ mod tests {
         let plan = Plan { silence: selectivity, ..Plan::clone(&plan(&[BackendName::Index])) };
         let (now, mut screen) = (Instant::now(), Screen::default());
         screen.note("standing", 1, now);
-        let shown = |articles: &[(&str, f64, f32)]| -> Vec<String> {
-            let ranking = Ranking::judged(fitting(articles), &screen, now, &plan);
+        let shown = |screen: &Screen, articles: &[(&str, f64, f32)]| -> Vec<String> {
+            let ranking = Ranking::judged(fitting(articles), screen, now, &plan);
             ranking.cards().iter().map(|card| card.article().id.clone()).collect()
         };
-        assert_eq!(shown(&[("standing", 0.6, 0.4), ("near", 0.25, 0.5), ("nearer", 0.24, 0.6)]), ["nearer"]);
-        assert!(shown(&[("standing", 0.6, 0.6), ("other", 0.3, 0.6)]).is_empty(), "it does not fit better");
-        assert!(shown(&[("standing", 0.6, 0.4), ("other", 0.05, 0.6)]).is_empty(), "it hardly answers");
+        assert_eq!(shown(&screen, &[("standing", 0.6, 0.4), ("near", 0.25, 0.5), ("nearer", 0.24, 0.6)]), ["nearer"]);
+        assert!(shown(&screen, &[("standing", 0.6, 0.6), ("other", 0.3, 0.6)]).is_empty(), "it does not fit better");
+        assert!(shown(&screen, &[("standing", 0.6, 0.4), ("other", 0.05, 0.6)]).is_empty(), "it hardly answers");
+        assert!(shown(&screen, &[("standing", 0.5, 0.4), ("rejected", 0.3, 0.4), ("other", 0.04, 0.6)]).is_empty());
+        screen.reject("rejected", now);
+        let beside_both = [("standing", 0.5, 0.4), ("rejected", 0.3, 0.4), ("other", 0.06, 0.6)];
+        assert_eq!(shown(&screen, &beside_both), ["other"], "of what is left it is the likelier half");
         let mut pinned = fitting(&[("standing", 0.6, 0.4), ("near", 0.25, 0.6)]);
         pinned.ranked[0].candidate.is_pinned = true;
         let silence = Ranking::judged(pinned, &screen, now, &plan).verdict.silence();
@@ -286,6 +290,9 @@ mod tests {
         assert_eq!(after(1, &[("rejected", 0.6), ("next", 0.3)]), Ok("next".to_owned()));
         assert_eq!(after(1, &[("rejected", 0.8), ("next", 0.1)]), rejected);
         assert_eq!(after(1, &[("rejected", 0.8)]), rejected);
+        let far = Plan { silence: Some(SilenceRule::MinCosine(0.9)), ..Plan::clone(&plan) };
+        let far = Ranking::judged(probable(&[("rejected", 0.6), ("next", 0.3)]), &screen, start, &far);
+        assert_eq!(far.verdict.silence(), Some(SilenceReason::Unsure), "no article was judged");
         assert_eq!(after(plan.rejection_cooldown.as_secs(), &[("rejected", 0.8)]), Ok("rejected".to_owned()));
     }
 
@@ -316,9 +323,10 @@ mod tests {
             let order = probable(&[("best", probability)]);
             Ranking::judged(order, &Screen::default(), Instant::now(), &plan).verdict.silence()
         };
-        assert_eq!(silence(0.7, Selectivity::Medium), None);
-        assert_eq!(silence(0.7, Selectivity::High), Some(SilenceReason::Unsure));
-        assert_eq!(silence(0.05, Selectivity::Low), Some(SilenceReason::Unsure));
+        let unsure = Some(SilenceReason::Unsure);
+        assert_eq!((silence(0.3, Selectivity::Low), silence(0.2, Selectivity::Low)), (None, unsure));
+        assert_eq!((silence(0.7, Selectivity::Medium), silence(0.6, Selectivity::Medium)), (None, unsure));
+        assert_eq!((silence(0.85, Selectivity::High), silence(0.7, Selectivity::High)), (None, unsure));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::collections::hash_map::Entry;
 use std::io::BufRead;
 use std::path::Path;
 
+use cuecard_text::MAX_ID_BYTES;
+
 use crate::article::Article;
 use crate::rows::{FileReport, ReadError, RowText, Rows, read_rows};
 
@@ -43,6 +45,9 @@ fn article(mut row: RowText<'_>, first_lines: &mut HashMap<String, u64>) -> Resu
     let article = row.parse::<Article>("an article")?.without_markup();
     if article.id.trim().is_empty() {
         return Err("no id".to_owned());
+    }
+    if article.id.len() > MAX_ID_BYTES {
+        return Err(format!("an id of {} bytes; one has at most {MAX_ID_BYTES}", article.id.len()));
     }
     if article.is_blank() {
         return Err("no text: neither title nor body".to_owned());
@@ -105,6 +110,16 @@ mod tests {
             let described = file.report.describe(&file.report.bad_rows[0]);
             assert!(described.starts_with(&format!("kb.jsonl:21: {reason}")), "{described}");
         }
+    }
+
+    #[test]
+    fn an_id_that_no_index_of_a_database_takes_is_none() {
+        let rows = [1024, 1025].map(|length| format!("{{\"id\":\"{}\",\"title\":\"T\"}}\n", "x".repeat(length)));
+        let bytes = [good_rows(20), rows.concat().into_bytes()].concat();
+        let file = super::read(Path::new("kb.jsonl"), Rows::new(BufReader::new(&*bytes), 4096)).unwrap();
+        assert_eq!(file.articles.len(), 21);
+        let described = file.report.describe(&file.report.bad_rows[0]);
+        assert!(described.contains("an id of 1025 bytes; one has at most 1024"), "{described}");
     }
 
     #[test]

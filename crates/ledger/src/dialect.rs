@@ -137,9 +137,9 @@ impl Dialect {
                 5 | 6 => Meaning::Locked,
                 _ => Meaning::Other,
             },
-            // Data that don't fit, and constraints.
+            // Data that don't fit, constraints, one row twice, and too long for an index.
             Self::Postgres => match code.get(..2) {
-                Some("22" | "23") => Meaning::Refused,
+                Some("21" | "22" | "23" | "54") => Meaning::Refused,
                 Some("28" | "42") => Meaning::Forbidden,
                 Some("55") => Meaning::Locked,
                 _ => Meaning::Other,

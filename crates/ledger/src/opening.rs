@@ -77,14 +77,14 @@ pub(crate) async fn reader(database: &Database) -> Result<AnyConnection, LedgerE
 
 /// A connection that writes beside whoever else does.
 pub(crate) async fn current(database: &Database) -> Result<AnyConnection, LedgerError> {
-    if let Some(path) = database.path.as_deref().filter(|path| !path.exists()) {
-        return Err(database.refused(format!("there is no file {}", path.display())));
-    }
     beside(database, Access::Create).await
 }
 
 /// One of an earlier version is brought up to date by the service alone.
 async fn beside(database: &Database, access: Access) -> Result<AnyConnection, LedgerError> {
+    if let Some(path) = database.path.as_deref().filter(|path| !path.exists()) {
+        return Err(database.refused(format!("there is no file {}", path.display())));
+    }
     let look = async {
         let mut connection = database.connect(access).await.map_err(|error| explain(database.dialect, error))?;
         match state(database.dialect, &mut connection).await? {

@@ -6,6 +6,7 @@
 //! pseudonym, to which the table of sessions is the key. A write that breaks a rule of the schema (a latency that is not
 //! finite, negative or above a day; a rank of 0) is refused and leaves nothing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
@@ -153,6 +154,12 @@ struct Seen {
     clicked: bool,
 }
 
+impl Seen {
+    fn and(self, other: Self) -> Self {
+        Self { delivered: self.delivered || other.delivered, clicked: self.clicked || other.clicked }
+    }
+}
+
 /// Records entries and clicks of one commit together: a ranking brings up to fifty snippets, and the way to the database and
 /// back costs more than most rows.
 pub(crate) async fn add(session: &mut Session<'_>, entries: &[&RankingEntry], clicks: &[&Click]) -> sqlx::Result<()> {
@@ -267,20 +274,24 @@ async fn add_snippets<'a>(
     totals: &mut BTreeMap<&'a str, Added>,
 ) -> sqlx::Result<()> {
     let number = |key: &SessionKey<'a>| sessions.get(key).map_or(0, |session| session.number);
-    let numbered: Vec<_> =
-        seen.into_iter().map(|((key, snippet), now)| (key.0, number(&key), text(snippet), now)).collect();
+    // Two ids may be one as they are written.
+    let mut numbered: BTreeMap<(&str, i64, Cow<'_, str>), Seen> = BTreeMap::new();
+    for ((key, snippet), now) in seen {
+        let written = numbered.entry((key.0, number(&key), text(snippet))).or_default();
+        *written = written.and(now);
+    }
     // A session that is new has no snippets yet.
-    let asked = numbered.iter().filter(|(_, number, ..)| !new.contains(number));
-    let asked: Vec<_> = asked.map(|(_, number, snippet, _)| (*number, snippet)).collect();
+    let asked = numbered.keys().filter(|(_, number, _)| !new.contains(number));
+    let asked: Vec<_> = asked.map(|(_, number, snippet)| (*number, snippet)).collect();
     let mut before: HashMap<(i64, String), Seen> = HashMap::new();
     for row in session.fetch(KNOWN_SNIPPETS, &asked).await? {
         let seen = Seen { delivered: row.try_get::<i64, _>(2)? != 0, clicked: row.try_get::<i64, _>(3)? != 0 };
         before.insert((row.try_get(0)?, row.try_get(1)?), seen);
     }
     let mut rows = Vec::new();
-    for (profile, number, snippet, now) in &numbered {
+    for ((profile, number, snippet), now) in &numbered {
         let before = before.get(&(*number, snippet.clone().into_owned())).copied().unwrap_or_default();
-        let after = Seen { delivered: before.delivered || now.delivered, clicked: before.clicked || now.clicked };
+        let after = before.and(*now);
         if after != before {
             let added = totals.entry(profile).or_default();
             added.delivered += i64::from(after.delivered) - i64::from(before.delivered);

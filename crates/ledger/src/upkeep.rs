@@ -133,7 +133,12 @@ async fn alone<T>(
 ) -> sqlx::Result<T> {
     dialect.begin(Sync::Process, connection).await?;
     let done = work(&mut Session { dialect, connection }).await;
-    connection.execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+    if done.is_ok() {
+        connection.execute("COMMIT").await?;
+    } else {
+        // SQLite has rolled back by itself where the disk was full; why the work failed is what counts.
+        let _ = connection.execute("ROLLBACK").await;
+    }
     done
 }
 

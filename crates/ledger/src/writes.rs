@@ -143,6 +143,8 @@ async fn apply_alone(session: &mut Session<'_>, alone: &Alone, change: &mut Chan
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use jiff::Timestamp;
     use uuid::Uuid;
 
@@ -155,7 +157,7 @@ mod tests {
         let [profile, interaction, outcome] = ["main", "call", "silent"].map(str::to_owned);
         let click = Click { profile: "main".into(), session: "s".into(), snippet: "a".into(), rank_position: 1, at };
         let key = DecisionKey { id: Uuid::nil(), profile, interaction, outcome, at };
-        let decision = Write::Decision(Arc::new(DecisionRecord::new(key, "{}")));
+        let decision = Write::Decision(Arc::new(DecisionRecord::new(key, "{}").unwrap()));
         for durable in [Sync::Power, Sync::Process] {
             assert_eq!(Write::Click(click.clone()).sync(durable), durable);
             assert_eq!(decision.sync(durable), Sync::Process);

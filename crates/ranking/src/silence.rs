@@ -107,11 +107,11 @@ impl Wanted {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = UnknownSelectivity, parse_err_fn = unknown_selectivity)]
 pub enum Selectivity {
-    /// Nearly every turn that may want one gets a card.
+    /// Whatever may want a card gets one, right or not.
     Low,
-    /// Most turns that want one get a card, and few others.
+    /// A card comes where one is likely wanted and its article likely answers.
     Medium,
-    /// Only clear questions get a card.
+    /// Only clear questions that an article clearly answers get a card.
     High,
 }
 
@@ -202,7 +202,8 @@ impl SilenceRule {
         self.by_hand().is_some_and(|selectivity| probability < selectivity.least_probability())
     }
 
-    /// The number that [`judge`](Self::judge) compares.
+    /// How readily the newest customer turn gets a card, for an order of turns: by what was learned where it was, else the number
+    /// that [`judge`](Self::judge) compares.
     pub fn score(&self, wanted: Option<&Wanted>, closeness: Option<f32>) -> Option<f64> {
         match self {
             Self::Selectivity(_) | Self::Precision(_) => wanted.map(Wanted::best_known),
@@ -237,6 +238,9 @@ mod tests {
         }
         assert_eq!(judged(Selectivity::Low, "my router is broken and nothing works any more", usual), None);
         assert_eq!(judged(Selectivity::High, "I have a router", Some(0.6)), Some(SilenceReason::NotAsked));
+        assert_eq!(judged(Selectivity::High, "How do I get my money back?", usual), None);
+        let about_trouble = "my router is broken and nothing works any more";
+        assert_eq!(judged(Selectivity::Medium, about_trouble, usual), Some(SilenceReason::NotAsked));
         assert_eq!(judged(Selectivity::Medium, "Can I return it?", None), None, "words alone are enough");
     }
 

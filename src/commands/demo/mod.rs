@@ -53,7 +53,11 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
         .context("no directory for the demo can be made; point TMPDIR to one that can be written")?;
     let articles = given_or_own(arguments.articles.as_deref(), ARTICLES, &directory.path().join("articles.jsonl"))?;
     let conversations = match &arguments.conversations {
-        Some(file) => Conversation::load(file)?,
+        Some(file) => {
+            let conversations = Conversation::load(file)?;
+            anyhow::ensure!(!conversations.is_empty(), "{} holds no conversations; give each a line", file.display());
+            conversations
+        }
         None => own_conversations(directory.path())?,
     };
     // For the desktop, which shows them whole.
@@ -108,11 +112,16 @@ fn make_index(articles: &Path, arguments: &DemoArgs, directory: &Path) -> anyhow
     let encoder = knowledge::encoder()?;
     let update = |index: PathBuf| knowledge::update(articles, None, &index, &encoder).map(|updated| (index, updated));
     let kept = Some(cache_dir().join(KEPT_INDEX)).filter(|kept| given.is_none() && kept.is_absolute());
-    let (index, knowledge::Updated { report, .. }) = match kept.map(&update) {
-        Some(Ok(made)) => made,
-        _ => update(directory.join("index"))?,
+    let own = || update(directory.join("index"));
+    let (index, knowledge::Updated { report, .. }) = match kept {
+        Some(kept) => update(kept).or_else(|error| {
+            eprintln!("the demo's index can't be kept for the next time: {error:#}");
+            own()
+        })?,
+        None => own()?,
     };
-    println!("{} articles in {:.1} s", report.articles, report.duration_seconds);
+    let embedded = if report.published { "embedded" } else { "embedded before" };
+    println!("{} articles in {:.1} s, {embedded}", report.articles, report.duration_seconds);
     Ok(index)
 }
 

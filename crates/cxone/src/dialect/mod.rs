@@ -27,10 +27,11 @@ use serde_json::Value;
 use strum::{Display, EnumString, VariantArray};
 
 pub use card::{Card, MatchedBy, PushContent, PushTarget};
+use cuecard_text::MAX_ID_BYTES;
 
 use crate::answers::CallKind;
 use crate::interaction_id::InteractionId;
-use crate::names::{MAX_ID_BYTES, UnknownName};
+use crate::names::UnknownName;
 use crate::ranking::{SESSION_SCOPE, session_path};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, VariantArray)]

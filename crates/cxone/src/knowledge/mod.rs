@@ -8,10 +8,9 @@
 pub mod articles;
 pub mod search;
 
+use cuecard_text::MAX_ID_BYTES;
 use cuecard_text::json::text_or_digits;
 use serde_json::Value;
-
-use crate::names::MAX_ID_BYTES;
 
 /// Why an entity can't be used. Messages never repeat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

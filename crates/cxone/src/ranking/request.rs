@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use cuecard_text::MAX_ID_BYTES;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -197,6 +198,10 @@ impl SnippetToRank {
         if id.trim().is_empty() {
             return Err(InvalidRanking::of_body(format!("snippets[{index}].snippet_id"), "is blank"));
         }
+        if id.len() > MAX_ID_BYTES {
+            let reason = format!("has {} bytes, it may have {MAX_ID_BYTES}", id.len());
+            return Err(InvalidRanking::of_body(format!("snippets[{index}].snippet_id"), reason));
+        }
         if !seen.insert(id) {
             return Err(InvalidRanking::of_snippet("snippet_id", id, "stands there twice"));
         }
@@ -324,6 +329,7 @@ mod tests {
             (with("snippets", json!(["KB-1"])), "snippets[0] is no json object"),
             (with("snippets", two("KB-1")), "snippet_id of snippet 'KB-1' stands there twice"),
             (with("snippets", two(" \n")), "snippets[1].snippet_id is blank"),
+            (with("snippets", two(&"x".repeat(1025))), "snippets[1].snippet_id has 1025 bytes, it may have 1024"),
             (with("snippets", json!([{"relevance_score": 1}])), "snippets[0].snippet_id is missing"),
             (with("max_result_window", json!(0)), "max_result_window is 0, it must lie between 1 and 50"),
             (with("max_result_window", json!(51)), "max_result_window is 51"),

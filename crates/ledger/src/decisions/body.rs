@@ -31,25 +31,36 @@ static ENCODER_DICTIONARY: LazyLock<EncoderDictionary<'static>> =
 static DECODER_DICTIONARY: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY));
 
 thread_local! {
-    /// A compressor's tables take longer to set up than a decision to compress.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(compressor().ok());
+    /// A compressor's tables take longer to set up than a decision to compress. None before the first decision.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// Empty where zstd has no memory left.
-pub(super) fn compressed(json: &str) -> Vec<u8> {
-    let compress = |compressor: &mut Compressor<'_>| compressor.compress(json.as_bytes()).ok();
-    COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut().and_then(compress)).unwrap_or_default()
+/// An error where zstd has no memory left.
+pub(super) fn compressed(json: &str) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(compressor()?),
+        };
+        compressor.compress(json.as_bytes())
+    })
 }
 
 /// The JSON again; an error where the ledger is damaged.
 pub(super) fn json(body: &[u8]) -> io::Result<String> {
-    let mut json = String::new();
     if body.starts_with(&ZSTD_MAGIC) {
-        let decoder = zstd::Decoder::with_prepared_dictionary(body, &DECODER_DICTIONARY)?;
-        decoder.take(MAX_BYTES).read_to_string(&mut json)?;
+        read(zstd::Decoder::with_prepared_dictionary(body, &DECODER_DICTIONARY)?)
     } else {
         // As programs before this one compressed.
-        DeflateDecoder::new(body).take(MAX_BYTES).read_to_string(&mut json)?;
+        read(DeflateDecoder::new(body))
+    }
+}
+
+fn read(decoder: impl Read) -> io::Result<String> {
+    let mut json = String::new();
+    let bytes = decoder.take(MAX_BYTES + 1).read_to_string(&mut json)? as u64;
+    if bytes > MAX_BYTES {
+        return Err(io::Error::other(format!("a decision of more than {MAX_BYTES} bytes")));
     }
     Ok(json)
 }
@@ -71,8 +82,8 @@ mod tests {
 
     use super::*;
 
-    /// Compressed when this dictionary was first used.
-    const KEPT: &str = "28b52ffd2451fd0000486b622d3731322e357d0600cfeb80988184740a01728e0b4ce47c4a440681d0069950";
+    /// The dictionary, compressed when it was first used: with it in hand these are a few bytes, whose checksum fails with any other.
+    const KEPT: &str = "28b52ffd64891365000000020068c448a707cd881008ddf1ddb5";
 
     const KEPT_JSON: &str = r#"{"id":"kb-7","outcome":{"kind":"silent","detail":"not_asked"},"buffered_ms":12.5}"#;
 
@@ -80,15 +91,16 @@ mod tests {
     fn a_decision_is_read_back_and_takes_little() {
         let json = r#"{"effort":"full","outcome":{"kind":"delivered","detail":{"cxone_id":"Grüße","count":5}},"latency_ms":0.98}"#;
         for json in [json, "", "{}", &json.repeat(100)] {
-            let compressed = compressed(json);
-            assert_eq!(super::json(&compressed).unwrap(), json);
+            assert_eq!(super::json(&compressed(json).unwrap()).unwrap(), json);
         }
-        assert!(compressed(json).len() * 2 < json.len(), "{} of {}", compressed(json).len(), json.len());
+        let bytes = compressed(json).unwrap().len();
+        assert!(bytes * 2 < json.len(), "{bytes} of {}", json.len());
     }
 
     #[test]
     fn what_lies_in_a_ledger_is_read_by_every_later_program() {
-        assert_eq!(json(&hex::decode(KEPT).unwrap()).unwrap(), KEPT_JSON, "the dictionary must not change");
+        let dictionary = std::str::from_utf8(DICTIONARY).unwrap();
+        assert_eq!(json(&hex::decode(KEPT).unwrap()).unwrap(), dictionary, "make a second one instead of changing it");
         let mut deflated = DeflateEncoder::new(Vec::new(), Compression::fast());
         deflated.write_all(KEPT_JSON.as_bytes()).unwrap();
         assert_eq!(json(&deflated.finish().unwrap()).unwrap(), KEPT_JSON);
@@ -96,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_is_an_error_and_no_other_decision() {
-        let whole = compressed(KEPT_JSON);
+        let whole = compressed(KEPT_JSON).unwrap();
         for place in 4..whole.len() {
             let mut damaged = whole.clone();
             damaged[place] ^= 0x10;
@@ -105,5 +117,7 @@ mod tests {
         }
         assert!(json(&whole[..whole.len() - 5]).is_err());
         assert!(json(&[]).is_err());
+        let too_long = "x".repeat(MAX_BYTES as usize + 1);
+        assert!(json(&compressed(&too_long).unwrap()).is_err());
     }
 }

@@ -4,6 +4,8 @@
 
 mod body;
 
+use std::io;
+
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -44,8 +46,8 @@ pub struct DecisionRecord {
 pub struct NumberedDecision {
     /// In the order of recording; none is given twice.
     pub number: i64,
-    /// A JSON object.
-    pub json: String,
+    /// A JSON object; none where the ledger is damaged at it, or another version wrote it in another form.
+    pub json: Option<String>,
 }
 
 /// What a decision is found by.
@@ -60,10 +62,10 @@ pub struct DecisionKey {
 }
 
 impl DecisionRecord {
-    /// A decision of this JSON.
-    pub fn new(key: DecisionKey, json: &str) -> Self {
+    /// A decision of this JSON; an error where there is no memory left to compress it.
+    pub fn new(key: DecisionKey, json: &str) -> io::Result<Self> {
         let DecisionKey { id, profile, interaction, outcome, at } = key;
-        Self { id, profile, interaction, outcome, at, body: body::compressed(json) }
+        Ok(Self { id, profile, interaction, outcome, at, body: body::compressed(json)? })
     }
 
     /// What it takes in memory while it waits.
@@ -102,7 +104,7 @@ pub(crate) async fn newest(
     most: u32,
 ) -> Result<Vec<NumberedDecision>, LedgerError> {
     let query = sqlx::query(NEWEST).bind(before.unwrap_or(i64::MAX)).bind(i64::from(most));
-    let numbered = |row: &AnyRow| Ok(NumberedDecision { number: row.try_get(1)?, json: json(row)? });
+    let numbered = |row: &AnyRow| Ok(NumberedDecision { number: row.try_get(1)?, json: json(row).ok() });
     readers.rows(query).await?.iter().map(numbered).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 

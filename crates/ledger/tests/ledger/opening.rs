@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cuecard_ledger::{Damaged, Ledger, LedgerError, LedgerOptions, LedgerState, erase};
+use cuecard_ledger::{Damaged, Ledger, LedgerError, LedgerOptions, LedgerState, erase, stats};
 use sqlx::{AnyConnection, Connection, Executor, Row};
 use tempfile::TempDir;
 
@@ -103,6 +103,14 @@ async fn another_scheme_is_refused_without_telling_the_password() {
         assert!(error.to_string().contains("sqlite:<path>"));
         assert!(!error.to_string().contains("hunter2"));
     }
+}
+
+#[tokio::test]
+async fn whoever_only_reads_is_told_that_there_is_no_file() {
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("typo.db").display());
+    let error = stats(&url).await.unwrap_err().to_string();
+    assert!(error.contains("there is no file") && error.contains("typo.db"), "{error}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{Executor, Row};
+use uuid::Uuid;
 
 use crate::second;
 use crate::stores::{Store, on_both};
@@ -144,6 +145,25 @@ on_both! {
         let metrics = rankings.metrics("main").await.unwrap();
         assert_eq!((metrics.audit_entries_count, metrics.total_clicks_tracked), (5, 0));
         assert_eq!((metrics.click_through_rate, (metrics.average_latency_ms * 100.0).round()), (0.0, 1234.0));
+    }
+
+    async fn an_id_that_no_index_takes_or_that_is_another_as_it_is_written_takes_no_other_write_along(store: Store) {
+        let ledger = store.open().await;
+        let rankings = ledger.rankings();
+        let long: String = (0..200).map(|_| Uuid::new_v4().to_string()).collect();
+        let written = [entry("s", &["a"]), entry("s", &[&long]), entry("s", &["b\0", "b\u{2400}"]), entry("s", &["c"])];
+        let results = join_all(written.into_iter().map(|entry| rankings.record(entry, None))).await;
+        for (place, result) in results.iter().enumerate() {
+            let refused = place == 1 && !store.is_sqlite();
+            assert_eq!(matches!(result, Err(LedgerError::Refused(_))), refused, "{place}: {result:?}");
+            assert_eq!(result.is_err(), refused, "{place}: {result:?}");
+        }
+        assert_eq!(ledger.health().failing, None);
+        for snippet in ["a", "b\0", "c"] {
+            rankings.click(click("s", snippet)).await.unwrap();
+        }
+        let delivered = if store.is_sqlite() { 4.0 } else { 3.0 };
+        assert_eq!(rankings.metrics("main").await.unwrap().click_through_rate, 3.0 / delivered);
     }
 
     async fn an_audit_entry_can_be_neither_changed_nor_deleted(store: Store) {

@@ -29,7 +29,7 @@ fn decision(id: u128, interaction: &str, at: Timestamp) -> DecisionRecord {
         outcome: "silent".into(),
         at,
     };
-    DecisionRecord::new(key, &format!(r#"{{"id":"{id}","why":"{}"}}"#, "because ".repeat(100)))
+    DecisionRecord::new(key, &format!(r#"{{"id":"{id}","why":"{}"}}"#, "because ".repeat(100))).unwrap()
 }
 
 /// One of each kind of record, as old as that.
@@ -177,7 +177,7 @@ on_both! {
         assert!(found.starts_with(r#"{"id":"2","why":"because because"#), "{found}");
         assert_eq!(decisions.find(Uuid::from_u128(9)).await.unwrap(), None);
         assert_eq!(decisions.of_interaction("call", 10).await.unwrap(), [3, 1].map(Uuid::from_u128));
-        let ids = |found: &[NumberedDecision]| found.iter().map(|found| found.json[7..8].to_owned()).collect::<String>();
+        let ids = |found: &[NumberedDecision]| found.iter().map(|found| found.json.as_ref().unwrap()[7..8].to_owned()).collect::<String>();
         let first = decisions.newest(None, 2).await.unwrap();
         assert_eq!((ids(&first), ids(&decisions.newest(None, 10).await.unwrap())), ("32".to_owned(), "321".to_owned()));
         // What is recorded between two pages is in neither.
@@ -187,6 +187,12 @@ on_both! {
         }
         let second = decisions.newest(first.last().map(|last| last.number), 2).await.unwrap();
         assert_eq!(ids(&second), "1");
+        // One at which the ledger is damaged takes no other along.
+        let damage = "UPDATE decisions SET body = substr(body, 1, 9) WHERE number = (SELECT MIN(number) FROM decisions)";
+        store.raw().await.execute(damage).await.unwrap();
+        let all = decisions.newest(None, 10).await.unwrap();
+        assert_eq!(all.iter().map(|found| found.json.is_some()).collect::<Vec<_>>(), [true, true, true, false]);
+        assert!(matches!(decisions.find(Uuid::from_u128(1)).await, Err(LedgerError::Read(_))));
     }
 
     async fn what_a_ledger_holds_is_told_beside_its_service(store: Store) {

@@ -8,11 +8,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::text_or_digits;
+use crate::MAX_ID_BYTES;
 
 /// A list that is wrong throughout would name every row.
 const MAX_NAMED: usize = 20;
-/// An id names a row in the log; beyond this it is something else.
-const MAX_ID_BYTES: usize = 1024;
 
 /// One row of a list, read by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,15 +73,15 @@ pub async fn list(state: web::Data<AdminState>, web::Query(asked): web::Query<As
 #[derive(Default)]
 struct Read {
     kept: Vec<Kept>,
-    /// Decisions that another version wrote in another form.
+    /// Decisions that another version wrote in another form, or at which the ledger is damaged.
     unreadable: usize,
 }
 
 impl Read {
-    fn of<'a>(decisions: impl Iterator<Item = &'a str>) -> Self {
+    fn of<'a>(decisions: impl Iterator<Item = Option<&'a str>>) -> Self {
         let mut read = Self::default();
         for json in decisions {
-            match Kept::read(json) {
+            match json.and_then(Kept::read) {
                 Some(kept) => read.kept.push(kept),
                 None => read.unreadable += 1,
             }
@@ -107,7 +107,7 @@ async fn read(ledger: &Ledger) -> Result<(Read, HashSet<Uuid>), LedgerError> {
         let page = ledger.decisions().newest(before, AT_ONCE).await?;
         let num_decisions = page.len();
         before = page.last().map(|last| last.number);
-        let of_page = web::block(move || Read::of(page.iter().map(|decision| decision.json.as_str()))).await;
+        let of_page = web::block(move || Read::of(page.iter().map(|decision| decision.json.as_deref()))).await;
         read.extend(of_page.unwrap_or_else(|_| Read { unreadable: num_decisions, ..Read::default() }));
         if num_decisions < AT_ONCE as usize {
             break;
@@ -118,7 +118,7 @@ async fn read(ledger: &Ledger) -> Result<(Read, HashSet<Uuid>), LedgerError> {
 
 fn in_memory(recent: &RecentDecisions) -> Read {
     let newest = recent.newest(&DecisionFilter::default(), LOOKED_THROUGH as usize);
-    Read::of(newest.iter().map(String::as_str))
+    Read::of(newest.iter().map(|json| Some(json.as_str())))
 }
 
 fn gaps(read: Read, rejected: &HashSet<Uuid>, profile: Option<&str>) -> Gaps {
