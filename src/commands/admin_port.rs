@@ -90,12 +90,13 @@ impl AdminPort {
     async fn answered(&self, request: RequestBuilder, url: &str) -> anyhow::Result<Value> {
         let (status, body) = self.sent(request, url).await?;
         let detail = body["detail"].as_str().unwrap_or("the service refused");
-        let about_key = match &self.key {
-            Some(_) => format!("does not know the key in {KEY_VARIABLE}; put one of [access.keys] there"),
-            None => format!("asks for a key; put one into {KEY_VARIABLE}"),
-        };
-        anyhow::ensure!(status != StatusCode::UNAUTHORIZED, "the admin port {about_key}");
-        anyhow::ensure!(status.is_success(), "{detail}");
+        match &self.key {
+            _ if status != StatusCode::UNAUTHORIZED => anyhow::ensure!(status.is_success(), "{detail}"),
+            None => anyhow::bail!("the admin port asks for a key; put one into {KEY_VARIABLE}"),
+            Some(_) => {
+                anyhow::bail!("the admin port does not know the key in {KEY_VARIABLE}; put one there that it knows")
+            }
+        }
         Ok(body)
     }
 

@@ -200,6 +200,8 @@ async fn every_route_of_the_admin_port_but_the_probes_asks_for_its_right() {
     let why = ["why", "--interaction", "call-9", "--admin", &admin];
     let without = run(&why, &[]);
     assert!(without.code == Some(1) && without.stderr.contains("CUECARD_ADMIN_KEY"), "{}", without.stderr);
+    let wrong = run(&why, &[("CUECARD_ADMIN_KEY", "nobody's")]);
+    assert!(wrong.code == Some(1) && wrong.stderr.contains("does not know the key"), "{}", wrong.stderr);
     let with = run(&why, &[("CUECARD_ADMIN_KEY", &key("operator"))]);
     assert!(with.code == Some(1) && with.stderr.contains("no decision about"), "{}", with.stderr);
     asking.stop().await;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use cuecard_actors::engine::encoder::default_model_dir;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::support::{Caller, cuecard, run};
 
@@ -121,6 +121,13 @@ fn a_port_in_use_is_said_before_anything_is_embedded() {
     let ended = run(&["demo", "--port", &held.local_addr().unwrap().port().to_string()], &[]);
     assert!(ended.code == Some(1) && ended.stdout.is_empty(), "{}", ended.stdout);
     assert_eq!(ended.stderr.matches("in use").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_without_a_call_is_refused() {
+    let empty = NamedTempFile::new().unwrap();
+    let ended = run(&["demo", "--port", "0", "--conversations", empty.path().to_str().unwrap()], &[]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("holds no conversations"), "{}", ended.stderr);
 }
 
 #[actix_rt::test]

@@ -210,7 +210,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::sync::Arc;
-
     use std::time::Duration;
 
     use super::*;

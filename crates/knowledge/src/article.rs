@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use cuecard_text::MAX_ID_BYTES;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -42,6 +43,14 @@ pub struct UnknownAudience {
 
 fn unknown_audience(name: &str) -> UnknownAudience {
     UnknownAudience { name: name.to_owned() }
+}
+
+/// Why this can't be an article's id, if it can't.
+pub(crate) fn flaw_of_id(id: &str) -> Option<String> {
+    if id.trim().is_empty() {
+        return Some("no id".to_owned());
+    }
+    (id.len() > MAX_ID_BYTES).then(|| format!("an id of {} bytes; one has at most {MAX_ID_BYTES}", id.len()))
 }
 
 /// More phrases of one article are not told apart.

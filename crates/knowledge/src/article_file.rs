@@ -8,9 +8,7 @@ use std::collections::hash_map::Entry;
 use std::io::BufRead;
 use std::path::Path;
 
-use cuecard_text::MAX_ID_BYTES;
-
-use crate::article::Article;
+use crate::article::{Article, flaw_of_id};
 use crate::rows::{FileReport, ReadError, RowText, Rows, read_rows};
 
 const WHAT: &str = "article file";
@@ -43,11 +41,8 @@ fn read(path: &Path, rows: Rows<impl BufRead>) -> Result<ArticleFile, ReadError>
 
 fn article(mut row: RowText<'_>, first_lines: &mut HashMap<String, u64>) -> Result<Article, String> {
     let article = row.parse::<Article>("an article")?.without_markup();
-    if article.id.trim().is_empty() {
-        return Err("no id".to_owned());
-    }
-    if article.id.len() > MAX_ID_BYTES {
-        return Err(format!("an id of {} bytes; one has at most {MAX_ID_BYTES}", article.id.len()));
+    if let Some(flaw) = flaw_of_id(&article.id) {
+        return Err(flaw);
     }
     if article.is_blank() {
         return Err("no text: neither title nor body".to_owned());

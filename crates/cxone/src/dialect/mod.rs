@@ -21,13 +21,13 @@ mod snippets;
 use std::collections::HashSet;
 use std::fmt;
 
+use cuecard_text::MAX_ID_BYTES;
 use cuecard_text::json;
 use serde::Serialize;
 use serde_json::Value;
 use strum::{Display, EnumString, VariantArray};
 
 pub use card::{Card, MatchedBy, PushContent, PushTarget};
-use cuecard_text::MAX_ID_BYTES;
 
 use crate::answers::CallKind;
 use crate::interaction_id::InteractionId;

@@ -3,7 +3,7 @@
 use cuecard_text::json::{LeftOut, Row};
 use serde_json::{Map, Value};
 
-use crate::article::Article;
+use crate::article::{Article, flaw_of_id};
 
 /// All records of a collection, for [`update`](crate::chroma::update).
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +80,10 @@ impl ChromaRecord {
         embedding: Option<Row<Vec<f32>>>,
     ) -> Row<Self> {
         let id = match id {
-            Row::Usable(id) => id,
+            Row::Usable(id) => match flaw_of_id(&id) {
+                Some(reason) => return Row::Bad { id: None, reason },
+                None => id,
+            },
             Row::Bad { reason, .. } => return Row::Bad { id: None, reason: format!("its id: {reason}") },
         };
         let (document, metadata) = match (document, metadata) {
@@ -157,6 +160,16 @@ mod tests {
         assert_eq!(serde_json::to_value(&article.extra).unwrap(), extra);
         let written = serde_json::to_string(&article).unwrap();
         assert_eq!(serde_json::from_str::<Article>(&written).unwrap(), article);
+    }
+
+    #[test]
+    fn an_id_that_no_article_has_is_refused() {
+        let read = |id: String| ChromaRecord::read(Row::Usable(id), Some(Row::Usable("Body.".into())), None, None);
+        assert!(read("x".repeat(1024)).usable().is_some());
+        for (id, reason) in [("x".repeat(1025), "an id of 1025 bytes; one has at most 1024"), (" ".to_owned(), "no id")]
+        {
+            assert!(matches!(read(id), Row::Bad { reason: said, .. } if said == reason), "{reason}");
+        }
     }
 
     #[test]

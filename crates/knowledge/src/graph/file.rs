@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::article::text_or_null;
+use crate::article::{flaw_of_id, text_or_null};
 use crate::graph::nodes::{GraphArticle, GraphNode, GraphRelation, is_relation_type};
 use crate::rows::{BadRow, FileReport, ReadError, RowText, read_file};
 
@@ -99,10 +99,11 @@ impl Row {
     fn flaw(&self) -> Option<String> {
         match self {
             Self::Query { keyword } => keyword.trim().is_empty().then(|| "the query has no keyword".to_owned()),
-            Self::Article(article) if article.id.trim().is_empty() => Some("the article has no id".to_owned()),
             Self::Article(article) => {
-                let has_text = !article.title.trim().is_empty() || article.summary.is_some();
-                (!has_text).then(|| "the article has no text: neither title nor summary".to_owned())
+                flaw_of_id(&article.id).map(|flaw| format!("the article has {flaw}")).or_else(|| {
+                    let has_text = !article.title.trim().is_empty() || article.summary.is_some();
+                    (!has_text).then(|| "the article has no text: neither title nor summary".to_owned())
+                })
             }
             Self::Relation(RelationRow { relation_type: name, .. }) => (!is_relation_type(name))
                 .then(|| format!("{name:?} is no relation type; letters, digits and underscores of ASCII make one")),

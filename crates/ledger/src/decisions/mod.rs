@@ -109,5 +109,6 @@ pub(crate) async fn newest(
 }
 
 fn json(row: &AnyRow) -> sqlx::Result<String> {
-    body::json(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    let unreadable = |error| format!("a decision that is damaged, or that another version of cuecard wrote ({error})");
+    body::json(row.try_get(0)?).map_err(|error| sqlx::Error::Decode(unreadable(error).into()))
 }

@@ -192,7 +192,8 @@ on_both! {
         store.raw().await.execute(damage).await.unwrap();
         let all = decisions.newest(None, 10).await.unwrap();
         assert_eq!(all.iter().map(|found| found.json.is_some()).collect::<Vec<_>>(), [true, true, true, false]);
-        assert!(matches!(decisions.find(Uuid::from_u128(1)).await, Err(LedgerError::Read(_))));
+        let error = decisions.find(Uuid::from_u128(1)).await.unwrap_err().to_string();
+        assert!(error.contains("a decision that is damaged, or that another version"), "{error}");
     }
 
     async fn what_a_ledger_holds_is_told_beside_its_service(store: Store) {
