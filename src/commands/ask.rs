@@ -37,18 +37,18 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
     if arguments.json {
         let phrases: Vec<_> = answer.query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect();
         let cards: Vec<_> = cards.iter().copied().map(as_json).collect();
-        println!("{}", json!({"ranker": plan.ranker, "key_phrases": phrases, "cards": cards, "why": why}));
+        say!("{}", json!({"ranker": plan.ranker, "key_phrases": phrases, "cards": cards, "why": why}));
     } else if cards.is_empty() {
-        println!("nothing found");
+        say!("nothing found");
     } else {
         for (number, card) in cards.iter().enumerate() {
             print_card(number + 1, card);
         }
     }
     if !arguments.json && !why.is_empty() {
-        println!("had the customer said it in a call:");
+        say!("had the customer said it in a call:");
         for sentence in &why {
-            println!("  {sentence}");
+            say!("  {sentence}");
         }
     }
     Ok(ExitCode::Success)
@@ -69,9 +69,9 @@ fn as_json(card: &Ranked) -> serde_json::Value {
 
 fn print_card(number: usize, card: &Ranked) {
     let entity = card.article().entity.as_ref().map(|entity| format!("  ({entity})")).unwrap_or_default();
-    println!("{number}. {}{entity}", card.article().title);
-    println!("   {:.4}  {}  {}", card.score, card.article().id, card.article().url.as_deref().unwrap_or(""));
+    say!("{number}. {}{entity}", card.article().title);
+    say!("   {:.4}  {}  {}", card.score, card.article().id, card.article().url.as_deref().unwrap_or(""));
     let body: String = card.article().body.chars().take(SNIPPET).collect();
     let more = if body.len() < card.article().body.len() { "…" } else { "" };
-    println!("   {}{more}\n", body.replace('\n', "\n   "));
+    say!("   {}{more}\n", body.replace('\n', "\n   "));
 }

@@ -21,7 +21,7 @@ pub fn man(arguments: &ManArgs) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(directory)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
         .with_context(|| format!("manual pages can't be written to {}", directory.display()))?;
-    println!(
+    say!(
         "the manual pages are in {}; `man -l {}` shows the first",
         directory.display(),
         directory.join("cuecard.1").display()

@@ -59,7 +59,7 @@ fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitC
     }
     let report = Report::new(&judged, arguments.at_shown);
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?);
     } else {
         print_plan(&plan);
         print_report(&report);
@@ -88,7 +88,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<Judged>> {
 fn compared(before: &Path, after: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let comparison = compare(&read(before)?, &read(after)?)?;
     if as_json {
-        println!("{}", serde_json::to_string(&comparison)?);
+        say!("{}", serde_json::to_string(&comparison)?);
     } else {
         print_comparison(&comparison);
     }
@@ -106,29 +106,30 @@ fn print_plan(plan: &Plan) {
             format!("silent below a cosine of {least} (CUECARD__PROFILE__MIN_COSINE)")
         }
     };
-    println!("ranker {}, window {}, {silence}", plan.ranker, plan.window);
+    say!("ranker {}, window {}, {silence}", plan.ranker, plan.window);
 }
 
 fn print_report(report: &Report) {
     let left_out = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.4}"));
-    println!("conversations         {:>8}", report.conversations);
-    println!("mrr@5                 {:>8.4}", report.mrr_at_5);
-    println!("recall@1              {:>8.4}", report.recall_at_1);
-    println!("recall@5              {:>8.4}", report.recall_at_5);
-    println!("shown                 {:>8.4}   of the conversations", report.shown_rate);
-    println!("false pushes          {:>8}   of the quiet ones", left_out(report.false_push_rate));
-    println!("precision when shown  {:>8}   first card right", left_out(report.precision_when_shown));
+    say!("conversations         {:>8}", report.conversations);
+    say!("mrr@5                 {:>8.4}", report.mrr_at_5);
+    say!("recall@1              {:>8.4}", report.recall_at_1);
+    say!("recall@5              {:>8.4}", report.recall_at_5);
+    say!("shown                 {:>8.4}   of the conversations", report.shown_rate);
+    say!("false pushes          {:>8}   of the quiet ones", left_out(report.false_push_rate));
+    say!("precision when shown  {:>8}   first card right", left_out(report.precision_when_shown));
     if let Some(error) = report.calibration_error {
-        println!("calibration error     {error:>8.4}   of the probability that a card is right");
+        say!("calibration error     {error:>8.4}   of the probability that a card is right");
     }
     if let Some(at) = report.at_shown {
-        println!(
+        say!(
             "false pushes          {:>8.4}   of the quiet ones, where {:.4} are shown",
-            at.false_push_rate, at.shown_rate
+            at.false_push_rate,
+            at.shown_rate
         );
     }
-    println!("p50                   {:>8.1} ms", report.p50_ms);
-    println!("p95                   {:>8.1} ms", report.p95_ms);
+    say!("p50                   {:>8.1} ms", report.p50_ms);
+    say!("p95                   {:>8.1} ms", report.p95_ms);
     if let Some(turns) = &report.every_turn {
         print_turns(turns);
     }
@@ -136,31 +137,34 @@ fn print_report(report: &Report) {
 
 fn print_turns(report: &TurnReport) {
     let turns = &report.tally;
-    println!("\nevery turn of {} conversations", report.conversations);
-    println!("  a card was wanted   {:>8}", turns.wanted());
-    println!("    right             {:>8}   the right card came", turns.right);
-    println!("    still right       {:>8}   it stands on the screen", turns.still_right);
-    println!("    wrong             {:>8}   another came", turns.wrong);
-    println!("    missed            {:>8}   none came", turns.missed);
-    println!("  none was wanted     {:>8}", turns.noise + turns.rightly_silent);
-    println!("    noise             {:>8}   one came", turns.noise);
-    println!("    rightly silent    {:>8}   none came", turns.rightly_silent);
-    println!("helpful share         {:>8.4}   of the pushes", report.helpful_share);
-    println!("right at the question {:>8.4}   came or stood", report.right_at_question);
-    println!("pushes                {:>8.4}   for each conversation", report.pushes_per_conversation);
-    println!("wrong or noise        {:>8.4}   for each conversation", report.unhelpful_per_conversation);
-    println!("replaced              {:>8}   right cards, by wrong ones or noise", turns.replaced);
+    say!("\nevery turn of {} conversations", report.conversations);
+    say!("  a card was wanted   {:>8}", turns.wanted());
+    say!("    right             {:>8}   the right card came", turns.right);
+    say!("    still right       {:>8}   it stands on the screen", turns.still_right);
+    say!("    wrong             {:>8}   another came", turns.wrong);
+    say!("    missed            {:>8}   none came", turns.missed);
+    say!("  none was wanted     {:>8}", turns.noise + turns.rightly_silent);
+    say!("    noise             {:>8}   one came", turns.noise);
+    say!("    rightly silent    {:>8}   none came", turns.rightly_silent);
+    say!("helpful share         {:>8.4}   of the pushes", report.helpful_share);
+    say!("right at the question {:>8.4}   came or stood", report.right_at_question);
+    say!("pushes                {:>8.4}   for each conversation", report.pushes_per_conversation);
+    say!("wrong or noise        {:>8.4}   for each conversation", report.unhelpful_per_conversation);
+    say!("replaced              {:>8}   right cards, by wrong ones or noise", turns.replaced);
 }
 
 fn print_comparison(comparison: &Comparison) {
-    println!("{} conversations in both, {} left out", comparison.conversations, comparison.left_out);
-    println!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain   no gain", "", "before", "after", "gain");
+    say!("{} conversations in both, {} left out", comparison.conversations, comparison.left_out);
+    say!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain   no gain", "", "before", "after", "gain");
     for gain in &comparison.gains {
         let [low, high] = gain.interval;
         let difference = gain.after - gain.before;
-        println!(
+        say!(
             "{:<27} {:>8.4} {:>8.4} {difference:>+8.4}   {low:>+7.4} {high:>+7.4}   {:>7.4}",
-            gain.measure, gain.before, gain.after, gain.not_above
+            gain.measure,
+            gain.before,
+            gain.after,
+            gain.not_above
         );
     }
 }

@@ -35,7 +35,7 @@ pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
     let loaded = service::on_system(graph.load(&file, &progress))?;
     drop(bar);
     let loaded = loaded.with_context(|| format!("{} can't be put into {uri}", arguments.graph.display()))?;
-    println!(
+    say!(
         "{} queries, {} articles and {} relations are in {uri}; {} bad rows were skipped",
         loaded.queries,
         loaded.articles,

@@ -14,7 +14,7 @@ pub fn run(arguments: &HealthArgs) -> anyhow::Result<ExitCode> {
     let admin = AdminPort::of(&arguments.admin, || Ok(ToolSettings::load(arguments.config.as_deref())?.admin))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (can_work, said) = runtime.block_on(admin.probe("/readyz"))?;
-    println!("{}", in_words(&said));
+    say!("{}", in_words(&said));
     Ok(if can_work { ExitCode::Success } else { ExitCode::Failure })
 }
 

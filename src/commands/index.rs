@@ -18,18 +18,23 @@ pub fn run(arguments: &IndexArgs) -> anyhow::Result<ExitCode> {
         (None, None, None) => anyhow::bail!("give --articles FILE, --chroma URL or --remove-source NAME"),
     };
     if arguments.json {
-        println!("{}", serde_json::to_string(&updated)?);
+        say!("{}", serde_json::to_string(&updated)?);
         return Ok(ExitCode::Success);
     }
     let knowledge::Updated { report, skipped } = &updated;
     if let Some(reason) = &report.started_afresh {
-        println!("started afresh: {reason}");
+        say!("started afresh: {reason}");
     }
     let what = if report.published { "is in service" } else { "stays in service, nothing changed" };
-    println!("generation {} {what}: {} articles in {} chunks", report.generation, report.articles, report.chunks);
-    println!(
+    say!("generation {} {what}: {} articles in {} chunks", report.generation, report.articles, report.chunks);
+    say!(
         "{} added, {} changed, {} removed, {} unchanged, {skipped} skipped; {} texts embedded in {:.1} s",
-        report.added, report.changed, report.removed, report.unchanged, report.embedded, report.duration_seconds
+        report.added,
+        report.changed,
+        report.removed,
+        report.unchanged,
+        report.embedded,
+        report.duration_seconds
     );
     Ok(ExitCode::Success)
 }

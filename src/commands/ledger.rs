@@ -34,7 +34,7 @@ pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
                 let counting = Progress::waiting("counting");
                 let stats = stats(url).await?;
                 drop(counting);
-                if *json { println!("{}", serde_json::to_string(&stats)?) } else { print(&name(url)?, &stats) }
+                if *json { say!("{}", serde_json::to_string(&stats)?) } else { print(&name(url)?, &stats) }
             }
             LedgerCommand::Purge => {
                 let purging = Progress::waiting("taking away what is too old");
@@ -50,7 +50,7 @@ pub fn run(arguments: &LedgerArgs) -> anyhow::Result<ExitCode> {
                 let copying = Progress::waiting("copying");
                 backup(url, &file).await?;
                 drop(copying);
-                println!("a copy of {} is in {}", name(url)?, file.display());
+                say!("a copy of {} is in {}", name(url)?, file.display());
             }
         }
         anyhow::Ok(())
@@ -81,34 +81,34 @@ async fn erase_everywhere(
         .await
         .context("a service has the ledger open, so it is the one to erase there")?;
     for (table, rows) in answer["erased"].as_object().into_iter().flatten() {
-        println!("erased {rows} of {table}");
+        say!("erased {rows} of {table}");
     }
     Ok(())
 }
 
 fn told(what: &str, rows: &Rows) {
     for (kind, rows) in rows {
-        println!("{what} {rows} of {kind}");
+        say!("{what} {rows} of {kind}");
     }
     if rows.is_empty() {
-        println!("nothing is kept for a time: all of it is kept for ever");
+        say!("nothing is kept for a time: all of it is kept for ever");
     }
 }
 
 fn print(name: &str, stats: &LedgerStats) {
-    println!("{name}: {:.1} MB", stats.num_bytes as f64 / 1e6);
+    say!("{name}: {:.1} MB", stats.num_bytes as f64 / 1e6);
     let day = |second: Option<i64>| {
         let time = second.and_then(|second| Timestamp::from_second(second).ok());
         time.map_or_else(|| "-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
     };
     let is_read = std::io::stdout().is_terminal();
     if is_read {
-        println!("{:<18} {:>12}  {:<16}  newest", "", "rows", "oldest");
+        say!("{:<18} {:>12}  {:<16}  newest", "", "rows", "oldest");
     }
     for table in &stats.tables {
-        println!("{:<18} {:>12}  {:<16}  {}", table.name, table.rows, day(table.oldest), day(table.newest));
+        say!("{:<18} {:>12}  {:<16}  {}", table.name, table.rows, day(table.oldest), day(table.newest));
     }
     for queue in &stats.queue {
-        println!("{:<18} {:>12}", format!("{} {}", queue.kind, queue.state), queue.rows);
+        say!("{:<18} {:>12}", format!("{} {}", queue.kind, queue.state), queue.rows);
     }
 }

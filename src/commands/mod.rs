@@ -1,5 +1,10 @@
 //! One module per command; each reads its arguments, calls the rooms, and prints for the person at the terminal.
 
+#![warn(clippy::print_stdout, reason = "`say!` bears that nobody reads")]
+
+#[macro_use]
+mod say;
+
 mod admin_port;
 mod ask;
 mod check;
@@ -18,6 +23,8 @@ mod serve;
 mod train;
 mod why;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 pub use admin_port::AdminPlace;
 pub use train::LedgerPlace;
 
@@ -27,6 +34,11 @@ use crate::first_signals;
 
 /// Runs the command; errors are for the person at the terminal.
 pub fn run(command_line: Cli) -> anyhow::Result<ExitCode> {
+    catch_unwind(AssertUnwindSafe(|| run_to_its_end(command_line)))
+        .unwrap_or_else(|unwound| Ok(say::code_of(&*unwound)))
+}
+
+fn run_to_its_end(command_line: Cli) -> anyhow::Result<ExitCode> {
     // A service listens for what ends it; everything else is ended by it, as any program is.
     if !matches!(command_line.command, Command::Serve(_)) {
         first_signals::release();

@@ -22,7 +22,7 @@ pub fn promote(arguments: &PromoteArgs) -> anyhow::Result<ExitCode> {
         }
         other => other?,
     };
-    println!("model {} is in service; a running service takes it up within seconds", model.version);
+    say!("model {} is in service; a running service takes it up within seconds", model.version);
     Ok(ExitCode::Success)
 }
 
@@ -46,7 +46,7 @@ fn print_current(shelf: &ModelShelf) -> anyhow::Result<ExitCode> {
         let encoder = knowledge::encoder()?.model().identity();
         print_model(&read_model(&current, &encoder)?);
     } else {
-        println!("no model is in service; the formula answers");
+        say!("no model is in service; the formula answers");
     }
     Ok(ExitCode::Success)
 }

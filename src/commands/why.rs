@@ -47,22 +47,22 @@ fn text_of<'a>(record: &'a Value, name: &str) -> &'a str {
 
 fn print(decision: &Value) {
     let text = |name| text_of(decision, name);
-    println!("decision {}, interaction {}, profile {}", text("id"), text("interaction"), text("profile"));
-    println!("  came to: {}", decision["outcome"]["kind"].as_str().unwrap_or("nothing yet"));
+    say!("decision {}, interaction {}, profile {}", text("id"), text("interaction"), text("profile"));
+    say!("  came to: {}", decision["outcome"]["kind"].as_str().unwrap_or("nothing yet"));
     for turn in decision["words"].as_array().into_iter().flatten() {
-        println!("  {}: {}", text_of(turn, "speaker"), text_of(turn, "text"));
+        say!("  {}: {}", text_of(turn, "speaker"), text_of(turn, "text"));
     }
     for sentence in decision["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        println!("  {sentence}");
+        say!("  {sentence}");
     }
     let stages = decision["stages"].as_array().into_iter().flatten();
     let times: Vec<String> =
         stages.map(|stage| format!("{} {} ms", text_of(stage, "stage"), stage["took_ms"])).collect();
     if !times.is_empty() {
-        println!("  Time: {}; {} ms from the last word.", times.join(", "), decision["latency_ms"]);
+        say!("  Time: {}; {} ms from the last word.", times.join(", "), decision["latency_ms"]);
     }
     for sentence in decision["shadow_why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        println!("  in shadow: {sentence}");
+        say!("  in shadow: {sentence}");
     }
-    println!();
+    say!("");
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{ARTICLES, CONVERSATIONS, Ended, QUIET, index, run};
+use crate::support::{ARTICLES, CONVERSATIONS, Ended, QUIET, cuecard, index, run};
 
 const QUESTION: &str = "How long is my gift voucher valid?";
 
@@ -338,6 +339,23 @@ fn articles_and_conversations_that_are_no_use_are_named() {
     for index in [&missing, &folder, &empty] {
         let ended = run(&["ask", QUESTION, "--index", text(index)], &[]);
         assert_refused(&ended, &[text(index)]);
+    }
+}
+
+/// As behind `| head -1`, which has what it wants.
+#[test]
+fn where_nobody_reads_what_is_printed_a_command_ends_in_order_and_says_nothing() {
+    for arguments in [&["key"][..], &["completions", "bash"], &["ask", QUESTION, "--articles", ARTICLES]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = cuecard(arguments, &[]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output();
+        let ended = ended.unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(
+            ended.status.code() == Some(0) && !said.contains("panicked"),
+            "{arguments:?}: {}: {said}",
+            ended.status
+        );
     }
 }
 

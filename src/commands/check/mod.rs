@@ -39,9 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     logging::start_for_tool();
     let settings = Settings::of_environment(arguments.config.as_deref())?;
-    println!("settings  ok  {}", described(&settings.profiles));
+    say!("settings  ok  {}", described(&settings.profiles));
     for what in &settings.superseded {
-        println!("settings  !!  {what}");
+        say!("settings  !!  {what}");
     }
     let has_certificates = certificates(&settings);
     let failed = service::on_system(async {
@@ -49,17 +49,17 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         let loading = Progress::waiting("loading models and indexes");
         let tenants = service::load(&settings, Metrics::new(&names, Vec::new())?, false).await?;
         drop(loading);
-        println!("knowledge ok  models, indexes and graph files fit{}", indexes_to_come(&tenants));
+        say!("knowledge ok  models, indexes and graph files fit{}", indexes_to_come(&tenants));
         tenants.iter().for_each(|tenant| tell_articles(&tenant));
-        println!("ledger    ok  {}", ledger(&settings.data).await?);
+        say!("ledger    ok  {}", ledger(&settings.data).await?);
         let mut failed = false;
         for tenant in tenants.iter().filter(|_| !arguments.offline) {
             let reaching = Progress::waiting("reaching the tenant");
             let reached = reach(&tenant).await;
             drop(reaching);
             match &reached {
-                Ok(what) => println!("{:<9} ok  {what}", tenant.name().as_str()),
-                Err(error) => println!("{:<9} --  {error:#}", tenant.name().as_str()),
+                Ok(what) => say!("{:<9} ok  {what}", tenant.name().as_str()),
+                Err(error) => say!("{:<9} --  {error:#}", tenant.name().as_str()),
             }
             failed |= reached.is_err();
         }
@@ -78,13 +78,13 @@ fn certificates(settings: &Settings) -> bool {
     for (port, files) in [Port::Admin, Port::Api].into_iter().filter_map(|port| Some((port, settings.tls(port)?))) {
         let (port, certificate) = (port.name(), files.certificate.display());
         match expires_at(&files) {
-            Ok(end) if end > Timestamp::now() => println!("tls       ok  {port}: the certificate is valid until {end}"),
+            Ok(end) if end > Timestamp::now() => say!("tls       ok  {port}: the certificate is valid until {end}"),
             Ok(end) => {
-                println!("tls       --  {port}: the certificate {certificate} was valid until {end}; get a new one");
+                say!("tls       --  {port}: the certificate {certificate} was valid until {end}; get a new one");
                 are_good = false;
             }
             Err(error) => {
-                println!("tls       --  {port}: {error}");
+                say!("tls       --  {port}: {error}");
                 are_good = false;
             }
         }
@@ -111,7 +111,7 @@ fn tell_articles(tenant: &Tenant) {
     let Some(index) = &tenant.knowledge.index else { return };
     let (name, articles) = (tenant.name(), index.current().len());
     let mark = if articles == 0 { "!!" } else { "ok" };
-    println!("articles  {mark}  {name}: {articles} in the index {}", index.directory().display());
+    say!("articles  {mark}  {name}: {articles} in the index {}", index.directory().display());
 }
 
 /// Whether silence would leave anything of them.
@@ -121,7 +121,7 @@ async fn tell_silence(tenant: &Tenant) -> anyhow::Result<()> {
     drop(asking);
     if let Some(sampled) = sampled {
         let mark = if sampled.is_swallowed() { "!!" } else { "ok" };
-        println!("silence   {mark}  {}: {}", tenant.name(), sampled.told());
+        say!("silence   {mark}  {}: {}", tenant.name(), sampled.told());
     }
     Ok(())
 }

@@ -83,9 +83,9 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
             () = stop => Ok(()),
         }
     })?;
-    println!("\nstopping");
+    say!("\nstopping");
     let stopped = service.stop();
-    println!("{}", terminal.figures());
+    say!("{}", terminal.figures());
     simulator.stop();
     stopped.and(outcome).map(|()| ExitCode::Success)
 }
@@ -108,7 +108,7 @@ fn on_port_or_any<T>(port: u16, start: impl Fn(u16) -> anyhow::Result<T>) -> any
 /// one makes it just now, or the cache can't be written, and for other articles, it is made in the demo's directory.
 fn make_index(articles: &Path, arguments: &DemoArgs, directory: &Path) -> anyhow::Result<PathBuf> {
     let given = arguments.articles.as_ref().map(|file| file.display().to_string());
-    println!("indexing {}", given.as_deref().unwrap_or("the demo's articles"));
+    say!("indexing {}", given.as_deref().unwrap_or("the demo's articles"));
     let encoder = knowledge::encoder()?;
     let update = |index: PathBuf| knowledge::update(articles, None, &index, &encoder).map(|updated| (index, updated));
     let kept = Some(cache_dir().join(KEPT_INDEX)).filter(|kept| given.is_none() && kept.is_absolute());
@@ -121,7 +121,7 @@ fn make_index(articles: &Path, arguments: &DemoArgs, directory: &Path) -> anyhow
         None => own()?,
     };
     let embedded = if report.published { "embedded" } else { "embedded before" };
-    println!("{} articles in {:.1} s, {embedded}", report.articles, report.duration_seconds);
+    say!("{} articles in {:.1} s, {embedded}", report.articles, report.duration_seconds);
     Ok(index)
 }
 
@@ -180,17 +180,17 @@ fn tell_ignored() {
     let mut ignored: Vec<_> = names.filter(|name| is_ours(name) && !is_of_model(name)).collect();
     ignored.sort();
     if !ignored.is_empty() {
-        println!("ignored, since the demo brings its own settings: {}", ignored.join(", "));
+        say!("ignored, since the demo brings its own settings: {}", ignored.join(", "));
     }
 }
 
 fn tell_where(simulator: &RunningSimulator, admin_addr: SocketAddr) {
     let base = simulator.base_url();
-    println!("\n  agent's desktop     {base}/");
-    println!("  operator's console  http://{admin_addr}/console/");
-    println!("  make faults         {base}/_sim/faults");
-    println!("  metrics             http://{admin_addr}/metrics");
-    println!("  Ctrl-C stops\n");
+    say!("\n  agent's desktop     {base}/");
+    say!("  operator's console  http://{admin_addr}/console/");
+    say!("  make faults         {base}/_sim/faults");
+    say!("  metrics             http://{admin_addr}/metrics");
+    say!("  Ctrl-C stops\n");
 }
 
 /// Plays one call after another, and prints what becomes of each.
@@ -205,7 +205,7 @@ async fn play<'a>(
     }
     loop {
         for (number, conversation) in conversations.iter().enumerate() {
-            println!("call {}/{}  {}", number + 1, conversations.len(), conversation.id);
+            say!("call {}/{}  {}", number + 1, conversations.len(), conversation.id);
             let playing = simulator.play(vec![conversation.clone()], Pace::faster(arguments.speed));
             let interaction = playing.interaction_ids().concat();
             terminal.begin(&interaction, conversation);

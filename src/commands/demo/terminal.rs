@@ -96,7 +96,7 @@ impl<'a> Terminal<'a> {
                 self.figures.times.extend(took);
                 let took = took.map_or_else(String::new, |took| format!("{:>4} ms  ", took.as_millis()));
                 let more = if others.is_empty() { String::new() } else { format!("  (+{} more)", others.len()) };
-                println!("    card  {took}{title}{more}");
+                say!("    card  {took}{title}{more}");
                 if let Some(call) = self.calls.get_mut(interaction) {
                     call.on_screen = Some(title.to_owned());
                 }
@@ -104,10 +104,10 @@ impl<'a> Terminal<'a> {
             Verdict::Scripted => {
                 if self.keys_not_taken.insert(push.idempotency_key.clone()) {
                     self.quote_turn_of(interaction, push);
-                    println!("    not taken  {}  {title}", failure(push.status));
+                    say!("    not taken  {}  {title}", failure(push.status));
                 }
             }
-            Verdict::Refused { reason } | Verdict::Violation { reason } => println!("    refused  {reason}  {title}"),
+            Verdict::Refused { reason } | Verdict::Violation { reason } => say!("    refused  {reason}  {title}"),
             Verdict::Repeated => {}
         }
     }
@@ -125,7 +125,7 @@ impl<'a> Terminal<'a> {
     fn quote(&mut self, interaction: &str, number: usize) {
         let spoken = self.calls.get(interaction).and_then(|call| customer_turns(call.conversation).nth(number - 1));
         if let (Some(text), false) = (spoken, self.is_quoted(interaction, number)) {
-            println!("    said  {text}");
+            say!("    said  {text}");
             self.quoted = Some((interaction.to_owned(), number));
         }
     }
@@ -152,9 +152,9 @@ impl<'a> Terminal<'a> {
             self.figures.silent_calls += 1;
             let on_screen = self.calls.get(interaction).and_then(|call| call.on_screen.as_deref());
             let still = on_screen.map_or_else(String::new, |title| format!("  on the screen is still: {title}"));
-            println!("    silent{still}");
+            say!("    silent{still}");
         }
-        println!();
+        say!("");
         // A card that still comes stands below the line, away from its turn.
         self.quoted = None;
     }

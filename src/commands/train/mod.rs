@@ -56,10 +56,10 @@ struct Report<'a> {
 fn report(model: &Model, arguments: &TrainArgs) -> anyhow::Result<()> {
     if arguments.json {
         let report = Report { model: &arguments.out, version: &model.version, trained: &model.trained };
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?);
         return Ok(());
     }
-    println!("written to {}", arguments.out.display());
+    say!("written to {}", arguments.out.display());
     print_model(model);
     Ok(())
 }
@@ -67,9 +67,9 @@ fn report(model: &Model, arguments: &TrainArgs) -> anyhow::Result<()> {
 /// How a model was learned, and what it gains.
 pub fn print_model(model: &Model) {
     let trained = &model.trained;
-    println!("model {}, learned at {}", model.version, trained.at);
+    say!("model {}, learned at {}", model.version, trained.at);
     let (conversations, wanted, quiet) = (trained.conversations, trained.wanted_turns, trained.quiet_turns);
-    println!(
+    say!(
         "from {conversations} conversations: {wanted} turns that want a card, {quiet} that want none ({})",
         trained.source
     );
@@ -78,19 +78,21 @@ pub fn print_model(model: &Model) {
         (None, Some(_)) => "learned".to_owned(),
         (None, None) => "by hand".to_owned(),
     };
-    println!("order learned, gate {gate}");
+    say!("order learned, gate {gate}");
     for part in &trained.left_out {
-        println!("left out: {part}");
+        say!("left out: {part}");
     }
     let with = trained.compared_with.as_ref().map_or("the formula".to_owned(), |version| format!("model {version}"));
-    println!("\non the newest conversations, not seen in training, against {with}:");
-    println!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain", "", "before", "after", "gain");
+    say!("\non the newest conversations, not seen in training, against {with}:");
+    say!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain", "", "before", "after", "gain");
     for gain in &trained.gains {
         let ([low, high], difference) = (gain.interval, gain.after - gain.before);
         let verdict = if gain.is_gain() { "better" } else { "not proven better" };
-        println!(
+        say!(
             "{:<27} {:>8.4} {:>8.4} {difference:>+8.4}   {low:>+7.4} {high:>+7.4}   {verdict}",
-            gain.measure, gain.before, gain.after
+            gain.measure,
+            gain.before,
+            gain.after
         );
     }
 }
