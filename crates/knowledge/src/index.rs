@@ -4,6 +4,7 @@
 //! of the articles sorted by id, and belong to this generation only. Everything is checked when it is opened, after which reading needs
 //! no file by name: the generation may be replaced and removed while it is in use.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -12,6 +13,7 @@ use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::filter::{Admitted, ArticleFilter};
 use crate::lexical::{Lexical, LexicalHit, WordsOf};
+use crate::readings::{Reading, Readings};
 use crate::relations::{Related, Relations};
 use crate::store::directory::{Current, Layout};
 use crate::store::entries::{Entry, Extent, check, together};
@@ -48,6 +50,7 @@ pub struct Index {
     centrality: OnceLock<Vec<f32>>,
     /// By the filters of the profiles that asked so far, a handful.
     admitted: Mutex<Vec<(ArticleFilter, Arc<Admitted>)>>,
+    readings: Readings,
 }
 
 impl Index {
@@ -113,7 +116,21 @@ impl Index {
         let vectors = VectorTable::new(base_vectors, delta_vectors, owners(&entries, rows), entries.len());
         let relations = Relations::new(&entries, &related, names, titles);
         let (manifest, centrality, admitted) = (generation.manifest, OnceLock::new(), Mutex::default());
-        Ok(Self { manifest, current, base, delta, entries, vectors, lexical, related, relations, centrality, admitted })
+        let readings = Readings::default();
+        Ok(Self {
+            manifest,
+            current,
+            base,
+            delta,
+            entries,
+            vectors,
+            lexical,
+            related,
+            relations,
+            centrality,
+            admitted,
+            readings,
+        })
     }
 
     /// The `k` admitted articles nearest to a unit vector, each once with its best passage; best first, ties by article id.
@@ -144,14 +161,12 @@ impl Index {
         self.lexical.share_of_text(text, of, weights).unwrap_or_default()
     }
 
-    /// The words of a text as articles' words are compared.
-    pub fn words(&self, text: &str) -> Vec<String> {
-        self.lexical.words(text)
-    }
-
-    /// Whether any article has a word of this text.
-    pub fn has_word(&self, text: &str) -> bool {
-        self.lexical.words(text).iter().any(|word| self.lexical.has_word(word))
+    /// What a text says to this index.
+    pub fn read(&self, text: &str) -> Arc<Reading> {
+        // What any article says is a word of the articles' language.
+        let is_known = |word: &str| self.lexical.words(word).iter().any(|word| self.lexical.has_word(word));
+        let read = || Reading { words: self.lexical.words(text), names: self.relations.names_heard(text, is_known) };
+        self.readings.get(text, read)
     }
 
     /// For each embedding and each article the cosine of its best passage with the embedding, to the second place; 0 where
@@ -163,13 +178,13 @@ impl Index {
 
     /// The cosine of an article's nearest sentence with an embedding, to the second place; 0 for an article without any.
     pub fn sentence_closeness(&self, article: usize, embedding: &CodedEmbedding) -> f32 {
-        let rows = self.entries[article].sentences.clone();
-        let in_base = self.base.sentences.num_rows();
-        let cosine = |row: u32| match (row as usize).checked_sub(in_base) {
-            None => embedding.0.cosine(&self.base.sentences, row as usize),
-            Some(row) => embedding.0.cosine(&self.delta.sentences, row),
+        let Range { start, end } = self.entries[article].sentences.clone();
+        let (start, end, in_base) = (start as usize, end as usize, self.base.sentences.num_rows());
+        let best = match start.checked_sub(in_base) {
+            None => self.base.sentences.best_cosine(start..end, embedding.0.wide()),
+            Some(start) => self.delta.sentences.best_cosine(start..end - in_base, embedding.0.wide()),
         };
-        rows.map(cosine).max_by(f32::total_cmp).unwrap_or(0.0)
+        best.unwrap_or(0.0)
     }
 
     /// For each article how near it lies to all others: the cosine of its best passage with the mean of the base's. What is

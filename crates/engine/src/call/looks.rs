@@ -61,20 +61,43 @@ impl Looks {
         }
     }
 
+    /// For each article the sum of what is cheap to tell. The sum is linear in its parts, so each part is added for all
+    /// articles at once, which takes a quarter of the time.
+    pub(super) fn sums(&self, call: &Call) -> Vec<f32> {
+        let (index, none) = (&call.index, Evidence::default());
+        let relations = index.relations();
+        let parts = [
+            (Evidence { newest_cosine: 1.0, ..none }, self.newest.cosines.as_slice()),
+            (Evidence { call_cosine: 1.0, ..none }, &self.whole.cosines),
+            (Evidence { newest_words: 1.0, ..none }, &self.newest.words),
+            (Evidence { call_words: self.unsaid, ..none }, &self.whole.words),
+            (Evidence { heading_words: 1.0, ..none }, &self.heading_words),
+            (Evidence { centrality: 1.0, ..none }, index.centrality()),
+        ];
+        let of_group = |group: usize| {
+            let (group_call, group_newest) = (self.group_call[group], self.group_newest[group]);
+            Evidence { group_call, group_newest, group_agent: self.group_agent[group], ..none }.sum()
+        };
+        let of_groups: Vec<f32> = (0..relations.num_groups()).map(of_group).collect();
+        let of_domain = Evidence { domain: 1.0, ..none }.sum();
+        let of_names: Vec<f32> = call.named.iter().map(|named| Evidence { named: *named, ..none }.sum()).collect();
+        let mut sums: Vec<f32> = (0..index.len())
+            .map(|article| {
+                let name = relations.name_of(article).map_or(0.0, |name| of_names[name as usize]);
+                of_groups[relations.group_of(article) as usize] + name + of_domain * domain(article, call)
+            })
+            .collect();
+        for (one, values) in parts {
+            let weight = one.sum();
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        }
+        sums
+    }
+
     /// All that is cheap to tell of an article; cosines to the second place.
     pub(super) fn evidence(&self, article: usize, call: &Call) -> Evidence {
         let relations = call.index.relations();
         let group = relations.group_of(article) as usize;
-        let domain = match relations.domain_of(article) {
-            Some(domain) if !call.domains.is_empty() => {
-                if call.domains.contains(&domain) {
-                    1.0
-                } else {
-                    -1.0
-                }
-            }
-            _ => 0.0,
-        };
         Evidence {
             newest_cosine: self.newest.cosines[article],
             call_cosine: self.whole.cosines[article],
@@ -84,7 +107,7 @@ impl Looks {
             heading_words: self.heading_words[article],
             named: relations.name_of(article).map_or(0.0, |name| call.named[name as usize]),
             contradicted: 0.0,
-            domain,
+            domain: domain(article, call),
             group_call: self.group_call[group],
             group_newest: self.group_newest[group],
             group_agent: self.group_agent[group],
@@ -119,6 +142,15 @@ impl Looks {
             passage: call.newest.embedding.as_ref().and_then(passage),
             sentence: call.coded_question().as_ref().and_then(sentence),
         }
+    }
+}
+
+/// Where the newest turn names domains: 1 for an article of one of them, -1 for one of another.
+fn domain(article: usize, call: &Call) -> f32 {
+    match call.index.relations().domain_of(article) {
+        Some(domain) if call.domains.contains(&domain) => 1.0,
+        Some(_) if !call.domains.is_empty() => -1.0,
+        _ => 0.0,
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use cuecard_knowledge::{CodedEmbedding, Heard, Index, Rival, WordsOf};
+use cuecard_knowledge::{CodedEmbedding, Heard, Index, Reading, Rival, WordsOf};
 use cuecard_ranking::conversation::{Evidence, NamedBy, named, offer, turn_weight, unsaid, word_weight};
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,7 @@ struct Said {
 
 impl Said {
     fn of(index: &Index, turn: &HeardTurn) -> Self {
-        let words = index.words(turn.text.verbatim()).into_iter().map(|word| (word, 1.0)).collect();
+        let words = index.read(turn.text.verbatim()).words.iter().map(|word| (word.clone(), 1.0)).collect();
         Self { embedding: turn.encoding.as_ref().map(|encoding| encoding.embedding.clone()), words }
     }
 }
@@ -128,11 +128,12 @@ impl Call {
         };
         let (mut clearest, mut last_said): (Option<Heard>, BTreeMap<u32, HeardName>) = (None, BTreeMap::new());
         for (turns_back, (position, turn)) in turns.iter().enumerate().rev().enumerate() {
-            let heard = call.hear(turn, turns_back, position == newest);
+            let reading = call.hear(turn, turns_back, position == newest);
+            let names = reading.names.iter().copied();
             if position == newest {
-                clearest = heard.iter().copied().max_by(|a, b| a.share.total_cmp(&b.share));
+                clearest = names.clone().max_by(|a, b| a.share.total_cmp(&b.share));
             }
-            for Heard { name, share } in heard.into_iter().filter(|heard| heard.share > SAID) {
+            for Heard { name, share } in names.filter(|heard| heard.share > SAID) {
                 let spelled = call.index.relations().spelled(name).to_owned();
                 last_said.entry(name).or_insert(HeardName { name: spelled, share, speaker: turn.speaker, turns_back });
             }
@@ -163,27 +164,25 @@ impl Call {
         &self.heard
     }
 
-    /// Turns are heard from the newest back, so that the first mention of a word is its newest. Gives the names of which
-    /// something is said.
-    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) -> Vec<Heard> {
-        let text = turn.text.verbatim();
-        for word in self.index.words(text) {
+    /// Turns are heard from the newest back, so that the first mention of a word is its newest.
+    fn hear(&mut self, turn: &HeardTurn, turns_back: usize, is_newest: bool) -> Arc<Reading> {
+        let reading = self.index.read(turn.text.verbatim());
+        for word in &reading.words {
             if turn.speaker == Speaker::Customer {
                 self.customer_words.entry(word.clone()).or_insert_with(|| word_weight(turns_back));
             }
-            self.whole.words.entry(word).or_insert_with(|| word_weight(turns_back));
+            self.whole.words.entry(word.clone()).or_insert_with(|| word_weight(turns_back));
         }
         let by = match turn.speaker {
             Speaker::Agent => NamedBy::Agent,
             Speaker::Customer if is_newest => NamedBy::NewestTurn,
             Speaker::Customer => NamedBy::Customer,
         };
-        let heard = self.index.relations().names_heard(text, |word| self.index.has_word(word));
-        for Heard { name, share } in &heard {
+        for Heard { name, share } in &reading.names {
             let clearest = &mut self.named[*name as usize];
             *clearest = clearest.max(named(*share, turns_back, by));
         }
-        heard
+        reading
     }
 
     /// What the call says for a text that is no article of the index: what can be told from its words and its embedding.

@@ -33,8 +33,8 @@ const LEAST_REMEMBERED: usize = MOST_NAMED;
 /// How like the questions of articles are to those of one entity, in steps of 1/254, told when first asked for: a call looks at
 /// the articles of a few entities.
 struct Likeness {
-    /// The rows of the entity's own titles.
-    own: Vec<u32>,
+    /// The entity's own titles.
+    own: Codes,
     /// For each title the entity's best.
     of_title: Vec<Lazy>,
     /// For each entity the mean over its articles.
@@ -89,7 +89,9 @@ impl Siblings {
                 articles_of[*entity as usize].push(article);
             }
         }
-        let remembered = (REMEMBERED_BYTES / (titles.num_rows() + num_entities).max(1)).max(LEAST_REMEMBERED);
+        let own_titles = entity_of.len().div_ceil(num_entities.max(1)).min(HEARD_OF);
+        let likeness_bytes = titles.num_rows() + num_entities + own_titles * titles.dimensions();
+        let remembered = (REMEMBERED_BYTES / likeness_bytes.max(1)).max(LEAST_REMEMBERED);
         let likenesses = Mutex::new(LruCache::new(NonZero::new(remembered).unwrap_or(NonZero::<usize>::MIN)));
         Self { titles, title_of, entity_of, articles_of, likenesses }
     }
@@ -145,8 +147,12 @@ impl Siblings {
         own.sort_unstable();
         own.dedup();
         let step = own.len().div_ceil(HEARD_OF).max(1);
+        let mut titles = Codes::new(self.titles.dimensions());
+        for title in own.into_iter().step_by(step) {
+            titles.push_rows(&self.titles, title as usize..title as usize + 1);
+        }
         Likeness {
-            own: own.into_iter().step_by(step).collect(),
+            own: titles,
             of_title: Lazy::many(self.titles.num_rows()),
             of_entity: Lazy::many(self.articles_of.len()),
         }
@@ -154,7 +160,8 @@ impl Siblings {
 
     fn of_title(&self, title: u32, likeness: &Likeness) -> u8 {
         likeness.of_title[title as usize].get(|| {
-            let best = likeness.own.iter().map(|own| self.titles.cosine(title, *own)).fold(0.0, f32::max);
+            let title = self.titles.wide(title as usize);
+            let best = likeness.own.best_cosine(0..likeness.own.num_rows(), &title).unwrap_or(0.0);
             ((best - UNLIKE) / (ALIKE - UNLIKE) * f32::from(Lazy::MOST)).clamp(0.0, f32::from(Lazy::MOST)) as u8
         })
     }

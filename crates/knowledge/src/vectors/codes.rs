@@ -2,6 +2,7 @@
 //!
 //! The file is a header, the scales as f32, little-endian, and the codes.
 
+use std::array;
 use std::io::{self, Write};
 use std::ops::Range;
 
@@ -11,12 +12,16 @@ use simsimd::SpatialSimilarity;
 
 use crate::vectors::matrix::Matrix;
 use crate::vectors::numbers::{Header, MappedBytes, Numbers};
+use crate::vectors::products::{WideCodes, products};
 
 /// The largest code; the range is symmetric, so that a vector and its opposite have opposite codes.
 const LARGEST_CODE: f32 = 127.0;
 
 /// A number of this size has no binary places: added and taken away again it rounds, without a call for each number.
 const NO_PLACES: f32 = 12_582_912.0;
+
+/// What comes of so many rows lies in the first cache.
+const ROWS_AT_ONCE: usize = 32;
 
 /// Fewer are not worth another task.
 const ROWS_PER_TASK: usize = 1_024;
@@ -66,6 +71,11 @@ impl Codes {
         self.scales.as_slice()[row]
     }
 
+    /// A row, to be compared with many.
+    pub fn wide(&self, row: usize) -> WideCodes {
+        WideCodes::new(self.row(row), self.scale(row))
+    }
+
     /// About the vector of a row.
     pub fn vector(&self, row: usize) -> impl Iterator<Item = f32> {
         let scale = self.scale(row);
@@ -90,10 +100,32 @@ impl Codes {
         self.scales.to_mut().extend_from_slice(&other.scales.as_slice()[rows]);
     }
 
-    /// About the cosine of two rows, to the second place.
-    pub fn cosine(&self, one: u32, other: u32) -> f32 {
-        let (one, other) = (one as usize, other as usize);
-        dot(self.row(one), self.row(other)) * self.scale(one) * self.scale(other)
+    /// About the cosines of each of these rows with vectors of its length, to the second place.
+    pub fn each_cosine<const N: usize>(
+        &self,
+        rows: Range<usize>,
+        vectors: [&WideCodes; N],
+        mut take: impl FnMut(usize, [f32; N]),
+    ) {
+        debug_assert!(vectors.iter().all(|vector| vector.dimensions() == self.dimensions));
+        let mut found = [[0.0; N]; ROWS_AT_ONCE];
+        let mut block = rows.start;
+        while block < rows.end {
+            let end = rows.end.min(block + ROWS_AT_ONCE);
+            let found = &mut found[..end - block];
+            products(&self.values.as_slice()[block * self.dimensions..end * self.dimensions], vectors, found);
+            for ((row, products), scale) in (block..end).zip(found).zip(&self.scales.as_slice()[block..end]) {
+                take(row, array::from_fn(|place| products[place] * scale * vectors[place].scale()));
+            }
+            block = end;
+        }
+    }
+
+    /// The largest of the cosines of these rows with a vector of their length.
+    pub fn best_cosine(&self, rows: Range<usize>, vector: &WideCodes) -> Option<f32> {
+        let mut best: Option<f32> = None;
+        self.each_cosine(rows, [vector], |_, [cosine]| best = Some(best.map_or(cosine, |best| best.max(cosine))));
+        best
     }
 
     pub fn write(&self, output: &mut dyn Write) -> io::Result<()> {
@@ -161,7 +193,12 @@ mod tests {
         let mut bytes = Vec::new();
         written.write(&mut bytes).unwrap();
         assert_eq!(read(&bytes).unwrap(), written);
-        assert!((written.cosine(0, 2) - 0.6).abs() < 0.01);
+        let mut cosines = Vec::new();
+        written.each_cosine(1..3, [&written.wide(0), &written.wide(2)], |row, [one, other]| {
+            cosines.push((row, (one * 10.0).round(), (other * 10.0).round()));
+        });
+        assert_eq!(cosines, [(1, 0.0, 0.0), (2, 6.0, 10.0)]);
+        assert_eq!(written.best_cosine(0..0, &written.wide(0)), None);
         let mut taken = Codes::new(3);
         taken.push_rows(&written, 1..3);
         assert_eq!(taken, codes(&[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]));

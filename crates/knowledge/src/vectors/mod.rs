@@ -12,6 +12,7 @@ pub mod codes;
 pub mod matrix;
 pub mod nearest_neighbours;
 pub mod numbers;
+pub mod products;
 pub mod quantised;
 
 use std::sync::{Arc, OnceLock};
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use crate::filter::Admitted;
 use crate::vectors::matrix::Matrix;
 use crate::vectors::nearest_neighbours::{MOST_ARTICLES, NeighbourGraph};
+use crate::vectors::products::WideCodes;
 use crate::vectors::quantised::{Bounded, Quantised, QuantisedQuery, shortlist};
 
 /// Rows with their codes and, for a large base, the graph over them.
@@ -83,9 +85,6 @@ pub struct VectorHit {
     pub cosine: f32,
 }
 
-/// 32 rows of codes lie in the first cache beside the queries.
-const ROWS_AT_ONCE: usize = 32;
-
 /// A look at all articles: for each the best cosine that was seen.
 struct Look {
     query: Option<QuantisedQuery>,
@@ -98,11 +97,9 @@ impl Look {
         Self { query, best: vec![unseen; num_articles] }
     }
 
-    fn raise(&mut self, owner: Owner, cosine: impl FnOnce(&QuantisedQuery) -> f32) {
-        if let Some(query) = &self.query {
-            let best = &mut self.best[owner.article as usize];
-            *best = best.max(cosine(query));
-        }
+    fn raise(&mut self, owner: Owner, cosine: f32) {
+        let best = &mut self.best[owner.article as usize];
+        *best = best.max(cosine);
     }
 }
 
@@ -163,18 +160,16 @@ impl VectorTable {
         looks.map(|look| look.best)
     }
 
-    /// Block by block, so that the codes of a row are read from memory once.
-    fn look_at(&self, codes: &Quantised, first_row: usize, looks: &mut [Look]) {
-        let rows = codes.num_rows();
-        for block in (0..rows).step_by(ROWS_AT_ONCE) {
-            for look in looks.iter_mut() {
-                for row in block..rows.min(block + ROWS_AT_ONCE) {
-                    if let Some(owner) = self.owners[first_row + row] {
-                        look.raise(owner, |query| codes.near_cosine(row, query));
-                    }
-                }
+    /// All at once, so that the codes of a row are read from memory once.
+    fn look_at<const N: usize>(&self, codes: &Quantised, first_row: usize, looks: &mut [Look; N]) {
+        let none = WideCodes::zero(self.base.matrix.dimensions());
+        let queries = looks.each_ref().map(|look| look.query.clone());
+        let vectors = queries.each_ref().map(|query| query.as_ref().map_or(&none, QuantisedQuery::wide));
+        codes.each_cosine(vectors, |row, cosines| {
+            if let Some(owner) = self.owners[first_row + row] {
+                looks.iter_mut().zip(cosines).for_each(|(look, cosine)| look.raise(owner, cosine));
             }
-        }
+        });
     }
 
     fn look_through(&self, neighbours: &NeighbourGraph, look: &mut Look) {
@@ -187,7 +182,7 @@ impl VectorTable {
         }
         for (row, cosine) in seen {
             if let Some(owner) = self.owners[row] {
-                look.raise(owner, |_| cosine);
+                look.raise(owner, cosine);
             }
         }
     }
@@ -214,7 +209,9 @@ impl VectorTable {
             return None;
         }
         let rows = neighbours.nearest(&query.quantised).into_iter();
-        let from_base = rows.filter_map(|row| self.bounded(&self.base, row as usize, 0, query)).collect();
+        let near = |row: u32| (row as usize, self.base.quantised.near_cosine(row as usize, &query.quantised));
+        let bounded = |(row, cosine)| self.bounded(&self.base, 0, query, row, cosine);
+        let from_base = rows.map(near).filter_map(bounded).collect();
         let found = self.best(query, from_base, k);
         (found.len() >= k.min(query.admitted.len())).then_some(found)
     }
@@ -231,12 +228,23 @@ impl VectorTable {
     }
 
     fn scan(&self, segment: &Segment, first_row: usize, query: &Query<'_>) -> Vec<Bounded> {
-        (0..segment.matrix.num_rows()).filter_map(|row| self.bounded(segment, row, first_row, query)).collect()
+        let mut rows = Vec::with_capacity(segment.matrix.num_rows());
+        segment.quantised.each_cosine([query.quantised.wide()], |row, [cosine]| {
+            rows.extend(self.bounded(segment, first_row, query, row, cosine));
+        });
+        rows
     }
 
-    fn bounded(&self, segment: &Segment, row: usize, first_row: usize, query: &Query<'_>) -> Option<Bounded> {
+    fn bounded(
+        &self,
+        segment: &Segment,
+        first_row: usize,
+        query: &Query<'_>,
+        row: usize,
+        cosine: f32,
+    ) -> Option<Bounded> {
         let owner = self.owners[first_row + row].filter(|owner| query.admitted.has(owner.article))?;
-        let (cosine, error) = segment.quantised.cosine(row, &query.quantised);
+        let error = segment.quantised.bound(row, &query.quantised);
         let row = (first_row + row) as u32;
         Some(Bounded { row, article: owner.article, low: cosine - error, high: cosine + error })
     }

@@ -3,8 +3,9 @@
 //! Input are unit vectors, output is the cosine with a query together with a bound on its error, and from these
 //! the shortlist: the rows between which only the f32 vectors can decide.
 
-use crate::vectors::codes::{Codes, dot};
+use crate::vectors::codes::Codes;
 use crate::vectors::matrix::Matrix;
+use crate::vectors::products::WideCodes;
 
 /// What rounding in f32 adds to the error of the codes: 384 products below 1, each off by less than 2⁻²³.
 const F32_ROUNDING: f32 = 1e-5;
@@ -13,6 +14,7 @@ const F32_ROUNDING: f32 = 1e-5;
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantisedQuery {
     codes: Codes,
+    wide: WideCodes,
     error: f32,
     norm: f32,
 }
@@ -22,7 +24,7 @@ impl QuantisedQuery {
         let mut codes = Codes::new(vector.len());
         let error = codes.push(vector);
         let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        Self { codes, error, norm }
+        Self { wide: codes.wide(0), codes, error, norm }
     }
 
     pub fn codes(&self) -> &[i8] {
@@ -33,9 +35,9 @@ impl QuantisedQuery {
         self.codes.scale(0)
     }
 
-    /// About the cosine with a row of codes.
-    pub fn cosine(&self, codes: &Codes, row: usize) -> f32 {
-        dot(codes.row(row), self.codes()) * codes.scale(row) * self.scale()
+    /// The same codes, to be compared with many rows.
+    pub fn wide(&self) -> &WideCodes {
+        &self.wide
     }
 }
 
@@ -63,18 +65,22 @@ impl Quantised {
         self.codes.scale(row)
     }
 
-    /// The cosine of a row with the query, and by how much it can be off.
-    ///
-    /// With x = x̂ + e and q = q̂ + f: |x·q − x̂·q̂| = |e·q + x̂·f| ≤ |e||q| + (1 + |e|)|f| for a unit vector x.
-    pub fn cosine(&self, row: usize, query: &QuantisedQuery) -> (f32, f32) {
-        let error = self.errors[row];
-        let bound = error * query.norm + (1.0 + error) * query.error + F32_ROUNDING;
-        (self.near_cosine(row, query), bound)
+    /// About the cosines of all rows with vectors of their length.
+    pub fn each_cosine<const N: usize>(&self, vectors: [&WideCodes; N], take: impl FnMut(usize, [f32; N])) {
+        self.codes.each_cosine(0..self.num_rows(), vectors, take);
     }
 
-    /// The same without its bound.
+    /// About the cosine of one row with the query.
     pub fn near_cosine(&self, row: usize, query: &QuantisedQuery) -> f32 {
-        query.cosine(&self.codes, row)
+        self.codes.best_cosine(row..row + 1, query.wide()).unwrap_or_default()
+    }
+
+    /// By how much the cosine of a row can be off.
+    ///
+    /// With x = x̂ + e and q = q̂ + f: |x·q − x̂·q̂| = |e·q + x̂·f| ≤ |e||q| + (1 + |e|)|f| for a unit vector x.
+    pub fn bound(&self, row: usize, query: &QuantisedQuery) -> f32 {
+        let error = self.errors[row];
+        error * query.norm + (1.0 + error) * query.error + F32_ROUNDING
     }
 }
 
@@ -131,7 +137,8 @@ mod tests {
         #[test]
         fn the_true_cosine_lies_within_the_bound(row in vector(), query in vector()) {
             let quantised = Quantised::of(&Matrix::from_values(33, row.clone()).unwrap());
-            let (near, bound) = quantised.cosine(0, &QuantisedQuery::of(&query));
+            let query_codes = QuantisedQuery::of(&query);
+            let (near, bound) = (quantised.near_cosine(0, &query_codes), quantised.bound(0, &query_codes));
             let off = (cosine(&row, &query) - near).abs();
             prop_assert!(off <= bound, "off by {} with a bound of {}", off, bound);
             prop_assert!(bound < 0.05, "a bound of {} decides nothing", bound);
