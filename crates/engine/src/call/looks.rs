@@ -163,3 +163,83 @@ fn best_of_groups(index: &Index, offers: impl Iterator<Item = f32>) -> Vec<f32> 
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::error::Error;
+    use std::ops::Range;
+    use std::sync::Arc;
+
+    use cuecard_encoder::Encoding;
+    use cuecard_knowledge::{Article, Completeness, TextEncoder, Update, build};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::conversation::Speaker::{Agent, Customer};
+    use crate::turns::HeardTurn;
+
+    /// Embeds each text along the axis of its length.
+    struct ByLength;
+
+    impl TextEncoder for ByLength {
+        fn model(&self) -> &str {
+            "by length"
+        }
+
+        fn dimensions(&self) -> usize {
+            Encoding::along(0).embedding.len()
+        }
+
+        fn chunks(&self, text: &str) -> Vec<Range<usize>> {
+            std::iter::once(0..text.len()).collect()
+        }
+
+        fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Box<dyn Error + Send + Sync>> {
+            Ok(texts.iter().map(|text| Encoding::along(text.len() % 5).embedding).collect())
+        }
+    }
+
+    #[test]
+    fn the_sums_of_all_articles_are_those_of_their_evidence() {
+        let article = |number: usize| Article {
+            id: number.to_string(),
+            title: format!("{} at house {number}", ["Bicycles", "Parking"][number / 10]),
+            body: format!("{} wait {}", ["Trains", "Vans"][number / 10], "behind the house ".repeat(number)),
+            entity: (number % 3 > 0).then(|| ["Acorn Lodge", "Old Mill Inn"][number % 2].to_owned()),
+            domain: Some(["hotel", "tram"][number % 2].to_owned()),
+            ..Article::default()
+        };
+        let directory = TempDir::new().unwrap();
+        let articles = (0..12).map(article).collect();
+        let update = Update { source: "file:test".to_owned(), articles, completeness: Completeness::Full };
+        build(directory.path(), update, &ByLength, &()).unwrap();
+        let turn = |speaker, text: &str, axis: usize| {
+            // Near an article, but not so near that nothing is left to what was said before.
+            let mut encoding = Encoding::along(axis);
+            (encoding.embedding[axis], encoding.embedding[axis + 10]) = (0.6, 0.8);
+            HeardTurn { speaker, text: text.into(), encoding: Some(Arc::new(encoding)) }
+        };
+        let turns = [
+            turn(Customer, "I booked the Old Mill Inn", 0),
+            turn(Agent, "Do you come by van?", 2),
+            turn(Customer, "Yes, what about parking my vans at the hotel?", 3),
+        ];
+        let call = Call::of(Arc::new(Index::open(directory.path(), None).unwrap()), &turns);
+        let looks = Looks::of(&call);
+        let apart: Vec<f32> = (0..call.index.len()).map(|article| looks.evidence(article, &call).sum()).collect();
+        let sums = looks.sums(&call);
+        assert!(sums.iter().zip(&apart).all(|(sum, apart)| (sum - apart).abs() < 1e-4), "{sums:?}\n{apart:?}");
+        let parts: [fn(&Evidence) -> f32; 6] = [
+            |evidence| evidence.named,
+            |evidence| evidence.domain,
+            |evidence| evidence.group_agent,
+            |evidence| evidence.newest_words,
+            |evidence| evidence.call_words,
+            |evidence| evidence.heading_words,
+        ];
+        let is_told = |part: fn(&Evidence) -> f32| (0..12).any(|article| part(&looks.evidence(article, &call)) != 0.0);
+        assert_eq!(parts.map(is_told), [true; 6]);
+    }
+}
