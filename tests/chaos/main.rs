@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod account;
+mod hub;
+mod judging;
 mod night;
 mod people;
 mod points;
@@ -15,6 +17,7 @@ mod store;
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the service's own tests use what this suite does not")]
 mod support;
+mod surroundings;
 mod trouble;
 
 use std::path::PathBuf;
@@ -34,7 +37,7 @@ struct Options {
     /// Ends the night after so many rounds.
     #[arg(long, default_value_t = u32::MAX)]
     rounds: u32,
-    /// Begins no round after so many seconds.
+    /// Begins no round after so many seconds, once each trouble had one.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// How long a round lasts at most, in milliseconds.
@@ -76,7 +79,8 @@ async fn run(options: Options) -> ExitCode {
     }
     let begun = Instant::now();
     for number in 0..options.rounds {
-        if begun.elapsed() > Duration::from_secs(options.seconds) || !night.account.broken.is_empty() {
+        let is_over = number >= Round::fewest(&night.kinds) && begun.elapsed() > Duration::from_secs(options.seconds);
+        if is_over || !night.account.broken.is_empty() {
             break;
         }
         let round = Round::draw(options.seed, number, &night.kinds, Duration::from_millis(options.longest));

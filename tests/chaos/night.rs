@@ -5,14 +5,18 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use cuecard_simulator::{Article, Fault, RunningSimulator};
+use cuecard_simulator::{Article, FaultName};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::account::{Account, Kept};
-use crate::people::{People, ShownAgain};
+use crate::account::Account;
+use crate::judging::as_many_ends_as_questions;
+use crate::people::People;
 use crate::store::Store;
 use crate::support::command::Launched;
 use crate::support::{LOOK, PATIENCE, Process, environment, simulator};
+use crate::surroundings::Surroundings;
 use crate::trouble::{End, Kind, Round, Trouble};
 
 /// The exit code of a service that gave up in order, for the container runtime to start it anew.
@@ -21,8 +25,8 @@ pub const GAVE_UP: i32 = 70;
 /// A service that gives up is started anew; one that can't be started at all is no night's trouble.
 const MOST_STARTS: usize = 5;
 
-/// What is written at once is in the ledger by then, so a card that was shown so long before a kill is known after it.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+/// Less than the smallest jump of the clock, and far more than a log is behind.
+const NO_JUMP: SignedDuration = SignedDuration::from_secs(15);
 
 /// Where Debian's package libfaketime puts the library.
 const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
@@ -41,10 +45,12 @@ pub struct Tally {
     /// Failures that were injected, by their point.
     pub points: BTreeMap<String, u32>,
     pub starts: Vec<Duration>,
-    /// By the name of the trouble.
+    /// What came, by the name of the trouble.
     pub troubles: BTreeMap<&'static str, u32>,
-    /// Of each kind, how often it came.
-    pub kinds: BTreeMap<Kind, u64>,
+    /// Of each kind, how often it took effect: the service showed it, or met it.
+    pub effects: BTreeMap<Kind, u64>,
+    /// Requests that met a fault of CXone, by its kind.
+    pub faults: BTreeMap<FaultName, u64>,
     /// Cards that came again within a second before a kill, and so could not be known after it.
     pub shown_again: u32,
     /// From the end of the last trouble until everything that waited had arrived.
@@ -54,17 +60,19 @@ pub struct Tally {
 pub struct Night {
     /// The troubles that there are.
     pub kinds: Vec<Kind>,
-    simulator: Rc<RunningSimulator>,
+    pub around: Surroundings,
     pub people: People,
-    store: Store,
-    /// What libfaketime reads the time's offset from.
-    clock: TempDir,
     /// The tenant's articles are polled into it.
     index: TempDir,
-    service: Option<Process>,
+    pub service: Option<Process>,
+    /// When the service whose log is read next was started.
+    started: Timestamp,
+    /// What came last of what shows soon, while it has not.
+    unseen: Option<Trouble>,
     /// Whether the running service may panic by itself.
     is_armed: bool,
-    kills: Vec<Instant>,
+    /// When a process ended, whatever ended it.
+    pub kills: Vec<Instant>,
     pub account: Account,
     pub tally: Tally,
 }
@@ -89,34 +97,29 @@ impl Night {
         });
         let simulator = Rc::new(simulator());
         let people = People::new(Rc::clone(&simulator), seed);
-        let (clock, index) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let index = TempDir::new().unwrap();
         copy(crate::support::index(), index.path());
-        let mut night = Self {
+        Self {
             kinds,
-            simulator,
+            around: Surroundings::new(simulator, store),
             people,
-            store,
-            clock,
             index,
             service: None,
+            started: Timestamp::now(),
+            unseen: None,
             is_armed: false,
             kills: Vec::new(),
             account: Account::default(),
             tally: Tally::default(),
-        };
-        night.set_clock(0);
-        night
-    }
-
-    fn set_clock(&mut self, seconds: i64) {
-        std::fs::write(self.clock.path().join("offset"), format!("{seconds:+}")).unwrap();
+        }
     }
 
     /// What the service is started with.
     pub fn variables(&self, points: &str) -> Vec<(String, String)> {
-        let token_url = format!("{}/api/v2/oauth/token", self.simulator.base_url());
+        let base_url = self.around.simulator.base_url();
+        let token_url = format!("{base_url}/api/v2/oauth/token");
         let index = self.index.path().to_str().unwrap();
-        let (url, offset) = (self.store.url(), self.clock.path().join("offset").display().to_string());
+        let (url, offset) = (self.around.store.url(), self.around.clock());
         let mut overrides = vec![
             // Each profile by its name, since one of them has a setting of its own.
             ("CXONE_CONTRACT", ""),
@@ -129,8 +132,12 @@ impl Night {
             ("CUECARD__PROFILES__INSIGHTS__SYNC", "on"),
             ("CUECARD__PROFILE__POLL_INTERVAL", "1s"),
             ("FAILPOINTS", points),
-            // Trouble lasts for parts of a second here.
+            // Trouble lasts for parts of a second here, and what is silent is noticed within a round or two.
             ("CUECARD__CXONE__ATTEMPT_TIMEOUT", "1s"),
+            ("CUECARD__CXONE__HANDSHAKE_TIMEOUT", "1s"),
+            ("CUECARD__CXONE__PING_INTERVAL", "500ms"),
+            ("CUECARD__CXONE__PONG_TIMEOUT", "500ms"),
+            ("CUECARD__CXONE__ARTICLES_IDLE_TIMEOUT", "1s"),
         ];
         if self.kinds.contains(&Kind::Clock) {
             overrides.extend([
@@ -142,13 +149,14 @@ impl Night {
                 ("DONT_FAKE_MONOTONIC", "1"),
             ]);
         }
-        environment(&self.simulator.base_url(), self.store.directory(), &overrides)
+        environment(&base_url, self.around.store.directory(), &overrides)
     }
 
     pub async fn round(&mut self, round: Round) {
         self.tally.rounds += 1;
         self.change_an_article(round.number);
         if let Some(after) = round.killed_in_start.filter(|_| self.service.is_none()) {
+            self.started = Timestamp::now();
             let started = Launched::serve(&[], &self.variables(&round.points));
             tokio::time::sleep(after).await;
             self.read_log(&started.kill());
@@ -158,9 +166,10 @@ impl Night {
         let begun = Instant::now();
         for (at, trouble) in &round.troubles {
             tokio::time::sleep(at.saturating_sub(begun.elapsed())).await;
-            self.suffer(trouble).await;
+            self.suffer(trouble, round.awaits_effects).await;
         }
         tokio::time::sleep(round.lasts.saturating_sub(begun.elapsed())).await;
+        self.look_for_effect().await;
         self.end(round.end).await;
         self.mend().await;
         if self.service.is_none() {
@@ -169,13 +178,14 @@ impl Night {
     }
 
     /// A service that answers: the one that runs, or one that is started.
-    async fn start(&mut self, points: &str) {
+    pub async fn start(&mut self, points: &str) {
         self.see_whether_it_ended().await;
         for _ in 0..MOST_STARTS {
             if self.service.is_some() {
                 return;
             }
             let begun = Instant::now();
+            self.started = Timestamp::now();
             self.is_armed = !points.is_empty();
             match Launched::serve(&[], &self.variables(points)).listening() {
                 Ok(service) => match service.api_addr() {
@@ -198,47 +208,85 @@ impl Night {
         }
     }
 
-    async fn suffer(&mut self, trouble: &Trouble) {
-        let name = match trouble {
-            Trouble::Hub { .. } => "wrong answers of CXone",
-            Trouble::StreamEnds(_) => "streams ended",
-            Trouble::TokensRevoked => "tokens revoked",
-            Trouble::DiskFull => "full disks",
-            Trouble::LedgerLocked => "ledgers held by another process",
-            Trouble::DatabaseStopped => "PostgreSQL stopped",
-            Trouble::ClockJumps(_) => "jumps of the clock",
+    /// What takes the ledger away has come only when the service shows it, and a fault of CXone when a request meets it. Where
+    /// the effect is awaited, nothing else goes wrong before.
+    async fn suffer(&mut self, trouble: &Trouble, awaits_effect: bool) {
+        // What is shown already, or waits behind other faults, could not be told from this one.
+        let can_be_told = if trouble.is_the_ledgers() {
+            self.around.mend_ledger().await;
+            self.ledger_is_well(awaits_effect).await
+        } else {
+            trouble.shows_soon() && self.around.met().is_empty()
         };
-        *self.tally.troubles.entry(name).or_default() += 1;
-        *self.tally.kinds.entry(trouble.kind()).or_default() += 1;
-        match trouble {
-            Trouble::Hub { route, times, every, fault } => {
-                self.simulator.inject_every(*every, Fault { route: *route, times: *times, fault: fault.clone() });
-            }
-            Trouble::StreamEnds(how) => self.simulator.end_streams(*how).await,
-            Trouble::TokensRevoked => self.simulator.expire_tokens(),
-            Trouble::DiskFull => self.store.fill_disk(),
-            Trouble::LedgerLocked => self.store.hold().await,
-            Trouble::DatabaseStopped => {
-                if let Some(server) = &mut self.store.server {
-                    server.stop();
-                }
-            }
-            Trouble::ClockJumps(seconds) => self.set_clock(*seconds),
+        if !self.around.bring(trouble).await {
+            println!("in vain: {trouble:?}");
+            return;
         }
+        *self.tally.troubles.entry(trouble.name()).or_default() += 1;
+        if matches!(trouble, Trouble::StreamEnds(_)) {
+            *self.tally.effects.entry(Kind::Hub).or_default() += 1;
+        }
+        if can_be_told {
+            self.unseen = Some(trouble.clone());
+        }
+        let begun = Instant::now();
+        while awaits_effect && !self.look_for_effect().await {
+            if begun.elapsed() > PATIENCE {
+                let still = self.unseen.take();
+                self.account.breaks(format!("the service never showed it: {still:?}"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// What the running service says is wrong with its ledger.
+    async fn wrong_with_the_ledger(&mut self) -> Option<String> {
+        let service = self.service.as_mut()?;
+        // It may end while it is asked.
+        let readiness = service.admin.try_get("/readyz").await.ok()?;
+        readiness.json()["ledger"]["reason"].as_str().map(str::to_owned)
+    }
+
+    /// Waits for it where it takes a while and that is asked for.
+    async fn ledger_is_well(&mut self, waits: bool) -> bool {
+        let begun = Instant::now();
+        while self.wrong_with_the_ledger().await.is_some() {
+            if !waits || begun.elapsed() > PATIENCE {
+                return false;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        true
+    }
+
+    /// Whether nothing is waited for any more, because it took effect or the service has ended.
+    async fn look_for_effect(&mut self) -> bool {
+        let Some(trouble) = self.unseen.clone() else { return true };
+        let has_come = if trouble.is_the_ledgers() {
+            self.wrong_with_the_ledger().await.is_some_and(|reason| trouble.is_shown_by(&reason))
+        } else {
+            self.around.met().values().any(|requests| *requests > 0)
+        };
+        if has_come {
+            self.unseen = None;
+            // The requests that met a fault are counted when it is taken away.
+            if trouble.is_the_ledgers() {
+                *self.tally.effects.entry(trouble.kind()).or_default() += 1;
+            }
+        }
+        has_come || self.service.as_mut().is_none_or(|service| service.has_ended().is_some())
     }
 
     /// Takes all troubles away but those that a process was started with.
-    async fn mend(&mut self) {
-        self.simulator.clear_faults();
-        self.store.free_disk();
-        self.store.let_go().await;
-        if let Some(server) = &mut self.store.server {
-            server.resume().await;
+    pub async fn mend(&mut self) {
+        self.unseen = None;
+        for (fault, requests) in self.around.mend().await {
+            *self.tally.faults.entry(fault).or_default() += requests;
+            *self.tally.effects.entry(Kind::Hub).or_default() += requests;
         }
-        self.set_clock(0);
     }
 
-    async fn end(&mut self, end: End) {
+    pub async fn end(&mut self, end: End) {
         self.see_whether_it_ended().await;
         let Some(mut service) = self.service.take() else { return };
         match end {
@@ -275,7 +323,7 @@ impl Night {
     }
 
     /// It was told to end, or gave up.
-    async fn ended(&mut self, mut service: Process) {
+    pub async fn ended(&mut self, mut service: Process) {
         let status = service.ended().await;
         let log = service.output().await;
         self.people.talk_to(None);
@@ -296,6 +344,10 @@ impl Night {
         for point in injected(log) {
             *self.tally.points.entry(point).or_default() += 1;
         }
+        let allowed = self.started - NO_JUMP..=Timestamp::now() + NO_JUMP;
+        if times(log).any(|time| !allowed.contains(&time)) {
+            *self.tally.effects.entry(Kind::Clock).or_default() += 1;
+        }
         for line in log.lines().filter(|line| line.contains("a thread panicked")) {
             self.tally.panics += 1;
             if !line.contains("crates/failure-points/") {
@@ -307,109 +359,28 @@ impl Night {
     /// An article that no customer asks for is another one from now on.
     pub fn change_an_article(&self, number: u32) {
         let body = format!("The harbour master's office is open until {number} minutes past noon.");
-        self.simulator.put_article(Article {
+        self.around.simulator.put_article(Article {
             id: "harbour".into(),
             title: "The harbour master".into(),
             body,
             url: None,
         });
     }
-
-    /// A night in which something did not happen says nothing about it.
-    fn judge_what_happened(&mut self) {
-        let told = self.people.told.borrow();
-        let mut happened = vec![
-            ("cards", told.cards),
-            ("verdicts", told.arrived.len() as u64),
-            ("rankings", told.ranked.len() as u64),
-            ("clicks", told.clicked.len() as u64),
-        ];
-        drop(told);
-        for kind in &self.kinds {
-            let times = match kind {
-                Kind::Kill => u64::from(self.tally.kills),
-                Kind::Points => self.tally.panics,
-                others => self.tally.kinds.get(others).copied().unwrap_or_default(),
-            };
-            happened.push((kind.into(), times));
-        }
-        for (what, _) in happened.into_iter().filter(|(_, times)| *times == 0) {
-            self.account.breaks(format!("nothing of {what} happened: the night was too short"));
-        }
-    }
-
-    async fn note_committed(&mut self, round: u32) {
-        match Kept::read(&self.store.url()).await {
-            Ok(kept) => self.account.note(kept),
-            // Before the first start that came so far there is none.
-            Err(error) if self.tally.starts.is_empty() => println!("round {round}: no ledger yet ({error})"),
-            Err(error) => self.account.breaks(format!("round {round}: the ledger can't be read: {error}")),
-        }
-        self.judge_shown_again();
-    }
-
-    /// What stands on a screen may come again only where it was shown too late to be written before the process ended, or
-    /// where something broke the memory of it.
-    fn judge_shown_again(&mut self) {
-        let again = std::mem::take(&mut self.people.told.borrow_mut().shown_again);
-        let has_other_troubles = self.kinds.iter().any(|kind| *kind != Kind::Kill);
-        for ShownAgain { first, again, interaction } in again {
-            let after = again - first;
-            // The process that showed it first, if another one showed it again.
-            match self.kills.iter().copied().find(|kill| (first..again).contains(kill)) {
-                _ if has_other_troubles => self.tally.shown_again += 1,
-                Some(kill) if kill - first < WRITTEN_WITHIN => self.tally.shown_again += 1,
-                Some(kill) => {
-                    let before = kill - first;
-                    let told =
-                        format!("{interaction} saw its card again {after:?} later, shown {before:?} before a kill");
-                    self.account.breaks(told);
-                }
-                None => {
-                    self.account.breaks(format!("{interaction} saw its card again {after:?} later, without a kill"))
-                }
-            }
-        }
-    }
-
-    /// The last round: without trouble everything comes right.
-    pub async fn morning(&mut self) {
-        let begun = Instant::now();
-        self.mend().await;
-        self.end(End::Terminate).await;
-        self.start("").await;
-        self.people.fall_silent();
-        let Some(mut service) = self.service.take() else { return };
-        let url = self.store.url();
-        for waited in [as_many_ends_as_questions(&mut service).await, nothing_waits(&url).await] {
-            if let Err(why) = waited {
-                self.account.breaks(why);
-            }
-        }
-        self.tally.mended_after = begun.elapsed();
-        service.terminate();
-        self.ended(service).await;
-        self.people.look();
-        self.judge_what_happened();
-        match Kept::read(&self.store.url()).await {
-            Ok(kept) => self.account.close(&self.people.told.borrow(), &kept),
-            Err(error) => self.account.breaks(format!("the ledger can't be read: {error}")),
-        }
-        let (violations, duplicates) = (self.simulator.violations(), self.simulator.num_duplicates());
-        if let Some(first) = violations.first() {
-            self.account.breaks(format!("{} violations of a contract, for example {first:?}", violations.len()));
-        }
-        if duplicates > 0 {
-            self.account.breaks(format!("{duplicates} cards came that no turn waited for"));
-        }
-    }
 }
 
 /// The points at which a log says that a failure was injected.
 pub fn injected(log: &str) -> impl Iterator<Item = String> {
     log.lines().filter(|line| line.contains("a failure is injected")).filter_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let line: Value = serde_json::from_str(line).ok()?;
         Some(line["point"].as_str()?.to_owned())
+    })
+}
+
+/// When each line of a log was written, by the clock of its process.
+fn times(log: &str) -> impl Iterator<Item = Timestamp> {
+    log.lines().filter_map(|line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        line["timestamp"].as_str()?.parse().ok()
     })
 }
 
@@ -420,44 +391,4 @@ fn copy(from: &Path, to: &Path) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() { copy(&from, &to) } else { std::fs::copy(from, to).map(drop).unwrap() }
     }
-}
-
-/// Waits until it is so.
-async fn until(
-    service: &mut Process,
-    what: &str,
-    is_so: impl Fn(&crate::support::Scrape) -> bool,
-) -> Result<(), String> {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        if let Some(status) = service.has_ended() {
-            return Err(format!("it ended with {status} before there were {what}"));
-        }
-        if is_so(&service.admin.metrics().await) {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    Err(format!("never {what}"))
-}
-
-async fn as_many_ends_as_questions(service: &mut Process) -> Result<(), String> {
-    until(service, "as many ends as questions", |metrics| {
-        metrics.sum("cuecard_utterances_total", &[]) == metrics.sum("cuecard_cards_total", &[])
-    })
-    .await
-}
-
-/// Asks the ledger, since what a metric says at the start may not have been counted yet.
-async fn nothing_waits(url: &str) -> Result<(), String> {
-    let begun = Instant::now();
-    let mut waiting = 0;
-    while begun.elapsed() < PATIENCE {
-        waiting = Kept::read(url).await.map_err(|error| format!("the ledger can't be read: {error}"))?.waiting;
-        if waiting == 0 {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    Err(format!("{waiting} feedback events never arrived"))
 }

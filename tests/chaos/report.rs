@@ -3,6 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use cuecard_simulator::FaultName;
+use strum::VariantArray;
+
 use crate::night::Night;
 
 /// The figures, and each promise that was broken.
@@ -32,6 +35,14 @@ pub fn write(command: &str, night: &Night, lasted: Duration) -> String {
         ("from start to open, median and longest, ms".into(), format!("{}, {}", start(0.5), start(1.0))),
     ];
     rows.extend(tally.troubles.iter().map(|(name, times)| ((*name).to_owned(), times.to_string())));
+    let effects = tally.effects.iter().map(|(kind, times)| format!("{} {times}", <&str>::from(kind)));
+    let faults = FaultName::VARIANTS
+        .iter()
+        .map(|fault| format!("{} {}", <&str>::from(fault), tally.faults.get(fault).copied().unwrap_or_default()));
+    rows.extend([
+        ("troubles that took effect".into(), effects.collect::<Vec<_>>().join(", ")),
+        ("requests that met a fault of CXone, by its kind".into(), faults.collect::<Vec<_>>().join(", ")),
+    ]);
     rows.extend([
         ("questions on the stream".into(), told.asked.to_string()),
         (

@@ -1,6 +1,7 @@
 //! Where a night's service keeps its data: a disk of its own that can be filled, and a ledger that can be held by another
 //! process (SQLite) or lose its server (PostgreSQL).
 
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,8 +11,11 @@ use tempfile::TempDir;
 
 use crate::support::{LOOK, PATIENCE};
 
-/// Room for the ledger of a night in which the disk is filled; little, because filling it takes memory.
+/// Room for the ledger of a long night in which the disk is filled now and then; no more, because filling it takes memory.
 const DISK: &str = "size=256m";
+
+/// What is written at once to fill it.
+const CHUNK: usize = 1024 * 1024;
 
 /// The data directory and the ledger.
 pub struct Store {
@@ -50,9 +54,16 @@ impl Store {
         self.data.path().join("filler")
     }
 
-    pub fn fill_disk(&self) {
-        // As much as goes on it.
-        let _ = std::fs::write(self.filler(), vec![0; 64 * 1024 * 1024]);
+    /// Takes all the room that is left; gives whether none is.
+    pub fn fill_disk(&self) -> bool {
+        let fill = || -> std::io::Result<()> {
+            let mut filler = std::fs::File::create(self.filler())?;
+            let chunk = vec![0; CHUNK];
+            loop {
+                filler.write_all(&chunk)?;
+            }
+        };
+        fill().is_err_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
     }
 
     pub fn free_disk(&self) {
@@ -60,13 +71,13 @@ impl Store {
         let _ = std::fs::remove_file(self.filler());
     }
 
-    /// Holds the ledger's file, as a backup program may.
-    pub async fn hold(&mut self) {
-        if let Ok(mut holder) = AnyConnection::connect(&self.url()).await
-            && holder.execute("BEGIN IMMEDIATE").await.is_ok()
-        {
-            self.holder = Some(holder);
+    /// Holds the ledger's file, as a backup program may; gives whether it got hold of it.
+    pub async fn hold(&mut self) -> bool {
+        match hold(&self.url()).await {
+            Ok(holder) => self.holder = Some(holder),
+            Err(error) => println!("the ledger can't be held: {error}"),
         }
+        self.holder.is_some()
     }
 
     pub async fn let_go(&mut self) {
@@ -75,6 +86,12 @@ impl Store {
             let _ = holder.close().await;
         }
     }
+}
+
+async fn hold(url: &str) -> sqlx::Result<AnyConnection> {
+    let mut holder = AnyConnection::connect(url).await?;
+    holder.execute("BEGIN IMMEDIATE").await?;
+    Ok(holder)
 }
 
 impl Drop for Store {

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use cuecard_failure_points::FailurePoint;
-use cuecard_simulator::{CutMoment, FaultKind, RetryAfter, Route, StreamEnd};
+use cuecard_simulator::{FaultKind, Route, StreamEnd};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use strum::VariantArray;
+
+use crate::hub;
 
 /// Kinds of trouble, of which a night has those that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, strum::IntoStaticStr)]
@@ -58,6 +60,44 @@ impl Trouble {
             Self::ClockJumps(_) => Kind::Clock,
         }
     }
+
+    /// What the report calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hub { .. } => "wrong answers of CXone",
+            Self::StreamEnds(_) => "streams ended",
+            Self::TokensRevoked => "tokens revoked",
+            Self::DiskFull => "full disks",
+            Self::LedgerLocked => "ledgers held by another process",
+            Self::DatabaseStopped => "PostgreSQL stopped",
+            Self::ClockJumps(_) => "jumps of the clock",
+        }
+    }
+
+    /// Whether it takes the ledger away, which the service has to show.
+    pub fn is_the_ledgers(&self) -> bool {
+        matches!(self, Self::DiskFull | Self::LedgerLocked | Self::DatabaseStopped)
+    }
+
+    /// Whether it shows as soon as the service does anything.
+    pub fn shows_soon(&self) -> bool {
+        self.is_the_ledgers() || matches!(self, Self::Hub { route, .. } if hub::is_busy(*route))
+    }
+
+    /// Whether it is the one that the service names as what is wrong with its ledger.
+    pub fn is_shown_by(&self, reason: &str) -> bool {
+        match self {
+            Self::DiskFull => reason.contains("disk"),
+            Self::LedgerLocked => reason.contains("locked"),
+            // A lost connection has many words.
+            others => others.is_the_ledgers(),
+        }
+    }
+}
+
+/// Troubles other than kills and failure points, which a round has anyway.
+fn others(kinds: &[Kind]) -> Vec<Kind> {
+    kinds.iter().copied().filter(|kind| !matches!(kind, Kind::Kill | Kind::Points)).collect()
 }
 
 /// How a round ends.
@@ -80,11 +120,18 @@ pub struct Round {
     pub points: String,
     /// Each with its moment, in their order.
     pub troubles: Vec<(Duration, Trouble)>,
+    /// Whether what shows soon lasts until it has; else the round may be over before.
+    pub awaits_effects: bool,
     pub lasts: Duration,
     pub end: End,
 }
 
 impl Round {
+    /// So many rounds at least has a night in which each of these kinds comes.
+    pub fn fewest(kinds: &[Kind]) -> u32 {
+        others(kinds).len() as u32
+    }
+
     /// The round of this number.
     pub fn draw(seed: u64, number: u32, kinds: &[Kind], longest: Duration) -> Self {
         let mut rng = StdRng::seed_from_u64(seed ^ (u64::from(number) << 32));
@@ -93,22 +140,25 @@ impl Round {
         let killed_in_start =
             (has(Kind::Kill) && rng.random_ratio(1, 8)).then(|| Duration::from_millis(rng.random_range(0..600)));
         let points = if has(Kind::Points) { points(&mut rng) } else { String::new() };
-        let others: Vec<Kind> =
-            kinds.iter().copied().filter(|kind| !matches!(kind, Kind::Kill | Kind::Points)).collect();
+        let others = others(kinds);
         let num_troubles = if others.is_empty() { 0 } else { rng.random_range(0..=3) };
         let trouble = |rng: &mut StdRng| {
             let kind = others.choose(rng).copied().unwrap_or(Kind::Hub);
             (lasts.mul_f64(rng.random()), trouble(rng, kind))
         };
         let mut troubles: Vec<_> = (0..num_troubles).map(|_| trouble(&mut rng)).collect();
-        troubles.sort_by_key(|(at, _)| *at);
         let end = match rng.random_range(0..10) {
             0..7 if has(Kind::Kill) => End::Kill,
             0..3 | 7 => End::Terminate,
             3..5 | 8 => End::Account,
             _ => End::GoOn,
         };
-        Self { number, killed_in_start, points, troubles, lasts, end }
+        // However short a night is, each kind comes in one of its first rounds, amid traffic, and is seen.
+        let first = others.get(number as usize).map(|kind| (longest / 2, seen_soon(&mut rng, *kind)));
+        let awaits_effects = first.is_some() || rng.random_ratio(1, 2);
+        troubles.extend(first);
+        troubles.sort_by_key(|(at, _)| *at);
+        Self { number, killed_in_start, points, troubles, awaits_effects, lasts, end }
     }
 }
 
@@ -137,35 +187,23 @@ fn trouble(rng: &mut StdRng, kind: Kind) -> Trouble {
         Kind::Database => Trouble::DatabaseStopped,
         Kind::Clock => Trouble::ClockJumps(*[-86_400, -3_600, -30, 30, 3_600, 86_400].choose(rng).unwrap()),
         Kind::Hub | Kind::Kill | Kind::Points => match rng.random_range(0..8) {
-            0 => Trouble::StreamEnds(StreamEnd::Close),
-            1 => Trouble::StreamEnds(StreamEnd::Cut),
+            0..2 => Trouble::StreamEnds(*StreamEnd::VARIANTS.choose(rng).unwrap()),
             2 => Trouble::TokensRevoked,
-            _ => {
-                let routes = [Route::Token, Route::Stream, Route::Insights, Route::Ranking, Route::Feedback];
-                let (times, every) = (rng.random_range(1..30), rng.random_range(1..4));
-                Trouble::Hub { route: *routes.choose(rng).unwrap(), times, every, fault: fault(rng) }
-            }
+            _ => faults(rng, hub::fault),
         },
     }
 }
 
-/// What goes away by itself: nothing here refuses anything for good.
-fn fault(rng: &mut StdRng) -> FaultKind {
-    let retry_after =
-        [RetryAfter::Seconds(1), RetryAfter::DateIn(Duration::from_secs(1)), RetryAfter::Literal("2.5".into())];
-    match rng.random_range(0..10) {
-        0 => FaultKind::status(500),
-        1 => FaultKind::status(503),
-        2 => FaultKind::Answer { status: 429, retry_after: retry_after.choose(rng).cloned(), body: None },
-        3 => FaultKind::status(401),
-        4 => FaultKind::Delay { by: Duration::from_millis(rng.random_range(20..1_500)) },
-        5 => FaultKind::NoAnswer,
-        6 => FaultKind::Interim { status: 103 },
-        7 => FaultKind::LoginPage { status: 200 },
-        8 => FaultKind::Gzip,
-        _ => {
-            let moments = [CutMoment::BeforeHandling, CutMoment::AfterHandling, CutMoment::InBody];
-            FaultKind::Cut { moment: *moments.choose(rng).unwrap() }
-        }
+/// One of this kind that shows as soon as the service does anything.
+fn seen_soon(rng: &mut StdRng, kind: Kind) -> Trouble {
+    match kind {
+        Kind::Hub => faults(rng, hub::met_soon),
+        others => trouble(rng, others),
     }
+}
+
+fn faults(rng: &mut StdRng, draw: impl Fn(&mut StdRng) -> (Route, FaultKind)) -> Trouble {
+    let (times, every) = (rng.random_range(1..30), rng.random_range(1..4));
+    let (route, fault) = draw(rng);
+    Trouble::Hub { route, times, every, fault }
 }

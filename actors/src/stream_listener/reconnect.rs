@@ -83,11 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn jitter_never_goes_below_half() {
-        for fraction in [0.0, 0.3, 1.0, -1.0] {
-            let wait = Reconnect::new().after_close(CUT, SHORT, fraction);
-            assert!(wait >= FIRST / 2 && wait <= FIRST, "{wait:?}");
-        }
+    fn streams_that_were_lost_together_come_back_over_half_of_the_wait_and_none_sooner() {
+        let waits = [-1.0, 0.0, 0.25, 0.5, 1.0, 7.0].map(|fraction| Reconnect::new().after_close(CUT, SHORT, fraction));
+        assert_eq!(waits, [4, 4, 5, 6, 8, 8].map(|eighths| FIRST * eighths / 8));
     }
 
     #[test]

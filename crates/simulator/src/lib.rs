@@ -20,7 +20,7 @@ mod serve;
 pub use base::contracts::{Contract, Route, SCOPES, StreamKind};
 pub use base::verdict::RejectReason;
 pub use serve::explain::AdminPlace;
-pub use serve::faults::{CutMoment, Fault, FaultKind, RetryAfter, UNTIL_CLEARED};
+pub use serve::faults::{CutMoment, Fault, FaultKind, FaultName, RetryAfter, RetryAfterName, UNTIL_CLEARED};
 pub use serve::files::{Article, Conversation, ReadError, Turn};
 pub use serve::hub::NotConnected;
 pub use serve::interactions::TurnOutcome;

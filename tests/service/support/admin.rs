@@ -67,16 +67,21 @@ impl Admin {
 
     /// Asks for a page.
     pub async fn get(&self, path: &str) -> Page {
+        self.try_get(path).await.unwrap()
+    }
+
+    /// Asks for a page of a service that may be gone.
+    pub async fn try_get(&self, path: &str) -> Result<Page, String> {
         // A connection kept alive would hold the server's stop up.
         let request = self.client.get(format!("http://{}{path}", self.addr)).force_close();
-        let mut answer = request.send().await.unwrap();
-        let body = answer.body().limit(4 * 1024 * 1024).await.unwrap();
+        let mut answer = request.send().await.map_err(|error| error.to_string())?;
+        let body = answer.body().limit(4 * 1024 * 1024).await.map_err(|error| error.to_string())?;
         let content_type = answer.headers().get("content-type").and_then(|value| value.to_str().ok());
-        Page {
+        Ok(Page {
             status: answer.status().as_u16(),
             content_type: content_type.unwrap_or_default().to_owned(),
             text: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        })
     }
 
     /// Asks for something to be done.

@@ -1,5 +1,7 @@
 //! The task that holds the socket: when it connects, and how it ends.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::health::Condition;
 use crate::testing::Logged;
@@ -33,6 +35,19 @@ async fn a_lost_connection_is_opened_again_after_a_wait_and_frames_keep_their_or
     let waits = listened.waits();
     assert!(waits.iter().all(|wait| *wait >= Duration::from_millis(250)), "never at once: {waits:?}");
     assert_eq!(listened.health.state(), (ProfileState::Ready, String::new()));
+}
+
+#[actix::test]
+async fn streams_that_are_lost_at_one_instant_do_not_come_back_at_one() {
+    pause();
+    let (frames, received) = inbox(99);
+    let lost = || vec![Peer::Sends(vec!["one"], ClosedReason::Cut), Peer::Stays(vec!["two"])];
+    let listeners: Vec<_> = (0..20).map(|_| Listened::start(frames.clone(), lost())).collect();
+    for _ in 0..2 * listeners.len() {
+        next(&received).await;
+    }
+    let waits: BTreeSet<Duration> = listeners.iter().map(|listened| listened.waits()[0]).collect();
+    assert!(waits.len() > listeners.len() / 2, "each draws its own: {waits:?}");
 }
 
 #[actix::test]

@@ -1,15 +1,20 @@
 //! Which files and URLs are taken, and what the refusals say.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cuecard_ledger::{Damaged, Ledger, LedgerError, LedgerOptions, LedgerState, erase, stats};
+use cuecard_ledger::{Damaged, Ledger, LedgerError, LedgerOptions, LedgerState, QueueKind, erase, stats};
 use sqlx::{AnyConnection, Connection, Executor, Row};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
-use crate::event;
+use crate::deliveries::delivery;
+use crate::rankings::entry;
+use crate::retention::decision;
 use crate::stores::Store;
+use crate::{event, second};
 
 fn url(directory: &TempDir) -> String {
     format!("sqlite:{}", directory.path().join("ledger.db").display())
@@ -181,6 +186,54 @@ async fn a_damaged_file_is_kept_under_another_name_where_the_settings_say_so() {
     ledger.feedback().store(event("a", "1", true)).await.unwrap();
     let aside = files(&directory).into_iter().find(|(path, _)| path.to_string_lossy().contains("ledger.db.damaged-"));
     assert!(aside.unwrap().1 == before, "it must be kept as it was");
+}
+
+/// Overwrites the rows and entries of all tables and indexes but the newest, which lie in the last pages of each; gives how
+/// many pages. What waits in the queue is left: it is what there is to do.
+async fn damage_all_but_the_newest(directory: &TempDir) -> usize {
+    let mut raw = sqlx::SqlitePool::connect(&url(directory)).await.unwrap().acquire().await.unwrap();
+    let leaves = "SELECT name, pageno FROM dbstat WHERE pagetype = 'leaf' AND name NOT LIKE '%queue%' ORDER BY path";
+    let mut pages: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for row in raw.fetch_all(leaves).await.unwrap() {
+        pages.entry(row.get(0)).or_default().push(row.get::<i64, _>(1) as usize);
+    }
+    drop(raw);
+    let path = directory.path().join("ledger.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let old: Vec<usize> = pages.into_values().flat_map(|of_one| of_one.into_iter().rev().skip(3)).collect();
+    for page in &old {
+        bytes[(page - 1) * 4096..page * 4096].fill(0xa5);
+    }
+    std::fs::write(&path, bytes).unwrap();
+    old.len()
+}
+
+#[tokio::test]
+async fn a_start_reads_none_of_the_rows_of_years_but_the_newest() {
+    let (directory, ledger) = fresh().await;
+    for number in 1..=3000_u32 {
+        let call = format!("call-{number}");
+        assert!(ledger.deliveries().record_behind(delivery(number.into(), &call, &["a", "b"])));
+        assert!(ledger.decisions().record_behind(decision(number.into(), &call, second(1_700_000_000))));
+        assert!(ledger.feedback().store_behind(event(&call, "a", true)));
+    }
+    let mut rankings = JoinSet::new();
+    for number in 0..1000 {
+        let (rankings_kept, entry) = (ledger.rankings(), entry(&format!("session-{number}"), &["x", "y"]));
+        rankings.spawn(async move { rankings_kept.record(entry, None).await.unwrap() });
+    }
+    rankings.join_all().await;
+    ledger.close().await;
+    let damaged = damage_all_but_the_newest(&directory).await;
+    assert!(damaged > 300, "{damaged} pages");
+    let ledger = open(&url(&directory)).await.unwrap();
+    // What a service asks for before it is ready.
+    assert_eq!(ledger.deliveries().acceptance().ratio(), Some(1.0));
+    assert_eq!(ledger.queue(QueueKind::Feedback).pending_profiles(), [("main".to_owned(), 3000)]);
+    assert_eq!(ledger.deliveries().since(second(0), 10).await.unwrap().len(), 10);
+    assert_eq!(ledger.operator_actions().newest("main").await.unwrap(), []);
+    ledger.verify().await.unwrap();
+    assert!(ledger.health().damage.is_some(), "whoever reads all of it meets the damage");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ fn days_ago(days: i64) -> Timestamp {
     Timestamp::now() - SignedDuration::from_hours(24 * days)
 }
 
-fn decision(id: u128, interaction: &str, at: Timestamp) -> DecisionRecord {
+pub fn decision(id: u128, interaction: &str, at: Timestamp) -> DecisionRecord {
     let key = DecisionKey {
         id: Uuid::from_u128(id),
         profile: "main".into(),

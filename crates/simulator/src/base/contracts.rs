@@ -5,7 +5,7 @@
 //! [`ROUTES`], so that none of them can drift from the others. Pure.
 
 use serde::{Deserialize, Serialize};
-use strum::{AsRefStr, Display, IntoStaticStr, VariantNames};
+use strum::{AsRefStr, Display, IntoStaticStr, VariantArray, VariantNames};
 
 /// Longest id of an interaction or session.
 pub(crate) const MAX_ID_LENGTH: usize = 200;
@@ -68,7 +68,7 @@ impl StreamKind {
 }
 
 /// The places where a client can knock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     /// `POST /oauth/token`, `/oauth2/token`, `/api/v2/oauth/token`

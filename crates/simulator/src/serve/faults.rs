@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::http::header::HeaderValue;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, Serialize};
+use strum::{EnumDiscriminants, IntoStaticStr, VariantArray};
 
 use crate::base::contracts::Route;
 
@@ -21,7 +22,7 @@ const FURTHEST_BEHIND: Duration = Duration::from_hours(24 * 18_250);
 pub const UNTIL_CLEARED: u32 = u32::MAX;
 
 /// When a cut connection breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum CutMoment {
     /// The request had no effect.
@@ -33,8 +34,10 @@ pub enum CutMoment {
 }
 
 /// The `Retry-After` header of a scripted answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, EnumDiscriminants)]
 #[serde(rename_all = "snake_case")]
+#[strum_discriminants(doc = "A form of the header, for whoever draws from all of them.")]
+#[strum_discriminants(name(RetryAfterName), derive(VariantArray))]
 pub enum RetryAfter {
     /// Whole seconds.
     Seconds(u64),
@@ -54,8 +57,11 @@ pub enum RetryAfter {
 }
 
 /// What one request meets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, EnumDiscriminants)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[strum_discriminants(doc = "A kind of fault by its name alone, for whoever draws from all of them.")]
+#[strum_discriminants(name(FaultName), derive(PartialOrd, Ord, IntoStaticStr, VariantArray))]
+#[strum_discriminants(strum(serialize_all = "snake_case"))]
 pub enum FaultKind {
     /// This answer in place of the handler's; 2xx too, for answers that are no JSON or have no id, and 100 or 103, after
     /// which nothing comes.

@@ -11,6 +11,7 @@ use actix_ws::{CloseReason, Item, Message, Session};
 use futures_util::SinkExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::VariantArray;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use crate::base::contracts::StreamKind;
@@ -88,7 +89,7 @@ impl Frame {
 }
 
 /// How the simulator ends its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamEnd {
     /// With a close frame.
