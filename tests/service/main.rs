@@ -30,6 +30,7 @@ mod ranking;
 mod reload;
 mod secrets;
 mod shadow;
+mod slow_readers;
 mod snippets;
 mod stopping;
 mod stream;
