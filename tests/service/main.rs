@@ -20,6 +20,7 @@ mod graph;
 mod insights;
 mod learning;
 mod ledger;
+mod log_lines;
 mod logs;
 mod marks;
 mod odd_words;
