@@ -224,13 +224,26 @@ fn what_a_change_should_pass_follows_from_its_files() {
     let places = affected(&["--places"]);
     assert!(places.len() > 10 && places.iter().all(|place| Path::new(ROOT).join(place).exists()), "{places:?}");
     // (file, targets)
-    let table: [(&str, &[&str]); 6] = [
+    let (pages, drills, package, container) = ("pages-test", "drills", "package-test", "container-test");
+    let table: [(&str, &[&str]); 18] = [
         ("docs/runbook.md", &[]),
-        ("grafana/rules/alerts.yml", &["drills"]),
-        ("src/admin/console/page/why.js", &["pages-test"]),
-        ("src/openapi/page/docs.js", &["pages-test"]),
-        ("deploy/systemd/cuecard.service", &["container-test"]),
-        ("scripts/package", &["package-test", "container-test"]),
+        ("grafana/rules/alerts.yml", &[drills, package]),
+        ("src/admin/console/page/why.js", &[pages, drills]),
+        ("src/admin/readiness.rs", &[pages, drills]),
+        ("src/pipeline/watch.rs", &[drills]),
+        ("src/openapi/page/docs.js", &[pages]),
+        ("actors/src/decisions/shadow.rs", &[pages]),
+        ("actors/src/health.rs", &[drills]),
+        ("crates/engine/src/why.rs", &[pages]),
+        ("crates/simulator/src/desktop/cards.rs", &[pages]),
+        ("crates/simulator/src/serve/http/desktop.rs", &[pages]),
+        ("config/default.toml", &[package, container]),
+        ("demo/articles.jsonl", &[package, container]),
+        ("deploy/systemd/cuecard.service", &[package, container]),
+        ("scripts/package", &[package, container]),
+        ("scripts/package.d/README.md", &[package, container]),
+        ("scripts/wheels.model.txt", &[package, container]),
+        ("Cargo.lock", &[package, container]),
     ];
     for (file, targets) in table {
         assert_eq!(affected(&["--of", "src/lib.rs", file]), targets, "{file}");

@@ -58,6 +58,8 @@ pub struct HealthReport {
     pub parts: Vec<PartReport>,
     /// What CXone asked to leave alone.
     pub holds: Vec<HoldReport>,
+    /// The circuit of each endpoint that was called and has one.
+    pub circuits: Vec<CircuitReport>,
 }
 
 /// How one part is.
@@ -80,6 +82,15 @@ pub struct HoldReport {
     pub seconds_left: f64,
 }
 
+/// The circuit of one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CircuitReport {
+    /// Which.
+    pub endpoint: &'static str,
+    /// Whether the endpoint is left alone because its last calls failed.
+    pub is_open: bool,
+}
+
 /// A profile's health. Shared by its actors.
 pub struct ProfileHealth {
     profile: ProfileName,
@@ -92,6 +103,8 @@ struct Parts {
     conditions: BTreeMap<Part, Condition>,
     /// The endpoints that CXone asked to leave alone, until when, and that in words.
     holds: BTreeMap<Endpoint, (Instant, String)>,
+    /// Whether the circuit of an endpoint is open.
+    circuits: BTreeMap<Endpoint, bool>,
     announced: Option<(ProfileState, String)>,
 }
 
@@ -168,6 +181,14 @@ impl ProfileHealth {
         });
     }
 
+    /// Says whether an endpoint's circuit is open. What that means for the whole is said of a part: without feedback or
+    /// polls cards go on.
+    pub fn set_circuit(&self, endpoint: Endpoint, is_open: bool) {
+        let mut parts = self.lock();
+        self.metrics.set_circuit(&self.profile, endpoint, is_open);
+        parts.circuits.insert(endpoint, is_open);
+    }
+
     /// Whether a part that the profile needs has never worked yet, or can't work as things are.
     pub fn is_missing(&self, part: Part) -> bool {
         matches!(self.lock().conditions.get(&part), Some(Condition::Missing(_)))
@@ -193,11 +214,14 @@ impl ProfileHealth {
             let left = until.saturating_duration_since(now);
             (!left.is_zero()).then(|| HoldReport { endpoint: endpoint.name(), seconds_left: left.as_secs_f64() })
         };
+        let circuit =
+            |(endpoint, is_open): (&Endpoint, &bool)| CircuitReport { endpoint: endpoint.name(), is_open: *is_open };
         HealthReport {
             state: state.name(),
             reason,
             parts: parts.conditions.iter().map(part).collect(),
             holds: parts.holds.iter().filter_map(hold).collect(),
+            circuits: parts.circuits.iter().map(circuit).collect(),
         }
     }
 
@@ -271,6 +295,24 @@ mod tests {
         // Nobody asked meanwhile.
         assert!(!degraded());
         assert_eq!(health.state(), (ProfileState::Ready, String::new()));
+    }
+
+    #[test]
+    fn every_circuit_is_told_of_and_measured_and_those_without_a_part_change_no_state() {
+        let profile = ProfileName::new("acme");
+        let metrics = Metrics::new(std::slice::from_ref(&profile), Vec::new()).unwrap();
+        let health = ProfileHealth::new(profile, &[], metrics.clone());
+        assert_eq!(health.report().circuits, [], "nothing was called yet");
+        health.set_circuit(Endpoint::Session, false);
+        health.set_circuit(Endpoint::Feedback, true);
+        let circuit = |endpoint, is_open| CircuitReport { endpoint, is_open };
+        assert_eq!(health.report().circuits, [circuit("feedback", true), circuit("session", false)]);
+        let open = r#"cuecard_circuit_open{endpoint="feedback",profile="acme"}"#;
+        assert!(metrics.render(0.0).unwrap().contains(&format!("{open} 1")));
+        assert_eq!(health.state(), (ProfileState::Ready, String::new()));
+        health.set_circuit(Endpoint::Feedback, false);
+        assert!(health.report().circuits.iter().all(|circuit| !circuit.is_open));
+        assert!(metrics.render(0.0).unwrap().contains(&format!("{open} 0")));
     }
 
     #[test]

@@ -6,6 +6,7 @@ tested where they are read, in src/settings/tests/deployed.rs.
 """
 
 import hashlib
+import json
 import pathlib
 import re
 import shutil
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import tomllib
 import unittest
+import urllib.parse
 
 import kubernetes_validate
 import yaml
@@ -184,6 +186,26 @@ class Files(unittest.TestCase):
         places = [mount for mount in mounts if mount.startswith(".")]
         self.assertGreaterEqual(len(places), 5)
         self.assertEqual([place for place in places if not (DEPLOY / place).exists()], [])
+
+    def test_grafana_finds_the_data_source_and_the_dashboards_that_are_mounted(self):
+        services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+        volumes = [volume.split(":") for volume in services["grafana"]["volumes"] if volume.startswith(".")]
+        mounted = {volume[1]: (DEPLOY / volume[0]).resolve() for volume in volumes}
+        provisioning = mounted["/etc/grafana/provisioning"]
+        (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+        (provider,) = yaml.safe_load((provisioning / "dashboards/cuecard.yml").read_text())["providers"]
+        dashboards = sorted(mounted[provider["options"]["path"]].glob("*.json"))
+        self.assertEqual([file.name for file in dashboards], ["agents-helped.json", "service-health.json"])
+        address = urllib.parse.urlsplit(source["url"])
+        self.assertIn(f":{address.port}", services[address.hostname]["ports"][0].removeprefix("127.0.0.1:"))
+        for file in dashboards:
+            dashboard = json.loads(file.read_text())
+            (variable,) = [one for one in dashboard["templating"]["list"] if one["type"] == "datasource"]
+            self.assertEqual(variable["query"], source["type"], file)
+            # One that is named by itself must be this one; all others are what the variable says.
+            named = set(re.findall(r'"type": "prometheus", "uid": "([^"]*)"', file.read_text()))
+            self.assertLessEqual(named, {f"${{{variable['name']}}}", source["uid"]}, file)
+            self.assertIn(variable.get("current", {}).get("value", source["uid"]), ["default", source["uid"]], file)
 
     def test_hadolint_finds_nothing_in_the_dockerfile(self):
         hadolint = pathlib.Path(sys.executable).parent / "hadolint"

@@ -88,6 +88,29 @@ class Package(unittest.TestCase):
         for place in HIDDEN:
             self.assertNotEqual(self.run_in("ls", place).returncode, 0, place)
 
+    def test_whoever_unpacks_it_has_the_same_and_it_works(self):
+        own = self.home / "own"
+        self.addCleanup(shutil.rmtree, own)
+        self.assertEqual(self.run_in("mkdir", own).returncode, 0)
+        # The tarball lies where this user can't look; it comes as a download would.
+        with TARBALL.open("rb") as tarball:
+            unpack = self.command("tar", "--extract", "--zstd", "--file", "-", "--directory", own)
+            said = subprocess.run(**unpack, stdin=tarball, timeout=PATIENCE)
+        self.assertEqual((said.returncode, said.stdout), (0, ""))
+
+        def modes(package):
+            return {str(file.relative_to(package)): oct(file.lstat().st_mode) for file in package.rglob("*")}
+
+        package = own / NAME
+        self.assertEqual(modes(package), modes(self.package))
+        self.assertEqual({file.lstat().st_uid for file in package.rglob("*")}, {USER})
+        checked = self.run_in("sh", "-c", f"cd '{package}' && sha256sum --check --strict --quiet SHA256SUMS")
+        self.assertEqual((checked.returncode, checked.stdout), (0, ""))
+        articles = package / "demo/articles.jsonl"
+        said = self.run_in(package / "bin/cuecard", "ask", "can I take my router when I move", "--articles", articles)
+        self.assertEqual(said.returncode, 0, said.stdout)
+        self.assertIn("router", said.stdout)
+
     def test_a_link_to_the_program_finds_libraries_and_model(self):
         link = self.home / "cuecard"
         link.symlink_to(self.package / "bin/cuecard")

@@ -12,6 +12,37 @@ const SCHEMA_VERSION: u64 = 39;
 /// The units that these dashboards use, of those that Grafana has; a name that it does not know is shown as a suffix.
 const UNITS: [&str; 8] = ["none", "short", "s", "bytes", "percentunit", "reqps", "cpm", "string"];
 
+/// Panels whose numbers are good or bad at no line that is known, each with the reason.
+const NO_LIMIT: [(&str, &str); 27] = [
+    ("Cards a minute", "as many as are asked for"),
+    ("How questions end", "all ends stand beside one another, and most are no fault"),
+    ("Silences", "silence is no fault; Questions without an article has the line"),
+    ("Pushes per conversation", "as many as customers ask"),
+    ("Conversations by pushes", "the same, counted"),
+    ("Verdicts", "both kinds of verdict; the acceptances have the lines"),
+    ("A second ranker", "it changes nothing for anybody"),
+    ("Cards withheld", "they are withheld on purpose"),
+    ("Rejected cards", "as many as cards are judged; the acceptances have the lines"),
+    ("Inboxes", "each actor has a bound of its own; Fullest inbox has the line"),
+    ("Handled", "as many as there are"),
+    ("Under way", "each actor may have another number of calls under way"),
+    ("Admission", "how many may wait is a setting; Level has the colours"),
+    ("Answers", "good answers and bad ones; Failing calls has the line"),
+    ("Frames", "used and ignored ones are no mistake"),
+    ("Feedback for CXone", "each verdict waits for a moment; an alert tells when none goes on"),
+    ("Feedback on its way", "those that go on stand beside those that do not"),
+    ("Encoder's threads", "as many as the settings say, beside those that were replaced"),
+    ("Commits", "those that are kept stand beside those that failed; Ledger has the colours"),
+    ("Size", "how much the disk has is the disk's to tell"),
+    ("Age of the index", "a poll that finds nothing new does not renew it; an alert tells when none succeeds"),
+    ("Polls of articles", "those that succeed stand beside those that failed"),
+    ("Requests", "as many as are asked"),
+    ("Results to callers", "those that were sent stand beside those that failed"),
+    ("Processor", "how many cores there are is the host's to tell"),
+    ("Threads", "as many as the settings and the host's cores make"),
+    ("What is running", "its words are its labels"),
+];
+
 /// A dashboard as it stands in `grafana/dashboards`.
 pub struct Dashboard(Value);
 
@@ -172,7 +203,6 @@ fn each_panel_says_what_it_shows_in_which_unit_and_from_where() {
             );
             let defaults = &panel["fieldConfig"]["defaults"];
             assert!(UNITS.contains(&defaults["unit"].as_str().unwrap_or_default()), "{title}");
-            assert!(defaults["thresholds"]["steps"][0]["color"].is_string(), "{title}");
             assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
             let targets = panel["targets"].as_array().unwrap();
             assert!(!targets.is_empty(), "{title}");
@@ -183,6 +213,42 @@ fn each_panel_says_what_it_shows_in_which_unit_and_from_where() {
             check_place(&panel["gridPos"], &mut places, title);
         }
     }
+}
+
+/// A colour that never changes tells nothing: a panel has a line at which it does, or stands in the list of those that have none.
+#[test]
+fn each_panel_changes_its_colour_at_a_limit_or_is_known_to_have_none() {
+    let (dashboards, mut without) = (Dashboard::all(), BTreeSet::new());
+    for dashboard in &dashboards {
+        for Panel(panel) in dashboard.panels() {
+            let title = panel["title"].as_str().unwrap();
+            let config = &panel["fieldConfig"];
+            let of_all = steps(&config["defaults"]["thresholds"], title);
+            let overrides = config["overrides"].as_array().unwrap().iter();
+            let properties = overrides.flat_map(|one| one["properties"].as_array().unwrap());
+            let of_some = properties.filter(|property| property["id"] == "thresholds");
+            let of_some: usize = of_some.map(|property| steps(&property["value"], title)).sum();
+            if of_all + of_some == 0 {
+                without.insert(title);
+            }
+            if of_all > 0 && panel["type"] == "timeseries" {
+                let style = &config["defaults"]["custom"]["thresholdsStyle"]["mode"];
+                assert_eq!(style, "line", "{title}: what has a limit shows it");
+            }
+        }
+    }
+    let listed: BTreeSet<_> = NO_LIMIT.iter().map(|(title, _)| *title).collect();
+    assert_eq!(without, listed, "panels without a limit, and those that are known to have none");
+}
+
+/// At how many numbers the colour changes.
+fn steps(thresholds: &Value, title: &str) -> usize {
+    let steps = thresholds["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step["color"].is_string()), "{title}");
+    assert_eq!(steps[0]["value"], Value::Null, "{title}: the first colour is that of all below the first number");
+    let numbers: Vec<_> = steps[1..].iter().map(|step| step["value"].as_f64().unwrap()).collect();
+    assert!(numbers.is_sorted(), "{title}: {numbers:?}");
+    numbers.len()
 }
 
 /// Within the 24 columns, and upon no other.

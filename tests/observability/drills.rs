@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cuecard_simulator::{Fault, FaultKind, RetryAfter, Route, StreamEnd, UNTIL_CLEARED};
+use cuecard_simulator::{CutMoment, Fault, FaultKind, Frame, RetryAfter, Route, StreamEnd, UNTIL_CLEARED};
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{Connection, Executor, SqliteConnection};
@@ -79,6 +79,7 @@ pub async fn healthy(prometheus: &Prometheus, service: &Watched) {
     service.until_listening().await;
     // An increase is told from what was scraped before it.
     prometheus.until_scraped("healthy").await;
+    marked_frame(service).await;
     let _calls = service.calls("1", Told::Insights, CALLS);
     let caller = service.process.caller();
     let until_cards = async |number: usize| {
@@ -95,6 +96,14 @@ pub async fn healthy(prometheus: &Prometheus, service: &Watched) {
         rankings(&caller),
         verdicts(prometheus, service)
     );
+}
+
+/// A frame as some editors write JSON, with a byte order mark before it: it is repaired and counted.
+async fn marked_frame(service: &Watched) {
+    let fragment = json!({
+        "type": "TRANSCRIPT_FRAGMENT", "text": "Hello.", "interactionId": "call-marked", "participant": "AGENT",
+    });
+    service.simulator.send(Frame::Text(format!("\u{feff}{fragment}"))).await.unwrap();
 }
 
 /// Somebody tries keys.
@@ -182,6 +191,9 @@ pub async fn troubled(prometheus: &Prometheus, service: &Watched) {
     service.until_listening().await;
     let _calls = service.calls("1", Told::Insights, CALLS);
     let clear = async || simulator.clear_faults_on(Route::Insights);
+    // Pushes whose answer is lost come again.
+    let lost = FaultKind::Cut { moment: CutMoment::AfterHandling };
+    simulator.inject(Fault { route: Route::Insights, times: 3, fault: lost });
     simulator.inject(always(Route::Insights, FaultKind::Delay { by: Duration::from_millis(400) }));
     drill(prometheus, &[("CuecardCardsSlow", "troubled")], &[("profile", "insights")], clear).await;
     let wait = FaultKind::Answer { status: 429, retry_after: Some(RetryAfter::Seconds(3600)), body: None };

@@ -47,6 +47,19 @@ async function namesByTitles(browser) {
   await page.context().close();
 }
 
+/** A conversation in which the customer said nothing yet has nothing but its id. */
+async function namesByItsIdWhatHasNoTitle(browser) {
+  const page = await opened(browser, { viewport: NARROW });
+  await page.locator("#list button", { hasText: given.call }).click();
+  assert.equal(await page.locator("#title").textContent(), given.call);
+  assert.equal(await page.locator("#title").getAttribute("title"), given.call);
+  await page.locator(".bubble", { hasText: "Hello?" }).waitFor();
+  await assertFits(page, "named by an id");
+  await assertNothingRan(page);
+  assertNoComplaints(page);
+  await page.context().close();
+}
+
 async function explains(browser) {
   const page = await opened(browser);
   assert.equal(await page.locator(".why").count(), 0);
@@ -114,8 +127,22 @@ async function makesFaults(browser) {
   }
 }
 
+/** The ids of articles and what they are called stand in what the client sent. */
+async function tellsOfPushesAsTheyCame(browser) {
+  const page = await newPage(browser, { viewport: NARROW });
+  await page.goto(`${given.desktop}_sim/faults`);
+  const pushed = page.locator("tr.entry", { has: page.locator("td.route", { hasText: /^insights$/ }) });
+  await pushed.first().getByRole("button", { expanded: false }).click();
+  const written = (text) => JSON.stringify(text).slice(1, -1);
+  for (const text of [given.article, given.card]) await page.locator("tr.detail pre", { hasText: written(text) }).waitFor();
+  await assertFits(page, "a push");
+  await assertNothingRan(page);
+  assertNoComplaints(page);
+  await page.context().close();
+}
+
 await withBrowser(async (browser) => {
-  for (const check of [looksRight, namesByTitles, explains, showsTheWholeText, rejectsWithAReason, makesFaults]) {
+  for (const check of [looksRight, namesByTitles, namesByItsIdWhatHasNoTitle, explains, showsTheWholeText, rejectsWithAReason, makesFaults, tellsOfPushesAsTheyCame]) {
     await check(browser);
     console.log(`${check.name}: done`);
   }

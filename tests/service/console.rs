@@ -5,14 +5,17 @@ use std::path::Path;
 use awc::Client;
 use cuecard::access::KeyHash;
 use cuecard::settings::Settings;
-use cuecard_simulator::{RejectReason, RunningSimulator, Simulator, SimulatorSettings};
+use cuecard_simulator::{
+    Fault, FaultKind, RejectReason, RetryAfter, Route, RunningSimulator, Simulator, SimulatorSettings, UNTIL_CLEARED,
+};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::support::{
-    ARTICLES, LOOK, PATIENCE, Page, Service, browser, build_index, check_page, environment, say, simulator, until_shown,
+    ARTICLES, LOOK, PATIENCE, Page, Service, browser, build_index, check_page, environment, refuse_all, say, simulator,
+    until_shown,
 };
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
@@ -213,6 +216,65 @@ fn hostile(simulator: &RunningSimulator) -> Service {
     Service::with(settings, data)
 }
 
+/// A service whose feedback CXone fails to take, so that the circuit of that endpoint is open, and that was asked to push nothing
+/// for minutes.
+async fn held_and_open(simulator: &RunningSimulator) -> Service {
+    let service = Service::start(simulator, &[]).await;
+    // So many failures open a circuit.
+    let calls = [1, 2, 3, 4, 5].map(|number| format!("call-{number}"));
+    for call in &calls {
+        say(simulator, call, DOG).await;
+    }
+    until_shown(simulator, calls.len()).await;
+    refuse_all(simulator, Route::Feedback, 503);
+    for call in &calls {
+        simulator.judge_card(call, "pets", true).await.unwrap();
+    }
+    let wait = FaultKind::Answer { status: 429, retry_after: Some(RetryAfter::Seconds(250)), body: None };
+    simulator.inject(Fault { route: Route::Insights, times: UNTIL_CLEARED, fault: wait });
+    say(simulator, "call-6", DOG).await;
+    service
+}
+
+/// The part of a profile's health that says which endpoints are left alone.
+fn left_alone(state: &Value) -> (Vec<&str>, Vec<&str>) {
+    let health = &state["profiles"][0]["health"];
+    let endpoints = |of: &'static str, is_meant: fn(&Value) -> bool| {
+        let listed = health[of].as_array().unwrap().iter().filter(|one| is_meant(one));
+        listed.map(|one| one["endpoint"].as_str().unwrap()).collect()
+    };
+    let open = endpoints("circuits", |circuit| circuit["is_open"] == true);
+    (open, endpoints("holds", |hold| hold["seconds_left"].as_f64().is_some_and(|left| left > 0.0)))
+}
+
+#[actix_rt::test]
+async fn the_feed_tells_of_each_circuit_and_each_hold() {
+    let simulator = simulator();
+    let service = held_and_open(&simulator).await;
+    let is_told = |name: &str, data: &Value| name == "state" && left_alone(data) == (vec!["feedback"], vec!["push"]);
+    let events = read_until(&service, "", is_told).await;
+    let (_, state) = events.iter().rfind(|(name, _)| name == "state").unwrap();
+    let circuits = &state["profiles"][0]["health"]["circuits"];
+    assert_eq!(circuits[0], json!({"endpoint": "push", "is_open": false}), "{circuits}");
+    // A reader of metrics is told the same.
+    let metrics = service.admin.metrics().await;
+    let of = |name: &str, endpoint: &str| metrics.sum(name, &[("endpoint", endpoint)]);
+    assert_eq!((of("cuecard_circuit_open", "feedback"), of("cuecard_circuit_open", "push")), (1.0, 0.0));
+    assert!(of("cuecard_cxone_hold_seconds", "push") > 0.0);
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+#[ignore = "a browser needs a machine that is not busy: `make pages-test`"]
+async fn an_operator_sees_each_open_circuit_and_each_hold() {
+    let Some(tools) = browser() else { return };
+    let simulator = simulator();
+    let service = held_and_open(&simulator).await;
+    let given = json!({"console": format!("http://{}/", service.admin.addr())});
+    check_page(&tools, "holds.mjs", given).await;
+    service.finish(&simulator).await;
+}
+
 #[actix_rt::test]
 #[ignore = "a browser needs a machine that is not busy: `make pages-test`"]
 async fn an_operator_sees_and_tries_everything_on_a_page_that_shows_nothing_without_a_key() {
@@ -233,6 +295,7 @@ async fn an_operator_sees_and_tries_everything_on_a_page_that_shows_nothing_with
         "dog": DOG,
         "card": "Taking a dog or cat on board",
         "hostile": format!("Parking a caravan {SCRIPT}"),
+        "markup": SCRIPT,
         "secrets": ["Taking a dog", "call-1", "stream_listener"],
     });
     check_page(&tools, "console.mjs", given).await;

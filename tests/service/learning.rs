@@ -1,9 +1,12 @@
 //! What was learned goes live only where it is better, is taken up by the running service, and comes out again.
 
+use cuecard::settings::Settings;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{CONVERSATIONS, Ended, QUIET, Service, environment, index, run, say, simulator, until_shown};
+use crate::support::{
+    CONVERSATIONS, Ended, QUIET, Service, environment, index, run, say, simulator, until, until_shown,
+};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -65,6 +68,42 @@ async fn a_model_is_taken_up_by_the_running_service_and_put_back() {
     let rolled_back = run(&["model", "rollback"], &variables);
     assert!(rolled_back.stdout.contains("the formula"), "{}", rolled_back.stdout);
     until_model(&service, &simulator, "back", &Value::Null).await;
+    service.finish(&simulator).await;
+}
+
+/// A model that settings name, and another one in the same file: each comes with a reload, which names the setting.
+#[actix_rt::test]
+async fn a_model_of_the_settings_is_taken_up_by_a_reload_that_names_it() {
+    let (directory, simulator) = (TempDir::new().unwrap(), simulator());
+    let place = |name: &str| directory.path().join(name);
+    let model = place("model.json");
+    let written = model.to_str().unwrap();
+    let ended = train(&["--conversations", CONVERSATIONS, "--quiet", QUIET, "--out", written, "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let mut learned: Value = serde_json::from_str(&std::fs::read_to_string(&model).unwrap()).unwrap();
+    let (file, data) = (place("cuecard.toml"), TempDir::new().unwrap());
+    std::fs::write(&file, "").unwrap();
+    let variables = environment(&simulator.base_url(), data.path(), &[("CUECARD__PROFILE__MIN_COSINE", "auto")]);
+    let service = Service::with(Settings::load(Some(&file), variables).unwrap(), data);
+    until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+    let reload = async || {
+        let answer = service.admin.tell("/reload", &json!({})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    };
+    let answers_by = async |call: &str| {
+        say(&simulator, call, DOG).await;
+        model_of(&service, call).await
+    };
+    assert_eq!(answers_by("call-1").await, Value::Null);
+    std::fs::write(&file, format!("[profile]\nmodel = '{written}'\nunproven_model = 'on'\n")).unwrap();
+    assert_eq!(reload().await["changed"], json!(["profile.model", "profile.unproven_model"]));
+    assert_eq!(answers_by("call-2").await, learned["version"]);
+    learned["version"] = json!("another one");
+    std::fs::write(&model, learned.to_string()).unwrap();
+    assert_eq!(reload().await, json!({"changed": ["profile.model"], "needs_restart": []}));
+    assert_eq!(answers_by("call-3").await, "another one");
+    assert_eq!(reload().await, json!({"changed": [], "needs_restart": []}));
     service.finish(&simulator).await;
 }
 

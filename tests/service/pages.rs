@@ -5,8 +5,11 @@ use std::process::{Command, Stdio};
 
 use cuecard_simulator::{AdminPlace, Article, Conversation, Pace, Route, Simulator, SimulatorSettings, Turn};
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::support::{ARTICLES, PATIENCE, Service, body_of, browser, check_page, cuecard, until_shown};
+use crate::support::{
+    ARTICLES, PATIENCE, Service, body_of, browser, build_index, check_page, cuecard, send, until_shown,
+};
 
 /// Markup that would tell if it ever became any.
 const SCRIPT: &str = "<img src=x onerror=\"globalThis.ran=1\"><script>globalThis.ran=1</script>";
@@ -15,12 +18,31 @@ const SCRIPT: &str = "<img src=x onerror=\"globalThis.ran=1\"><script>globalThis
 #[ignore = "a browser needs a machine that is not busy: `make pages-test`"]
 async fn an_agent_reads_judges_and_understands_cards_on_a_page_on_which_nothing_foreign_runs() {
     let Some(tools) = browser() else { return };
-    let body = format!("{} {SCRIPT}", body_of("pets")["body"].as_str().unwrap());
+    let pets = body_of("pets");
+    let text = |field: &str| format!("{} {SCRIPT}", pets[field].as_str().unwrap());
+    let article = Article { id: format!("{SCRIPT}pets"), title: text("title"), body: text("body"), url: None };
+    let data = TempDir::new().unwrap();
+    let (file, index) = (data.path().join("articles.jsonl"), data.path().join("index"));
+    // As references: markup itself would become text when it is indexed.
+    let written = |text: &str| text.replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let mut rows =
+        json!({"id": article.id, "title": written(&article.title), "body": written(&article.body)}).to_string();
+    let others = std::fs::read_to_string(ARTICLES).unwrap();
+    for other in others.lines().filter(|line| !line.contains("\"id\": \"pets\"")) {
+        rows += "\n";
+        rows += other;
+    }
+    std::fs::write(&file, rows).unwrap();
+    build_index(&file, &index);
     let mut articles = Article::load(ARTICLES.as_ref()).unwrap();
-    articles.iter_mut().filter(|article| article.id == "pets").for_each(|article| article.body.clone_from(&body));
+    articles.push(article.clone());
     let simulator = Simulator::start(SimulatorSettings { articles, ..SimulatorSettings::default() }).unwrap();
-    let service = Service::start(&simulator, &[]).await;
+    let service = Service::start(&simulator, &[("CUECARD_INDEX", index.to_str().unwrap())]).await;
     simulator.explain_by(AdminPlace { base_url: format!("http://{}", service.admin.addr()), key: None });
+    // The service takes no such id; a desktop shows what CXone names, whatever it is.
+    let call = format!("{SCRIPT}call");
+    let hello = json!({"type": "TRANSCRIPT_FRAGMENT", "text": "Hello?", "interactionId": call, "participant": "AGENT"});
+    send(&simulator, hello).await;
     let turn = |speaker: &str, text: String| Turn { speaker: speaker.to_owned(), text };
     let turns = vec![
         turn("agent", "Kestrel Ferries, hello.".to_owned()),
@@ -30,12 +52,19 @@ async fn an_agent_reads_judges_and_understands_cards_on_a_page_on_which_nothing_
     let conversation = Conversation { id: "the-dog".to_owned(), title: Some(title.clone()), turns };
     simulator.play(vec![conversation], Pace { linger: PATIENCE * 10, ..Pace::instant() }).finished().await;
     until_shown(&simulator, 1).await;
-    let card = body_of("pets")["title"].clone();
-    let given = json!({"desktop": format!("{}/", simulator.base_url()), "title": title, "card": card, "body": body});
+    let given = json!({
+        "desktop": format!("{}/", simulator.base_url()),
+        "title": title,
+        "call": call,
+        "article": article.id,
+        "card": article.title,
+        "body": article.body,
+    });
     check_page(&tools, "desktop.mjs", given).await;
     let taken = |route| simulator.received_on(route).last().and_then(|call| call.body.clone());
     assert!(simulator.until(PATIENCE, |_| taken(Route::Feedback).is_some()).await);
-    assert_eq!(taken(Route::Feedback).unwrap()["action"], "REJECTED_WRONG_PRODUCT");
+    let rejected = taken(Route::Feedback).unwrap();
+    assert_eq!((&rejected["action"], &rejected["insightId"]), (&json!("REJECTED_WRONG_PRODUCT"), &json!(article.id)));
     service.finish(&simulator).await;
 }
 

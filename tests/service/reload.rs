@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use cuecard::settings::Settings;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Caller, Page, Process, Service, environment, say, simulator, until, until_shown};
+use crate::support::{Caller, LOOK, PATIENCE, Page, Process, Service, environment, say, simulator, until, until_shown};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -117,6 +118,80 @@ async fn keys_come_and_go_by_a_reload() {
     assert_eq!(reload("new").await.status, 200);
     assert_eq!(reload("old").await.status, 401, "its key was taken out");
     service.stop_unaccounted().await;
+}
+
+/// Eight callers at once of a tenant that may be called once a second: most have no time to wait for their turn.
+#[actix_rt::test]
+async fn a_profiles_rate_limit_comes_and_goes_by_a_reload() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let written = |limit: &str| format!("[profile]\nrate_limit = {limit}\n");
+    let file = File::new(&written("1\nrate_burst = 1\ndeadline = '2s'"));
+    let own = [("CXONE_CONTRACT", "rag"), ("CUECARD_API_ADDR", "127.0.0.1:0")];
+    let settings = Settings::load(Some(&file.path()), environment(&simulator.base_url(), data.path(), &own)).unwrap();
+    let service = Service::with(settings, data);
+    let caller = service.caller();
+    service.admin.until_profile("ready", |_, profile| profile["state"] == "ready").await;
+    let held_back = async |round: &str| {
+        let asked = (1..=8).map(|number| {
+            let conversation = format!("{round}-{number}");
+            let body = json!({"conversation_id": conversation, "agent_id": "agent-7", "query_text": DOG});
+            let caller = caller.clone();
+            async move { caller.post("/assist/push", &body).await }
+        });
+        let answers = join_all(asked).await;
+        answers.into_iter().filter(|answer| answer.status != 200).map(|answer| answer.text).collect::<Vec<_>>()
+    };
+    let before = held_back("before").await;
+    assert!(!before.is_empty(), "all eight within two seconds");
+    let expired = service.admin.metrics().await.sum("cuecard_cards_total", &[("outcome", "expired")]);
+    assert_eq!(expired, f64::from(u32::try_from(before.len()).unwrap()), "{before:?}");
+    file.write(&written("0\nrate_burst = 1\ndeadline = '15s'"));
+    let answer = service.admin.tell("/reload", &json!({})).await;
+    assert_eq!(names(&answer.json()["changed"]), ["profile.deadline", "profile.rate_limit"], "{}", answer.text);
+    assert_eq!(held_back("without").await, Vec::<String>::new());
+    file.write(&written("1\nrate_burst = 1\ndeadline = '2s'"));
+    assert_eq!(service.admin.tell("/reload", &json!({})).await.status, 200);
+    assert!(!held_back("again").await.is_empty(), "all eight within two seconds");
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn a_keys_rate_limit_is_changed_by_a_signal() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let key = |name: &str| format!("{name}-long-enough-for-a-key");
+    let section = |name: &str, limit: u32| {
+        format!("[access.keys.{name}]\nkey = '{}'\nrights = ['operate', 'query']\nrate_limit = {limit}\n", key(name))
+    };
+    let written =
+        |limit: u32| format!("[access]\nask = 'always'\n{}{}", section("script", limit), section("person", 0));
+    let file = File::new(&written(1));
+    let variables = environment(&simulator.base_url(), data.path(), &[]);
+    let config = file.path();
+    let mut service = Process::serve_with(&["--config", config.to_str().unwrap()], &variables);
+    until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+    let admin = Caller::new(service.admin.addr());
+    let ask = async |name: &str| admin.send("/ledger/erase", "application/json", "", Some(&key(name))).await.status;
+    let refused = async || {
+        let mut statuses = Vec::new();
+        for _ in 0..10 {
+            statuses.push(ask("script").await);
+        }
+        statuses.contains(&429)
+    };
+    assert!(refused().await, "one a second");
+    assert_ne!(ask("person").await, 429);
+    file.write(&written(1000));
+    service.signal("HUP");
+    let logged = async {
+        while !service.logged().contains("the settings are reloaded") {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, logged).await.unwrap();
+    assert!(service.logged().contains("access.keys.script.rate_limit"), "{}", service.logged());
+    assert!(!refused().await, "a thousand a second");
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
 }
 
 #[actix_rt::test]

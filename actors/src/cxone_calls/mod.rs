@@ -158,10 +158,10 @@ impl CxoneCalls {
         }
     }
 
-    /// Takes note of how a call ended; the circuit's state after it is measured and goes to `tell`.
+    /// Takes note of how a call ended; the circuit's state after it is told, measured and goes to `tell`.
     fn record_call(&self, endpoint: Endpoint, permit: Permit, outcome: CallOutcome, tell: impl FnOnce(CircuitState)) {
         self.gate.record(endpoint, permit, outcome, |circuit| {
-            self.deps.metrics.set_circuit(self.profile(), endpoint, circuit != CircuitState::Closed);
+            self.deps.health.set_circuit(endpoint, circuit != CircuitState::Closed);
             tell(circuit);
         });
     }

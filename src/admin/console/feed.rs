@@ -63,8 +63,9 @@ struct Feed {
 /// Begins a feed.
 #[utoipa::path(
     get, path = "/console/feed", tag = "console", summary = "How the service is, and each new decision, as they come",
-    description = "Server-sent events: `state` once a second, and `decisions` where there are new ones. A feed ends after \
-                   `access.answer_timeout`; the next one goes on with `after`.",
+    description = "Server-sent events: `state` once a second, and `decisions` where there are new ones. In `state` each profile's \
+                   `health` has its parts, the endpoints of CXone that are held (`holds`), and the circuit of each that was called \
+                   (`circuits`). A feed ends after `access.answer_timeout`; the next one goes on with `after`.",
     params(FeedQuery),
     responses(
         (status = 200, description = "the events", body = String, content_type = "text/event-stream"),

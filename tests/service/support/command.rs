@@ -138,7 +138,6 @@ impl Process {
     }
 
     /// What it has logged so far.
-    #[allow(dead_code, reason = "the chaos suite reads along")]
     pub fn logged(&self) -> String {
         self.launched.logged()
     }

@@ -4,6 +4,8 @@ import { button, byId, make } from "./dom.js";
 import { post } from "./admin.js";
 
 const LOOKS = { running: "good", starting: "", restarting: "warn", stopped: "", failed: "bad", hanging: "bad" };
+/** The columns that are counted, in their order. */
+const NUMBERS = ["Queue", "Busy", "Restarts"];
 /** Until a second press counts as a first one again. */
 const SURE_MS = 4000;
 
@@ -45,13 +47,20 @@ function moment(then) {
 
 function added(name) {
   const state = make("td", "", null, make("span", "chip"), make("span", "doing"));
-  const row = make("tr", "", null, make("td"), state, make("td", "number"), make("td", "number"), make("td", "number"));
+  const row = make("tr", "", null, make("td"), state, ...NUMBERS.map(number));
   const restart = button("button small danger", "Restart", () => press(name, restart));
   unsure(name, restart);
   row.append(make("td", "", null, restart));
   rows.set(name, row);
   byId("actors").tBodies[0].append(row);
   return row;
+}
+
+/** Where rows are stacked there is no head, and the cell shows this before its number. */
+function number(column) {
+  const cell = make("td", "number");
+  cell.dataset.column = column;
+  return cell;
 }
 
 /** What a restart costs is little, but a slip should not be one: it is asked for twice. */

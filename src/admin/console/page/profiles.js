@@ -6,6 +6,8 @@ import { post } from "./admin.js";
 const LOOKS = { ready: "good", degraded: "warn", waiting: "bad" };
 const SHEDDING = ["", "only newest turns are embedded", "nothing is embedded", "old questions are let go"];
 const drawn = new Map();
+/** Parts that are nothing but a circuit, which has a chip of its own. */
+const CIRCUITS = new Set(["pushes", "search"]);
 /** What came of the last poll that was asked for, by profile: it outlives what is drawn anew. */
 const asked = new Map();
 
@@ -64,11 +66,13 @@ function element(profile) {
   return whole;
 }
 
-function chips({ parts, holds }) {
+function chips({ parts, holds, circuits }) {
   const list = make("ul", "");
   const chip = (look, text) => list.append(make("li", `chip ${look}`, text));
-  for (const { part, is_good: isGood, reason } of parts) chip(isGood ? "good" : "warn", isGood ? part : `${part}: ${reason}`);
-  if (!parts.some(({ part }) => part === "pushes")) chip("good", "push circuit closed");
+  for (const { part, is_good: isGood, reason } of parts.filter(({ part }) => !CIRCUITS.has(part))) chip(isGood ? "good" : "warn", isGood ? part : `${part}: ${reason}`);
+  const open = circuits.filter(({ is_open: isOpen }) => isOpen);
+  for (const { endpoint } of open) chip("warn", `${endpoint} circuit open`);
+  if (!open.length) chip("", "all circuits closed");
   for (const { endpoint, seconds_left: left } of holds) chip("warn", `${endpoint} held ${Math.ceil(left)} s more`);
   if (!holds.length) chip("", "no holds");
   return list;
