@@ -46,7 +46,7 @@ pub struct NewFeedback {
     pub profile: String,
     pub interaction: String,
     pub insight: String,
-    /// As it came and as it is passed on; any text. What is kept for good is without what names anybody.
+    /// Any text, as it is kept and passed on: whoever heard it has masked it.
     pub action: Spoken,
     pub accepted: bool,
     pub heard_at: Timestamp,
@@ -90,7 +90,15 @@ pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], chan
     let row = |event: &&NewFeedback| {
         let NewFeedback { event, profile, interaction, insight, action, accepted, heard_at } = (*event).clone();
         let accepted = u8::from(accepted);
-        (hex::encode(event), profile, interaction, insight, action.masked(), accepted, heard_at.as_microsecond())
+        (
+            hex::encode(event),
+            profile,
+            interaction,
+            insight,
+            action.verbatim().to_owned(),
+            accepted,
+            heard_at.as_microsecond(),
+        )
     };
     let stored = session.fetch(ADD, &events.iter().map(row).collect::<Vec<_>>()).await?;
     let mut judgements = Vec::new();
