@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use way::Way;
 
 use crate::support::{
-    Admin, Caller, Page, Process, Scrape, environment, refuse_all, run, say, schema, shown, simulator, until,
+    Admin, Caller, Page, Process, Scrape, environment, first_article, refuse_all, run, say, schema, simulator, until,
     until_shown,
 };
 
@@ -158,20 +158,28 @@ async fn after_a_restart_what_stands_on_the_screen_is_not_pushed_again() {
     connected(&simulator).await;
     say(&simulator, "call-1", DOG).await;
     until_shown(&simulator, 1).await;
+    say(&simulator, "call-3", DOG).await;
+    until_shown(&simulator, 2).await;
+    simulator.judge_card("call-3", "pets", false).await.unwrap();
+    let forwarded = |metrics: &Scrape| metrics.sum("cuecard_feedback_forwarding_total", &[("result", "forwarded")]);
+    service.admin.until("the verdict arrived", |metrics| forwarded(metrics) == 1.0).await;
     let written = |metrics: &Scrape| metrics.sum("cuecard_ledger_waiting", &[]) == 0.0;
-    service.admin.until("the delivery is written", written).await;
+    service.admin.until("the deliveries are written", written).await;
     // One look later than the write.
     tokio::time::sleep(Duration::from_secs(2)).await;
     service.kill();
     until(&simulator, "it is gone", |simulator| simulator.num_streams() == 0).await;
     let mut service = Process::serve(&variables);
     connected(&simulator).await;
-    say(&simulator, "call-1", DOG).await;
-    say(&simulator, "call-2", DOG).await;
-    until_shown(&simulator, 2).await;
+    for call in ["call-1", "call-2", "call-3"] {
+        say(&simulator, call, DOG).await;
+    }
     let silent = |metrics: &Scrape| metrics.sum("cuecard_cards_total", &[("outcome", "silent")]) == 1.0;
     service.admin.until("the first call is silent", silent).await;
-    assert_eq!(shown(&simulator).len(), 2);
+    let shown = until_shown(&simulator, 4).await;
+    let mut again: Vec<_> = shown[2..].iter().map(first_article).collect();
+    again.sort_unstable();
+    assert_eq!(again, [("call-2", "pets"), ("call-3", "cabins")], "the third agent gets what comes next");
     service.terminate();
     assert_eq!(service.ended().await.code(), Some(0));
 }

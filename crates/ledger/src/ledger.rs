@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::decisions::{self, DecisionRecord, NumberedDecision};
 use crate::deliveries::{self, DeliveryRecord, ShownCards};
 use crate::dialect::Sync;
-use crate::feedback::NewFeedback;
+use crate::feedback::{self, NewFeedback, RejectedArticle};
 use crate::health::{Health, LedgerHealth};
 use crate::opening::{self, Damaged, LedgerState};
 use crate::operator_actions::{self, OperatorAction};
@@ -206,6 +206,11 @@ impl Feedback {
     #[must_use]
     pub fn store_behind(&self, feedback: NewFeedback) -> bool {
         self.ledger.write_behind(BehindKind::Feedback, Write::Feedback(feedback))
+    }
+
+    /// What was rejected since then, in the order of recording, of the newest `most` events.
+    pub async fn rejections(&self, since: Timestamp, most: u32) -> Result<Vec<RejectedArticle>, LedgerError> {
+        feedback::rejections(&self.ledger.readers, since, most).await
     }
 }
 
