@@ -7,6 +7,7 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use cuecard_actors::decisions::{DecisionFilter, KeptDecision, ending};
 use cuecard_actors::engine::why;
+use cuecard_actors::messages::Asked;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -89,26 +90,41 @@ pub(super) async fn explain(state: web::Data<AdminState>, decision: web::Path<St
         },
         (None, None) => None,
     };
-    let gone = || {
-        not_found(
-            "no decision of this id is kept; /deliveries lists the newest, and retention.decisions says how long others are",
-        )
-    };
-    decision.map_or_else(gone, |decision| json_text(with_reasons(decision)))
+    let are_kept = state.reloader().settings().data.keep_decisions.is_on();
+    decision.map_or_else(|| not_found(gone(are_kept)), |decision| json_text(with_reasons(decision)))
+}
+
+/// Why there is no decision of an id.
+fn gone(are_kept: bool) -> &'static str {
+    if are_kept {
+        "no decision of this id is kept; /deliveries lists the newest, and retention.decisions says how long others are"
+    } else {
+        "no decision of this id is kept: data.keep_decisions is off, so only the newest are, in memory; /deliveries lists them"
+    }
 }
 
 /// The decision with its reasons in sentences: how it ended first, then how its ranking came about, where there is one; and
-/// those of a second ranker. One that another version wrote in another form has none.
+/// those of a second ranker. Where what was said is not kept, that is said. One that another version wrote in another form has
+/// none of it.
 fn with_reasons(json: String) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(&json) else { return json };
-    let Ok(KeptDecision { decision, .. }) = KeptDecision::read(&json) else { return json };
+    let Ok(KeptDecision { decision, words }) = KeptDecision::read(&json) else { return json };
     let of_ranking = decision.ranking.iter().flat_map(|ranking| why(ranking));
     let sentences: Vec<String> = std::iter::once(ending(&decision)).chain(of_ranking).collect();
     fields.insert("why".to_owned(), sentences.into());
+    // Of given snippets nothing was said.
+    if words.is_none() && matches!(decision.asked, Asked::Cards(_)) {
+        fields.insert("words_left_out".to_owned(), words_left_out(decision.profile.as_str()).into());
+    }
     if let Some(shadow) = &decision.shadow {
         fields.insert("shadow_why".to_owned(), why(shadow).into());
     }
     Value::Object(fields).to_string()
+}
+
+/// Why a decision about a conversation has none of its words.
+fn words_left_out(profile: &str) -> String {
+    format!("what was said is not kept: keep_words of profile `{profile}` was off when this was decided")
 }
 
 fn json_text(json: String) -> HttpResponse {

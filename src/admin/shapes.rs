@@ -34,7 +34,10 @@ pub(super) struct Explained {
     /// another form.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<Vec<String>>,
-    /// The same of a second ranker, where one is watched.
+    /// Why it has no `words`, where something was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words_left_out: Option<String>,
+    /// Reasons of a second ranker, where one is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_why: Option<Vec<String>>,
 }

@@ -52,6 +52,9 @@ fn print(decision: &Value) {
     for turn in decision["words"].as_array().into_iter().flatten() {
         say!("  {}: {}", text_of(turn, "speaker"), text_of(turn, "text"));
     }
+    if let Some(sentence) = decision["words_left_out"].as_str() {
+        say!("  ({sentence})");
+    }
     for sentence in decision["why"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         say!("  {sentence}");
     }

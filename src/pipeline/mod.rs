@@ -1,5 +1,6 @@
 //! Wires the actors from one list, which supervision, health, draining and the documentation all read.
 
+mod screens;
 mod shed_share;
 mod stages;
 mod start;

@@ -87,7 +87,7 @@ pub(super) fn ranker(wiring: &Wiring, cell: Arc<ActorCell>) {
         forget_after: wiring.buffer_settings.forget_after,
         escalation: wiring.escalation.clone(),
     };
-    let address = wiring.supervise(cell, |_| Ranker::restored(deps, wiring.shown_before.take()));
+    let address = wiring.supervise(cell, |_| Ranker::restored(deps, wiring.seen_before.take()));
     // There is one Ranker.
     let _ = wiring.ranker_address.set(address);
 }

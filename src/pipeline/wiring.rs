@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use async_channel::Sender;
@@ -16,26 +15,23 @@ use cuecard_actors::engine::conversation::Pauses;
 use cuecard_actors::inbox::{Inbox, NextStage, bounded, stage};
 use cuecard_actors::injector::LaneWidth;
 use cuecard_actors::knowledge_sync::Refresh;
-use cuecard_actors::ledger::{Ledger, LedgerError, ShownCards};
-use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, InteractionKey, ProfileName, Rankable};
-use cuecard_actors::ranker::{Ranker, ShownBefore};
+use cuecard_actors::ledger::{Ledger, LedgerError};
+use cuecard_actors::messages::{Delivery, Extracted, Heard, HeardFeedback, ProfileName, Rankable};
+use cuecard_actors::ranker::{Ranker, SeenBefore};
 use cuecard_actors::supervision::{ActorCell, Escalation, RestartPolicy, Restartable, supervise};
 use cuecard_actors::telemetry::Metrics;
 use cuecard_actors::tenant::{ArticleMarks, Tenants, Upkeep};
 use cuecard_actors::traces::{Traces, TracesError};
-use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::screens;
 use super::upkeep;
 use super::watch::Watch;
 use crate::settings::{RetentionSettings, Settings};
 
-/// Deliveries that are looked at for what may still stand on a screen: some minutes of the busiest service.
-const LOOKED_AT: u32 = 20_000;
 /// Frames, fragments and feedback that may wait for their actor; a sender beyond that waits itself.
 const STREAM_INBOX: usize = 256;
 
@@ -80,8 +76,8 @@ pub(super) struct Wiring {
     /// Reads the decisions' tap.
     pub(super) keeping: JoinHandle<()>,
     pub(super) ledger: Ledger,
-    /// What an earlier process put on the screens, until the Ranker takes it.
-    pub(super) shown_before: Cell<Vec<ShownBefore>>,
+    /// What an earlier process saw of the screens, until the Ranker takes it.
+    pub(super) seen_before: Cell<Vec<SeenBefore>>,
     retention: RetentionSettings,
     pub(super) marks: Arc<ArticleMarks>,
     pub(super) metrics: Metrics,
@@ -107,7 +103,7 @@ impl Wiring {
     ) -> Result<Self, WiringError> {
         let permits = settings.pipeline.in_flight;
         let ledger = Ledger::open(settings.data.ledger_url().expose_secret(), settings.data.ledger_options()).await?;
-        let shown_before = shown_before(&ledger, &tenants).await?;
+        let seen_before = screens::seen_before(&ledger, &tenants).await?;
         let marks = ArticleMarks::restored(tenants.clone(), ledger.operator_actions()).await?;
         let (decisions, tap) = Decisions::new(metrics.clone());
         let recent = RecentDecisions::default();
@@ -130,7 +126,7 @@ impl Wiring {
             recent,
             keeping,
             ledger,
-            shown_before: Cell::new(shown_before),
+            seen_before: Cell::new(seen_before),
             retention: settings.retention.clone(),
             marks: Arc::new(marks),
             metrics,
@@ -222,22 +218,4 @@ fn buffer(settings: &Settings) -> BufferSettings {
         conversations: buffer.conversations,
         forget_after: buffer.forget_after,
     }
-}
-
-/// The first cards that may still stand on a screen, by what the ledger recorded.
-async fn shown_before(ledger: &Ledger, tenants: &Tenants) -> Result<Vec<ShownBefore>, LedgerError> {
-    let longest = tenants.iter().map(|tenant| tenant.profile.plan.screen_time).max().unwrap_or_default();
-    let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
-    let (now, started) = (Timestamp::now(), Instant::now());
-    let since = now.checked_sub(longest).unwrap_or(Timestamp::MIN);
-    let shown = ledger.deliveries().since(since, LOOKED_AT).await?;
-    let before = |shown: ShownCards| {
-        let interaction = shown.interaction.parse().ok()?;
-        let key = InteractionKey { profile: ProfileName::new(&shown.profile), interaction };
-        // A clock that was set back shows a card as new, which is the safe side.
-        let age = Duration::try_from(now.duration_since(shown.delivered_at)).unwrap_or_default();
-        let article_id = shown.article_ids.into_iter().next()?;
-        Some(ShownBefore { key, article_id, at: started.checked_sub(age)? })
-    };
-    Ok(shown.into_iter().filter_map(before).collect())
 }

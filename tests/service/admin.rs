@@ -277,8 +277,11 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
     assert_eq!(listed["outcome"]["kind"], "delivered");
     let explained = service.admin.get(&format!("/explain/{}", listed["id"].as_str().unwrap())).await;
     let mut record = explained.json();
-    let why = record.as_object_mut().unwrap().remove("why").unwrap().to_string();
+    let mut added = |name| record.as_object_mut().unwrap().remove(name).unwrap().to_string();
+    let (why, left_out) = (added("why"), added("words_left_out"));
     assert_eq!(record, listed);
+    let keeps_none = "what was said is not kept: keep_words of profile `insights` was off";
+    assert!(left_out.contains(keeps_none), "{left_out}");
     assert!(
         why.contains("Shown: CXone took the push.\",\"Chosen: ")
             && why.contains("(pets)")
@@ -293,6 +296,7 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
         told.stdout,
         told.stderr
     );
+    assert!(told.stdout.contains(keeps_none), "{}", told.stdout);
     let unknown = run(&["why", "--interaction", "call-9", "--admin", &service.admin.addr().to_string()], &[]);
     assert!(unknown.code == Some(1) && unknown.stderr.contains("`call-9`"), "{}", unknown.stderr);
     let ranked = explained.json()["ranking"].to_string();
@@ -311,5 +315,23 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
     }
     let none = service.admin.get("/deliveries?profile=nobody").await.json();
     assert_eq!(none["deliveries"].as_array().unwrap().len(), 0);
+    service.finish(&simulator).await;
+}
+
+#[actix_rt::test]
+async fn where_no_decisions_are_kept_the_newest_are_explained_and_of_others_it_is_said() {
+    let simulator = simulator();
+    let service = Service::start(&simulator, &[("CUECARD__DATA__KEEP_DECISIONS", "off")]).await;
+    say(&simulator, "call-1", DOG).await;
+    until_shown(&simulator, 1).await;
+    let has_one = |page: &Page| page.json()["deliveries"].as_array().is_some_and(|listed| listed.len() == 1);
+    let page = service.admin.until_page("/deliveries?outcome=delivered", "the delivery", has_one).await;
+    let id = page.json()["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(service.admin.get(&format!("/explain/{id}")).await.status, 200);
+    let older = service.admin.get("/explain/0196a3f2-7d1c-7000-8000-000000000000").await;
+    assert_eq!(older.status, 404);
+    assert!(older.text.contains("data.keep_decisions is off") && !older.text.contains("retention"), "{}", older.text);
+    let unknown = run(&["why", "--interaction", "call-9", "--admin", &service.admin.addr().to_string()], &[]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("data.keep_decisions"), "{}", unknown.stderr);
     service.finish(&simulator).await;
 }

@@ -271,3 +271,50 @@ async fn a_damaged_index_is_set_aside_where_the_settings_say_so_and_the_next_one
     until_shown(&simulator, 1).await;
     service.finish(&simulator).await;
 }
+
+/// A ledger whose file is no database any more.
+fn damaged_ledger(data: &TempDir) -> PathBuf {
+    let ledger = data.path().join("ledger.db");
+    std::fs::write(&ledger, DAMAGED).unwrap();
+    ledger
+}
+
+const DAMAGED: &str = "no page of a ledger begins so";
+
+#[test]
+fn a_damaged_ledger_is_refused_with_what_to_do() {
+    let data = TempDir::new().unwrap();
+    let ledger = damaged_ledger(&data);
+    let variables = environment("http://127.0.0.1:9", data.path(), &[]);
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let ended = run(&["serve"], &variables);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for part in [ledger.to_str().unwrap(), "is damaged", "put a copy of it in its place, or move it away"] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    assert_eq!(std::fs::read_to_string(ledger).unwrap(), DAMAGED, "nothing is touched");
+}
+
+#[actix_rt::test]
+async fn a_damaged_ledger_is_set_aside_where_the_settings_say_so_and_another_one_begins() {
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    damaged_ledger(&data);
+    let overrides = [("CUECARD__DATA__DAMAGED_LEDGER", "set_aside")];
+    let service = Process::serve(&environment(&simulator.base_url(), data.path(), &overrides));
+    connected(&simulator).await;
+    say(&simulator, "call-1", DOG).await;
+    until_shown(&simulator, 1).await;
+    simulator.judge_card("call-1", "pets", true).await.unwrap();
+    service
+        .admin
+        .until("the verdict arrived", |metrics| {
+            metrics.sum("cuecard_feedback_forwarding_total", &[("result", "forwarded")]) == 1.0
+        })
+        .await;
+    let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
+    let aside = names.into_iter().find(|path| path.to_string_lossy().contains("ledger.db.damaged-")).unwrap();
+    assert_eq!(std::fs::read_to_string(aside).unwrap(), DAMAGED, "kept as it was");
+    service.terminate();
+    let log = service.output().await;
+    assert_eq!(log.matches("the ledger is damaged and was set aside").count(), 1, "{log}");
+}

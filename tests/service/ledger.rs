@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use way::Way;
 
 use crate::support::{
-    Admin, Caller, Page, Process, Scrape, environment, refuse_all, run, say, schema, shown, simulator, until,
+    Admin, Caller, Page, Process, Scrape, environment, first_article, refuse_all, run, say, schema, simulator, until,
     until_shown,
 };
 
@@ -24,7 +24,7 @@ const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 const VOUCHER: &str = "How long is my gift voucher valid?";
 
 /// A service that hears one tenant and orders another's snippets.
-fn listening_and_ranking(simulator: &RunningSimulator, data: &Path) -> Vec<(String, String)> {
+fn listening_and_ranking(simulator: &RunningSimulator, data: &Path, own: &[(&str, &str)]) -> Vec<(String, String)> {
     let token_url = format!("{}/api/v2/oauth/token", simulator.base_url());
     let overrides = [
         ("CXONE_CONTRACT", "insights,ranking"),
@@ -32,7 +32,7 @@ fn listening_and_ranking(simulator: &RunningSimulator, data: &Path) -> Vec<(Stri
         ("CUECARD_API_ADDR", "127.0.0.1:0"),
         ("CUECARD__PROFILE__KEEP_WORDS", "on"),
     ];
-    environment(&simulator.base_url(), data, &overrides)
+    environment(&simulator.base_url(), data, &[&overrides, own].concat())
 }
 
 async fn connected(simulator: &RunningSimulator) {
@@ -49,11 +49,16 @@ async fn until_ledger(admin: &Admin, state: &str) -> Value {
 }
 
 /// Cards go on, verdicts wait and arrive, rankings and clicks are told to come back, and nothing of it is lost.
-async fn goes_on_without_its_ledger(data: &Path, suffer: impl AsyncFnOnce(), mend: impl AsyncFnOnce()) {
+async fn goes_on_without_its_ledger(
+    (data, own): (&Path, &[(&str, &str)]),
+    suffer: impl AsyncFnOnce(),
+    mend: impl AsyncFnOnce(),
+) {
     let simulator = simulator();
-    let service = Process::serve(&listening_and_ranking(&simulator, data));
-    let caller: Caller = service.caller();
+    let service = Process::serve(&listening_and_ranking(&simulator, data, own));
     connected(&simulator).await;
+    // Waits without letting anything else happen on this thread, the way to a server included.
+    let caller: Caller = service.caller();
     say(&simulator, "call-1", DOG).await;
     until_shown(&simulator, 1).await;
     assert_eq!(caller.post("/sessions/s-1/snippets/ranking", &order()).await.status, 200);
@@ -111,7 +116,7 @@ async fn a_ledger_that_another_process_holds_costs_no_card_and_no_verdict() {
         *held.borrow_mut() = Some(other);
     };
     let mend = async || drop(held.borrow_mut().take());
-    goes_on_without_its_ledger(data.path(), suffer, mend).await;
+    goes_on_without_its_ledger((data.path(), &[]), suffer, mend).await;
 }
 
 /// A file system of one megabyte, which is gone with the test.
@@ -147,31 +152,47 @@ async fn a_disk_that_is_full_costs_no_card_and_no_verdict() {
         return println!("skipped: this user may not mount a file system");
     };
     let mend = async || std::fs::remove_file(disk.filler()).unwrap();
-    goes_on_without_its_ledger(disk.0.path(), async || disk.fill(), mend).await;
+    goes_on_without_its_ledger((disk.0.path(), &[]), async || disk.fill(), mend).await;
 }
 
 #[actix_rt::test]
-async fn after_a_restart_what_stands_on_the_screen_is_not_pushed_again() {
+async fn a_database_server_that_is_gone_costs_no_card_and_no_verdict() {
+    let Some(url) = schema().await else { return };
+    let (data, way) = (TempDir::new().unwrap(), Way::to(&url).await);
+    let own = [("DATABASE_URL", way.url.as_str())];
+    goes_on_without_its_ledger((data.path(), &own), async || way.cut(), async || way.mend()).await;
+}
+
+#[actix_rt::test]
+async fn after_a_restart_what_stands_on_the_screen_or_was_rejected_is_not_pushed_again() {
     let (simulator, data) = (simulator(), TempDir::new().unwrap());
     let variables = environment(&simulator.base_url(), data.path(), &[]);
     let service = Process::serve(&variables);
     connected(&simulator).await;
     say(&simulator, "call-1", DOG).await;
     until_shown(&simulator, 1).await;
+    say(&simulator, "call-3", DOG).await;
+    until_shown(&simulator, 2).await;
+    simulator.judge_card("call-3", "pets", false).await.unwrap();
+    let forwarded = |metrics: &Scrape| metrics.sum("cuecard_feedback_forwarding_total", &[("result", "forwarded")]);
+    service.admin.until("the verdict arrived", |metrics| forwarded(metrics) == 1.0).await;
     let written = |metrics: &Scrape| metrics.sum("cuecard_ledger_waiting", &[]) == 0.0;
-    service.admin.until("the delivery is written", written).await;
+    service.admin.until("the deliveries are written", written).await;
     // One look later than the write.
     tokio::time::sleep(Duration::from_secs(2)).await;
     service.kill();
     until(&simulator, "it is gone", |simulator| simulator.num_streams() == 0).await;
     let mut service = Process::serve(&variables);
     connected(&simulator).await;
-    say(&simulator, "call-1", DOG).await;
-    say(&simulator, "call-2", DOG).await;
-    until_shown(&simulator, 2).await;
+    for call in ["call-1", "call-2", "call-3"] {
+        say(&simulator, call, DOG).await;
+    }
     let silent = |metrics: &Scrape| metrics.sum("cuecard_cards_total", &[("outcome", "silent")]) == 1.0;
     service.admin.until("the first call is silent", silent).await;
-    assert_eq!(shown(&simulator).len(), 2);
+    let shown = until_shown(&simulator, 4).await;
+    let mut again: Vec<_> = shown[2..].iter().map(first_article).collect();
+    again.sort_unstable();
+    assert_eq!(again, [("call-2", "pets"), ("call-3", "cabins")], "the third agent gets what comes next");
     service.terminate();
     assert_eq!(service.ended().await.code(), Some(0));
 }
@@ -179,7 +200,7 @@ async fn after_a_restart_what_stands_on_the_screen_is_not_pushed_again() {
 #[actix_rt::test]
 async fn what_was_decided_is_explained_after_a_restart_and_erased_when_asked_to() {
     let (simulator, data) = (simulator(), TempDir::new().unwrap());
-    let variables = listening_and_ranking(&simulator, data.path());
+    let variables = listening_and_ranking(&simulator, data.path(), &[]);
     let tool = |arguments: &[&str], admin: &Admin| {
         let mut variables: Vec<(String, String)> = variables.clone();
         variables.retain(|(name, _)| name != "CUECARD_ADMIN_ADDR");

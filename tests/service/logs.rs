@@ -1,4 +1,4 @@
-//! What customers say stays out of the logs, whatever fails on its way. At debug level it may stand there.
+//! What customers say stays out of the logs, whatever fails on its way. At debug level it may stand there, masked.
 
 use cuecard_simulator::{Fault, FaultKind, Frame, Route, RunningSimulator, UNTIL_CLEARED};
 use serde_json::json;
@@ -164,5 +164,38 @@ async fn what_is_asked_over_http_is_not_logged_when_everything_fails() {
         service.terminate();
         let happened = [r#""message":"refused""#, r#""message":"failed""#, "a call to cxone failed", "not allowed"];
         assert_discreet(&service.output().await, &happened);
+    }
+}
+
+#[actix_rt::test]
+async fn a_card_that_is_said_repeated_or_typed_is_masked_at_debug_level_in_the_ledger_and_on_its_way_to_training() {
+    const CARD: &str = "4526 0181 5908 3012";
+    let (simulator, data) = (simulator(), TempDir::new().unwrap());
+    let service = serve(&simulator, &data, Some("debug"), &[]);
+    until(&simulator, "the service listens", |simulator| simulator.num_streams() == 1).await;
+    let body = json!({"message": format!("the text 'with {CARD}' is not allowed")}).to_string();
+    for route in [Route::Insights, Route::Feedback] {
+        let fault = FaultKind::Answer { status: 400, retry_after: None, body: Some(body.clone()) };
+        simulator.inject(Fault { route, times: UNTIL_CLEARED, fault });
+    }
+    say(&simulator, "call-1", &format!("Can I take my dog on board? I pay with {CARD}")).await;
+    service.admin.until("it has ended", |metrics| metrics.sum("cuecard_cards_total", &[]) == 1.0).await;
+    let action = format!("she pays with {CARD}");
+    let verdict = json!({"type": "INSIGHT_REJECTED", "interactionId": "call-1", "insightId": "pets", "action": action});
+    simulator.send(Frame::Text(verdict.to_string())).await.unwrap();
+    let set_aside = [("reason", "set_aside")];
+    service.admin.until("set aside", |metrics| metrics.sum("cuecard_dropped_total", &set_aside) == 1.0).await;
+    let sent = &simulator.received_on(Route::Feedback)[0];
+    assert_eq!(sent.body.as_ref().unwrap()["action"], "she pays with [card]");
+    service.terminate();
+    let output = service.output().await;
+    assert!(output.contains("the text 'with [card]' is not allowed"), "cxone's own words stand there: {output}");
+    for line in output.lines() {
+        assert!(!line.contains(CARD), "{line}");
+    }
+    for entry in std::fs::read_dir(data.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let kept = if path.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+        assert!(!kept.windows(CARD.len()).any(|bytes| bytes == CARD.as_bytes()), "{}", path.display());
     }
 }

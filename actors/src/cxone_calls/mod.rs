@@ -22,6 +22,7 @@ use cuecard_cxone::http::{Answer, HttpClient, Request};
 use cuecard_cxone::retry_after::RetryAfter;
 use cuecard_cxone::token::Token;
 use cuecard_cxone::{Connection, Dialect};
+use cuecard_text::masking::mask;
 use tokio::time::Instant;
 
 use answer::{Answered, describe, outcome};
@@ -37,8 +38,11 @@ use crate::health::ProfileHealth;
 use crate::messages::{GetToken, Invalidate, ProfileName, TokenError};
 use crate::telemetry::{CxoneAnswered, Endpoint, EndpointHeld, Metrics, WaitCut};
 
-/// Bytes of an answer that are logged where somebody looks for a fault.
-const LOGGED_BYTES: usize = 2000;
+/// Characters of an answer that are logged where somebody looks for a fault.
+const LOGGED: usize = 2000;
+/// Bytes of it that are masked for that: a number of which the end is cut off would not be known as one, so the cut lies
+/// far behind what is logged.
+const MASKED_BYTES: usize = 4 * LOGGED;
 
 /// What a profile's calls need.
 pub struct CxoneCallsDeps {
@@ -191,14 +195,19 @@ impl CxoneCalls {
     }
 }
 
-/// Whoever looks for a fault needs the words as they came. A token's answer is nobody's to read.
+/// Whoever looks for a fault needs the words, without what names a person or an account. A token's answer is nobody's to read.
 fn log_words(endpoint: Endpoint, answer: &Answered) {
     if let Ok(Answer { status: status @ 300.., body, .. }) = answer
         && endpoint != Endpoint::Token
     {
-        let beginning = &body[..body.len().min(LOGGED_BYTES)];
-        tracing::debug!(status, body = %String::from_utf8_lossy(beginning), "cxone's own words");
+        tracing::debug!(status, body = words(body), "cxone's own words");
     }
+}
+
+/// The beginning of a body, masked.
+fn words(body: &[u8]) -> String {
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(MASKED_BYTES)]);
+    mask(&beginning).chars().take(LOGGED).collect()
 }
 
 #[cfg(test)]

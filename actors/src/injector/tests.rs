@@ -30,7 +30,7 @@ struct Fixture {
     said: RefCell<HashMap<String, (String, u64)>>,
     not_shown: Rc<RefCell<Vec<NotShown>>>,
     injector: Addr<Injector>,
-    _ledger: (Ledger, TempDir),
+    ledger: (Ledger, TempDir),
 }
 
 /// Stands for the Ranker.
@@ -83,7 +83,7 @@ async fn fixture(expected_panics: u64) -> Fixture {
     };
     let injector = bench.supervise(Injector::new(deps));
     let said = RefCell::default();
-    Fixture { bench, recorder, cxone, cards, said, not_shown, injector, _ledger: (ledger, directory) }
+    Fixture { bench, recorder, cxone, cards, said, not_shown, injector, ledger: (ledger, directory) }
 }
 
 fn interaction(push: &Call) -> String {
@@ -157,4 +157,20 @@ impl Fixture {
 
 fn pushed<const N: usize>(expected: [(&str, u64); N]) -> Vec<(String, u64)> {
     expected.map(|(interaction, utterance)| (interaction.to_owned(), utterance)).to_vec()
+}
+
+#[actix::test]
+async fn a_card_whose_delivery_the_ledger_does_not_take_goes_out_all_the_same_and_is_counted() {
+    let fixture = fixture(0).await;
+    fixture.ledger.0.close().await;
+    for (interaction, unrecorded) in [("a", 1), ("b", 2)] {
+        fixture.open(interaction);
+        let item = fixture.say("acme", interaction, 1);
+        fixture.ended(&item).await;
+        assert_eq!(fixture.outcome_of(&item), Some("delivered"));
+        let counted = fixture.bench.metric(r#"cuecard_dropped_total{actor="injector",reason="unrecorded"}"#);
+        assert_eq!(counted, unrecorded);
+    }
+    assert_eq!(fixture.pushed(), pushed([("a", 1), ("b", 1)]));
+    assert!(fixture.not_shown().is_empty(), "they stand on the screen");
 }

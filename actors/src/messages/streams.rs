@@ -63,7 +63,7 @@ pub struct HeardFeedback {
     pub interaction: InteractionId,
     /// The card, by its article's id.
     pub insight: String,
-    /// The action's name as it came.
+    /// The action's name as it came, masked.
     pub action: Spoken,
     /// Whether it was an acceptance.
     pub accepted: bool,

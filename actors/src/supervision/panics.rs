@@ -1,7 +1,10 @@
-//! What is told of a panic: its thread and its place. Its own words may be a customer's, so they stand at debug level only.
+//! What is told of a panic: its thread and its place. Its own words may be a customer's, so they stand at debug level only,
+//! and masked.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
+
+use cuecard_text::masking::mask;
 
 thread_local! {
     static LAST_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -18,7 +21,7 @@ fn log(panic: &PanicHookInfo<'_>) {
     let thread = current.name().unwrap_or("unnamed");
     tracing::error!(thread, place, "a thread panicked");
     let words = panic.payload_as_str().unwrap_or_default();
-    tracing::debug!(thread, place, words, "what the panic said");
+    tracing::debug!(thread, place, words = &*mask(words), "what the panic said");
     LAST_PLACE.with_borrow_mut(|last| *last = Some(place));
 }
 

@@ -18,7 +18,7 @@ pub const REQUIRED_SCOPE: &str = "ai:training:write";
 pub struct FeedbackCall {
     pub interaction: InteractionId,
     pub insight: String,
-    /// The sender's own word, or `ACCEPTED` or `REJECTED` where it had none.
+    /// The sender's own word, masked when it was heard, or `ACCEPTED` or `REJECTED` where it had none.
     pub action: Spoken,
     /// When the event arrived.
     pub arrived_at: Timestamp,

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use cuecard_text::masking::mask;
 use tch::TchError;
 
 /// Cloneable, because one failed batch answers several callers.
@@ -53,11 +54,12 @@ impl From<TchError> for EncoderError {
     }
 }
 
-/// Turns a panic into an error, which does not repeat what the panic said: that may be a customer's words.
+/// Turns a panic into an error, which does not repeat what the panic said: that may be a customer's words. The log has them
+/// at debug level, masked.
 pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, EncoderError>) -> Result<T, EncoderError> {
     caught(call).unwrap_or_else(|reason| {
         tracing::error!("the encoder panicked; its callers get an error");
-        tracing::debug!(reason, "what the encoder's panic said");
+        tracing::debug!(reason = &*mask(&reason), "what the encoder's panic said");
         Err(EncoderError::Panicked)
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, ConnectOptions, Executor};
+use sqlx::{AnyConnection, ConnectOptions};
 use tokio::time::timeout;
 use url::Url;
 
@@ -19,8 +19,6 @@ use crate::readers::Readers;
 const MAX_READERS: u32 = 4;
 /// A server that does not let anybody in by then is taken for gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Another process may hold the file's lock while it copies it or purges it; none does so for longer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A path in a URL keeps what is plain in every path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
@@ -92,9 +90,7 @@ impl Database {
         let connecting = timeout(CONNECT_TIMEOUT, options.connect()).await;
         let silence = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not let anybody in for 5 s");
         let mut connection = connecting.unwrap_or_else(|_| Err(silence().into()))?;
-        if self.dialect == Dialect::Sqlite {
-            connection.execute(&*format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis())).await?;
-        }
+        self.dialect.prepare(&mut connection).await?;
         if access == Access::Create {
             self.dialect.prepare_writer(&mut connection).await?;
         }
@@ -130,6 +126,8 @@ fn address(path: &Path, mode: &str) -> Result<AnyConnectOptions, String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use sqlx::Executor;
 
     use super::*;
 

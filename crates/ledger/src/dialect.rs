@@ -1,10 +1,12 @@
-//! What the two databases write differently, and what their errors mean. Nothing else in this room asks which of them it is.
+//! What the two databases write differently, and what their errors mean. Nothing else in this room asks which of them it is:
+//! [`crate::database`] finds it out from the URL.
 //!
 //! A statement is written once, for both. Its rows come as one JSON array in `$1`, so that a commit's rows of one kind go over
 //! together. Two things in it are put in by [`Dialect::statement`]: `{rows}` is the table of these rows, each an array in
 //! `rows.value`, in the order of `rows.key`; `{bytes N}` is what the field N of a row holds as hexadecimal digits.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -14,6 +16,13 @@ use sqlx::{AnyConnection, Executor, Row};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// What is wrong with a file of which pages can't be read, and what to do.
+pub(crate) const DAMAGED: &str = "the file is damaged or is no SQLite database; put a copy of it in its place, or move it \
+                                  away with its -wal and -shm files to start with an empty ledger";
+
+/// Another process may hold the file's lock while it copies it or purges it; none does so for longer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What SQLite can't keep in a text, and PostgreSQL neither.
 const NUL: &str = "\\u0000";
@@ -79,7 +88,39 @@ impl Dialect {
         statement
     }
 
-    /// What a connection that writes is told first.
+    /// Whether the ledger's tables were ever made: the number of tables that tell of it.
+    pub(crate) fn count_migration_tables(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'",
+            Self::Postgres => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')",
+        }
+    }
+
+    /// Asks what the whole database takes on disk, in bytes.
+    pub(crate) fn size(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+            Self::Postgres => "SELECT pg_database_size(current_database())",
+        }
+    }
+
+    /// Writes a copy into the file `$1`; none where that is left to the server's own tools.
+    pub(crate) fn copy(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("VACUUM INTO $1"),
+            Self::Postgres => None,
+        }
+    }
+
+    /// What every connection is told first.
+    pub(crate) async fn prepare(self, connection: &mut AnyConnection) -> sqlx::Result<()> {
+        if self == Self::Sqlite {
+            connection.execute(&*format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis())).await?;
+        }
+        Ok(())
+    }
+
+    /// What a connection that writes is told next.
     pub(crate) async fn prepare_writer(self, connection: &mut AnyConnection) -> sqlx::Result<()> {
         let settings: &[&str] = match self {
             Self::Sqlite => &[
@@ -87,6 +128,8 @@ impl Dialect {
                 "PRAGMA foreign_keys = ON",
                 // A statement with many rows notes how to take itself back: in memory, or a file is made for each commit.
                 "PRAGMA temp_store = MEMORY",
+                // What is deleted is overwritten in the file. A purge writes about a third more by it.
+                "PRAGMA secure_delete = ON",
             ],
             // A session that a network cut off keeps what it holds until the server misses it: after two minutes so, and not
             // after the two hours of most systems.
@@ -96,6 +139,61 @@ impl Dialect {
             connection.execute(*setting).await?;
         }
         Ok(())
+    }
+
+    /// Why what is committed would not be kept, if so. A server answers for that itself.
+    pub(crate) async fn why_not_kept(self, connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
+        match self {
+            Self::Sqlite => {
+                let mode: String = connection.fetch_one("PRAGMA journal_mode").await?.try_get(0)?;
+                let reason = format!("it has no write-ahead log (journal mode {mode}); name a file on a local disk");
+                Ok((mode != "wal").then_some(reason))
+            }
+            Self::Postgres => Ok(None),
+        }
+    }
+
+    /// What is wrong with the pages of a file, if anything; reads all of it. A server looks after its own.
+    pub(crate) async fn damage(self, connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
+        match self {
+            Self::Sqlite => {
+                let verdict: String = connection.fetch_one("PRAGMA quick_check(1)").await?.try_get(0)?;
+                Ok((verdict != "ok").then(|| format!("{DAMAGED} ({verdict})")))
+            }
+            Self::Postgres => Ok(None),
+        }
+    }
+
+    /// Writes all that is kept anew, without the copies that a file's pages hold of rows that moved between them. It takes as long
+    /// as there is much, and nobody else may write. What a server keeps of deleted rows is its operator's.
+    pub(crate) async fn write_anew(self, connection: &mut AnyConnection) -> sqlx::Result<()> {
+        let statements: &[&str] = match self {
+            // In memory there may be no room for all of it.
+            Self::Sqlite => &["PRAGMA temp_store = FILE", "VACUUM"],
+            Self::Postgres => &[],
+        };
+        for statement in statements {
+            connection.execute(*statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what was deleted out of a file's log, which is folded in and emptied. Whether it could: not while somebody reads in it.
+    /// A server's log is its operator's.
+    pub(crate) async fn wipe(self, connection: &mut AnyConnection) -> sqlx::Result<bool> {
+        match self {
+            Self::Sqlite => {
+                let folded = connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+                Ok(folded.try_get::<i64, _>(0)? == 0)
+            }
+            Self::Postgres => Ok(true),
+        }
+    }
+
+    /// Whether a transaction that failed may be over without having been rolled back: a rollback then fails, and tells nothing
+    /// of the connection.
+    pub(crate) fn rolls_back_by_itself(self) -> bool {
+        self == Self::Sqlite
     }
 
     /// Whether the ledger is this session's, which takes it where nobody has it. A file is guarded by the lock on its
@@ -122,6 +220,17 @@ impl Dialect {
             connection.execute(statement).await?;
         }
         Ok(())
+    }
+
+    /// What to do about an error, where that is known; `None` is one that is not the database's own.
+    pub(crate) fn remedy(self, meaning: Option<Meaning>) -> Option<&'static str> {
+        match (self, meaning) {
+            (Self::Sqlite, Some(Meaning::Forbidden)) => Some("let this user write the file and its directory"),
+            (Self::Postgres, Some(Meaning::Forbidden)) => Some("give the user of the URL this database and its schema"),
+            (_, Some(Meaning::Locked)) => Some("end the other process that uses it"),
+            (Self::Postgres, None) => Some("see that the server runs and that the URL names it"),
+            _ => None,
+        }
     }
 
     /// The codes of <https://www.sqlite.org/rescode.html>, of which the lowest byte is the kind of error, and the classes of
@@ -241,6 +350,18 @@ mod tests {
             let read: Vec<String> = serde_json::from_str(&json(&[said]).unwrap()).unwrap();
             assert_eq!(read, [text(said)], "{said:?}");
             assert!(!read[0].contains('\0'));
+        }
+    }
+
+    #[test]
+    fn nothing_else_asks_which_database_it_is() {
+        let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        for entry in std::fs::read_dir(sources).unwrap() {
+            let path = entry.unwrap().path();
+            let asks = ["dialect.rs", "database.rs"].iter().any(|name| path.ends_with(name));
+            let source = if path.is_file() && !asks { std::fs::read_to_string(&path).unwrap() } else { String::new() };
+            let names = [Dialect::Sqlite, Dialect::Postgres].map(|dialect| format!("Dialect::{dialect:?}"));
+            assert!(!names.iter().any(|name| source.contains(name)), "{}: give the dialect a method", path.display());
         }
     }
 

@@ -12,8 +12,11 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use crate::LedgerError;
 use crate::dialect::Session;
+use crate::microseconds::Microseconds;
 use crate::queue::{self, NewItem, QueueKind};
+use crate::readers::Readers;
 use crate::totals::Change;
 
 /// Two deliveries of one microsecond are told apart by the order of recording.
@@ -38,6 +41,14 @@ const JUDGE: &str = "
     UPDATE impressions SET accepted = CAST(rows.value ->> 2 AS BIGINT) FROM {rows}
     WHERE delivery = CAST(rows.value ->> 0 AS BIGINT) AND wire_id = rows.value ->> 1";
 
+/// The rejections among the newest `$2` events that came after `$1`, by the article that was shown. An event whose delivery is not
+/// recorded names its card itself.
+const REJECTIONS: &str = "
+    SELECT f.profile, f.interaction, f.heard_at_us, COALESCE(i.article_id, f.insight)
+    FROM feedback f LEFT JOIN impressions i ON i.delivery = f.delivery AND i.wire_id = f.insight
+    WHERE f.id > (SELECT COALESCE(MAX(id), 0) FROM feedback) - $2 AND f.heard_at_us >= $1 AND f.accepted = 0
+    ORDER BY f.id";
+
 /// What an agent did with a card. Times are kept to the microsecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFeedback {
@@ -46,7 +57,7 @@ pub struct NewFeedback {
     pub profile: String,
     pub interaction: String,
     pub insight: String,
-    /// As it came and as it is passed on; any text. What is kept for good is without what names anybody.
+    /// Any text, as it is kept and passed on: whoever heard it has masked it.
     pub action: Spoken,
     pub accepted: bool,
     pub heard_at: Timestamp,
@@ -66,6 +77,15 @@ impl FeedbackPayload {
     pub fn heard_at(&self) -> Timestamp {
         Timestamp::from_microsecond(self.heard_at_us).unwrap_or(Timestamp::UNIX_EPOCH)
     }
+}
+
+/// An article that an agent did not want to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedArticle {
+    pub profile: String,
+    pub interaction: String,
+    pub article_id: String,
+    pub rejected_at: Timestamp,
 }
 
 /// Whether an agent accepted a card of a delivery.
@@ -90,7 +110,15 @@ pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], chan
     let row = |event: &&NewFeedback| {
         let NewFeedback { event, profile, interaction, insight, action, accepted, heard_at } = (*event).clone();
         let accepted = u8::from(accepted);
-        (hex::encode(event), profile, interaction, insight, action.masked(), accepted, heard_at.as_microsecond())
+        (
+            hex::encode(event),
+            profile,
+            interaction,
+            insight,
+            action.verbatim().to_owned(),
+            accepted,
+            heard_at.as_microsecond(),
+        )
     };
     let stored = session.fetch(ADD, &events.iter().map(row).collect::<Vec<_>>()).await?;
     let mut judgements = Vec::new();
@@ -137,4 +165,22 @@ pub(crate) async fn judge(
         }
     }
     session.run(JUDGE, &verdicts).await.map(drop)
+}
+
+/// What was rejected since then, in the order of recording, of the newest `most` events.
+pub(crate) async fn rejections(
+    readers: &Readers,
+    since: Timestamp,
+    most: u32,
+) -> Result<Vec<RejectedArticle>, LedgerError> {
+    let rows = readers.rows(sqlx::query(REJECTIONS).bind(since.as_microsecond()).bind(i64::from(most))).await?;
+    let rejected = |row: &AnyRow| -> sqlx::Result<RejectedArticle> {
+        Ok(RejectedArticle {
+            profile: row.try_get(0)?,
+            interaction: row.try_get(1)?,
+            article_id: row.try_get(3)?,
+            rejected_at: Microseconds(row.try_get(2)?).timestamp()?,
+        })
+    };
+    rows.iter().map(rejected).collect::<Result<_, _>>().map_err(LedgerError::read)
 }

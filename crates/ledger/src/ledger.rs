@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::decisions::{self, DecisionRecord, NumberedDecision};
 use crate::deliveries::{self, DeliveryRecord, ShownCards};
 use crate::dialect::Sync;
-use crate::feedback::NewFeedback;
+use crate::feedback::{self, NewFeedback, RejectedArticle};
 use crate::health::{Health, LedgerHealth};
 use crate::opening::{self, Damaged, LedgerState};
 use crate::operator_actions::{self, OperatorAction};
@@ -23,7 +23,6 @@ use crate::rankings::{self, Click, RankingEntry, RankingMetrics};
 use crate::readers::Readers;
 use crate::retention::{Purge, Retention, Rows, Window};
 use crate::totals::{Acceptance, Figures, Judged, Totals};
-use crate::upkeep;
 use crate::writer::{Writer, WriterParts};
 use crate::writes::{Alone, Write};
 
@@ -130,14 +129,14 @@ impl Ledger {
     /// Reads all pages of a file; what is found is told by [`Ledger::health`].
     pub async fn verify(&self) -> Result<(), LedgerError> {
         let mut connection = self.readers.connection().await?;
-        let damage = opening::damage(self.database.dialect, &mut connection).await.map_err(LedgerError::read)?;
+        let damage = self.database.dialect.damage(&mut connection).await.map_err(LedgerError::read)?;
         self.health.damaged(damage);
         Ok(())
     }
 
     /// What the whole database takes on disk.
     pub async fn num_bytes(&self) -> Result<u64, LedgerError> {
-        let row = self.readers.row(sqlx::query(upkeep::size(self.database.dialect))).await?;
+        let row = self.readers.row(sqlx::query(self.database.dialect.size())).await?;
         row.try_get::<i64, _>(0).map(i64::unsigned_abs).map_err(LedgerError::read)
     }
 
@@ -206,6 +205,11 @@ impl Feedback {
     #[must_use]
     pub fn store_behind(&self, feedback: NewFeedback) -> bool {
         self.ledger.write_behind(BehindKind::Feedback, Write::Feedback(feedback))
+    }
+
+    /// What was rejected since then, in the order of recording, of the newest `most` events.
+    pub async fn rejections(&self, since: Timestamp, most: u32) -> Result<Vec<RejectedArticle>, LedgerError> {
+        feedback::rejections(&self.ledger.readers, since, most).await
     }
 }
 

@@ -37,7 +37,7 @@ pub use behind::BehindKind;
 pub use decisions::{DecisionKey, DecisionRecord, NumberedDecision};
 pub use deliveries::{DeliveryRecord, Impression, QuestionRecord, ShownCards};
 pub use error::LedgerError;
-pub use feedback::{FeedbackPayload, NewFeedback};
+pub use feedback::{FeedbackPayload, NewFeedback, RejectedArticle};
 pub use health::LedgerHealth;
 pub use judged::{JudgedCard, JudgedDelivery, judged_deliveries};
 pub use ledger::{

@@ -1,7 +1,7 @@
 //! Opening a ledger: from a URL to a database of this version's form that can be written.
 //!
 //! One that can't serve is refused here, with its name, what is wrong and what to do, and not when the first event is about to
-//! be lost. How long that takes does not depend on how much is kept: pages are checked by [`damage`], when there is time.
+//! be lost. How long that takes does not depend on how much is kept: pages are checked by [`Dialect::damage`], when there is time.
 //! Whoever only wants to know looks at it ([`inspect`]) and changes nothing.
 
 use std::io::ErrorKind;
@@ -15,11 +15,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::LedgerError;
 use crate::database::{Access, Database};
-use crate::dialect::{Dialect, Meaning, Sync};
+use crate::dialect::{DAMAGED, Dialect, Meaning, Sync};
 use crate::readers::Readers;
 
-const DAMAGED: &str = "the file is damaged or is no SQLite database; put a copy of it in its place, or move it \
-                       away with its -wal and -shm files to start with an empty ledger";
 const CLAIMED: &str = "another service uses it; give each a database or a schema of its own, or stop the other one";
 /// A server lets go of what a service held a moment after that one has ended.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
@@ -114,15 +112,6 @@ pub(crate) async fn inspect(database: &Database) -> Result<LedgerState, LedgerEr
     look_into(database, Access::Look).await.map_err(refused)
 }
 
-/// What is wrong with the pages of a file, if anything; reads all of it.
-pub(crate) async fn damage(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
-    if dialect == Dialect::Postgres {
-        return Ok(None);
-    }
-    let verdict: String = connection.fetch_one("PRAGMA quick_check(1)").await?.try_get(0)?;
-    Ok((verdict != "ok").then(|| format!("{DAMAGED} ({verdict})")))
-}
-
 /// Why a ledger can't serve.
 struct Unfit {
     reason: String,
@@ -136,21 +125,18 @@ impl Unfit {
 }
 
 async fn look_into(database: &Database, access: Access) -> Result<LedgerState, Unfit> {
-    let mut connection = database.connect(access).await.map_err(|error| explain(database.dialect, error))?;
-    let damage = damage(database.dialect, &mut connection).await.map_err(|error| explain(database.dialect, error))?;
-    match damage {
+    let dialect = database.dialect;
+    let mut connection = database.connect(access).await.map_err(|error| explain(dialect, error))?;
+    match dialect.damage(&mut connection).await.map_err(|error| explain(dialect, error))? {
         Some(reason) => Err(Unfit { reason, is_damaged: true }),
-        None => state(database.dialect, &mut connection).await,
+        None => state(dialect, &mut connection).await,
     }
 }
 
 async fn state(dialect: Dialect, connection: &mut AnyConnection) -> Result<LedgerState, Unfit> {
     let explain = |error| explain(dialect, error);
-    let table = match dialect {
-        Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'",
-        Dialect::Postgres => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')",
-    };
-    let tables: i64 = connection.fetch_one(table).await.and_then(|row| row.try_get(0)).map_err(explain)?;
+    let tables = connection.fetch_one(dialect.count_migration_tables()).await;
+    let tables: i64 = tables.and_then(|row| row.try_get(0)).map_err(explain)?;
     if tables == 0 {
         return Ok(LedgerState::Older);
     }
@@ -197,26 +183,17 @@ async fn prepare(database: &Database) -> Result<AnyConnection, Unfit> {
 
 /// Makes sure that the ledger can be kept, and that nobody else keeps it.
 async fn claim(dialect: Dialect, connection: &mut AnyConnection) -> Result<(), Unfit> {
-    match dialect {
-        Dialect::Sqlite => {
-            let mode = connection.fetch_one("PRAGMA journal_mode").await.and_then(|row| row.try_get::<String, _>(0));
-            let mode = mode.map_err(|error| explain(dialect, error))?;
-            let reason = format!("it has no write-ahead log (journal mode {mode}); name a file on a local disk");
-            if mode == "wal" { Ok(()) } else { Err(Unfit::because(reason)) }
-        }
-        Dialect::Postgres => {
-            let patience = Instant::now() + CLAIM_PATIENCE;
-            loop {
-                if dialect.claim(connection).await.map_err(|error| explain(dialect, error))? {
-                    return Ok(());
-                }
-                if Instant::now() >= patience {
-                    return Err(Unfit::because(CLAIMED));
-                }
-                sleep(CLAIM_PAUSE).await;
-            }
-        }
+    if let Some(reason) = dialect.why_not_kept(connection).await.map_err(|error| explain(dialect, error))? {
+        return Err(Unfit::because(reason));
     }
+    let patience = Instant::now() + CLAIM_PATIENCE;
+    while !dialect.claim(connection).await.map_err(|error| explain(dialect, error))? {
+        if Instant::now() >= patience {
+            return Err(Unfit::because(CLAIMED));
+        }
+        sleep(CLAIM_PAUSE).await;
+    }
+    Ok(())
 }
 
 /// Renames a damaged file and what lies beside it.
@@ -251,18 +228,11 @@ fn explain_migration(dialect: Dialect, error: MigrateError) -> Unfit {
 #[allow(clippy::needless_pass_by_value, reason = "stands in map_err")]
 fn explain(dialect: Dialect, error: sqlx::Error) -> Unfit {
     let meaning = error.as_database_error().map(|error| dialect.meaning(error));
-    let is_damaged = meaning == Some(Meaning::Damaged);
-    let reason = match meaning {
-        Some(Meaning::Damaged) if dialect == Dialect::Sqlite => DAMAGED.to_owned(),
-        Some(Meaning::Forbidden) if dialect == Dialect::Sqlite => {
-            format!("{error}; let this user write the file and its directory")
-        }
-        Some(Meaning::Forbidden) => format!("{error}; give the user of the URL this database and its schema"),
-        Some(Meaning::Locked) => format!("{error}; end the other process that uses it"),
-        None if dialect == Dialect::Postgres => format!("{error}; see that the server runs and that the URL names it"),
-        _ => error.to_string(),
-    };
-    Unfit { reason, is_damaged }
+    if meaning == Some(Meaning::Damaged) {
+        return Unfit { reason: DAMAGED.to_owned(), is_damaged: true };
+    }
+    let remedy = dialect.remedy(meaning);
+    Unfit::because(remedy.map_or_else(|| error.to_string(), |remedy| format!("{error}; {remedy}")))
 }
 
 /// Ends a connection in order.

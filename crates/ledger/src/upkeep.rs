@@ -26,6 +26,11 @@ const TABLES: [(&str, &str, &str); 7] = [
     ("operator actions", "operator_actions", "at_us"),
 ];
 
+const ANEW: &str = "it could not be written anew; give it room on its disk and erase again";
+/// The rows are gone from the tables, and their bytes are not from the log yet.
+const UNWIPED: &str = "what was erased still stands in the ledger's log, since somebody reads in it: the next erasure takes it out, \
+                       or the service's end";
+
 /// What a ledger holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LedgerStats {
@@ -61,7 +66,7 @@ pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
     let database = Database::named(url)?;
     let mut connection = opening::reader(&database).await?;
     let stats = async {
-        let num_bytes = connection.fetch_one(size(database.dialect)).await?.try_get::<i64, _>(0)?.unsigned_abs();
+        let num_bytes = connection.fetch_one(database.dialect.size()).await?.try_get::<i64, _>(0)?.unsigned_abs();
         let mut tables = Vec::new();
         for (name, table, time) in TABLES {
             let end = |order| format!("(SELECT {time} FROM {table} ORDER BY 1 {order} LIMIT 1)");
@@ -80,14 +85,6 @@ pub async fn stats(url: &str) -> Result<LedgerStats, LedgerError> {
         Ok(LedgerStats { num_bytes, tables, queue })
     };
     stats.await.map_err(LedgerError::read)
-}
-
-/// Asks what the whole database takes on disk, in bytes.
-pub(crate) fn size(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-        Dialect::Postgres => "SELECT pg_database_size(current_database())",
-    }
 }
 
 /// The name of the ledger at a URL, for people: without a password.
@@ -111,7 +108,8 @@ pub async fn purge(url: &str, retention: Retention, pause: Duration) -> Result<R
     Ok(purge.purged)
 }
 
-/// Takes an interaction's rows away everywhere, of one profile or of all. No service may have the ledger open: of a file the
+/// Takes an interaction's rows away everywhere, of one profile or of all, and writes a file anew, so that no page holds a copy of
+/// them. No service may have the ledger open: of a file the
 /// caller sees to that, of a server's schema one that is in service is refused with [`LedgerError::InService`].
 pub async fn erase(url: &str, interaction: &str, profile: Option<&str>) -> Result<Rows, LedgerError> {
     let database = Database::named(url)?;
@@ -122,7 +120,21 @@ pub async fn erase(url: &str, interaction: &str, profile: Option<&str>) -> Resul
     }
     let work =
         async |session: &mut Session<'_>| retention::erase(session, interaction, profile, &mut Change::default()).await;
-    alone(database.dialect, &mut connection, work).await.map_err(unwritable)
+    let erased = alone(database.dialect, &mut connection, work).await.map_err(unwritable)?;
+    if let Err(error) = database.dialect.write_anew(&mut connection).await {
+        tracing::warn!(%error, "the rows are erased, and copies of them may stand in unused parts of the file: {ANEW}");
+    }
+    wipe(database.dialect, &mut connection).await;
+    Ok(erased)
+}
+
+/// Takes what was erased out of the ledger's log; says so where that has to wait.
+pub(crate) async fn wipe(dialect: Dialect, connection: &mut AnyConnection) {
+    match dialect.wipe(connection).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("{UNWIPED}"),
+        Err(error) => tracing::warn!(%error, "{UNWIPED}"),
+    }
 }
 
 /// A transaction of its own.
@@ -150,16 +162,14 @@ fn unwritable(error: sqlx::Error) -> LedgerError {
 /// Writes a copy of the ledger as it is at this instant into a file that is not there yet; whoever writes goes on meanwhile.
 pub async fn backup(url: &str, file: &Path) -> Result<(), LedgerError> {
     let database = Database::named(url)?;
-    if database.dialect == Dialect::Postgres {
-        return Err(LedgerError::BackupElsewhere);
-    }
+    let copy = database.dialect.copy().ok_or(LedgerError::BackupElsewhere)?;
     let refused = |reason: String| LedgerError::Open { ledger: file.display().to_string(), reason };
     if file.exists() {
         return Err(refused("it is there already; name another file".to_owned()));
     }
     let name = file.to_str().ok_or_else(|| refused("its path is not UTF-8; name another".to_owned()))?;
     let mut connection = opening::reader(&database).await?;
-    let copied = sqlx::query("VACUUM INTO $1").bind(name.to_owned()).execute(&mut connection).await;
+    let copied = sqlx::query(copy).bind(name.to_owned()).execute(&mut connection).await;
     copied.map_err(|error| refused(error.to_string()))?;
     // It only read.
     let _ = connection.close().await;

@@ -18,11 +18,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::LedgerError;
 use crate::behind::Behind;
 use crate::database::{Access, Database};
-use crate::dialect::{Dialect, Meaning, Session, Sync};
+use crate::dialect::{Meaning, Session, Sync};
 use crate::health::Health;
 use crate::opening;
 use crate::retention::Rows;
 use crate::totals::{Change, Figures, Totals};
+use crate::upkeep;
 use crate::writes::{Alone, Write, apply};
 
 /// Holds several commits' worth, so that the writer never waits for its callers to be scheduled.
@@ -229,6 +230,12 @@ impl WriterTask {
         match self.commit(sync, &jobs).await {
             Ok(rows) => {
                 self.health.wrote();
+                // Whoever asked for an erasure is answered when the bytes are gone, too.
+                if let Some(connection) = &mut self.connection
+                    && jobs.iter().any(|job| job.write.is_erasure())
+                {
+                    upkeep::wipe(self.database.dialect, connection).await;
+                }
                 for job in jobs {
                     self.behind_done(&job);
                     answer(job, Ok(rows.clone()));
@@ -297,8 +304,7 @@ impl WriterTask {
             Err(error) if error.as_database_error().is_none() => return result.map(|committed| committed.rows),
             Err(_) => {
                 let rolled_back = timeout(COMMIT_TIMEOUT, connection.execute("ROLLBACK")).await;
-                // SQLite rolls back by itself after some errors, and says so.
-                if !matches!(rolled_back, Ok(Ok(_))) && dialect == Dialect::Postgres {
+                if !matches!(rolled_back, Ok(Ok(_))) && !dialect.rolls_back_by_itself() {
                     return result.map(|committed| committed.rows);
                 }
             }

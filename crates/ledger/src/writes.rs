@@ -67,6 +67,10 @@ impl Write {
         }
     }
 
+    pub(crate) fn is_erasure(&self) -> bool {
+        matches!(self, Self::Alone(Alone::Erase { .. }))
+    }
+
     /// What it takes in memory, of the kinds that are bounded by that.
     pub(crate) fn num_bytes(&self) -> usize {
         match self {

@@ -94,8 +94,11 @@ fn position_bias(arguments: &TrainArgs, all: &[ShownCards]) -> anyhow::Result<Op
 
 /// What can't be learned from numbers alone.
 fn left_out(all: &[ShownCards], num_judged: usize) -> Vec<String> {
-    let mut left_out =
-        vec!["the gate and the calibration: they need the words of turns, which are not kept".to_owned()];
+    let mut left_out = vec![
+        "the gate and the calibration: they are learned from the words of labelled turns (--conversations); feedback has none, \
+         and those that keep_words keeps are not read for it"
+            .to_owned(),
+    ];
     if all.iter().all(|shown| shown.vector.is_none()) {
         left_out.push("the adapter: no vectors of questions were kept (keep_question_vectors)".to_owned());
     }

@@ -1,8 +1,9 @@
 //! Contract 003's frames.
 //!
 //! `TRANSCRIPT_FRAGMENT`, `DIALOG_STATE`, `INSIGHT_ACCEPTED` and `INSIGHT_REJECTED` are read; other types and states
-//! are ignored. A field that is `null` counts as missing.
+//! are ignored. A field that is `null` counts as missing. An agent's own words about a card are masked here.
 
+use cuecard_text::Spoken;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -71,7 +72,9 @@ fn feedback(frame: &Map<String, Value>, accepted: bool) -> Result<StreamEvent, F
     let default_action = if accepted { "ACCEPTED" } else { "REJECTED" };
     let is_word = |action: &&str| !action.is_empty() && action.len() <= MAX_ACTION_BYTES;
     let action = frame.get("action").and_then(Value::as_str).filter(is_word).unwrap_or(default_action);
-    Ok(StreamEvent::Feedback { interaction, insight, action: action.into(), accepted })
+    // An agent may have typed it. Masked before anything holds it: it is stored, waits, is listed and sent for training.
+    let action = Spoken::from(action).masked().into();
+    Ok(StreamEvent::Feedback { interaction, insight, action, accepted })
 }
 
 #[cfg(test)]
@@ -169,6 +172,21 @@ mod tests {
         let (interaction, insight, action) = ("7".parse().unwrap(), "42".to_owned(), "ACCEPTED".into());
         let expected = StreamEvent::Feedback { interaction, insight, action, accepted: true };
         assert_eq!(decode(&numbers), Ok(expected.into()));
+    }
+
+    #[test]
+    fn an_action_is_without_what_names_anybody_and_ordinary_ones_are_as_they_came() {
+        let rejected = |action: &str| {
+            let frame = json!({"type": "INSIGHT_REJECTED", "interactionId": "c-1", "insightId": "a", "action": action});
+            let Ok(Step { heard, .. }) = decode(&frame) else { panic!("{frame}") };
+            let [StreamEvent::Feedback { action, .. }] = &heard[..] else { panic!("{heard:?}") };
+            action.verbatim().to_owned()
+        };
+        for ordinary in ["accept", "REJECTED", "reject: wrong topic", "DISMISSED_4", "clicked \"yes\"", "siehe #4711"] {
+            assert_eq!(rejected(ordinary), ordinary);
+        }
+        let typed = rejected("she is jane.doe@example.com, card 4526 0181 5908 3012");
+        assert_eq!(typed, "she is [email], card [card]");
     }
 
     #[test]

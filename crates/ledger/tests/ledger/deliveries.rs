@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use cuecard_ledger::{
-    DeliveryRecord, Impression, LedgerError, NewFeedback, QuestionRecord, QueueKind, ShownCards, judged_deliveries,
+    DeliveryRecord, Impression, LedgerError, NewFeedback, QuestionRecord, QueueKind, RejectedArticle, ShownCards,
+    judged_deliveries,
 };
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
@@ -183,6 +184,34 @@ on_both! {
         let since = ledger.deliveries().since(second(1_700_000_005), 100).await.unwrap();
         assert_eq!(since, [shown(5, ["b", "a"]), shown(6, ["c", "d"])]);
         assert_eq!(ledger.deliveries().since(second(0), 1).await.unwrap(), [shown(6, ["c", "d"])]);
+    }
+
+    async fn what_was_rejected_lately_is_read_back_by_its_article(store: Store) {
+        let ledger = store.open().await;
+        let (deliveries, feedback) = (ledger.deliveries(), ledger.feedback());
+        deliveries.record(delivery(1, "call", &["a", "b"])).await.unwrap();
+        let heard = |at: i64, interaction: &str, insight: &str, accepted: bool| NewFeedback {
+            heard_at: second(at),
+            ..event(interaction, insight, accepted)
+        };
+        for event in [
+            heard(10, "call", "a", false),
+            heard(20, "call", "b", true),
+            heard(30, "call", "b", false),
+            NewFeedback { profile: "other".into(), ..heard(40, "call", "never-recorded", false) },
+        ] {
+            feedback.store(event).await.unwrap();
+        }
+        let rejected = |profile: &str, article: &str, at: i64| RejectedArticle {
+            profile: profile.into(),
+            interaction: "call".into(),
+            article_id: article.into(),
+            rejected_at: second(at),
+        };
+        let (first, last) = (rejected("main", "article-b", 30), rejected("other", "never-recorded", 40));
+        assert_eq!(feedback.rejections(second(11), 100).await.unwrap(), [first, last.clone()]);
+        assert_eq!(feedback.rejections(second(0), 1).await.unwrap(), [last]);
+        assert_eq!(feedback.rejections(second(41), 100).await.unwrap(), []);
     }
 
     async fn an_event_of_the_same_commit_as_its_delivery_finds_it(store: Store) {

@@ -1,12 +1,13 @@
 //! What is too old is taken away, a customer's interaction can be erased, and the figures stay.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use cuecard_ledger::QueueKind::Feedback;
 use cuecard_ledger::{
     DecisionKey, DecisionRecord, DeliveryRecord, ItemEnd, ItemId, Ledger, LedgerError, NewFeedback, NumberedDecision,
-    RankingEntry, Retention, Rows, backup, stats,
+    RankingEntry, Retention, Rows, backup, erase, stats,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Executor, Row};
@@ -230,4 +231,66 @@ async fn a_backup_is_a_ledger_of_its_own() {
         store.open().await;
         assert!(matches!(backup(&store.url, Path::new("copy")).await, Err(LedgerError::BackupElsewhere)));
     }
+}
+
+/// The call that is erased; its name lies among those of the others.
+const HERS: &str = "call-5x";
+/// What was said in it alone.
+const SAID: &[u8] = b"zanzibar";
+
+/// Records of which one in so many is hers, among those of other calls.
+async fn record_calls(ledger: &Ledger, numbers: Range<u128>, one_in: u128) {
+    for number in numbers {
+        let is_hers = number.is_multiple_of(one_in);
+        let (call, said) = if is_hers { (HERS.to_owned(), "zanzibar") } else { (format!("call-{number}"), "no") };
+        assert!(ledger.deliveries().record_behind(delivery(number, &call, &["a", "b"])));
+        assert!(ledger.feedback().store_behind(NewFeedback { action: said.into(), ..event(&call, "a", true) }));
+        assert!(ledger.decisions().record_behind(decision(number, &call, days_ago(0))));
+    }
+    while ledger.waiting().any(|(_, waiting)| waiting > 0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Where in a ledger's file and its log one of these stands.
+fn places(store: &Store, sought: &[Vec<u8>]) -> Vec<(&'static str, usize)> {
+    let file = store.url.strip_prefix("sqlite:").unwrap();
+    let place = |suffix| {
+        let bytes = std::fs::read(format!("{file}{suffix}")).unwrap_or_default();
+        let finds = |at: &usize| sought.iter().any(|sought| bytes[*at..].starts_with(sought));
+        (0..bytes.len()).find(finds).map(|at| (suffix, at))
+    };
+    ["", "-wal"].into_iter().filter_map(place).collect()
+}
+
+/// What she said, and what was decided about it, as they lie in the file.
+async fn hers(store: &Store) -> Vec<Vec<u8>> {
+    let bodies = format!("SELECT body FROM decisions WHERE interaction = '{HERS}'");
+    let bodies = store.raw().await.fetch_all(&*bodies).await.unwrap();
+    bodies.iter().step_by(20).map(|row| row.get(0)).chain([SAID.to_vec()]).collect()
+}
+
+#[tokio::test]
+async fn of_what_was_said_no_byte_is_left_in_the_file_or_its_log_after_an_erasure() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    record_calls(&ledger, 1..300, 10).await;
+    let sought = hers(&store).await;
+    assert_ne!(places(&store, &sought), []);
+    ledger.erase(HERS, None).await.unwrap();
+    assert_eq!(places(&store, &sought), []);
+}
+
+/// So many rows go that others move between pages, and leave copies behind.
+#[tokio::test]
+async fn an_erasure_without_a_service_leaves_no_copy_in_the_file_either() {
+    let store = Store::sqlite();
+    let ledger = store.open().await;
+    record_calls(&ledger, 1..2_000, 3).await;
+    let sought = [hers(&store).await, vec![HERS.into()]].concat();
+    ledger.close().await;
+    assert_ne!(places(&store, &sought), []);
+    erase(&store.url, HERS, None).await.unwrap();
+    assert_eq!(places(&store, &sought), []);
+    assert_eq!(store.open().await.decisions().newest(None, 9_999).await.unwrap().len(), 1_999 - 666);
 }

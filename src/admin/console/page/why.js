@@ -25,6 +25,7 @@ export function explained(decision) {
   if (decision.words) {
     part("What was said, masked", ...decision.words.map(({ speaker, text }) => make("p", "said", null, make("b", "", `${speaker}: `), text)));
   }
+  if (decision.words_left_out) part("What was said", make("p", "said", `${decision.words_left_out}.`));
   part("Why", decision.why?.length ? list(decision.why) : make("p", "said", "Another version wrote it down; what it says stands below."));
   if (decision.shadow_why) part("The second ranker", list(decision.shadow_why));
   const failures = decision.failures ?? [];
