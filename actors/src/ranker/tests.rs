@@ -130,8 +130,8 @@ async fn what_an_earlier_process_saw_of_the_screens_is_known_until_its_time_is_o
     let fixture = restored(0, |now| {
         vec![
             before(now, "was rejected", cooldown, ScreenEvent::Rejected),
-            before(now, "rejected", cooldown - minute, ScreenEvent::Shown),
-            before(now, "rejected", cooldown - minute, ScreenEvent::Rejected),
+            before(now, "rejected", cooldown.saturating_sub(minute), ScreenEvent::Shown),
+            before(now, "rejected", cooldown.saturating_sub(minute), ScreenEvent::Rejected),
             before(now, "was shown", minute, ScreenEvent::Shown),
             before(now, "shown", minute / 2, ScreenEvent::Shown),
         ]

@@ -184,7 +184,7 @@ mod tests {
     struct ByLength;
 
     impl TextEncoder for ByLength {
-        fn model(&self) -> &str {
+        fn model(&self) -> &'static str {
             "by length"
         }
 
@@ -207,7 +207,7 @@ mod tests {
             id: number.to_string(),
             title: format!("{} at house {number}", ["Bicycles", "Parking"][number / 10]),
             body: format!("{} wait {}", ["Trains", "Vans"][number / 10], "behind the house ".repeat(number)),
-            entity: (number % 3 > 0).then(|| ["Acorn Lodge", "Old Mill Inn"][number % 2].to_owned()),
+            entity: (!number.is_multiple_of(3)).then(|| ["Acorn Lodge", "Old Mill Inn"][number % 2].to_owned()),
             domain: Some(["hotel", "tram"][number % 2].to_owned()),
             ..Article::default()
         };
