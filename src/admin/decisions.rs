@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use cuecard_actors::decisions::{DecisionFilter, KeptDecision, ending};
-use cuecard_actors::engine::why;
+use cuecard_actors::engine::{Ranked, Ranking, contributions, why};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -105,10 +105,23 @@ fn with_reasons(json: String) -> String {
     let of_ranking = decision.ranking.iter().flat_map(|ranking| why(ranking));
     let sentences: Vec<String> = std::iter::once(ending(&decision)).chain(of_ranking).collect();
     fields.insert("why".to_owned(), sentences.into());
+    if let Some(ranking) = &decision.ranking {
+        fields.insert("contributions".to_owned(), contributions_by_article(ranking));
+    }
     if let Some(shadow) = &decision.shadow {
         fields.insert("shadow_why".to_owned(), why(shadow).into());
     }
     Value::Object(fields).to_string()
+}
+
+/// What each part of its score gave each article that is on record, by name.
+fn contributions_by_article(ranking: &Ranking) -> Value {
+    let of_article = |ranked: &Ranked| {
+        let parts = contributions(ranked, &ranking.order).into_iter();
+        let parts = parts.map(|part| (part.name.into_owned(), part.adds.into()));
+        (ranked.article().id.clone(), Value::Object(parts.collect()))
+    };
+    Value::Object(ranking.order.ranked.iter().map(of_article).collect())
 }
 
 fn json_text(json: String) -> HttpResponse {

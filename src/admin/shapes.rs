@@ -34,6 +34,10 @@ pub(super) struct Explained {
     /// another form.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<Vec<String>>,
+    /// What each part of its score gave each article, by the article's id and the part's name: weight times value, in log-odds.
+    /// Empty where the ranker's score is no sum of parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contributions: Option<BTreeMap<String, BTreeMap<String, f64>>>,
     /// The same of a second ranker, where one is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_why: Option<Vec<String>>,

@@ -278,7 +278,13 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
     let explained = service.admin.get(&format!("/explain/{}", listed["id"].as_str().unwrap())).await;
     let mut record = explained.json();
     let why = record.as_object_mut().unwrap().remove("why").unwrap().to_string();
+    let contributions = record.as_object_mut().unwrap().remove("contributions").unwrap();
     assert_eq!(record, listed);
+    let features = listed["ranking"]["candidates"][0]["features"].as_array().unwrap();
+    let nearest = features.iter().find(|feature| feature["name"] == "newest_cosine").unwrap();
+    let (gives, value) = (&contributions["pets"]["newest_cosine"], &nearest["value"]);
+    assert!((gives.as_f64().unwrap() - 17.0 * value.as_f64().unwrap()).abs() < 1e-4, "{gives} of {value}");
+    assert_eq!(contributions["pets"].as_object().unwrap().len(), features.len(), "{contributions}");
     assert!(
         why.contains("Shown: CXone took the push.\",\"Chosen: ")
             && why.contains("(pets)")
