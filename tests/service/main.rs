@@ -6,6 +6,7 @@ mod access;
 mod admin;
 mod answers;
 mod api;
+mod ask;
 mod backends;
 mod certificates;
 mod check;
