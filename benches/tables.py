@@ -30,7 +30,7 @@ class Bench:
     """Where the data are, where what is made of them goes, and how programs are run."""
 
     def __init__(self, data, work):
-        self.data, self.work = data, work
+        self.data, self.work, self.faults = data, work, data.parent / "faults"
         work.mkdir(parents=True, exist_ok=True)
 
     def run(self, *command, env=None):
@@ -112,6 +112,15 @@ def demo(bench):
     return table("demo", header, rows)
 
 
+def codes(bench):
+    rows = []
+    for ranker in ("conversation", "bm25", "cosine"):
+        report = bench.eval("--articles", bench.faults / "codes.jsonl", "--conversations",
+                            bench.faults / "codes-conversations.jsonl", "--ranker", ranker)
+        rows.append([ranker, *figures(report)])
+    return table("codes", ["ranker", "MRR@5", "R@1", "R@5"], rows)
+
+
 def effort(bench):
     rows = []
     for level in ("full", "newest_turn", "lexical_only"):
@@ -172,7 +181,9 @@ BENCHMARKS = {
     "learned": learned,
     "demo": demo,
     "effort": effort,
+    "codes": codes,
     "question": question,
+    "odd-words": lambda bench: bench.cargo("cuecard-engine", "odd_words"),
     "keyword-cosine": keyword_cosine,
     "decision": lambda bench: of_criterion("decision", bench.cargo("cuecard", "decision")),
     "contracts": contracts,

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use cuecard_actors::decisions::{DecisionFilter, KeptDecision, ending};
-use cuecard_actors::engine::why;
+use cuecard_actors::engine::{Ranked, Ranking, contributions, why};
 use cuecard_actors::messages::Asked;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -116,6 +116,9 @@ fn with_reasons(json: String) -> String {
     if words.is_none() && matches!(decision.asked, Asked::Cards(_)) {
         fields.insert("words_left_out".to_owned(), words_left_out(decision.profile.as_str()).into());
     }
+    if let Some(ranking) = &decision.ranking {
+        fields.insert("contributions".to_owned(), contributions_by_article(ranking));
+    }
     if let Some(shadow) = &decision.shadow {
         fields.insert("shadow_why".to_owned(), why(shadow).into());
     }
@@ -125,6 +128,16 @@ fn with_reasons(json: String) -> String {
 /// Why a decision about a conversation has none of its words.
 fn words_left_out(profile: &str) -> String {
     format!("what was said is not kept: keep_words of profile `{profile}` was off when this was decided")
+}
+
+/// What each part of its score gave each article that is on record, by name.
+fn contributions_by_article(ranking: &Ranking) -> Value {
+    let of_article = |ranked: &Ranked| {
+        let parts = contributions(ranked, &ranking.order).into_iter();
+        let parts = parts.map(|part| (part.name.into_owned(), part.adds.into()));
+        (ranked.article().id.clone(), Value::Object(parts.collect()))
+    };
+    Value::Object(ranking.order.ranked.iter().map(of_article).collect())
 }
 
 fn json_text(json: String) -> HttpResponse {

@@ -37,7 +37,11 @@ pub(super) struct Explained {
     /// Why it has no `words`, where something was said.
     #[serde(skip_serializing_if = "Option::is_none")]
     words_left_out: Option<String>,
-    /// Reasons of a second ranker, where one is watched.
+    /// What each part of its score gave each article, by the article's id and the part's name: weight times value, in log-odds.
+    /// Empty where the ranker's score is no sum of parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contributions: Option<BTreeMap<String, BTreeMap<String, f64>>>,
+    /// The same of a second ranker, where one is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_why: Option<Vec<String>>,
 }

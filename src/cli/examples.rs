@@ -47,7 +47,8 @@ Examples:
 pub(super) const ASK: &str = "\
 Examples:
   cuecard ask \"can I take my router when I move\" --index data/index
-  cuecard ask \"what does roaming cost\" -k 5 --explain --articles demo/articles.jsonl";
+  cuecard ask \"what does roaming cost\" -k 5 --explain --articles demo/articles.jsonl
+  cuecard ask \"what does roaming cost\" --index data/index --config /etc/cuecard/cuecard.toml --profile north";
 
 pub(super) const WHY: &str = "\
 Examples:

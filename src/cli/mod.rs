@@ -167,10 +167,12 @@ pub struct AskArgs {
     pub text: String,
     #[command(flatten)]
     pub knowledge: KnowledgeArgs,
+    #[command(flatten)]
+    pub profile: ProfileArgs,
     /// Cards to show.
     #[arg(short, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub k: u16,
-    /// Say why, and what silence would have done had the customer said it.
+    /// Say why, and how long each stage took.
     #[arg(long)]
     pub explain: bool,
     /// Print the cards as JSON.
@@ -344,10 +346,10 @@ pub(crate) enum ModelCommand {
     Promote(PromoteArgs),
     /// Put back what was in service before; a second rollback undoes the first.
     #[command(after_help = examples::MODEL_ROLLBACK)]
-    Rollback(ShelfArgs),
+    Rollback(ProfileArgs),
     /// Tell what is in service, how it was learned and what it gains.
     #[command(after_help = examples::MODEL_SHOW)]
-    Show(ShelfArgs),
+    Show(ProfileArgs),
 }
 
 /// `cuecard model promote`
@@ -360,12 +362,12 @@ pub struct PromoteArgs {
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
-    pub shelf: ShelfArgs,
+    pub profile: ProfileArgs,
 }
 
-/// Whose models.
+/// Which service is meant, and which profile of it.
 #[derive(Debug, Args)]
-pub struct ShelfArgs {
+pub struct ProfileArgs {
     /// Settings file of the service; without it the environment alone is read.
     #[arg(long, value_name = "FILE", env = CONFIG)]
     pub config: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cuecard_actors::engine::encoder::Encoder;
+use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
 use cuecard_actors::engine::knowledge::chroma::{self, ChromaCollection, ChromaSettings};
 use cuecard_actors::engine::knowledge::{
     BuildReport, Completeness, IndexHandle, ModelIdentity, TextEncoder, Update, build, read_articles,
@@ -45,14 +45,22 @@ pub struct OpenEngine {
 
 /// Loads the model with every core, unless the environment says otherwise.
 pub fn encoder() -> anyhow::Result<Encoder> {
-    let settings = ToolSettings::of_environment()?.encoder.settings(None, |cores| cores);
+    load_encoder(&ToolSettings::of_environment()?.encoder.settings(None, |cores| cores))
+}
+
+/// Loads a model.
+pub fn load_encoder(settings: &EncoderSettings) -> anyhow::Result<Encoder> {
     let _progress = Progress::waiting("loading the model");
-    Encoder::load(&settings).context("the encoder can't be loaded")
+    Encoder::load(settings).context("the encoder can't be loaded")
 }
 
 /// Opens the index, or indexes the articles for this call.
 pub fn engine(arguments: &KnowledgeArgs) -> anyhow::Result<OpenEngine> {
-    let encoder = encoder()?;
+    engine_with(encoder()?, arguments)
+}
+
+/// The same with a model that is loaded.
+pub fn engine_with(encoder: Encoder, arguments: &KnowledgeArgs) -> anyhow::Result<OpenEngine> {
     let (directory, made): (PathBuf, _) = match (&arguments.index, &arguments.articles) {
         (Some(index), _) => (index.clone(), None),
         (None, Some(articles)) => {

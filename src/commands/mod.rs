@@ -13,6 +13,7 @@ mod demo;
 mod eval;
 mod graph;
 mod health;
+mod in_service;
 mod index;
 mod key;
 mod knowledge;

@@ -1,11 +1,12 @@
 //! `cuecard model`
 
 use anyhow::Context as _;
-use cuecard_actors::tenant::{ModelShelf, Profile, PromotionError, read_model};
+use cuecard_actors::tenant::{ModelShelf, PromotionError, read_model};
 
+use super::in_service::chosen;
 use super::knowledge;
 use super::train::print_model;
-use crate::cli::{PromoteArgs, ShelfArgs};
+use crate::cli::{ProfileArgs, PromoteArgs};
 use crate::exit::ExitCode;
 use crate::logging;
 use crate::settings::Settings;
@@ -13,7 +14,7 @@ use crate::settings::Settings;
 /// Puts a model in service.
 pub fn promote(arguments: &PromoteArgs) -> anyhow::Result<ExitCode> {
     logging::start_for_tool();
-    let shelf = shelf(&arguments.shelf)?;
+    let shelf = shelf(&arguments.profile)?;
     let encoder = knowledge::encoder()?.model().identity();
     let promoted = shelf.promote(&arguments.model, &encoder, arguments.force);
     let model = match promoted {
@@ -27,7 +28,7 @@ pub fn promote(arguments: &PromoteArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Puts back what was in service before.
-pub fn roll_back(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
+pub fn roll_back(arguments: &ProfileArgs) -> anyhow::Result<ExitCode> {
     logging::start_for_tool();
     let shelf = shelf(arguments)?;
     shelf.roll_back()?;
@@ -35,7 +36,7 @@ pub fn roll_back(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Tells what is in service.
-pub fn show(arguments: &ShelfArgs) -> anyhow::Result<ExitCode> {
+pub fn show(arguments: &ProfileArgs) -> anyhow::Result<ExitCode> {
     logging::start_for_tool();
     print_current(&shelf(arguments)?)
 }
@@ -52,23 +53,13 @@ fn print_current(shelf: &ModelShelf) -> anyhow::Result<ExitCode> {
 }
 
 /// The shelf of the profile that is meant. One whose settings name a model has none.
-fn shelf(arguments: &ShelfArgs) -> anyhow::Result<ModelShelf> {
+fn shelf(arguments: &ProfileArgs) -> anyhow::Result<ModelShelf> {
     let settings = Settings::of_environment(arguments.config.as_deref())?;
-    let named = |profile: &&Profile| arguments.profile.as_ref().is_none_or(|name| profile.name.to_string() == *name);
-    let mut profiles = settings.profiles.iter().filter(named);
-    let profile = match (profiles.next(), profiles.next()) {
-        (Some(profile), None) => profile,
-        (None, _) => anyhow::bail!("the settings have no such profile; they have {}", names(&settings.profiles)),
-        (Some(_), Some(_)) => anyhow::bail!("say which --profile is meant: {}", names(&settings.profiles)),
-    };
+    let profile = chosen(&settings.profiles, arguments.profile.as_deref())?;
     anyhow::ensure!(
         profile.model.is_none(),
         "the settings of profile `{}` name a model, which is the one in service; change it there, or take `model` out",
         profile.name
     );
     Ok(ModelShelf::new(&settings.data.dir, &profile.name))
-}
-
-fn names(profiles: &[Profile]) -> String {
-    profiles.iter().map(|profile| format!("`{}`", profile.name)).collect::<Vec<_>>().join(", ")
 }

@@ -279,9 +279,15 @@ async fn what_became_of_a_question_is_listed_and_explained_without_a_word_of_it(
     let mut record = explained.json();
     let mut added = |name| record.as_object_mut().unwrap().remove(name).unwrap().to_string();
     let (why, left_out) = (added("why"), added("words_left_out"));
+    let contributions = record.as_object_mut().unwrap().remove("contributions").unwrap();
     assert_eq!(record, listed);
     let keeps_none = "what was said is not kept: keep_words of profile `insights` was off";
     assert!(left_out.contains(keeps_none), "{left_out}");
+    let features = listed["ranking"]["candidates"][0]["features"].as_array().unwrap();
+    let nearest = features.iter().find(|feature| feature["name"] == "newest_cosine").unwrap();
+    let (gives, value) = (&contributions["pets"]["newest_cosine"], &nearest["value"]);
+    assert!((gives.as_f64().unwrap() - 17.0 * value.as_f64().unwrap()).abs() < 1e-4, "{gives} of {value}");
+    assert_eq!(contributions["pets"].as_object().unwrap().len(), features.len(), "{contributions}");
     assert!(
         why.contains("Shown: CXone took the push.\",\"Chosen: ")
             && why.contains("(pets)")

@@ -199,10 +199,10 @@ impl Loader {
             metrics,
         }));
         let backends = profile.plan.backends.iter().filter_map(|name| backend(*name, &knowledge, &calls, &pool));
-        let usual = |of: String| UsualTurns::kept_in(self.loading.data_dir.join(format!("usual-{of}.json")));
-        let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual(profile.name.to_string()));
+        let usual = |of: &str| UsualTurns::kept_in(usual_file(&self.loading.data_dir, of));
+        let engine = Engine::new(encoder, pool.clone(), backends.collect()).with_usual(usual(profile.name.as_str()));
         let shadow = profile.shadow.as_ref().map(|plan| {
-            let usual = usual(format!("{}.{}", profile.name, plan.ranker));
+            let usual = usual(&format!("{}.{}", profile.name, plan.ranker));
             Shadow { engine: engine.clone().with_usual(usual), plan: Arc::clone(plan) }
         });
         let promoted_model = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
@@ -284,6 +284,11 @@ impl Loader {
         };
         self.collections.get(key, made).ok()
     }
+}
+
+/// Where it is kept what is usual for a profile, or for its second ranker.
+pub(super) fn usual_file(data_dir: &Path, of: &str) -> PathBuf {
+    data_dir.join(format!("usual-{of}.json"))
 }
 
 /// Takes the learned model into service: the one that the settings name, or the one that was promoted.

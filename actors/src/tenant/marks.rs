@@ -90,12 +90,15 @@ impl ArticleMarks {
     }
 
     async fn put_into_effect(&self, tenant: &Tenant) -> Result<(), LedgerError> {
-        let newest = self.actions.newest(tenant.name().as_str()).await?;
-        let marks = newest.into_iter().filter_map(|action| Some((mark(&action)?, action)));
-        let marks = marks.map(|(mark, action)| (action.article_id, mark, action.ends_at));
-        tenant.engine.use_marks(marks.collect::<Marks>());
+        tenant.engine.use_marks(marks(self.actions.newest(tenant.name().as_str()).await?));
         Ok(())
     }
+}
+
+/// What the newest action on each article comes to.
+pub(super) fn marks(newest: Vec<OperatorAction>) -> Marks {
+    let marks = newest.into_iter().filter_map(|action| Some((mark(&action)?, action)));
+    marks.map(|(mark, action)| (action.article_id, mark, action.ends_at)).collect()
 }
 
 fn mark(action: &OperatorAction) -> Option<Mark> {

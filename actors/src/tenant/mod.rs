@@ -3,6 +3,7 @@
 //! Stages, API, polls, check and admin port all hold this one type: its plan, its engine, its calls to CXone, its health.
 //! What two profiles name alike (a model, an index, a graph, a collection) is loaded once and shared.
 
+mod in_service;
 mod loading;
 mod marks;
 mod models;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use in_service::as_in_service;
 pub use loading::{LoadError, Loading};
 pub use marks::{ArticleMarks, MarkError};
 pub use models::{ModelShelf, PromotionError, read_model};

@@ -17,7 +17,7 @@ use cuecard_cxone::token::Token;
 use cuecard_engine::conversation::Utterance;
 use cuecard_engine::knowledge::Article;
 use cuecard_engine::ranking::Formula;
-use cuecard_engine::{BackendName, Candidate, Order, Query, Ranked, Ranking, Verdict};
+use cuecard_engine::{BackendName, Candidate, Grounds, Order, Query, Ranked, Ranking, Verdict};
 use cuecard_failure_points::FailurePoint;
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -273,7 +273,7 @@ pub fn order_of(ranked: Vec<Ranked>) -> Order {
 /// A ranking that shows all of these.
 pub fn ranking_of(ranked: Vec<Ranked>) -> Ranking {
     let verdict = Verdict::Cards((0..ranked.len()).collect());
-    Ranking { order: order_of(ranked), verdict, propensities: Vec::new() }
+    Ranking { order: order_of(ranked), verdict, grounds: Grounds::default(), propensities: Vec::new() }
 }
 
 /// The article `article` was found.

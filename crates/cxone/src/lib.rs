@@ -44,7 +44,7 @@ pub mod websocket;
 
 pub use connection::{Connection, ConnectionError, ConnectionSettings};
 pub use contract::{Contract, env_base_url};
-pub use dialect::{Card, Dialect, MatchedBy, PushContent, PushTarget};
+pub use dialect::{Card, Dialect, MatchedBy, PushContent, PushTarget, shown_text};
 pub use interaction_id::InteractionId;
 pub use limits::Limits;
 pub use scopes::{required_scopes_for, scopes_for};

@@ -30,7 +30,7 @@ impl UsualTurns {
     /// Goes on from the baseline in this file, where each new one is kept. A file that is not there, or can't be read, costs
     /// the turns that it was made of: what is usual is learned anew.
     pub fn kept_in(file: PathBuf) -> Self {
-        let before = read(&file).unwrap_or_else(|error| {
+        let before = Self::read(&file).unwrap_or_else(|error| {
             tracing::warn!(file = %file.display(), %error, "what is usual can't be read and is learned anew");
             None
         });
@@ -39,6 +39,20 @@ impl UsualTurns {
             usual.go_on_from(baseline);
         }
         usual
+    }
+
+    /// The baseline in this file; none where there is no file yet.
+    pub fn read(file: &Path) -> io::Result<Option<Baseline>> {
+        let bytes = match fs::read(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let baseline: Baseline = serde_json::from_slice(&bytes)?;
+        if baseline.is_sane() {
+            Ok(Some(baseline))
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "not a baseline"))
+        }
     }
 
     /// What turns are judged by now.
@@ -86,19 +100,6 @@ impl UsualTurns {
         if let Err(error) = write(file, baseline) {
             tracing::warn!(file = %file.display(), %error, "what is usual can't be kept over a restart");
         }
-    }
-}
-
-fn read(file: &Path) -> io::Result<Option<Baseline>> {
-    let bytes = match fs::read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    let baseline: Baseline = serde_json::from_slice(&bytes)?;
-    if baseline.is_sane() {
-        Ok(Some(baseline))
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "not a baseline"))
     }
 }
 

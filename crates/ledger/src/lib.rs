@@ -44,7 +44,7 @@ pub use ledger::{
     Decisions, Deliveries, Durability, Feedback, Ledger, LedgerOptions, OperatorActions, Queue, Rankings,
 };
 pub use opening::{Damaged, LedgerState};
-pub use operator_actions::{ArticleAction, OperatorAction};
+pub use operator_actions::{ArticleAction, OperatorAction, newest_actions};
 pub use queue::{DeadItem, DueItem, ItemEnd, ItemId, NewItem, QueueKind};
 pub use rankings::{Click, RankingEntry, RankingMetrics, RankingStatus};
 pub use retention::{RecordKind, Retention, Rows};

@@ -7,8 +7,10 @@ use sqlx::any::AnyRow;
 use utoipa::ToSchema;
 
 use crate::LedgerError;
+use crate::database::Database;
 use crate::dialect::{Session, text};
 use crate::microseconds::Microseconds;
+use crate::opening;
 use crate::readers::Readers;
 
 const ADD: &str = "
@@ -62,6 +64,14 @@ pub(crate) async fn add(session: &mut Session<'_>, actions: &[&OperatorAction]) 
 /// The newest action on each article of a profile, newest first, also where it ended or released the article.
 pub(crate) async fn newest(readers: &Readers, profile: &str) -> Result<Vec<OperatorAction>, LedgerError> {
     let rows = readers.rows(sqlx::query(NEWEST).bind(text(profile).into_owned())).await?;
+    rows.iter().map(|row| read(profile, row)).collect::<Result<_, _>>().map_err(LedgerError::read)
+}
+
+/// The same of the ledger at a URL. Reads beside a service that has the ledger open.
+pub async fn newest_actions(url: &str, profile: &str) -> Result<Vec<OperatorAction>, LedgerError> {
+    let mut connection = opening::reader(&Database::named(url)?).await?;
+    let rows = sqlx::query(NEWEST).bind(text(profile).into_owned()).fetch_all(&mut connection).await;
+    let rows = rows.map_err(LedgerError::read)?;
     rows.iter().map(|row| read(profile, row)).collect::<Result<_, _>>().map_err(LedgerError::read)
 }
 

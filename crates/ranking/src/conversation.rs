@@ -116,9 +116,14 @@ pub(crate) const PARTS: [Part; 13] = [
     Part { name: "centrality", says: "it is near to everything", weight: -6.0, of: |evidence| evidence.centrality },
 ];
 
+/// What a model adds to the sum, among its parts.
+pub const LEARNED: &str = "learned";
+const SAYS_LEARNED: &str = "what was learned from other calls";
+
 /// The weight of a part by its name, and what it says in words.
 pub fn part(name: &str) -> Option<(f32, &'static str)> {
-    PARTS.iter().find(|part| part.name == name).map(|part| (part.weight, part.says))
+    let learned = (name == LEARNED).then_some((1.0, SAYS_LEARNED));
+    PARTS.iter().find(|part| part.name == name).map(|part| (part.weight, part.says)).or(learned)
 }
 
 /// Weight of the words within what an article offers its group.
@@ -173,7 +178,7 @@ pub fn unsaid(closeness: f32) -> f32 {
 }
 
 /// The sum of "none of these", fitted like the weights.
-const NONE_OF_THESE: f64 = 8.0;
+pub const NONE_OF_THESE: f64 = 8.0;
 
 /// For each candidate the probability that it answers, where one of them does at most: 0 to 1, the higher the higher its sum.
 pub fn probabilities(sums: &[f64]) -> Vec<f64> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::Okapi;
-use crate::conversation::{Evidence, probabilities};
+use crate::conversation::{Evidence, LEARNED, probabilities};
 use crate::model::{Model, QuestionSigns};
 
 /// Weight of the cosine in the hybrid score of contract 001.
@@ -233,7 +233,7 @@ fn by_evidence(question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> 
     let features = |candidate: usize| {
         let mut features = evidence[candidate].features();
         if question.model.is_some() {
-            features.push(Feature::new("learned", sums[candidate] - by_hand[candidate]));
+            features.push(Feature::new(LEARNED, sums[candidate] - by_hand[candidate]));
         }
         features
     };

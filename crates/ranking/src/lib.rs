@@ -19,7 +19,7 @@ pub use formula::{Feature, Formula, Lookup, Passage, Question, Score, UnknownFor
 pub use model::{Model, ModelError, QuestionSigns};
 pub use okapi::Okapi;
 pub use screen::Screen;
-pub use silence::{Selectivity, SilenceReason, SilenceRule, TurnSigns, UnknownSelectivity, Wanted};
+pub use silence::{Selectivity, SilenceReason, SilenceRule, TurnSigns, UnknownSelectivity, Wanted, WantedParts};
 pub use turn_form::Form;
 
 /// The words of a text as the formulas compare them: lower case, split at whatever is neither letter nor digit.

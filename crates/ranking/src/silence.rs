@@ -55,6 +55,19 @@ pub struct Wanted {
     pub log_odds: Option<f64>,
 }
 
+/// What each sign of a turn adds to its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WantedParts {
+    /// Of each form that it has.
+    pub forms: Vec<(Form, f64)>,
+    /// How near articles lie to it, beside what is usual.
+    pub closeness: Option<f64>,
+    /// How clearly the best article stands out, beside what is usual.
+    pub certainty: Option<f64>,
+    /// Its length.
+    pub length: f64,
+}
+
 /// What a customer's turn is judged by, beside its words.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TurnSigns {
@@ -94,6 +107,17 @@ impl Wanted {
         let of_length = LENGTH * crate::words(turn).take(LONG).count() as f64 / LONG as f64;
         let score = forms.iter().copied().map(weight).sum::<f64>() + of_measures + of_length;
         Self { forms, above_usual, baseline: baseline.version, score, log_odds: None }
+    }
+
+    /// What the score by hand is made of: each form, how near articles lie, how clearly the best stands out, and the length of
+    /// the turn, which is what is left.
+    pub fn parts(&self) -> WantedParts {
+        let forms: Vec<_> = self.forms.iter().map(|form| (*form, weight(*form))).collect();
+        let closeness = self.above_usual.closeness.map(|above| CLOSENESS * above);
+        let certainty = self.above_usual.certainty.map(|above| CERTAINTY * above);
+        let of_forms: f64 = forms.iter().map(|(_, weight)| weight).sum();
+        let length = self.score - of_forms - closeness.unwrap_or_default() - certainty.unwrap_or_default();
+        WantedParts { forms, closeness, certainty, length }
     }
 
     /// What was learned, or else the score by hand: the higher the likelier, and of no common scale.
@@ -172,11 +196,29 @@ impl SilenceRule {
     /// Why the newest customer turn gets no card, if it gets none. `closeness` is its cosine with the nearest passage; a
     /// turn without one is never silenced by a cosine.
     pub fn judge(&self, wanted: Option<&Wanted>, closeness: Option<f32>) -> Option<SilenceReason> {
-        if let Self::MinCosine(least) = self {
-            return closeness.filter(|closeness| f64::from(*closeness) < *least).map(|_| SilenceReason::Unsure);
+        if let Some(least) = self.least_cosine() {
+            return closeness.filter(|closeness| f64::from(*closeness) < least).map(|_| SilenceReason::Unsure);
         }
-        let least = self.by_hand()?.least_wanted();
+        let least = self.least_wanted()?;
         wanted.filter(|wanted| wanted.score < least).map(|_| SilenceReason::NotAsked)
+    }
+
+    /// The least [`Wanted::score`] of a turn that gets a card, where that is judged by hand.
+    pub fn least_wanted(&self) -> Option<f64> {
+        self.by_hand().map(Selectivity::least_wanted)
+    }
+
+    /// The least probability of an article that is shown, where that is judged by hand.
+    pub fn least_probability(&self) -> Option<f64> {
+        self.by_hand().map(Selectivity::least_probability)
+    }
+
+    /// The smallest cosine that justifies a card, where that decides.
+    pub fn least_cosine(&self) -> Option<f64> {
+        match self {
+            Self::MinCosine(least) => Some(*least),
+            Self::Selectivity(_) | Self::Precision(_) => None,
+        }
     }
 
     /// What is asked of a turn and an article by hand.
@@ -199,7 +241,7 @@ impl SilenceRule {
 
     /// Whether an article of this probability answers too seldom to be shown.
     pub fn is_unsure(&self, probability: f64) -> bool {
-        self.by_hand().is_some_and(|selectivity| probability < selectivity.least_probability())
+        self.least_probability().is_some_and(|least| probability < least)
     }
 
     /// How readily the newest customer turn gets a card, for an order of turns: by what was learned where it was, else the number
@@ -242,6 +284,20 @@ mod tests {
         let about_trouble = "my router is broken and nothing works any more";
         assert_eq!(judged(Selectivity::Medium, about_trouble, usual), Some(SilenceReason::NotAsked));
         assert_eq!(judged(Selectivity::Medium, "Can I return it?", None), None, "words alone are enough");
+    }
+
+    #[test]
+    fn the_parts_of_a_score_make_it() {
+        let signs = TurnSigns { is_first: false, measured: MeasuredTurn::of(Some(0.66), Some(0.9)) };
+        let wanted = Wanted::of("How do I get my money back? I never got it.", signs, &Baseline::default());
+        let WantedParts { forms, closeness, certainty, length } = wanted.parts();
+        assert_eq!(forms.iter().map(|(form, _)| *form).collect::<Vec<_>>(), wanted.forms);
+        let close = |part: f64, expected: f64| (part - expected).abs() < 1e-9;
+        assert!(close(closeness.unwrap_or_default(), CLOSENESS), "a deviation nearer than usual: {closeness:?}");
+        assert!(close(length, LENGTH * 11.0 / 20.0), "{length}");
+        let of_forms: f64 = forms.iter().map(|(_, weight)| weight).sum();
+        let sum = of_forms + closeness.unwrap_or_default() + certainty.unwrap_or_default() + length;
+        assert!(close(sum, wanted.score) && certainty > Some(0.0), "{wanted:?}");
     }
 
     #[test]

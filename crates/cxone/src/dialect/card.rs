@@ -75,13 +75,18 @@ impl Card {
         if self.title.trim().is_empty() { UNKNOWN_TITLE } else { &self.title }
     }
 
-    /// The answer as far as it fits, to the last whole word; where none was chosen the first letters of the body. `cut_off`
-    /// ends an answer that goes on.
+    /// See [`shown_text`].
     pub(super) fn shown_text(&self, most_characters: usize, cut_off: &str) -> String {
-        match &self.answer {
-            Some(answer) => shortened(answer, most_characters, cut_off),
-            None => self.body.chars().take(most_characters).collect(),
-        }
+        shown_text(self.answer.as_deref(), &self.body, most_characters, cut_off)
+    }
+}
+
+/// What a card shows of its article: the answer as far as it fits, to the last whole word; where none was chosen the first
+/// letters of the body. `cut_off` ends an answer that goes on.
+pub fn shown_text(answer: Option<&str>, body: &str, most_characters: usize, cut_off: &str) -> String {
+    match answer {
+        Some(answer) => shortened(answer, most_characters, cut_off),
+        None => body.chars().take(most_characters).collect(),
     }
 }
 

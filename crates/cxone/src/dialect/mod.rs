@@ -27,7 +27,7 @@ use serde::Serialize;
 use serde_json::Value;
 use strum::{Display, EnumString, VariantArray};
 
-pub use card::{Card, MatchedBy, PushContent, PushTarget};
+pub use card::{Card, MatchedBy, PushContent, PushTarget, shown_text};
 
 use crate::answers::CallKind;
 use crate::interaction_id::InteractionId;

@@ -1,6 +1,6 @@
 //! What operators decided about articles comes back after a restart, the newest action on each.
 
-use cuecard_ledger::{ArticleAction, OperatorAction};
+use cuecard_ledger::{ArticleAction, OperatorAction, newest_actions};
 
 use crate::second;
 use crate::stores::{Store, on_both};
@@ -28,6 +28,8 @@ on_both! {
         for action in [&pin, &mute, &other, &release] {
             ledger.operator_actions().record(action.clone()).await.unwrap();
         }
+        let beside = newest_actions(&store.url, "main").await.unwrap();
+        assert_eq!(beside, [release.clone(), pin.clone()], "beside whoever has it open");
         ledger.close().await;
         let actions = store.open().await.operator_actions();
         assert_eq!(actions.newest("main").await.unwrap(), [release, pin]);

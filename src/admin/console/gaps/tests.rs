@@ -6,7 +6,7 @@ use cuecard_actors::decisions::KeptDecision;
 use cuecard_actors::engine::conversation::{FlushReason, Speaker, Turn, Utterance};
 use cuecard_actors::engine::knowledge::Article;
 use cuecard_actors::engine::ranking::{Formula, SilenceReason};
-use cuecard_actors::engine::{BackendName, Candidate, Order, Ranked, Ranking, Verdict};
+use cuecard_actors::engine::{BackendName, Candidate, Grounds, Order, Ranked, Ranking, Verdict};
 use cuecard_actors::messages::{Ask, Decision, InteractionKey, Outcome, ProfileName, Receipt, Versions, WorkItem};
 use tokio::time::Instant;
 
@@ -58,7 +58,7 @@ impl Written {
             Some(_) => Verdict::Cards(vec![1]),
             None => Verdict::Silent(SilenceReason::Unsure),
         };
-        let ranking = Some(Arc::new(Ranking { order, verdict, propensities: Vec::new() }));
+        let ranking = Some(Arc::new(Ranking { order, verdict, grounds: Grounds::default(), propensities: Vec::new() }));
         let decision = Decision {
             outcome: self.outcome.clone(),
             ranking,
