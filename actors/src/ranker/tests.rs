@@ -129,10 +129,10 @@ async fn what_an_earlier_process_saw_of_the_screens_is_known_until_its_time_is_o
     };
     let fixture = restored(0, |now| {
         vec![
-            before(now, "was rejected", cooldown, ScreenEvent::Rejected),
+            before(now, "was-rejected", cooldown, ScreenEvent::Rejected),
             before(now, "rejected", cooldown.saturating_sub(minute), ScreenEvent::Shown),
             before(now, "rejected", cooldown.saturating_sub(minute), ScreenEvent::Rejected),
-            before(now, "was shown", minute, ScreenEvent::Shown),
+            before(now, "was-shown", minute, ScreenEvent::Shown),
             before(now, "shown", minute / 2, ScreenEvent::Shown),
         ]
     });
@@ -141,7 +141,7 @@ async fn what_an_earlier_process_saw_of_the_screens_is_known_until_its_time_is_o
         until("it is silenced", || fixture.recorder.outcome_of(&question).is_some()).await;
         assert_eq!(fixture.recorder.outcome_of(&question), Some(Outcome::Silent(reason)), "{interaction}");
     }
-    for interaction in ["was rejected", "was shown", "new"] {
+    for interaction in ["was-rejected", "was-shown", "new"] {
         fixture.ask(interaction, 1);
     }
     until("the others get their card", || fixture.waiting_cards() == 3).await;

@@ -172,12 +172,11 @@ fn what_told(ranked: &Ranked, ranking: &Ranking) -> Vec<String> {
     let Some(other) = order.ranked.get(beside.unwrap_or_else(|| judged(ranking) + 1)) else { return Vec::new() };
     let told = differences(ranked, other, order);
     let mut sentences = Vec::new();
-    let other = match beside {
-        Some(_) => "what stands on the screen",
-        None => {
-            sentences.push(format!("The next one was {}.", named(other, ranking)));
-            "the next one"
-        }
+    let other = if beside.is_some() {
+        "what stands on the screen"
+    } else {
+        sentences.push(format!("The next one was {}.", named(other, ranking)));
+        "the next one"
     };
     let (for_it, against_it) = (listed(&told, NAMED, |by| by > 0.0), listed(&told, NAMED, |by| by < 0.0));
     sentences.extend(for_it.map(|parts| format!("What spoke for it beside {other}: {parts}.")));
