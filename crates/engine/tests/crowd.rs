@@ -31,7 +31,9 @@ fn encoding(text: &str) -> Encoding {
     if length == 0.0 {
         return Encoding::along(0);
     }
-    embedding.iter_mut().for_each(|value| *value /= length);
+    for value in &mut embedding {
+        *value /= length;
+    }
     Encoding { embedding, ..Encoding::along(0) }
 }
 
