@@ -234,7 +234,7 @@ fn what_a_change_should_pass_follows_from_its_files() {
         ("src/openapi/page/docs.js", &[pages]),
         ("actors/src/decisions/shadow.rs", &[pages]),
         ("actors/src/health.rs", &[drills]),
-        ("crates/engine/src/why.rs", &[pages]),
+        ("crates/engine/src/why/mod.rs", &[pages]),
         ("crates/simulator/src/desktop/cards.rs", &[pages]),
         ("crates/simulator/src/serve/http/desktop.rs", &[pages]),
         ("config/default.toml", &[package, container]),
