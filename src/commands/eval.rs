@@ -154,7 +154,8 @@ fn print_turns(report: &TurnReport) {
 }
 
 fn print_comparison(comparison: &Comparison) {
-    say!("{} conversations in both, {} left out", comparison.conversations, comparison.left_out);
+    let Comparison { conversations, dialogues, left_out, .. } = comparison;
+    say!("{conversations} conversations of {dialogues} dialogues in both, {left_out} left out");
     say!("{:<27} {:>8} {:>8} {:>8}   95 % of the gain   no gain", "", "before", "after", "gain");
     for gain in &comparison.gains {
         let [low, high] = gain.interval;

@@ -16,8 +16,8 @@ use super::{ModelShelf, Profile};
 /// what they have not. Nothing that the engine is asked then is learned from.
 pub async fn as_in_service(engine: &Engine, profile: &Profile, data_dir: &Path, ledger_url: &str) -> Vec<String> {
     let mut left_out = Vec::new();
-    let promoted = ModelShelf::new(data_dir, &profile.name).current();
-    match find_model(profile, &promoted, engine) {
+    let models = ModelShelf::new(data_dir, &profile.name);
+    match find_model(profile, &models, engine, models.ran_last().as_deref()) {
         Ok(model) => engine.use_model(model),
         Err(error) => left_out.push(format!("its model ({error})")),
     }

@@ -24,7 +24,7 @@ use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 
 use super::models::{ModelShelf, PromotionError, file_state, read_model};
-use super::{ChromaPlace, Collection, Graph, GraphPlace, Knowledge, NamedModel, Profile, Tenant, Tenants};
+use super::{ChromaPlace, Collection, Graph, GraphPlace, Knowledge, Profile, Tenant, Tenants};
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, SearchBackend};
 use crate::decisions::Shadow;
 use crate::health::{Part, ProfileHealth};
@@ -205,8 +205,8 @@ impl Loader {
             let usual = usual(&format!("{}.{}", profile.name, plan.ranker));
             Shadow { engine: engine.clone().with_usual(usual), plan: Arc::clone(plan) }
         });
-        let promoted_model = ModelShelf::new(&self.loading.data_dir, &profile.name).current();
-        take_model(profile, &promoted_model, &engine)?;
+        let models = ModelShelf::new(&self.loading.data_dir, &profile.name);
+        engine.use_model(find_model(profile, &models, &engine, models.ran_last().as_deref())?);
         let versions = versions(profile, &engine);
         let tenant = Tenant {
             profile: profile.clone(),
@@ -215,7 +215,7 @@ impl Loader {
             knowledge,
             calls,
             health,
-            promoted_model,
+            models,
             versions: Arc::new(versions),
         };
         tenant.tell_index();
@@ -291,25 +291,23 @@ pub(super) fn usual_file(data_dir: &Path, of: &str) -> PathBuf {
     data_dir.join(format!("usual-{of}.json"))
 }
 
-/// Takes the learned model into service: the one that the settings name, or the one that was promoted.
-fn take_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<(), LoadError> {
-    engine.use_model(find_model(profile, promoted, engine)?);
-    Ok(())
-}
-
-/// The learned model that a profile has; none where the settings name none and none was promoted.
-pub(super) fn find_model(profile: &Profile, promoted: &Path, engine: &Engine) -> Result<Option<Arc<Model>>, LoadError> {
-    let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
+/// The learned model that a profile has, which takes the place of the one of version `running`; none where the settings name none
+/// and none was promoted.
+pub(super) fn find_model(
+    profile: &Profile,
+    models: &ModelShelf,
+    engine: &Engine,
+    running: Option<&str>,
+) -> Result<Option<Arc<Model>>, LoadError> {
     let encoder = engine.encoder().model().identity();
-    let model = match &profile.model {
-        Some(named) => {
-            let model = read_model(&named.file, &encoder).map_err(failed)?;
-            proven(profile, named, model).map_err(failed)?
-        }
-        None if file_state(promoted).is_some() => read_model(promoted, &encoder).map_err(failed)?,
-        None => return Ok(None),
+    let promoted = models.current();
+    let found = match &profile.model {
+        Some(named) => named.read(&profile.name, &encoder, running).map(Some),
+        None if file_state(&promoted).is_some() => read_model(&promoted, &encoder).map(Some),
+        None => Ok(None),
     };
-    Ok(Some(Arc::new(model)))
+    let failed = |source| LoadError::Model { profile: profile.name.to_string(), source: Box::new(source) };
+    Ok(found.map_err(failed)?.map(Arc::new))
 }
 
 /// What a profile's decisions are made by.
@@ -320,19 +318,6 @@ pub(super) fn versions(profile: &Profile, engine: &Engine) -> Versions {
         model: engine.encoder().model().identity(),
         ranker: profile.plan.ranker.name().to_owned(),
     }
-}
-
-/// A model that the settings name, if it is better than what it was compared with, or they take it all the same.
-fn proven(profile: &Profile, named: &NamedModel, model: Model) -> Result<Model, PromotionError> {
-    let reasons = model.unproven_against(model.trained.compared_with.as_deref());
-    if reasons.is_empty() {
-        return Ok(model);
-    }
-    if !named.may_be_unproven {
-        return Err(PromotionError::Unproven { reasons });
-    }
-    tracing::warn!(profile = %profile.name, model = model.version, reasons = reasons.join("; "), "an unproven model");
-    Ok(model)
 }
 
 /// No handshake would ever come through: better said at the start than each two seconds.

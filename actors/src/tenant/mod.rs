@@ -56,8 +56,8 @@ pub struct Tenant {
     pub calls: Arc<CxoneCalls>,
     /// What it can do at the moment.
     pub health: Arc<ProfileHealth>,
-    /// Where a learned model is put that was promoted for it; looked at where the settings name none.
-    pub promoted_model: PathBuf,
+    /// Where learned models are put that were promoted for it, and what ran last; looked at where the settings name none.
+    pub models: ModelShelf,
     /// What its decisions are made by.
     pub versions: Arc<Versions>,
 }

@@ -89,7 +89,7 @@ pub struct Learning {
 pub struct NamedModel {
     /// Its file.
     pub file: PathBuf,
-    /// Whether it goes live though it is not proven to be better than the formula.
+    /// Whether it goes live though it is not proven to be better than what runs.
     pub may_be_unproven: bool,
 }
 

@@ -62,7 +62,8 @@ impl Tenant {
         let shadow = self.shadow.as_ref().zip(profile.shadow.as_ref());
         let shadow = shadow.map(|(before, plan)| Shadow { engine: before.engine.clone(), plan: Arc::clone(plan) });
         let model_before = self.engine.model();
-        let model = find_model(profile, &self.promoted_model, &self.engine)?;
+        let running = model_before.as_ref().map(|model| model.version.as_str());
+        let model = find_model(profile, &self.models, &self.engine, running)?;
         let tenant = Self {
             profile: profile.clone(),
             engine: self.engine.clone(),
@@ -70,7 +71,7 @@ impl Tenant {
             knowledge: self.knowledge.clone(),
             calls: Arc::clone(&self.calls),
             health: Arc::clone(&self.health),
-            promoted_model: self.promoted_model.clone(),
+            models: self.models.clone(),
             versions: Arc::new(versions(profile, &self.engine)),
         };
         Ok(Retold { before: self, tenant: Arc::new(tenant), model_before, model })
@@ -86,8 +87,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use cuecard_engine::Plan;
+    use cuecard_engine::ranking::model::Trained;
 
     use super::*;
+    use crate::tenant::NamedModel;
     use crate::testing::{Recorder, TenantParts, item};
 
     #[tokio::test]
@@ -107,5 +110,28 @@ mod tests {
         assert_ne!(before.versions.plan, next.tenant().versions.plan);
         assert_eq!(cards(&seen_elsewhere.get(&acme).unwrap()), cards(&before) + 1);
         assert_eq!(tenants.iter().count(), 2, "what is not named stays as it was");
+    }
+
+    #[tokio::test]
+    async fn a_model_that_new_settings_name_is_held_against_the_one_in_service() {
+        let tenants: Tenants = [TenantParts::new("acme").build()].into_iter().collect();
+        let acme = tenants.get(&ProfileName::new("acme")).unwrap();
+        let encoder = acme.engine.encoder().model().identity();
+        let model = |version: &str, compared_with: Option<&str>| {
+            let trained = Trained { compared_with: compared_with.map(str::to_owned), ..Trained::default() };
+            Model { version: version.to_owned(), ..Model::untrained(&encoder, 1, trained) }
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("model.json");
+        std::fs::write(&file, model("two", Some("one")).written().unwrap()).unwrap();
+        let named = Some(NamedModel { file, may_be_unproven: false });
+        let profile = Profile { model: named, ..acme.profile.clone() };
+        let prepare = || tenants.prepare(std::slice::from_ref(&profile));
+        let refused = prepare().err().unwrap().to_string();
+        assert!(refused.contains("compared with model one, and the formula runs"), "{refused}");
+        acme.engine.use_model(Some(Arc::new(model("one", None))));
+        tenants.take(prepare().unwrap());
+        assert_eq!(acme.engine.model().unwrap().version, "two");
+        tenants.take(prepare().unwrap());
     }
 }

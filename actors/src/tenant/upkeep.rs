@@ -134,34 +134,54 @@ async fn keep_current(index: Arc<IndexHandle>, users: Users, metrics: Metrics) {
 
 /// Takes a model up that was promoted, and goes back to the formula where a rollback took the last one out. One that can't
 /// be read leaves the one in service, and is complained of once. One that the settings name stays: it was proven when they
-/// were read, and its file may be another by now.
+/// were read, and its file may be another by now. Whatever runs is kept for the next start.
 async fn keep_model(tenants: Tenants, profile: ProfileName) {
     let mut tick = interval(LOOK_INTERVAL);
-    let mut known = tenants.get(&profile).and_then(|tenant| file_state(&tenant.promoted_model));
+    let mut known = tenants.get(&profile).and_then(|tenant| file_state(&tenant.models.current()));
+    let mut kept = None;
     loop {
         tick.tick().await;
         let Some(tenant) = tenants.get(&profile) else { return };
-        let now = file_state(&tenant.promoted_model);
-        let is_news = now != known;
+        let now = file_state(&tenant.models.current());
+        if now != known && tenant.profile.model.is_none() {
+            take_promoted(&tenant).await;
+        }
         known = now;
-        if !is_news || tenant.profile.model.is_some() {
-            continue;
+        let running = tenant.engine.model().map(|model| model.version.clone());
+        if kept.as_ref() != Some(&running) {
+            kept = Some(running.clone());
+            keep_running(&tenant, running).await;
         }
-        let (profile, model) = (tenant.name(), tenant.promoted_model.display());
-        if now.is_none() {
-            tenant.engine.use_model(None);
-            tracing::info!(%profile, "the formula answers again, without a model");
-            continue;
+    }
+}
+
+/// Puts in service what stands on the shelf.
+async fn take_promoted(tenant: &Tenant) {
+    let (profile, path) = (tenant.name(), tenant.models.current());
+    let before = tenant.engine.model().map(|model| model.version.clone());
+    if file_state(&path).is_none() {
+        tenant.engine.use_model(None);
+        tracing::info!(%profile, before, "the formula answers again, without a model");
+        return;
+    }
+    let (encoder, model) = (tenant.engine.encoder().model().identity(), path.display().to_string());
+    match tokio::task::spawn_blocking(move || read_model(&path, &encoder)).await {
+        Ok(Ok(read)) => {
+            tracing::info!(%profile, version = read.version, before, "a model in service");
+            tenant.engine.use_model(Some(Arc::new(read)));
         }
-        let (path, encoder) = (tenant.promoted_model.clone(), tenant.engine.encoder().model().identity());
-        match tokio::task::spawn_blocking(move || read_model(&path, &encoder)).await {
-            Ok(Ok(read)) => {
-                tracing::info!(%profile, version = read.version, "a model in service");
-                tenant.engine.use_model(Some(Arc::new(read)));
-            }
-            Ok(Err(error)) => tracing::error!(%profile, %model, %error, "the new model can't be used"),
-            Err(_) => tracing::error!(%profile, %model, "reading the new model panicked"),
-        }
+        Ok(Err(error)) => tracing::error!(%profile, model, %error, "the new model can't be used"),
+        Err(_) => tracing::error!(%profile, model, "reading the new model panicked"),
+    }
+}
+
+/// Without it the next start holds a model that the settings name against another one than this.
+async fn keep_running(tenant: &Tenant, version: Option<String>) {
+    let (profile, models) = (tenant.name(), tenant.models.clone());
+    match tokio::task::spawn_blocking(move || models.keep_running(version)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%profile, %error, "which model runs is not kept for the next start"),
+        Err(_) => tracing::error!(%profile, "keeping which model runs panicked"),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::decisions::Shadow;
 use crate::health::{Part, ProfileHealth};
 use crate::messages::{GetToken, Invalidate, ProfileName, TokenError};
 use crate::telemetry::Metrics;
-use crate::tenant::{CallbackRules, Knowledge, KnowledgePlaces, Learning, Profile, Tenant, Tenants};
+use crate::tenant::{CallbackRules, Knowledge, KnowledgePlaces, Learning, ModelShelf, Profile, Tenant, Tenants};
 
 /// What a tenant of a test is made of; what is not said answers at once and finds nothing.
 pub struct TenantParts {
@@ -99,6 +99,7 @@ impl TenantParts {
         };
         let engine = Engine::new(self.encoder, SEARCH_POOL.clone(), self.backends);
         let shadow = |plan| Shadow { engine: engine.clone().with_usual(UsualTurns::default()), plan: Arc::new(plan) };
+        let models = ModelShelf::new("".as_ref(), &profile.name);
         Arc::new(Tenant {
             profile,
             shadow: self.shadow.map(shadow),
@@ -106,7 +107,7 @@ impl TenantParts {
             knowledge: Knowledge::default(),
             calls,
             health,
-            promoted_model: std::path::PathBuf::new(),
+            models,
             versions: Arc::default(),
         })
     }

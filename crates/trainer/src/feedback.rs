@@ -39,6 +39,8 @@ pub struct ShownCard {
     pub evidence: Evidence,
     /// Of its nearest passage, where the question's was kept.
     pub embedding: Option<Vec<f32>>,
+    /// Whether its article is still there; of one that is gone nothing can be learned that is of use.
+    pub is_known: bool,
     /// How probable its place was, where places were swapped.
     pub propensity: Option<f64>,
     /// Whether the agent accepted it; what nobody judged was not.
@@ -46,19 +48,20 @@ pub struct ShownCard {
 }
 
 impl ShownCards {
-    /// As a turn to learn from.
+    /// As a turn to learn from. Cards whose articles are gone are left out; the others stand where they stood.
     pub fn example(&self, bias: Option<&PositionBias>) -> Example {
+        let known = || self.cards.iter().enumerate().filter(|(_, card)| card.is_known);
         let candidate = |(place, card): (usize, &ShownCard)| CandidateExample {
             evidence: card.evidence,
             embedding: card.embedding.clone(),
             is_right: card.is_accepted,
             screen_rank: bias.is_none().then_some(place),
         };
-        let accepted = self.cards.iter().enumerate().filter(|(_, card)| card.is_accepted).map(|(place, _)| place);
+        let accepted = known().filter(|(_, card)| card.is_accepted).map(|(place, _)| place);
         Example {
             dialogue: self.dialogue.clone(),
             is_wanted: true,
-            candidates: self.cards.iter().enumerate().map(candidate).collect(),
+            candidates: known().map(candidate).collect(),
             question: self.question,
             embedding: self.vector.clone(),
             wanted: Wanted::of("", TurnSigns::default(), &Baseline::default()),
@@ -165,6 +168,7 @@ pub mod made_up {
                 ..Evidence::default()
             },
             embedding: None,
+            is_known: true,
             propensity: (explore > 0.0).then_some(propensity),
             is_accepted: is_right && random.random_bool(LOOKED_AT[place]),
         };
@@ -231,5 +235,17 @@ mod tests {
         let example = pushed.example(None);
         assert_eq!((example.weight, example.candidates[3].screen_rank), (1.0, Some(3)));
         assert!(example.candidates[3].is_right && example.teaches_order());
+    }
+
+    #[test]
+    fn a_card_whose_article_is_gone_is_left_out_and_the_others_stand_where_they_stood() {
+        let mut pushed = shown(1, 0.0).remove(0);
+        pushed.cards.iter_mut().enumerate().for_each(|(place, card)| card.is_accepted = [1, 3].contains(&place));
+        pushed.cards[1].is_known = false;
+        let example = pushed.example(None);
+        let places: Vec<_> = example.candidates.iter().map(|it| (it.screen_rank.unwrap(), it.is_right)).collect();
+        assert_eq!(places, [(0, false), (2, false), (3, true)]);
+        let bias = PositionBias(vec![1.0, 1.0, 0.5]);
+        assert!((pushed.example(Some(&bias)).weight - 2.0).abs() < 1e-6, "what is gone weighs nothing");
     }
 }

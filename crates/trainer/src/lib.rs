@@ -6,19 +6,23 @@
 
 mod adapter;
 mod calibration;
+mod data;
 mod descent;
 mod examples;
 mod feedback;
 mod folds;
 mod gains;
 mod gate;
+mod mixing;
 mod train;
 mod trees;
 
 pub use cuecard_engine as engine;
 
+pub use data::data_hash;
 pub use examples::{CandidateExample, Example, Labelled, collect};
 pub use feedback::{PositionBias, ShownCard, ShownCards};
 pub use folds::fold_of;
 pub use gains::gains;
+pub use mixing::mix;
 pub use train::{Lessons, TrainError, right_at};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::examples::Example;
 use crate::trees::Adapted;
-use crate::{adapter, calibration, folds, gate, trees};
+use crate::{adapter, calibration, folds, gate, mixing, trees};
 
 /// Parts within the training: what one model adds to another's features must come from turns that it had not seen.
 const INNER_FOLDS: usize = 5;
@@ -23,8 +23,6 @@ pub struct Lessons<'a> {
     pub dimensions: usize,
     /// Where the labels came from.
     pub source: Source,
-    /// Hash of the data.
-    pub data: String,
 }
 
 /// Why nothing can be learned.
@@ -63,10 +61,17 @@ impl Lessons<'_> {
         let mut model = self.empty();
         model.adapter = adapter::learn(&self.examples);
         model.trees = trees::learn(&self.adapted(&unseen.adapted, |_| true))?;
+        model.trained.share = self.share();
+        mixing::mix(&mut model, self.share());
         model.gate = gate::learn(&self.examples, self.dimensions);
         model.calibration = model.gate.as_ref().and_then(|_| calibration::learn(&unseen.judged));
         model.version = version(&model);
         Ok(model)
+    }
+
+    /// What counts of the correction that is learned.
+    fn share(&self) -> f32 {
+        mixing::share(self.examples.iter().filter(|example| example.teaches_order()).count())
     }
 
     /// What models of the other parts say of each turn.
@@ -82,9 +87,11 @@ impl Lessons<'_> {
         for fold in 0..INNER_FOLDS {
             let mut model = self.empty();
             model.trees = trees::learn(&self.adapted(&unseen.adapted, |place| fold_of[place] != fold))?;
+            mixing::mix(&mut model, self.share());
             model.gate = gate::learn(&self.outside(fold, &fold_of), self.dimensions);
             for place in (0..fold_of.len()).filter(|place| fold_of[*place] == fold) {
-                unseen.judged.extend(judged(&model, self.examples[place], &unseen.adapted[place]));
+                let adapted: Vec<f32> = unseen.adapted[place].iter().map(|adapted| self.share() * adapted).collect();
+                unseen.judged.extend(judged(&model, self.examples[place], &adapted));
             }
         }
         Ok(unseen)
@@ -120,7 +127,6 @@ impl Lessons<'_> {
         let wanted_turns = self.examples.iter().filter(|example| example.is_wanted).count();
         let trained = Trained {
             at: Timestamp::now().to_string(),
-            data: self.data.clone(),
             source: self.source,
             conversations: conversations.len(),
             wanted_turns,
@@ -134,13 +140,18 @@ impl Lessons<'_> {
 /// The place that a model, or without one the formula, gives the best right candidate of a turn, from 1; `None` where none is
 /// right.
 pub fn right_at(model: Option<&Model>, example: &Example) -> Option<usize> {
-    let sums: Vec<f64> = match model {
-        Some(model) => model.sums(&evidence(example, &adapted(model.adapter.as_ref(), example)), example.question),
-        None => example.candidates.iter().map(|candidate| f64::from(candidate.evidence.sum())).collect(),
-    };
+    let sums = sums(model, example);
     let right = (0..sums.len()).filter(|place| example.candidates[*place].is_right);
     let best = right.max_by(|a, b| sums[*a].total_cmp(&sums[*b]))?;
     Some(1 + sums.iter().filter(|sum| **sum > sums[best]).count())
+}
+
+/// The sum of each candidate of a turn.
+pub fn sums(model: Option<&Model>, example: &Example) -> Vec<f64> {
+    match model {
+        Some(model) => model.sums(&evidence(example, &adapted(model.adapter.as_ref(), example)), example.question),
+        None => example.candidates.iter().map(|candidate| f64::from(candidate.evidence.sum())).collect(),
+    }
 }
 
 /// What models say of turns that they were not learned from.
@@ -195,7 +206,6 @@ mod tests {
             encoder: "encoder".into(),
             dimensions: DIMENSIONS,
             source: Source::Labels,
-            data: String::new(),
         }
     }
 
@@ -211,7 +221,7 @@ mod tests {
         assert!(unseen.iter().all(|example| (log_odds(example) > 0.0) == example.is_wanted));
         assert!(model.calibration.is_some());
         assert_eq!((model.trained.wanted_turns, model.trained.quiet_turns), (120, 120));
-        let written = serde_json::to_vec(&model).unwrap();
+        let written = model.written().unwrap();
         assert_eq!(Model::read(&written, "encoder").unwrap().version, model.version);
     }
 

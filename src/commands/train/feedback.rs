@@ -1,6 +1,6 @@
 //! Learns from what agents did with the cards that they saw, as the ledger has it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::str::FromStr;
 
@@ -9,11 +9,12 @@ use cuecard_actors::engine::knowledge::{ContentHash, Index};
 use cuecard_actors::engine::ranking::QuestionSigns;
 use cuecard_actors::engine::ranking::conversation::Evidence;
 use cuecard_actors::engine::ranking::model::{Model, Source};
-use cuecard_actors::ledger::{JudgedCard, JudgedDelivery, judged_deliveries};
-use cuecard_trainer::{Example, Lessons, PositionBias, ShownCard, ShownCards, gains, right_at};
+use cuecard_actors::ledger::{Impression, JudgedCard, JudgedDelivery, judged_deliveries};
+use cuecard_trainer::{Example, Lessons, PositionBias, ShownCard, ShownCards, data_hash, gains, right_at};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 
-use super::HELD_BACK;
+use super::{HELD_BACK, first_of};
 use crate::cli::{TrainArgs, Unbiasing};
 use crate::commands::knowledge::{self, OpenEngine};
 use crate::commands::progress::Progress;
@@ -53,10 +54,20 @@ pub(super) fn learn(
         deliveries.len()
     );
     let all: Vec<ShownCards> = read.iter().map(|(_, shown)| shown.clone()).collect();
+    let gone = Gone::of(&read);
+    anyhow::ensure!(
+        all.iter().flat_map(|shown| &shown.cards).any(|card| card.is_known),
+        "the index holds none of the articles that the feedback is on: {}; give the index of profile `{profile}`",
+        gone.names()
+    );
     let bias = position_bias(arguments, &all)?;
-    let accepted = read.iter().filter(|(_, shown)| shown.cards.iter().any(|card| card.is_accepted));
+    let accepted = read.iter().filter(|(_, shown)| shown.cards.iter().any(|card| card.is_known && card.is_accepted));
     let pushes: Vec<Push> = accepted.map(|(delivery, shown)| Push::of(delivery, shown, bias.as_ref())).collect();
-    anyhow::ensure!(!pushes.is_empty(), "no card of the {} judged pushes was accepted", read.len());
+    anyhow::ensure!(
+        !pushes.is_empty(),
+        "no card of the {} judged pushes was accepted of which the index holds the article",
+        read.len()
+    );
     anyhow::ensure!(
         pushes.iter().any(|push| push.example.teaches_order()),
         "no push with an accepted card shows another beside it, so there is no order to learn; let the profile show more cards"
@@ -71,7 +82,9 @@ pub(super) fn learn(
     let model = open.engine.encoder().model();
     let book = Book { pushes, encoder: model.identity(), dimensions: model.dimensions, is_weighted: bias.is_some() };
     let mut model = book.model(against)?;
+    model.trained.data = data_hash(read.iter().map(|(delivery, shown)| row(delivery, shown)))?;
     model.trained.left_out = left_out(&all, deliveries.len());
+    model.trained.left_out.extend(gone.said());
     if let Some(running) = against {
         model.take_over_gate(running);
     }
@@ -108,6 +121,43 @@ fn left_out(all: &[ShownCards], num_judged: usize) -> Vec<String> {
     left_out
 }
 
+/// Cards of articles that the index does not hold any more, by the article.
+struct Gone<'a>(BTreeMap<&'a str, usize>);
+
+impl<'a> Gone<'a> {
+    fn of(read: &[(&'a JudgedDelivery, ShownCards)]) -> Self {
+        let mut gone = BTreeMap::new();
+        for (delivery, shown) in read {
+            for (judged, _) in delivery.cards.iter().zip(&shown.cards).filter(|(_, card)| !card.is_known) {
+                *gone.entry(judged.impression.article_id.as_str()).or_default() += 1;
+            }
+        }
+        Self(gone)
+    }
+
+    fn names(&self) -> String {
+        let articles: Vec<String> = self.0.keys().map(|article| format!("`{article}`")).collect();
+        first_of(&articles)
+    }
+
+    /// `None` where the index holds them all.
+    fn said(&self) -> Option<String> {
+        let cards: usize = self.0.values().sum();
+        (cards > 0).then(|| format!("{cards} cards whose articles the index does not hold: {}", self.names()))
+    }
+}
+
+/// All that is learned from of one delivery, for the hash of the data.
+fn row<'a>(delivery: &'a JudgedDelivery, shown: &'a ShownCards) -> impl Serialize + 'a {
+    let question = delivery.question.as_ref().map(|it| (it.num_words, it.num_turns, it.vector.as_deref()));
+    let card = |(judged, shown): (&'a JudgedCard, &ShownCard)| {
+        let Impression { article_id, content_hash, rank, propensity, features, .. } = &judged.impression;
+        (article_id, content_hash, rank, propensity, features, judged.accepted, shown.is_known)
+    };
+    let cards: Vec<_> = delivery.cards.iter().zip(&shown.cards).map(card).collect();
+    (delivery.id, &delivery.interaction, question, cards)
+}
+
 /// `None` where the record lacks what the ranker went by.
 fn shown(delivery: &JudgedDelivery, index: &Index) -> Option<ShownCards> {
     let question = delivery.question.as_ref()?;
@@ -116,6 +166,7 @@ fn shown(delivery: &JudgedDelivery, index: &Index) -> Option<ShownCards> {
         Some(ShownCard {
             evidence: Evidence::of_features(&judged.impression.features).ok()?,
             embedding: vector.and_then(|vector| embedding(judged, vector, index)),
+            is_known: index.position(&judged.impression.article_id).is_some(),
             propensity: judged.impression.propensity,
             is_accepted: judged.accepted == Some(true),
         })
@@ -152,6 +203,7 @@ impl Push {
         let right_at = right_at(model, &self.example);
         Judged {
             id: self.id.clone(),
+            dialogue: Some(self.example.dialogue.clone()),
             quiet: false,
             right_at,
             wanted: None,
@@ -177,13 +229,8 @@ struct Book {
 impl Book {
     fn lessons(&self, takes: impl Fn(&Push) -> bool) -> Lessons<'_> {
         let examples: Vec<&Example> = self.pushes.iter().filter(|push| takes(push)).map(|push| &push.example).collect();
-        let mut data = blake3::Hasher::new();
-        for push in self.pushes.iter().filter(|push| takes(push)) {
-            data.update(push.id.as_bytes());
-        }
         let source = if self.is_weighted { Source::InversePropensity } else { Source::PlaceAsFeature };
-        let data = data.finalize().to_hex()[..16].to_owned();
-        Lessons { examples, encoder: self.encoder.clone(), dimensions: self.dimensions, source, data }
+        Lessons { examples, encoder: self.encoder.clone(), dimensions: self.dimensions, source }
     }
 
     /// The model of all calls, and what one of the older ones gains on the newest.
@@ -208,5 +255,97 @@ impl Book {
 
         let newest = calls.len() - calls.len() / HELD_BACK;
         calls.split_off(newest).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use cuecard_actors::ledger::QuestionRecord;
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn delivery(number: u128, articles: &[&str]) -> JudgedDelivery {
+        let card = |(place, article): (usize, &&str)| JudgedCard {
+            impression: Impression {
+                article_id: (*article).to_owned(),
+                content_hash: "0123456789abcdef".to_owned(),
+                rank: place as u32 + 1,
+                features: BTreeMap::from([("named".to_owned(), 0.5)]),
+                ..Impression::default()
+            },
+            accepted: (place == 0).then_some(true),
+        };
+        JudgedDelivery {
+            id: Uuid::from_u128(number),
+            interaction: "call".to_owned(),
+            delivered_at: Timestamp::UNIX_EPOCH,
+            question: Some(QuestionRecord { num_words: 3, num_turns: 2, vector: None }),
+            cards: articles.iter().enumerate().map(card).collect(),
+        }
+    }
+
+    /// As it is read beside an index that holds these articles.
+    fn shown(delivery: &JudgedDelivery, known: &[&str]) -> ShownCards {
+        let card = |judged: &JudgedCard| ShownCard {
+            evidence: Evidence::default(),
+            embedding: None,
+            is_known: known.contains(&judged.impression.article_id.as_str()),
+            propensity: None,
+            is_accepted: judged.accepted == Some(true),
+        };
+        ShownCards {
+            dialogue: delivery.interaction.clone(),
+            question: QuestionSigns::default(),
+            vector: None,
+            cards: delivery.cards.iter().map(card).collect(),
+        }
+    }
+
+    #[test]
+    fn pushes_of_one_call_are_judged_as_one() {
+        let (one, other) = (delivery(1, &["a", "b"]), delivery(2, &["b", "a"]));
+        let judged = [&one, &other].map(|it| Push::of(it, &shown(it, &["a", "b"]), None).judged(None));
+        assert_ne!(judged[0].id, judged[1].id);
+        assert!(judged.iter().all(|judged| judged.dialogue.as_deref() == Some("call")));
+    }
+
+    #[test]
+    fn other_verdicts_features_or_articles_are_other_data() {
+        let data =
+            |delivery: &JudgedDelivery, known: &[&str]| data_hash([row(delivery, &shown(delivery, known))]).unwrap();
+        let original = delivery(1, &["a", "b"]);
+        let expected = data(&original, &["a", "b"]);
+        assert_eq!(data(&original, &["a", "b"]), expected);
+        assert_ne!(data(&original, &["a"]), expected, "what is gone is not learned from");
+        let changes: [fn(&mut JudgedDelivery); 6] = [
+            |it| it.cards[0].impression.article_id = "c".to_owned(),
+            |it| it.cards[0].impression.content_hash = "fedcba9876543210".to_owned(),
+            |it| it.cards[1].impression.features.extend([("named".to_owned(), 0.6)]),
+            |it| it.cards[1].accepted = Some(true),
+            |it| it.interaction = "another".to_owned(),
+            |it| it.question = Some(QuestionRecord { num_words: 3, num_turns: 2, vector: Some(vec![0.5]) }),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = original.clone();
+            change(&mut changed);
+            assert_ne!(data(&changed, &["a", "b", "c"]), expected, "change {number}");
+        }
+    }
+
+    #[test]
+    fn cards_of_articles_that_are_gone_are_counted_and_the_articles_named() {
+        let deliveries = [delivery(1, &["a", "x1", "x2"]), delivery(2, &["x1", "a"])];
+        let read = |known: &[&str]| deliveries.iter().map(|it| (it, shown(it, known))).collect::<Vec<_>>();
+        let said = Gone::of(&read(&["a"])).said().unwrap();
+        assert_eq!(said, "3 cards whose articles the index does not hold: `x1`, `x2`");
+        assert_eq!(Gone::of(&read(&["a", "x1", "x2"])).said(), None);
+        let many: Vec<String> = (0..7).map(|number| format!("gone-{number}")).collect();
+        let many = [delivery(1, &many.iter().map(String::as_str).collect::<Vec<_>>())];
+        let read: Vec<_> = many.iter().map(|it| (it, shown(it, &[]))).collect();
+        assert!(Gone::of(&read).said().unwrap().ends_with("`gone-4`, and 2 more"));
     }
 }

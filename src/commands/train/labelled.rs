@@ -5,18 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings, read_conversations};
+use cuecard_actors::engine::knowledge::ContentHash;
 use cuecard_actors::engine::ranking::model::{Model, Source};
 use cuecard_actors::engine::{Effort, Plan};
-use cuecard_trainer::{Example, Labelled, Lessons, collect, fold_of, gains};
+use cuecard_trainer::{Example, Labelled, Lessons, collect, data_hash, fold_of, gains};
 
-use super::HELD_BACK;
+use super::{HELD_BACK, first_of};
 use crate::cli::TrainArgs;
 use crate::commands::knowledge::{self, OpenEngine};
 use crate::commands::progress::Progress;
 use crate::settings::ToolSettings;
-
-/// Articles that are named where some are missing.
-const NAMED: usize = 5;
 
 /// A model of labelled conversations.
 pub(super) fn learn(
@@ -45,7 +43,7 @@ pub(super) fn learn(
         let lesson_book = LessonBook::read(&evaluation, &plan, &seeking, &quiet).await?;
         bar.begin("learning");
         lesson_book.expect_both_kinds(arguments)?;
-        lesson_book.model(&evaluation, against.map(Arc::new)).await
+        lesson_book.model(&evaluation, against.map(Arc::new), open.index.current().manifest().content).await
     })?
 }
 
@@ -58,15 +56,18 @@ fn expect_known<'a>(open: &OpenEngine, all: impl Iterator<Item = &'a Conversatio
         let unknown = conversation.named_articles().filter(|id| !known.contains(id));
         missing.extend(unknown.map(|id| format!("`{id}` of {}", conversation.id)));
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let (named, more) = (&missing[..missing.len().min(NAMED)], missing.len().saturating_sub(NAMED));
-    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
-    anyhow::bail!(
-        "the index does not hold the right articles {}{more}; index them, or mend the labels",
-        named.join(", ")
-    )
+    anyhow::ensure!(
+        missing.is_empty(),
+        "the index does not hold the right articles {}; index them, or mend the labels",
+        first_of(&missing)
+    );
+    Ok(())
+}
+
+/// Hash of all that is learned from: the articles, and of each conversation its call, its words and its labels.
+fn data(articles: ContentHash, conversations: &[Labelled<'_>]) -> serde_json::Result<String> {
+    let rows = conversations.iter();
+    data_hash(rows.map(|labelled| (articles, labelled.dialogue, labelled.is_quiet, labelled.conversation)))
 }
 
 /// Conversations with what the engine knows of their labelled turns.
@@ -119,21 +120,22 @@ impl<'a> LessonBook<'a> {
     fn lessons(&self, takes: impl Fn(usize) -> bool) -> Lessons<'_> {
         let of_conversations = self.examples.iter().enumerate().filter(|(place, _)| takes(*place));
         let examples: Vec<&Example> = of_conversations.flat_map(|(_, examples)| examples).collect();
-        let mut data = blake3::Hasher::new();
-        for example in &examples {
-            data.update(example.dialogue.as_bytes()).update(&[u8::from(example.is_wanted)]);
-        }
-        let data = data.finalize().to_hex()[..16].to_owned();
-        Lessons { examples, encoder: self.encoder.clone(), dimensions: self.dimensions, source: Source::Labels, data }
+        Lessons { examples, encoder: self.encoder.clone(), dimensions: self.dimensions, source: Source::Labels }
     }
 
     /// The model of all conversations, and what one of the older ones gains on the newest.
-    async fn model(&self, evaluation: &Evaluation<'_>, against: Option<Arc<Model>>) -> anyhow::Result<Model> {
+    async fn model(
+        &self,
+        evaluation: &Evaluation<'_>,
+        against: Option<Arc<Model>>,
+        articles: ContentHash,
+    ) -> anyhow::Result<Model> {
         let held_back = self.newest();
         let older = self.lessons(|place| !held_back.contains(&place)).learn()?;
         let before = self.judged(evaluation, against.clone(), &held_back).await?;
         let after = self.judged(evaluation, Some(Arc::new(older)), &held_back).await?;
         let mut model = self.lessons(|_| true).learn()?;
+        model.trained.data = data(articles, &self.conversations)?;
         model.trained.compared_with = against.map(|model| model.version.clone());
         model.trained.gains = gains(&before, &after);
         Ok(model)
@@ -158,7 +160,7 @@ impl<'a> LessonBook<'a> {
         evaluation.engine.use_model(model);
         let mut judged = Vec::new();
         for (place, labelled) in self.conversations.iter().enumerate().filter(|(place, _)| places.contains(place)) {
-            let of_conversation = evaluation.judge(labelled.conversation, labelled.is_quiet).await?;
+            let of_conversation = evaluation.judge(labelled.conversation, labelled.dialogue, labelled.is_quiet).await?;
             judged.push(Judged { took_ms: self.times[place], ..of_conversation });
         }
         evaluation.engine.use_model(None);
@@ -185,4 +187,42 @@ pub async fn folded(
         (evaluation.progress)();
     }
     Ok(judged)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// What the data of a single conversation are called that is written so.
+    fn data_of(line: &str, articles: &str, is_quiet: bool) -> String {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
+        let conversation = read_conversations(file.path()).unwrap().remove(0);
+        let labelled = Labelled { conversation: &conversation, is_quiet, dialogue: "call" };
+        data(ContentHash::of_bytes(articles.as_bytes()), &[labelled]).unwrap()
+    }
+
+    #[test]
+    fn other_words_labels_or_articles_are_other_data() {
+        let line = |id: &str, text: &str, of_turn: &str, gold: &str| {
+            format!(
+                r#"{{"id":"{id}","turns":[{{"speaker":"customer","text":"{text}","gold":["{of_turn}"]}}],"gold":["{gold}"]}}"#
+            )
+        };
+        let original = line("a", "where is it", "kb-1", "kb-1");
+        let expected = data_of(&original, "articles", false);
+        assert_eq!(data_of(&original, "articles", false), expected);
+        for other in [
+            line("b", "where is it", "kb-1", "kb-1"),
+            line("a", "where was it", "kb-1", "kb-1"),
+            line("a", "where is it", "kb-2", "kb-1"),
+            line("a", "where is it", "kb-1", "kb-2"),
+        ] {
+            assert_ne!(data_of(&other, "articles", false), expected, "{other}");
+        }
+        assert_ne!(data_of(&original, "other articles", false), expected);
+        assert_ne!(data_of(&original, "articles", true), expected);
+    }
 }

@@ -20,6 +20,18 @@ use crate::logging;
 /// One conversation in so many, the newest, is held back to tell what a model is worth.
 const HELD_BACK: usize = 5;
 
+/// Articles that are named where some are missing.
+const NAMED: usize = 5;
+
+/// The first of these, and how many there are beside them.
+fn first_of(articles: &[String]) -> String {
+    let named = articles[..articles.len().min(NAMED)].join(", ");
+    match articles.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}, and {more} more"),
+    }
+}
+
 /// Learns a model and tells what it is worth.
 pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
     logging::start_for_tool();
@@ -38,7 +50,7 @@ pub fn run(arguments: &TrainArgs) -> anyhow::Result<ExitCode> {
 
 fn write(model: &Model, path: &Path) -> anyhow::Result<()> {
     let unfinished = path.with_extension("new");
-    let written = serde_json::to_vec(model)?;
+    let written = model.written()?;
     std::fs::write(&unfinished, written)
         .and_then(|()| std::fs::rename(&unfinished, path))
         .with_context(|| format!("the model can't be written to {}", path.display()))
@@ -78,7 +90,11 @@ pub fn print_model(model: &Model) {
         (None, Some(_)) => "learned".to_owned(),
         (None, None) => "by hand".to_owned(),
     };
-    say!("order learned, gate {gate}");
+    let share = match trained.share {
+        share if share < 1.0 => format!(", of which {share} counts beside the formula, for want of labels"),
+        _ => String::new(),
+    };
+    say!("order learned{share}, gate {gate}");
     for part in &trained.left_out {
         say!("left out: {part}");
     }

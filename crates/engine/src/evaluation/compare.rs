@@ -2,9 +2,10 @@
 //!
 //! Paired bootstrap by conversation (Koehn, "Statistical significance tests for machine translation evaluation", 2004):
 //! conversations are drawn with replacement, the same ones for both, and the gain is measured on each draw; 95 % of the
-//! gains lie within the interval.
+//! gains lie within the interval. What belongs to one call is drawn together: its questions are much alike, and each by
+//! itself would make the interval too narrow.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -25,6 +26,8 @@ const SEED: u64 = 20_251_128;
 pub struct Comparison {
     /// Conversations that both hold.
     pub conversations: usize,
+    /// Calls that these belong to.
+    pub dialogues: usize,
     /// Conversations that only one of them holds, which are left out.
     pub left_out: usize,
     /// One for each measure that both have.
@@ -95,7 +98,13 @@ pub fn compare(before: &[Judged], after: &[Judged]) -> Result<Comparison, Nothin
     let left_out = before.len() - pairs.len() + by_id.len();
     let mut gains: Vec<Gain> = MEASURES.iter().filter_map(|measure| measure.gain(&pairs)).collect();
     gains.extend(at_share(&pairs));
-    Ok(Comparison { conversations: pairs.len(), left_out, gains })
+    let dialogues = pairs.iter().map(dialogue).collect::<HashSet<_>>().len();
+    Ok(Comparison { conversations: pairs.len(), dialogues, left_out, gains })
+}
+
+/// The call that a conversation belongs to; a line of an older file does not say.
+fn dialogue<'a>((before, after): &(&'a Judged, &'a Judged)) -> &'a str {
+    before.dialogue.as_ref().or(after.dialogue.as_ref()).unwrap_or(&before.id)
 }
 
 /// The false pushes of each evaluation at its own threshold that shows [`SHOWN`] of the wanted cards.
@@ -121,7 +130,7 @@ fn least_wanted<'a>(judged: impl Iterator<Item = &'a Judged>) -> Option<f64> {
     wanted.get(num_shown.max(1) - 1).copied()
 }
 
-/// Part and whole of both evaluations for one conversation.
+/// Part and whole of both evaluations for one call.
 type Parts = [f64; 4];
 
 impl Measure {
@@ -131,7 +140,16 @@ impl Measure {
             let ((part, whole), (part_after, whole_after)) = ((self.parts)(before)?, (self.parts)(after)?);
             Some([part, whole, part_after, whole_after])
         };
-        let parts: Vec<_> = pairs.iter().filter_map(both).collect();
+        let mut parts: Vec<Parts> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for pair in pairs {
+            let Some(of_pair) = both(pair) else { continue };
+            let place = *places.entry(dialogue(pair)).or_insert(parts.len());
+            match parts.get_mut(place) {
+                Some(known) => *known = sum(known, &of_pair),
+                None => parts.push(of_pair),
+            }
+        }
         let (before, after) = ratios(parts.iter())?;
         let mut random = StdRng::seed_from_u64(SEED);
         let mut differences: Vec<_> = (0..DRAWS)
@@ -152,9 +170,12 @@ impl Measure {
     }
 }
 
+fn sum(one: &Parts, other: &Parts) -> Parts {
+    std::array::from_fn(|n| one[n] + other[n])
+}
+
 fn ratios<'a>(parts: impl Iterator<Item = &'a Parts>) -> Option<(f64, f64)> {
-    let sums = parts.fold([0.0; 4], |sums, parts| std::array::from_fn(|n| sums[n] + parts[n]));
-    let [part, whole, part_after, whole_after] = sums;
+    let [part, whole, part_after, whole_after] = parts.fold([0.0; 4], |sums, parts| sum(&sums, parts));
     (whole > 0.0 && whole_after > 0.0).then(|| (part / whole, part_after / whole_after))
 }
 
@@ -167,6 +188,7 @@ mod tests {
     fn judged(number: usize, right_at: usize) -> Judged {
         Judged {
             id: number.to_string(),
+            dialogue: None,
             quiet: false,
             right_at: Some(right_at),
             wanted: None,
@@ -193,6 +215,30 @@ mod tests {
         assert!(clear.interval[0] > 0.4 && clear.interval[1] < 0.5 && clear.not_above == 0.0, "{clear:?}");
         let unclear = gain(&before, &mixed, "mrr_at_5");
         assert!(unclear.interval[0] < 0.03 && unclear.interval[1] > 0.0, "{unclear:?}");
+    }
+
+    #[test]
+    fn what_belongs_to_one_call_is_drawn_together() {
+        // A hundred calls of which every second gains; each of them four times over says no more than once.
+        let line = |call: usize, line: usize, right_at| Judged {
+            id: format!("{call}-{line}"),
+            dialogue: Some(call.to_string()),
+            ..judged(call, right_at)
+        };
+        let interval = |lines: usize| {
+            let all = || (0..100).flat_map(|call| (0..lines).map(move |number| (call, number)));
+            let before: Vec<_> = all().map(|(call, number)| line(call, number, 2)).collect();
+            let after: Vec<_> = all().map(|(call, number)| line(call, number, 1 + call % 2)).collect();
+            let compared = compare(&before, &after).unwrap();
+            assert_eq!((compared.conversations, compared.dialogues), (100 * lines, 100));
+            gain(&before, &after, "mrr_at_5").interval
+        };
+        assert_eq!(interval(4), interval(1));
+        // A line that does not say which call it belongs to is one by itself.
+        let before: Vec<_> = (0..400).map(|number| judged(number, 2)).collect();
+        let after: Vec<_> = (0..400).map(|number| judged(number, 1 + number % 2)).collect();
+        let (apart, [low, high]) = (gain(&before, &after, "mrr_at_5").interval, interval(4));
+        assert!(apart[1] - apart[0] < 0.6 * (high - low), "{apart:?}");
     }
 
     #[test]

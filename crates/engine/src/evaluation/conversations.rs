@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cuecard_knowledge::{Row, Rows, json_flaw};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::Instant;
 
 use crate::conversation::{FlushReason, Fragment, Speaker, Utterance, Window, WindowLimits};
 
 /// A conversation; what is asked for is the card after its last customer turn, and after each turn that says what it wants.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(expecting = "an object with id and turns")]
 pub struct Conversation {
     /// Its id.
@@ -25,7 +25,7 @@ pub struct Conversation {
     pub gold_alt: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(expecting = "an object with speaker and text")]
 struct SpokenTurn {
     #[serde(deserialize_with = "speaker")]

@@ -16,6 +16,9 @@ const DEPTH: usize = 5;
 pub struct Judged {
     /// The conversation's id.
     pub id: String,
+    /// The id of the one that it goes on from, where a call stands in several lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialogue: Option<String>,
     /// Whether its last customer turn wants no card.
     pub quiet: bool,
     /// Rank of the first right article in the order before silence, from 1.
@@ -181,10 +184,22 @@ mod tests {
     use super::*;
 
     fn judged(right_at: Option<usize>, wanted: f64, shown: bool, first_card_right: bool, took_ms: f64) -> Judged {
-        let (id, wanted) = (String::new(), Some(wanted));
+        let (id, dialogue, wanted) = (String::new(), None, Some(wanted));
         let (best_score, card_probability, played) = (None, None, None);
         let quiet = false;
-        Judged { id, quiet, right_at, wanted, best_score, card_probability, shown, first_card_right, took_ms, played }
+        Judged {
+            id,
+            dialogue,
+            quiet,
+            right_at,
+            wanted,
+            best_score,
+            card_probability,
+            shown,
+            first_card_right,
+            took_ms,
+            played,
+        }
     }
 
     fn quiet(wanted: f64, shown: bool, took_ms: f64) -> Judged {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cuecard_ranking::{Screen, Usual};
 
-use super::conversations::Conversation;
+use super::conversations::{Conversation, beginnings};
 use super::measures::{Judged, milliseconds};
 use super::turns::{Play, Played, PlayedTurn};
 use crate::conversation::{Utterance, WindowLimits};
@@ -30,11 +30,13 @@ pub struct Evaluation<'a> {
 impl Evaluation<'_> {
     /// Judges conversations that want a card, and those whose last customer turn wants none.
     pub async fn run(&self, seeking: &[Conversation], quiet: &[Conversation]) -> Result<Vec<Judged>, JobPanicked> {
-        let times = self.listen(seeking.iter().chain(quiet)).await?;
-        let all = seeking.iter().map(|seeking| (seeking, false)).chain(quiet.iter().map(|quiet| (quiet, true)));
+        let all: Vec<&Conversation> = seeking.iter().chain(quiet).collect();
+        let (beginnings, times) = (beginnings(&all), self.listen(all.iter().copied()).await?);
         let mut judged = Vec::with_capacity(times.len());
-        for ((conversation, quiet), took_ms) in all.zip(times) {
-            judged.push(Judged { took_ms, ..self.judge(conversation, quiet).await? });
+        for (place, (conversation, took_ms)) in all.iter().zip(times).enumerate() {
+            let beginning = all[beginnings[place]].id.as_str();
+            let of_conversation = self.judge(conversation, beginning, place >= seeking.len()).await?;
+            judged.push(Judged { took_ms, ..of_conversation });
             (self.progress)();
         }
         Ok(judged)
@@ -68,11 +70,17 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Judges one conversation by what is usual and what was learned so far.
-    pub async fn judge(&self, conversation: &Conversation, quiet: bool) -> Result<Judged, JobPanicked> {
+    /// Judges one conversation by what is usual and what was learned so far; it goes on from the one of the id `beginning`.
+    pub async fn judge(
+        &self,
+        conversation: &Conversation,
+        beginning: &str,
+        quiet: bool,
+    ) -> Result<Judged, JobPanicked> {
         let played = if self.every_turn { Some(self.play(conversation).await?) } else { None };
         let mut judged = Judged {
             id: conversation.id.clone(),
+            dialogue: (beginning != conversation.id).then(|| beginning.to_owned()),
             quiet,
             right_at: None,
             wanted: None,

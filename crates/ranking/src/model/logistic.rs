@@ -29,6 +29,62 @@ impl Logistic {
     }
 }
 
+/// The gate in a file: each weight beside the feature that it is of, then those of the embedding.
+pub(super) mod gate {
+    use std::collections::HashMap;
+
+    use serde::de::Error as _;
+    use serde::ser::{Error as _, SerializeStruct as _};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Logistic;
+    use crate::model::features::turn_features;
+
+    #[derive(Deserialize)]
+    struct Written {
+        bias: f64,
+        weights: HashMap<String, f64>,
+        embedding: Vec<f64>,
+    }
+
+    struct Named<'a>(&'a [String], &'a [f64]);
+
+    impl Serialize for Named<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().zip(self.1))
+        }
+    }
+
+    pub fn serialize<S: Serializer>(gate: &Option<Logistic>, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(Logistic { weights, bias }) = gate else { return serializer.serialize_none() };
+        let names = turn_features();
+        let (named, embedding) = weights
+            .split_at_checked(names.len())
+            .ok_or_else(|| S::Error::custom(format!("the gate has {} weights only", weights.len())))?;
+        let mut written = serializer.serialize_struct("Gate", 3)?;
+        written.serialize_field("bias", bias)?;
+        written.serialize_field("weights", &Named(&names, named))?;
+        written.serialize_field("embedding", embedding)?;
+        written.end()
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Logistic>, D::Error> {
+        let Some(Written { bias, mut weights, embedding }) = Option::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let mut all = Vec::new();
+        for name in turn_features() {
+            let weight = weights.remove(&name);
+            all.push(weight.ok_or_else(|| D::Error::custom(format!("the gate has no weight for `{name}`")))?);
+        }
+        if let Some(name) = weights.keys().next() {
+            return Err(D::Error::custom(format!("the gate has a weight for `{name}`, which it does not read")));
+        }
+        all.extend(embedding);
+        Ok(Some(Logistic { weights: all, bias }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

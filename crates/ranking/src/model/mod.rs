@@ -7,13 +7,16 @@
 mod adapter;
 pub mod features;
 mod logistic;
+mod trained;
 mod trees;
+mod written;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::adapter::Adapter;
 pub use self::features::QuestionSigns;
 pub use self::logistic::Logistic;
+pub use self::trained::{MeasuredGain, Source, Trained};
 pub use self::trees::{Node, Tree};
 use crate::baseline::log_odds;
 use crate::conversation::Evidence;
@@ -24,7 +27,7 @@ pub const ORDER_MEASURE: &str = "mrr_at_5";
 pub const GATE_MEASURE: &str = "false_push_rate_at_90";
 
 /// The format of the file that this version reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A model of one deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,76 +49,12 @@ pub struct Model {
     /// Tells how often the first card is right.
     pub calibration: Option<Calibration>,
     /// Tells whether a card is wanted.
+    #[serde(with = "logistic::gate")]
     pub gate: Option<Logistic>,
     /// Correct the order.
     pub trees: Vec<Tree>,
     /// Corrects the question.
     pub adapter: Option<Adapter>,
-}
-
-/// How a model was learned.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Trained {
-    /// When, RFC 3339.
-    pub at: String,
-    /// Hash of the data.
-    pub data: String,
-    /// Where they came from.
-    pub source: Source,
-    /// Conversations that want a card at some turn.
-    pub conversations: usize,
-    /// Turns that do.
-    pub wanted_turns: usize,
-    /// Turns that want none.
-    pub quiet_turns: usize,
-    /// The version of the model that it was compared with; none for the formula.
-    pub compared_with: Option<String>,
-    /// The version of the model from which the gate and the calibration were taken over unchanged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gate_of: Option<String>,
-    /// Parts that could not be learned, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<String>,
-    /// What it gains over that on the newest conversations, which it had not seen.
-    pub gains: Vec<MeasuredGain>,
-}
-
-/// Where training data came from, and what was done about cards that were seen more because they stood first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Labelled conversations: every article could be right.
-    #[default]
-    #[strum(to_string = "labelled conversations")]
-    Labels,
-    /// What agents did, weighted by how likely each card was shown where it stood.
-    #[strum(to_string = "feedback, by inverse propensity")]
-    InversePropensity,
-    /// What agents did, with the place of a card as a feature.
-    #[strum(to_string = "feedback, with the place of the card as a feature")]
-    PlaceAsFeature,
-}
-
-/// The difference that a model makes in one measure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MeasuredGain {
-    /// The measure's name.
-    pub measure: String,
-    /// Without the model.
-    pub before: f64,
-    /// With it.
-    pub after: f64,
-    /// The 95 % interval of the difference.
-    pub interval: [f64; 2],
-    /// Whether less is better.
-    pub less_is_better: bool,
-}
-
-impl MeasuredGain {
-    /// Whether the model is better than can be chance.
-    pub fn is_gain(&self) -> bool {
-        if self.less_is_better { self.interval[1] < 0.0 } else { self.interval[0] > 0.0 }
-    }
 }
 
 /// How often the first card is right.
@@ -189,6 +128,13 @@ struct Versioned {
     format: u32,
 }
 
+/// What is read next: a file of other features need not fit either.
+#[derive(Deserialize)]
+struct Named {
+    candidate_features: Vec<String>,
+    turn_features: Vec<String>,
+}
+
 impl Model {
     /// A model that has learned nothing yet and leaves the formula as it is.
     pub fn untrained(encoder: &str, dimensions: usize, trained: Trained) -> Self {
@@ -213,6 +159,9 @@ impl Model {
         if format != FORMAT {
             return Err(ModelError::OtherFormat { found: format });
         }
+        let Named { candidate_features, turn_features } = serde_json::from_slice(text)?;
+        same(&candidate_features, &features::candidate_features())?;
+        same(&turn_features, &features::turn_features())?;
         let model: Self = serde_json::from_slice(text)?;
         model.check(encoder)?;
         Ok(model)
@@ -222,8 +171,6 @@ impl Model {
         if self.encoder != encoder {
             return Err(ModelError::OtherEncoder { found: self.encoder.clone(), expected: encoder.to_owned() });
         }
-        same(&self.candidate_features, &features::candidate_features())?;
-        same(&self.turn_features, &features::turn_features())?;
         let num_turn_features = self.turn_features.len() + self.dimensions;
         let damaged = |is_sound: bool, part| if is_sound { Ok(()) } else { Err(ModelError::Damaged { part }) };
         damaged(self.trees.iter().all(|tree| tree.fits(self.candidate_features.len())), "trees")?;
@@ -325,8 +272,13 @@ mod tests {
         }
     }
 
+    fn gate(num_embedding: usize) -> Logistic {
+        let num_features = features::turn_features().len() + num_embedding;
+        Logistic { weights: (0..num_features).map(|number| 0.25 * number as f64).collect(), bias: -1.0 }
+    }
+
     fn read(model: &Model) -> Result<Model, ModelError> {
-        Model::read(&serde_json::to_vec(model).unwrap(), "encoder")
+        Model::read(&model.written().unwrap(), "encoder")
     }
 
     #[test]
@@ -351,8 +303,35 @@ mod tests {
         assert!(refusal(|model| drop(model.turn_features.pop())).contains("`by hand`"));
         assert!(refusal(|model| model.trees[0].0.truncate(1)).contains("trees"));
         assert!(refusal(|model| model.adapter.as_mut().unwrap().rows.truncate(1)).contains("adapter"));
-        assert!(refusal(|model| model.gate = Some(Logistic::default())).contains("gate"));
+        assert!(refusal(|model| model.gate = Some(gate(1))).contains("gate"));
+        let other = |from: &str, to: &str| {
+            let whole = Model { gate: Some(gate(2)), ..model() };
+            let text = String::from_utf8(whole.written().unwrap()).unwrap();
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(text, changed);
+            Model::read(changed.as_bytes(), "encoder").unwrap_err().to_string()
+        };
+        assert!(other(r#""feature": "newest_cosine""#, r#""feature": "stars""#).contains("no model"));
+        assert!(other(r#""by hand": "#, r#""stars": "#).contains("no weight for `by hand`"));
+        assert!(other(r#""by hand": "#, r#""stars": 1.0, "by hand": "#).contains("`stars`"));
         assert!(Model::read(b"[]", "encoder").unwrap_err().to_string().contains("cuecard train"));
+    }
+
+    #[test]
+    fn the_file_names_what_is_read_and_has_a_line_for_each_node_weight_and_row() {
+        let whole = Model { gate: Some(gate(2)), ..model() };
+        let text = String::from_utf8(whole.written().unwrap()).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for line in [
+            r#"{"feature": "newest_cosine", "below": 0.5, "low": 1, "high": 2},"#,
+            r#"{"add": 3.0}"#,
+            r#""question": 0.0,"#,
+            r"[1.0, 0.0],",
+            r#""format": 2,"#,
+        ] {
+            assert!(lines.contains(&line), "{line} in {text}");
+        }
+        assert_eq!(read(&whole).unwrap(), whole);
     }
 
     #[test]
@@ -364,18 +343,9 @@ mod tests {
     }
 
     #[test]
-    fn a_gain_is_one_only_where_its_interval_says_so() {
-        let gain = |interval, less_is_better| {
-            MeasuredGain { measure: "m".into(), before: 0.0, after: 0.0, interval, less_is_better }.is_gain()
-        };
-        assert!(gain([0.01, 0.2], false) && !gain([-0.01, 0.2], false));
-        assert!(gain([-0.2, -0.01], true) && !gain([-0.2, 0.01], true));
-    }
-    #[test]
     fn a_gate_that_was_taken_over_needs_no_proof_and_one_that_was_learned_does() {
-        let gate = Logistic { weights: vec![0.0; features::turn_features().len() + 2], bias: 1.0 };
         let running =
-            Model { version: "running".into(), gate: Some(gate), ..Model::untrained("e", 2, Trained::default()) };
+            Model { version: "running".into(), gate: Some(gate(2)), ..Model::untrained("e", 2, Trained::default()) };
         let trained = Trained { compared_with: Some("running".into()), ..Trained::default() };
         let mut next = Model::untrained("e", 2, trained);
         next.take_over_gate(&running);

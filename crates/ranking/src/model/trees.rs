@@ -12,7 +12,8 @@ pub struct Tree(pub Vec<Node>);
 pub enum Node {
     /// Asks one feature.
     Split {
-        /// The number of the feature.
+        /// The number of the feature; its name in a file.
+        #[serde(with = "by_name")]
         feature: u32,
         /// Values below it go to `low`, others to `high`.
         below: f32,
@@ -26,6 +27,30 @@ pub enum Node {
         /// How much.
         add: f32,
     },
+}
+
+/// A file says which feature is meant, and not where it stands among the others.
+mod by_name {
+    use std::sync::LazyLock;
+
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::model::features::candidate_features;
+
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(candidate_features);
+
+    pub fn serialize<S: Serializer>(feature: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = NAMES.get(*feature as usize);
+        name.ok_or_else(|| S::Error::custom(format!("there is no feature {feature}")))?.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let place = NAMES.iter().position(|known| *known == name);
+        place.map(|place| place as u32).ok_or_else(|| D::Error::custom(format!("there is no feature `{name}`")))
+    }
 }
 
 impl Tree {
