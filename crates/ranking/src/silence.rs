@@ -292,7 +292,7 @@ mod tests {
         let wanted = Wanted::of("How do I get my money back? I never got it.", signs, &Baseline::default());
         let WantedParts { forms, closeness, certainty, length } = wanted.parts();
         assert_eq!(forms.iter().map(|(form, _)| *form).collect::<Vec<_>>(), wanted.forms);
-        let close = |part: f64, expected: f64| (part - expected).abs() < 1e-9;
+        let close = |part: f64, expected: f64| (part - expected).abs() < 1e-6;
         assert!(close(closeness.unwrap_or_default(), CLOSENESS), "a deviation nearer than usual: {closeness:?}");
         assert!(close(length, LENGTH * 11.0 / 20.0), "{length}");
         let of_forms: f64 = forms.iter().map(|(_, weight)| weight).sum();
