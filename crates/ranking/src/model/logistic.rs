@@ -55,15 +55,16 @@ pub(super) mod gate {
         }
     }
 
+    #[allow(clippy::ref_option, reason = "serde hands references")]
     pub fn serialize<S: Serializer>(gate: &Option<Logistic>, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(Logistic { weights, bias }) = gate else { return serializer.serialize_none() };
         let names = turn_features();
-        let (named, embedding) = weights
+        let (by_name, embedding) = weights
             .split_at_checked(names.len())
             .ok_or_else(|| S::Error::custom(format!("the gate has {} weights only", weights.len())))?;
         let mut written = serializer.serialize_struct("Gate", 3)?;
         written.serialize_field("bias", bias)?;
-        written.serialize_field("weights", &Named(&names, named))?;
+        written.serialize_field("weights", &Named(&names, by_name))?;
         written.serialize_field("embedding", embedding)?;
         written.end()
     }
