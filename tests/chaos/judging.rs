@@ -42,7 +42,7 @@ impl Night {
                     self.account.breaks(told);
                 }
                 None => {
-                    self.account.breaks(format!("{interaction} saw its card again {after:?} later, without a kill"))
+                    self.account.breaks(format!("{interaction} saw its card again {after:?} later, without a kill"));
                 }
             }
         }

@@ -119,10 +119,11 @@ impl People {
                 (format!("call-{asked}"), article.clone())
             });
             let Some((question, _)) = questions.iter().find(|(_, answer)| *answer == article) else { continue };
-            let mut told = self.told.borrow_mut();
-            told.asked += 1;
-            *told.questions.entry(interaction.clone()).or_default() += 1;
-            drop(told);
+            {
+                let mut told = self.told.borrow_mut();
+                told.asked += 1;
+                *told.questions.entry(interaction.clone()).or_default() += 1;
+            }
             let fragment = json!({
                 "type": "TRANSCRIPT_FRAGMENT", "text": question, "interactionId": interaction, "participant": "CUSTOMER",
             });
