@@ -140,7 +140,7 @@ fn less_effort_embeds_less_and_two_evaluations_are_compared() {
     };
     let told = compared(&full, &words);
     assert_eq!(told.code, Some(0), "{}", told.stderr);
-    assert!(told.stdout.starts_with("10 conversations in both, 0 left out\n"), "{}", told.stdout);
+    assert!(told.stdout.starts_with("10 conversations of 10 dialogues in both, 0 left out\n"), "{}", told.stdout);
     assert!(["mrr_at_5", "false_push_rate_at_90", "95 % of the gain"].iter().all(|part| told.stdout.contains(part)));
     let gained = comparison(&words, &full);
     let gain = |name: &str| {
@@ -155,7 +155,7 @@ fn less_effort_embeds_less_and_two_evaluations_are_compared() {
     let fewer = Rows::new(&place, "fewer.jsonl");
     let text = fs::read_to_string(&full.0).unwrap();
     fs::write(&fewer.0, text.lines().take(3).collect::<Vec<_>>().join("\n")).unwrap();
-    assert!(compared(&full, &fewer).stdout.starts_with("3 conversations in both, 7 left out\n"));
+    assert!(compared(&full, &fewer).stdout.starts_with("3 conversations of 3 dialogues in both, 7 left out\n"));
     let refused = |text: &str| {
         fs::write(&fewer.0, text).unwrap();
         let ended = compared(&full, &fewer);
