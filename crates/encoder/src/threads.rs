@@ -223,8 +223,8 @@ mod tests {
         running.until_replaced(0, 1);
         assert!(running.live("still there?").blocking_recv().unwrap().is_ok());
         assert_eq!(Arc::strong_count(&running.model.gate), of_one + 1, "both threads have the model");
-        drop(closed);
         assert_eq!(running.health().away, 1);
+        drop(closed);
         until("the one that hung leaves when it can", || Arc::strong_count(&running.model.gate) == of_one);
         until("it is away no more", || running.health().away == 0);
         assert!(running.live("and now?").blocking_recv().unwrap().is_ok());
