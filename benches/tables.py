@@ -162,6 +162,11 @@ def question(bench):
     return bench.cargo("cuecard-engine", "question", bench.index("dstc9"), bench.set("dstc9", "seeking"))
 
 
+def learning_curve(bench):
+    return "\n".join(bench.cargo("cuecard-trainer", "learning_curve", name, bench.index(name), bench.set(name, "seeking"))
+                     for name in ("dstc9", "doc2dial"))
+
+
 def graph(bench):
     measured = [bench.cargo("cuecard-knowledge", name, core="1") for name in ("graph", "keywords")]
     return of_criterion("graph", "\n".join(measured))
@@ -170,6 +175,7 @@ def graph(bench):
 BENCHMARKS = {
     "ranking": ranking,
     "learned": learned,
+    "learning-curve": learning_curve,
     "demo": demo,
     "effort": effort,
     "question": question,

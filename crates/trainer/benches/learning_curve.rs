@@ -84,7 +84,7 @@ impl fmt::Display for Figures {
 
 /// The newest of each.
 fn last(figures: &[Vec<Figures>]) -> String {
-    figures.iter().flat_map(|figures| figures.last()).map(Figures::to_string).collect::<Vec<_>>().join(" ")
+    figures.iter().filter_map(|figures| figures.last()).map(Figures::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Whole dialogues in an order of chance: so many of their conversations, and the others.

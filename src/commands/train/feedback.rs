@@ -327,9 +327,9 @@ mod tests {
             |it| it.question = Some(QuestionRecord { num_words: 3, num_turns: 2, vector: Some(vec![0.5]) }),
         ];
         for (number, change) in changes.into_iter().enumerate() {
-            let mut changed = original.clone();
-            change(&mut changed);
-            assert_ne!(data(&changed, &["a", "b", "c"]), expected, "change {number}");
+            let mut other = original.clone();
+            change(&mut other);
+            assert_ne!(data(&other, &["a", "b", "c"]), expected, "change {number}");
         }
     }
 

@@ -55,15 +55,16 @@ pub(super) mod gate {
         }
     }
 
+    #[expect(clippy::ref_option, reason = "what serde gives")]
     pub fn serialize<S: Serializer>(gate: &Option<Logistic>, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(Logistic { weights, bias }) = gate else { return serializer.serialize_none() };
         let names = turn_features();
-        let (named, embedding) = weights
+        let (of_features, embedding) = weights
             .split_at_checked(names.len())
             .ok_or_else(|| S::Error::custom(format!("the gate has {} weights only", weights.len())))?;
         let mut written = serializer.serialize_struct("Gate", 3)?;
         written.serialize_field("bias", bias)?;
-        written.serialize_field("weights", &Named(&names, named))?;
+        written.serialize_field("weights", &Named(&names, of_features))?;
         written.serialize_field("embedding", embedding)?;
         written.end()
     }

@@ -41,6 +41,7 @@ mod by_name {
 
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(candidate_features);
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde gives")]
     pub fn serialize<S: Serializer>(feature: &u32, serializer: S) -> Result<S::Ok, S::Error> {
         let name = NAMES.get(*feature as usize);
         name.ok_or_else(|| S::Error::custom(format!("there is no feature {feature}")))?.serialize(serializer)
