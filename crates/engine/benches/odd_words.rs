@@ -20,6 +20,8 @@ use tempfile::TempDir;
 const ENTITIES: usize = 10_000;
 /// The 99th percentile is then the second slowest of a hundred.
 const QUESTIONS: usize = 200;
+/// The longest question of a stream, as the settings have it.
+const STREAM_BYTES: usize = 16 * 1024;
 const SYLLABLES: [&str; 10] = ["ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu"];
 
 fn plan() -> Plan {
@@ -60,12 +62,13 @@ fn articles() -> Vec<Article> {
 }
 
 fn inputs() -> Vec<(&'static str, String)> {
-    let every_name = (0..ENTITIES).map(|number| name(number) + " ").collect();
+    let mut every_name: String = (0..ENTITIES).map(|number| name(number) + " ").collect();
+    every_name.truncate(STREAM_BYTES);
     vec![
         ("a question that names an entity", format!("Is there parking at the {}?", name(4_711))),
         ("a question that names none", "Where can I leave my car?".to_owned()),
         ("the entity “the”", "Is there parking at the the?".to_owned()),
-        ("every name", every_name),
+        ("1,200 names", every_name),
         ("spaces", " \t\n ".repeat(20)),
         ("1 MB of sentences", "Where can I leave my car? ".repeat(40_000)),
         ("1 MB of one word", "the ".repeat(260_000)),

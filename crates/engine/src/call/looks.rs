@@ -62,7 +62,7 @@ impl Looks {
     }
 
     /// For each article the sum of what is cheap to tell. The sum is linear in its parts, so each part is added for all
-    /// articles at once, which takes a quarter of the time.
+    /// articles at once, by wide operations of the processor.
     pub(super) fn sums(&self, call: &Call) -> Vec<f32> {
         let (index, none) = (&call.index, Evidence::default());
         let relations = index.relations();
