@@ -42,10 +42,14 @@ const JUDGE: &str = "
     WHERE delivery = CAST(rows.value ->> 0 AS BIGINT) AND wire_id = rows.value ->> 1";
 
 /// The rejections among the newest `$2` events that came after `$1`, by the article that was shown. An event whose delivery is not
-/// recorded names its card itself.
+/// recorded names its card itself. An agent may be quicker than CXone's answer to the push, from which the delivery has its time:
+/// no card counts as rejected before it was shown.
 const REJECTIONS: &str = "
-    SELECT f.profile, f.interaction, f.heard_at_us, COALESCE(i.article_id, f.insight)
-    FROM feedback f LEFT JOIN impressions i ON i.delivery = f.delivery AND i.wire_id = f.insight
+    SELECT f.profile, f.interaction,
+           CASE WHEN d.delivered_at_us > f.heard_at_us THEN d.delivered_at_us ELSE f.heard_at_us END,
+           COALESCE(i.article_id, f.insight)
+    FROM feedback f LEFT JOIN deliveries d ON d.number = f.delivery
+    LEFT JOIN impressions i ON i.delivery = f.delivery AND i.wire_id = f.insight
     WHERE f.id > (SELECT COALESCE(MAX(id), 0) FROM feedback) - $2 AND f.heard_at_us >= $1 AND f.accepted = 0
     ORDER BY f.id";
 

@@ -191,7 +191,7 @@ on_both! {
         let (deliveries, feedback) = (ledger.deliveries(), ledger.feedback());
         deliveries.record(delivery(1, "call", &["a", "b"])).await.unwrap();
         let heard = |at: i64, interaction: &str, insight: &str, accepted: bool| NewFeedback {
-            heard_at: second(at),
+            heard_at: second(1_700_000_000 + at),
             ..event(interaction, insight, accepted)
         };
         for event in [
@@ -206,12 +206,23 @@ on_both! {
             profile: profile.into(),
             interaction: "call".into(),
             article_id: article.into(),
-            rejected_at: second(at),
+            rejected_at: second(1_700_000_000 + at),
         };
         let (first, last) = (rejected("main", "article-b", 30), rejected("other", "never-recorded", 40));
-        assert_eq!(feedback.rejections(second(11), 100).await.unwrap(), [first, last.clone()]);
+        assert_eq!(feedback.rejections(second(1_700_000_011), 100).await.unwrap(), [first, last.clone()]);
         assert_eq!(feedback.rejections(second(0), 1).await.unwrap(), [last]);
-        assert_eq!(feedback.rejections(second(41), 100).await.unwrap(), []);
+        assert_eq!(feedback.rejections(second(1_700_000_041), 100).await.unwrap(), []);
+    }
+
+    async fn a_card_is_not_rejected_before_it_was_shown(store: Store) {
+        let ledger = store.open().await;
+        let (deliveries, feedback) = (ledger.deliveries(), ledger.feedback());
+        // The agent is quicker than CXone's answer to the push.
+        let quick = NewFeedback { heard_at: second(1_700_000_001), ..event("call", "a", false) };
+        feedback.store(quick).await.unwrap();
+        deliveries.record(delivery(2, "call", &["a", "b"])).await.unwrap();
+        let rejections = feedback.rejections(second(0), 100).await.unwrap();
+        assert_eq!(rejections.iter().map(|rejected| rejected.rejected_at).collect::<Vec<_>>(), [second(1_700_000_002)]);
     }
 
     async fn an_event_of_the_same_commit_as_its_delivery_finds_it(store: Store) {
