@@ -18,7 +18,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const LEAVES: [&str; 2] = ["cuecard-text", "cuecard-failure-points"];
 
 /// Every other edge that there may be, whatever its kind: normal, build or dev.
-const EDGES: [(&str, &str); 13] = [
+const EDGES: [(&str, &str); 14] = [
     ("cuecard", "cuecard-actors"),
     ("cuecard", "cuecard-simulator"),
     ("cuecard", "cuecard-trainer"),
@@ -29,6 +29,7 @@ const EDGES: [(&str, &str); 13] = [
     ("cuecard-engine", "cuecard-knowledge"),
     ("cuecard-engine", "cuecard-ranking"),
     ("cuecard-fuzz", "cuecard"),
+    ("cuecard-fuzz", "cuecard-actors"),
     ("cuecard-fuzz", "cuecard-cxone"),
     ("cuecard-fuzz", "cuecard-knowledge"),
     ("cuecard-trainer", "cuecard-engine"),

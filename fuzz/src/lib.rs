@@ -14,6 +14,7 @@
 //! | [`knowledge_answers`] | a listing of articles, or what a search found | CXone |
 //! | [`chroma_answers`] | records, or records near an embedding | Chroma |
 //! | [`ranking_request`] | snippets to be ranked | whoever calls the API |
+//! | [`api_requests`], [`admin_requests`] | a request: method and address in the first line, then its body | whoever reaches a port |
 //! | [`tolerant_json`] | any JSON: how all of these bodies are read | all of them |
 //! | [`markup`] | an article: its title in the first line, then its body | a help centre |
 //! | [`article_file`], [`graph_file`] | a whole file, plain or compressed | an operator |
@@ -25,6 +26,8 @@ mod cxone;
 mod files;
 mod frames;
 mod json;
+#[cfg(feature = "service")]
+mod ports;
 mod said;
 #[cfg(feature = "service")]
 mod service;
@@ -34,6 +37,8 @@ pub use cxone::{knowledge_answers, push_answer, ranking_request, retry_after, to
 pub use files::{article_file, graph_file, markup};
 pub use frames::stream_frames;
 pub use json::tolerant_json;
+#[cfg(feature = "service")]
+pub use ports::{admin_requests, api_requests};
 pub use said::masking;
 #[cfg(feature = "service")]
 pub use service::settings;
@@ -43,6 +48,10 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All that there are.
 pub const TARGETS: &[Target] = &[
+    #[cfg(feature = "service")]
+    ("admin_requests", admin_requests),
+    #[cfg(feature = "service")]
+    ("api_requests", api_requests),
     ("article_file", article_file),
     ("chroma_answers", chroma_answers),
     ("graph_file", graph_file),

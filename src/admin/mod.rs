@@ -102,6 +102,22 @@ impl AdminState {
         let _ = self.ledger.set(ledger);
     }
 
+    /// Adds the routes to an app, each behind this guard.
+    pub fn routes(
+        self: Arc<Self>,
+        guard: Guard,
+        limits: PortLimits,
+    ) -> serde_json::Result<impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static> {
+        let (state, document) = (web::Data::from(self), web::Data::new(routes::document()?));
+        // The port closes a connection on which a request does not end, but not as soon as this.
+        let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
+        Ok(move |app: &mut web::ServiceConfig| {
+            app.app_data(state.clone()).app_data(feed_limits.clone()).app_data(document.clone());
+            app.app_data(routes::json(limits.max_body_bytes)).app_data(routes::query());
+            routes::configure(app, &guard);
+        })
+    }
+
     /// What takes new settings up.
     pub fn reloader(&self) -> &Arc<Reloader> {
         &self.reloader
@@ -185,14 +201,7 @@ pub fn serve(serving: AdminServing, state: Arc<AdminState>) -> Result<Admin, Adm
     let expires = move |at| metrics.set_certificate(Port::Admin, at);
     let tls = tls.as_ref().map(|files| access::server_config(files, expires)).transpose()?;
     let guard = Guard::new(access, Port::Admin, addr, state.metrics.clone());
-    let (state, document) = (web::Data::from(state), web::Data::new(routes::document()?));
-    // The port closes a connection on which a request does not end, but not as soon as this.
-    let feed_limits = web::Data::new(FeedLimits { lasts: limits.answer_timeout });
-    let routes = move |app: &mut web::ServiceConfig| {
-        app.app_data(state.clone()).app_data(feed_limits.clone()).app_data(document.clone());
-        app.app_data(routes::json(limits.max_body_bytes)).app_data(routes::query());
-        routes::configure(app, &guard);
-    };
+    let routes = state.routes(guard, limits)?;
     // A scrape and a probe every few seconds need no more workers.
     let serving = Serving { workers: 1, limits, tls, shutdown_timeout: Duration::from_secs(1) };
     let listening = TcpListener::bind(addr).and_then(|listener| access::serve(listener, serving, |_, _| {}, routes));

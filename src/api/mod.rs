@@ -164,6 +164,20 @@ impl Api {
         profiles.iter().any(|profile| profile.stream.is_none())
     }
 
+    /// Adds the routes to an app, each behind this guard.
+    pub fn routes(
+        self,
+        guard: Guard,
+        limits: PortLimits,
+    ) -> serde_json::Result<impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static> {
+        let (api, document) = (web::Data::new(self), web::Data::new(routes::document()?));
+        Ok(move |app: &mut web::ServiceConfig| {
+            app.app_data(api.clone()).app_data(document.clone());
+            app.app_data(web::PayloadConfig::new(limits.max_body_bytes));
+            routes::configure(app, &api, &guard);
+        })
+    }
+
     /// Listens; must be called on an arbiter, which the server runs on.
     pub fn serve(self, port: ApiPort, serving: ApiServing) -> Result<RunningApi, ApiError> {
         let (ApiPort { addr, socket, tls }, background) = (port, self.background.clone());
@@ -174,15 +188,10 @@ impl Api {
         let profiles = of_rankings.map(|tenant| tenant.name().clone()).collect();
         self.background.spawn(Arc::clone(&self.callbacks).run(profiles, stop_sending.clone()));
         let (metrics, guard) = (self.metrics.clone(), Guard::new(access, Port::Api, addr, self.metrics.clone()));
-        let (api, document) = (web::Data::new(self), web::Data::new(routes::document()?));
         // The stop is bounded by the grace; the server must not cut callers off before, nor linger after.
         let serving = Serving { workers, limits, tls, shutdown_timeout: grace + Duration::from_secs(1) };
         let answered = move |path: &str, status| metrics.count_api(routes::route(path), status);
-        let routes = move |app: &mut web::ServiceConfig| {
-            app.app_data(api.clone()).app_data(document.clone());
-            app.app_data(web::PayloadConfig::new(limits.max_body_bytes));
-            routes::configure(app, &api, &guard);
-        };
+        let routes = self.routes(guard, limits)?;
         let server = access::serve(listener, serving, answered, routes);
         let (addr, server) = server.map_err(|source| ApiError::Bind { addr, source })?;
         let handle = server.handle();

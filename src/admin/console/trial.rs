@@ -119,13 +119,13 @@ struct Candidate {
 )]
 pub async fn answer(state: web::Data<AdminState>, web::Json(tried): web::Json<Tried>) -> HttpResponse {
     let Tried { profile, turns } = tried;
+    if let Err(wrong) = check(&turns) {
+        return unprocessable(&wrong);
+    }
     let Some(tenants) = state.tenants.get() else { return loading() };
     let Some(tenant) = tenants.get(&ProfileName::new(&profile)) else {
         return not_found(&format!("there is no profile `{profile}`; /readyz lists them"));
     };
-    if let Err(wrong) = check(&turns) {
-        return unprocessable(&wrong);
-    }
     let Ok(_busy) = state.console.busy.acquire().await else { return loading() };
     match timeout(PATIENCE, play(&tenant, turns)).await {
         Ok(Ok(answers)) => HttpResponse::Ok().json(Played { turns: answers }),
