@@ -19,6 +19,7 @@ mod durability;
 mod eval;
 mod every_contract;
 mod feedback_lessons;
+mod getting_started;
 mod graph;
 mod insights;
 mod learning;

@@ -1,5 +1,6 @@
 //! The real binary: run to its end, or as a service in a process of its own.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -22,11 +23,16 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// Those variables of the caller that a command is given.
+pub fn kept() -> impl Iterator<Item = (&'static str, OsString)> {
+    KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)))
+}
+
 /// `cuecard` with nothing but these variables.
 pub fn cuecard(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cuecard"));
     command.args(arguments).env_clear();
-    command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.envs(kept());
     command.envs(variables.iter().copied());
     command
 }
