@@ -42,6 +42,7 @@ mod stream;
 mod strictness;
 mod support;
 mod tenants;
+mod terminal;
 mod text;
 mod tls;
 mod traces;

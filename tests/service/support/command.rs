@@ -46,6 +46,19 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     ended
 }
 
+/// The same in a pseudo-terminal; gives what it put there, both outputs as one.
+pub fn run_in_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let quoted = arguments.iter().map(|argument| format!(" '{argument}'"));
+    let line = format!("exec '{}'{}", env!("CARGO_BIN_EXE_cuecard"), quoted.collect::<String>());
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
+    // Where the shell is, and that the terminal can do more than add lines.
+    command.envs(kept()).envs([("SHELL", "/bin/sh"), ("TERM", "xterm-256color")]).envs(variables.iter().copied());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// `cuecard serve` in a process of its own, from its first instant on.
 pub struct Launched {
     admin: Receiver<SocketAddr>,

@@ -18,7 +18,7 @@ pub use admin::{Admin, Page, Scrape};
 pub use browser::{browser, check_page};
 pub use caller::{Answered, Caller};
 pub use chroma_stand_in::{COLLECTION, serve_chroma};
-pub use command::{Ended, Process, cpu_ticks, cuecard, is_encoding, kept, run, send_signal};
+pub use command::{Ended, Process, cpu_ticks, cuecard, is_encoding, kept, run, run_in_terminal, send_signal};
 pub use databases::{Chroma, address, schema, unique};
 pub use knowledge::{ARTICLES, CONVERSATIONS, QUIET, body_of, build_index, index, questions};
 pub use service::{Service, environment, refuse_all, simulator};
