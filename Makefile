@@ -82,16 +82,17 @@ pages-test:
 	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
 	cargo test $(QUICK) --test service -- --ignored --skip draw_the_pictures
 
-# Every alert under its fault, and every panel, with a real Prometheus.
+# Every alert under its fault, and every panel, with a real Prometheus, and a program of which parts can be made to fail.
 drills:
 	@scripts/setup databases
-	@$(ENV) cargo test $(QUICK) --test observability -- --ignored
+	@$(ENV) cargo test $(QUICK) --features cuecard/failure-points --test observability -- --ignored
 
-# Draws the dashboards of docs/ from the test's own traffic and faults, with the programs as they are shipped; and the pages
-# from the demo, in a real Chromium.
+# Draws the dashboards of docs/ from the test's own traffic and faults, with programs as fast as those that are shipped; and the
+# pages from the demo, in a real Chromium.
 pictures:
 	@scripts/setup databases
-	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards cargo test --release --workspace --test observability -- --ignored
+	@$(ENV) CUECARD_DRAW_DASHBOARDS=docs/dashboards \
+	  cargo test --release --workspace --features cuecard/failure-points --test observability -- --ignored
 	@$(ENV) trap 'scripts/services stop' EXIT; services="$$(scripts/services start)"; eval "$$services"; \
 	cargo test $(QUICK) --test service draw_the_pictures -- --ignored
 

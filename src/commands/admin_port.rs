@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+use super::progress::Progress;
 use crate::cli::AdminArgs;
 use crate::settings::AdminSettings;
 
@@ -105,6 +106,7 @@ impl AdminPort {
             Some(key) => request.bearer_auth(key.expose_secret().trim()),
             None => request,
         };
+        let _progress = Progress::waiting("asking the service");
         let answer = request.send().await.with_context(|| {
             format!(
                 "no service answers at {url}; say where its admin port is with --admin or \

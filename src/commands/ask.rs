@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::in_service::InService;
 use super::knowledge;
+use super::progress::Progress;
 use crate::cli::AskArgs;
 use crate::exit::ExitCode;
 use crate::logging;
@@ -31,10 +32,12 @@ pub fn run(arguments: &AskArgs) -> anyhow::Result<ExitCode> {
     let k = usize::from(arguments.k);
     let plan = Arc::new(Plan { cards: k, candidates: service.plan.candidates.max(k), ..service.plan.clone() });
     let utterance = Utterance::question(arguments.text.as_str());
+    let asking = Progress::waiting("asking");
     let (left_out, asked) = knowledge::block_on(async {
         let left_out = service.prepare(&open.engine).await;
         (left_out, Asked::of(&open.engine, &utterance, &plan).await)
     })?;
+    drop(asking);
     let asked = asked?;
     let now = Instant::now();
     let judged = |plan: &Plan| Ranking::judged(asked.order.clone(), &Screen::default(), now, plan);

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use cuecard_actors::engine::Plan;
-use cuecard_actors::engine::evaluation::{
-    Comparison, Evaluation, Judged, Report, TurnReport, compare, read_conversations,
-};
+use cuecard_actors::engine::evaluation::{Comparison, Evaluation, Judged, Report, TurnReport, compare};
 use cuecard_actors::engine::ranking::SilenceRule;
 use cuecard_actors::tenant::read_model;
 
@@ -31,8 +29,7 @@ pub fn run(arguments: &EvalArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitCode> {
-    let seeking = read_conversations(conversations)?;
-    let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
+    let (seeking, quiet) = knowledge::conversations(conversations, arguments.quiet.as_deref())?;
     let ToolSettings { buffer, mut profile, .. } = ToolSettings::of_environment()?;
     profile.ranker = Auto(arguments.ranker.or(profile.ranker.0));
     profile.window = arguments.window.unwrap_or(profile.window);
@@ -43,9 +40,13 @@ fn evaluated(arguments: &EvalArgs, conversations: &Path) -> anyhow::Result<ExitC
         open.engine.use_model(Some(Arc::new(model)));
     }
     let conversations = seeking.len() + quiet.len();
-    // All are heard first, then judged, or learned from and judged in parts.
-    let steps = conversations + arguments.folds.map_or(conversations, |folds| conversations + usize::from(folds));
-    let bar = Progress::counting("asking", steps);
+    let asked = ("asking", conversations);
+    let bar = match arguments.folds {
+        None => Progress::counting([asked, ("judging", conversations)]),
+        Some(folds) => {
+            Progress::counting([asked, ("taking lessons", conversations), ("learning and judging", folds.into())])
+        }
+    };
     let (limits, every_turn, effort) = (buffer.window_limits(), arguments.every_turn, arguments.effort);
     let progress = &|| bar.step();
     let evaluation = Evaluation { engine: &open.engine, plan: &plan, effort, limits, every_turn, progress };

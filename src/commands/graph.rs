@@ -17,7 +17,9 @@ pub fn load(arguments: &GraphLoadArgs) -> anyhow::Result<ExitCode> {
     let settings = ToolSettings::of_environment()?.profile;
     let uri = settings.neo4j_uri.trim();
     anyhow::ensure!(!uri.is_empty(), "no database is named; set NEO4J_URI, for example bolt://127.0.0.1:7687");
+    let reading = Progress::waiting("reading the graph");
     let (file, report) = read_graph(&arguments.graph)?;
+    drop(reading);
     for bad_row in report.file.bad_rows.iter().take(SHOWN_BAD_ROWS) {
         eprintln!("skipped {}", report.file.describe(bad_row));
     }

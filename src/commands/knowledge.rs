@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cuecard_actors::engine::encoder::{Encoder, EncoderSettings};
+use cuecard_actors::engine::evaluation::{Conversation, read_conversations};
 use cuecard_actors::engine::knowledge::chroma::{self, ChromaCollection, ChromaSettings};
 use cuecard_actors::engine::knowledge::{
     BuildReport, Completeness, IndexHandle, ModelIdentity, TextEncoder, Update, build, read_articles,
@@ -77,8 +78,16 @@ pub fn engine_with(encoder: Encoder, arguments: &KnowledgeArgs) -> anyhow::Resul
     Ok(OpenEngine { engine, index, _made_for_this_call: made })
 }
 
+/// Conversations that want a card, and those that want none.
+pub fn conversations(seeking: &Path, quiet: Option<&Path>) -> anyhow::Result<(Vec<Conversation>, Vec<Conversation>)> {
+    let _progress = Progress::waiting("reading the conversations");
+    let seeking = read_conversations(seeking)?;
+    Ok((seeking, quiet.map(read_conversations).transpose()?.unwrap_or_default()))
+}
+
 /// Opens an index that the encoder's model made.
 fn open(encoder: &Encoder, directory: &Path) -> anyhow::Result<Arc<IndexHandle>> {
+    let _progress = Progress::waiting("opening the index");
     let identity = ModelIdentity::of(&BulkEncoder::new(encoder.clone()));
     let index = IndexHandle::open(directory, Some(identity))
         .with_context(|| format!("the index {} can't be used", directory.display()))?;
@@ -98,7 +107,9 @@ pub fn update(
     directory: &Path,
     encoder: &Encoder,
 ) -> anyhow::Result<Updated> {
+    let reading = Progress::waiting("reading the articles");
     let file = read_articles(articles)?;
+    drop(reading);
     for bad_row in file.report.bad_rows.iter().take(SHOWN_BAD_ROWS) {
         eprintln!("skipped {}", file.report.describe(bad_row));
     }

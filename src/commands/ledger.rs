@@ -67,10 +67,12 @@ async fn erase_everywhere(
     profile: Option<&str>,
 ) -> anyhow::Result<()> {
     if admin.admin.is_none() && !DataLock::is_taken(&settings.data.directories())? {
+        let erasing = Progress::waiting("erasing");
         let erased = erase(settings.data.ledger_url().expose_secret(), interaction, profile).await;
         if let Err(error @ LedgerError::InService) = erased {
             anyhow::bail!("{error}; name its admin port with --admin");
         }
+        drop(erasing);
         told("erased", &erased?);
         return Ok(());
     }

@@ -1,6 +1,8 @@
 //! How far a command is, on stderr, for whoever waits at a terminal; nothing is drawn where nobody looks.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use cuecard_actors::engine::knowledge::{BuildPhase, BuildProgress};
@@ -12,22 +14,34 @@ const TICK: Duration = Duration::from_millis(100);
 /// A line that tells what is done and how far it is, until it is dropped.
 pub(super) struct Progress {
     bar: ProgressBar,
+    /// What comes after what is done now, each with its steps.
+    to_come: Mutex<VecDeque<(&'static str, usize)>>,
 }
 
 impl Progress {
     /// Something of which nobody knows how long it takes.
     pub(super) fn waiting(what: &'static str) -> Self {
-        let progress = Self { bar: ProgressBar::new_spinner() };
+        let progress = Self { bar: ProgressBar::new_spinner(), to_come: Mutex::default() };
         progress.bar.enable_steady_tick(TICK);
         progress.begin(what);
         progress
     }
 
-    /// So many steps.
-    pub(super) fn counting(what: &'static str, steps: usize) -> Self {
-        let progress = Self::waiting(what);
-        progress.at(0, steps);
+    /// One thing after another, each with so many steps. A step of the one may take much longer than one of the other, so that
+    /// each has an estimate of its own.
+    pub(super) fn counting(parts: impl IntoIterator<Item = (&'static str, usize)>) -> Self {
+        let mut progress = Self::waiting("");
+        progress.to_come = Mutex::new(parts.into_iter().collect());
+        progress.next_part();
         progress
+    }
+
+    fn next_part(&self) {
+        let next = self.to_come.lock().ok().and_then(|mut to_come| to_come.pop_front());
+        if let Some((what, steps)) = next {
+            self.begin(what);
+            self.at(0, steps);
+        }
     }
 
     /// From now on something else is done.
@@ -38,9 +52,12 @@ impl Progress {
         self.bar.set_message(what);
     }
 
-    /// A step is done.
+    /// A step is done; after the last of a part the next one begins.
     pub(super) fn step(&self) {
         self.bar.inc(1);
+        if self.bar.length().is_some_and(|steps| self.bar.position() >= steps) {
+            self.next_part();
+        }
     }
 
     /// So many of all are done.
@@ -100,6 +117,19 @@ fn pace_of(done: u64, all: Option<u64>, elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_part_begins_at_nothing_when_the_one_before_is_done() {
+        let progress = Progress::counting([("asking", 2), ("judging", 3)]);
+        let is_at = || (progress.bar.message(), progress.bar.position(), progress.bar.length());
+        assert_eq!(is_at(), ("asking".to_owned(), 0, Some(2)));
+        progress.step();
+        assert_eq!(is_at(), ("asking".to_owned(), 1, Some(2)));
+        progress.step();
+        assert_eq!(is_at(), ("judging".to_owned(), 0, Some(3)));
+        (0..3).for_each(|_| progress.step());
+        assert_eq!(is_at(), ("judging".to_owned(), 3, Some(3)));
+    }
 
     #[test]
     fn the_first_figure_is_what_was_measured_and_nothing_is_said_before() {

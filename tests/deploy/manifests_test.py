@@ -1,12 +1,14 @@
 """What deploy/ says is well formed and agrees with itself: no container, no cluster and no package is needed.
 
 Kubernetes manifests are held against Kubernetes' schemas and, for PodMonitor and PrometheusRule, against the operator's types; the
-Dockerfile passes hadolint; the systemd unit passes systemd's own checks. Whether the settings that stand here can be used is
-tested where they are read, in src/settings/tests/deployed.rs.
+dashboards against Grafana's; the Dockerfile passes hadolint; the systemd unit passes systemd's own checks; docker-compose reads
+each profile. Whether the settings that stand here can be used is tested where they are read, in src/settings/tests/deployed.rs.
 """
 
 import hashlib
+import importlib.metadata
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -20,6 +22,9 @@ import urllib.parse
 import kubernetes_validate
 import yaml
 from cloudcoil.models.prometheus_operator import v1 as prometheus_operator
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -31,6 +36,21 @@ KUBERNETES_VERSIONS = ["1.31", "1.37"]
 OPERATORS = {"PodMonitor": prometheus_operator.PodMonitor, "PrometheusRule": prometheus_operator.PrometheusRule}
 # systemd's own measure, from 0 to 10; below 2 it says that a unit is well protected.
 EXPOSURE = 15
+
+
+# What Grafana's types don't have: the number in a database, which a file has none of, and a query that its editor shows.
+NOT_GRAFANAS = {"/id", "/templating/list/definition"}
+
+
+def lost(written, kept, place=""):
+    """Where something stands in `written` that `kept` does not have, or has otherwise."""
+    if isinstance(written, dict) and isinstance(kept, dict):
+        return {found for key in written for found in lost(written[key], kept.get(key), f"{place}/{key}") if key in kept} | {
+            f"{place}/{key}" for key in written if key not in kept
+        }
+    if isinstance(written, list) and isinstance(kept, list) and len(written) == len(kept):
+        return {found for pair in zip(written, kept) for found in lost(*pair, place)}
+    return set() if written == kept else {place}
 
 
 def rendered():
@@ -216,6 +236,74 @@ class Files(unittest.TestCase):
     def test_no_step_of_the_dockerfile_needs_buildkit(self):
         text = (DEPLOY / "Dockerfile").read_text()
         self.assertNotRegex(text, r"(?m)^# *syntax *=|--mount=|--chmod=|--link|<<")
+
+
+class Dashboards(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        register_default_plugins()
+        cls.files = {file.name: json.loads(file.read_text()) for file in (ROOT / "grafana/dashboards").glob("*.json")}
+
+    def read_by_grafana(self, dashboard):
+        return json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder))
+
+    def test_grafana_keeps_all_that_stands_in_them(self):
+        for name, written in self.files.items():
+            with self.subTest(name):
+                self.assertEqual(lost(written, self.read_by_grafana(written)), NOT_GRAFANAS)
+
+    def test_what_grafana_does_not_know_is_seen(self):
+        wrong = self.files["agents-helped.json"]
+        panel = next(panel for panel in wrong["panels"] if panel["type"] == "timeseries")
+        panel["fieldConfig"]["defaults"]["custom"]["lineWith"] = 2
+        self.assertEqual(lost(wrong, self.read_by_grafana(wrong)) - NOT_GRAFANAS, {"/panels/fieldConfig/defaults/custom/lineWith"})
+
+    def test_they_are_written_for_the_grafana_that_compose_starts(self):
+        version = importlib.metadata.version("grafana-foundation-sdk").partition("!")[2].rpartition(".")[0]
+        image = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["grafana"]["image"]
+        self.assertEqual(image.partition(":")[2].rpartition(".")[0], version)
+        for name, written in self.files.items():
+            self.assertEqual(written["schemaVersion"], Dashboard().schema_version, name)
+
+
+@unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not here")
+class Profiles(unittest.TestCase):
+    """Each profile as docker-compose itself reads it, with what compose.yaml says beside each database."""
+
+    def read(self, profile, tenant, **variables):
+        command = ["docker-compose", "--file", DEPLOY / "compose.yaml", "--profile", profile, "config"]
+        environment = {"PATH": os.environ["PATH"], "CUECARD_TENANT": f"compose/tenants/{tenant}.env", **variables}
+        said = subprocess.run(command, env=environment, capture_output=True, text=True)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        # Nothing that has no value, or that it does not know.
+        self.assertEqual(said.stderr, "")
+        services = yaml.safe_load(said.stdout)["services"]
+        self.assertEqual(services[profile]["profiles"], [profile])
+        lines = (DEPLOY / f"compose/tenants/{tenant}.env").read_text().splitlines()
+        of_tenant = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+        handed_on = {name: variables.get(name, "") for name in ["DATABASE_URL", "NEO4J_PASSWORD"]}
+        cuecard = services["cuecard"]["environment"]
+        # What src/settings/tests/deployed.rs starts a service with.
+        self.assertEqual(cuecard, {"CUECARD_CONFIG": "/etc/cuecard/cuecard.toml"} | handed_on | of_tenant)
+        return cuecard, services[profile].get("environment", {})
+
+    def test_neo4j_is_where_the_graph_is_looked_for(self):
+        cuecard, database = self.read("neo4j", "graph", NEO4J_PASSWORD="opensesame")
+        self.assertEqual(cuecard["NEO4J_URI"], "bolt://neo4j:7687")
+        self.assertEqual(database["NEO4J_AUTH"], f"neo4j/{cuecard['NEO4J_PASSWORD']}")
+
+    def test_postgres_is_where_the_ledger_is_kept(self):
+        written = re.search(r"# (POSTGRES_PASSWORD=… DATABASE_URL=\S+?),", (DEPLOY / "compose.yaml").read_text())[1]
+        variables = dict(pair.split("=", 1) for pair in written.replace("…", "opensesame").split())
+        cuecard, database = self.read("postgres", "insights", **variables)
+        address = urllib.parse.urlsplit(cuecard["DATABASE_URL"])
+        # Without a name of its own the image calls the database as its user.
+        expected = ("postgres", database["POSTGRES_USER"], database["POSTGRES_PASSWORD"], f"/{database['POSTGRES_USER']}")
+        self.assertEqual((address.hostname, address.username, address.password, address.path), expected)
+
+    def test_chroma_is_where_the_collection_is_looked_for(self):
+        cuecard, _ = self.read("chroma", "rag")
+        self.assertEqual(cuecard["CHROMA_URL"], "http://chroma:8000")
 
 
 @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not here")

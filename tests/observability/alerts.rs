@@ -1,5 +1,4 @@
-//! One Prometheus, four services and an actor of a test's own: every alert fires under its fault and stops after it, and every
-//! panel shows something.
+//! One Prometheus and five services: every alert fires under its fault and stops after it, and every panel shows something.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -7,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::breaking::Breaking;
 use crate::dashboards::Dashboard;
 use crate::drills::{self, ALLOWED, EXPECTED};
-use crate::panicking::Panicking;
 use crate::prometheus::{INTERVAL, Prometheus, Target};
 use crate::services::{KEY, Watched, knowing};
 use crate::support::{Page, refuse_all, simulator};
@@ -84,18 +83,20 @@ async fn every_alert_fires_under_its_fault_and_stops_after_it_and_every_panel_sh
     if crate::may_skip() {
         return;
     }
+    let can_fail = cfg!(feature = "failure-points");
+    assert!(can_fail, "the program has no failure points; `make drills` builds one that has");
     let scene = Scene::new();
-    let panicking = Panicking::start();
+    let breaking = Breaking::start();
     let mut targets: Vec<_> =
         scene.all().into_iter().map(|(instance, service)| Target { instance, addr: service.addr() }).collect();
-    targets.push(Target { instance: "panicking", addr: panicking.addr });
+    targets.push(Target { instance: "breaking", addr: breaking.addr() });
     let prometheus = Prometheus::start(&targets).await;
     tokio::join!(
         drills::healthy(&prometheus, &scene.healthy),
         drills::troubled(&prometheus, &scene.troubled),
         drills::failing(&prometheus, &scene.failing),
         drills::flooded(&prometheus, &scene.flooded),
-        drills::panicking(&prometheus, panicking),
+        drills::breaking(&prometheus, breaking),
     );
     check_what_fired(&prometheus).await;
     check_series(&scene).await;

@@ -1,4 +1,7 @@
-//! The dashboards as files: what Grafana's own linter asks of them, restated, and what this house asks beside it.
+//! The dashboards as files: what Grafana's own linter (grafana/dashboard-linter) asks of them, restated, and what this house asks
+//! beside it. Each test names the rules that it has of the linter. `target-logql-rule` and `target-logql-auto-rule` are left out:
+//! they are about Loki, and no panel asks anything but Prometheus. That Grafana's types have each key that stands here is tested
+//! in `tests/deploy/manifests_test.py`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,7 +9,7 @@ use std::time::Duration;
 use regex::Regex;
 use serde_json::{Value, json};
 
-/// Grafana 11's.
+/// Grafana 11.5's.
 const SCHEMA_VERSION: u64 = 39;
 
 /// The units that these dashboards use, of those that Grafana has; a name that it does not know is shown as a suffix.
@@ -144,6 +147,7 @@ fn selectors(expression: &str) -> Vec<(String, String)> {
     found.map(|one| (one[1].to_owned(), one.get(2).map_or("", |braces| braces.as_str()).to_owned())).collect()
 }
 
+/// uneditable-dashboard.
 #[test]
 fn each_dashboard_is_one_that_grafana_takes_from_a_file() {
     let mut uids = BTreeSet::new();
@@ -203,16 +207,41 @@ fn each_panel_says_what_it_shows_in_which_unit_and_from_where() {
             );
             let defaults = &panel["fieldConfig"]["defaults"];
             assert!(UNITS.contains(&defaults["unit"].as_str().unwrap_or_default()), "{title}");
-            assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
+            let source = json!({"type": "prometheus", "uid": "${datasource}"});
+            assert_eq!(panel["datasource"], source, "{title}");
             let targets = panel["targets"].as_array().unwrap();
             assert!(!targets.is_empty(), "{title}");
             for target in targets {
-                assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
+                assert_eq!(target["datasource"], source, "{title}");
                 assert!(!target["legendFormat"].as_str().unwrap_or_default().is_empty(), "{title}");
             }
             check_place(&panel["gridPos"], &mut places, title);
         }
     }
+}
+
+/// target-promql-rule and template-label-promql-rule: by Prometheus' own parser.
+#[test]
+fn each_query_is_one_that_prometheus_understands() {
+    if crate::may_skip() {
+        return;
+    }
+    let mut rules = Vec::new();
+    for dashboard in Dashboard::all() {
+        for (place, text) in dashboard.expressions() {
+            let expression = Expression(&text).with_values(Duration::from_mins(5));
+            // A rule's name may occur once.
+            rules.push(
+                json!({"record": format!("query:{}", rules.len()), "expr": expression, "labels": {"place": place}}),
+            );
+        }
+    }
+    assert!(rules.len() > 60, "{} queries", rules.len());
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("queries.json");
+    // YAML takes JSON.
+    std::fs::write(&file, json!({"groups": [{"name": "queries", "rules": rules}]}).to_string()).unwrap();
+    crate::rules::promtool(&["check", "rules", file.to_str().unwrap()]);
 }
 
 /// A colour that never changes tells nothing: a panel has a line at which it does, or stands in the list of those that have none.

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{Connection, Executor, SqliteConnection};
 
-use crate::panicking::{ACTOR, Panicking};
+use crate::breaking::{Breaking, HANGS, PANICS};
 use crate::prometheus::{Firing, Prometheus};
 use crate::services::{KEY, Told, Watched};
 use crate::support::{Caller, Scrape, refuse_all, send_signal};
@@ -19,16 +19,16 @@ const CALLS: Duration = Duration::from_millis(120);
 
 /// Every alert that must fire, and of which service.
 pub const EXPECTED: &[(&str, &str)] = &[
-    ("CuecardActorGone", "panicking"),
-    ("CuecardActorHangs", "panicking"),
-    ("CuecardActorPanics", "panicking"),
+    ("CuecardActorGone", "breaking"),
+    ("CuecardActorHangs", "breaking"),
+    ("CuecardActorPanics", "breaking"),
     ("CuecardBehind", "flooded"),
     ("CuecardCallersTurnedAway", "healthy"),
     ("CuecardCardsExpire", "troubled"),
     ("CuecardCardsFail", "failing"),
     ("CuecardCardsRejected", "healthy"),
     ("CuecardCardsSlow", "troubled"),
-    ("CuecardCertificateExpires", "panicking"),
+    ("CuecardCertificateExpires", "breaking"),
     ("CuecardCircuitOpen", "failing"),
     ("CuecardDegraded", "failing"),
     ("CuecardDown", "flooded"),
@@ -50,6 +50,10 @@ pub const ALLOWED: &[(&str, &str, &str)] = &[
     ("CuecardCircuitOpen", "healthy", "the training endpoint fails, as it is to for CuecardFeedbackStuck"),
     ("CuecardDegraded", "healthy", "the same, for longer"),
     ("CuecardDown", "", "before the first scrape there is no target"),
+    ("CuecardDown", "breaking", "its process has ended, and the next one starts"),
+    ("CuecardCardsFail", "breaking", "each panic costs the question in hand"),
+    ("CuecardHeld", "breaking", "its pushes are held, so that the end of its process is seen"),
+    ("CuecardStreamDown", "breaking", "what ends hears nothing more"),
     ("CuecardCardsFail", "healthy", "a ranking that can't be audited fails while the ledger is locked"),
     ("CuecardCardsExpire", "flooded", "what a flood leaves comes too late for a card"),
     ("CuecardCardsSlow", "flooded", "the cards that a flood leaves are late"),
@@ -238,29 +242,27 @@ pub async fn flooded(prometheus: &Prometheus, service: &Watched) {
     drill(prometheus, &[("CuecardDown", "flooded")], &[], async || send_signal(process, "CONT")).await;
 }
 
-/// An actor whose handler does not return, that panics now and then, and that gives up; beside a certificate that is hardly valid
-/// any more.
-pub async fn panicking(prometheus: &Prometheus, mut actor: Panicking) {
-    let labels = [("instance", "panicking"), ("actor", ACTOR)];
-    let [hangs, panics, gone] =
-        ["CuecardActorHangs", "CuecardActorPanics", "CuecardActorGone"].map(|alert| Firing { alert, labels: &labels });
-    let labels = [("instance", "panicking"), ("port", "admin")];
+/// A service of which an actor hangs, and another panics now and then and gives up; and whose certificate is hardly valid any
+/// more.
+pub async fn breaking(prometheus: &Prometheus, mut service: Breaking) {
+    let labels = [HANGS, PANICS].map(|actor| [("instance", "breaking"), ("actor", actor)]);
+    let [hangs, panics, gone] = [("CuecardActorHangs", 0), ("CuecardActorPanics", 1), ("CuecardActorGone", 1)]
+        .map(|(alert, actor)| Firing { alert, labels: &labels[actor] });
+    let labels = [("instance", "breaking"), ("port", "api")];
     let expires = Firing { alert: "CuecardCertificateExpires", labels: &labels };
-    actor.valid_for(Duration::from_hours(24));
+    service.until_listening().await;
     prometheus.until_firing(&expires).await;
-    actor.valid_for(Duration::from_hours(24 * 365));
+    service.renew_for(Duration::from_hours(24 * 365));
     prometheus.until_quiet(&expires).await;
-    let hanging = actor.hang();
+    service.hang().await;
     prometheus.until_firing(&hangs).await;
-    drop(hanging);
+    service.until_it_goes_on().await;
     prometheus.until_quiet(&hangs).await;
-    // An increase is told from what was scraped before it.
-    prometheus.until_scraped("panicking").await;
-    actor.panic(3).await;
+    service.panic(3).await;
     prometheus.until_firing(&panics).await;
-    actor.give_up().await;
+    service.give_up().await;
     prometheus.until_firing(&gone).await;
-    actor.start_again();
+    service.start_again().await;
     prometheus.until_quiet(&gone).await;
     prometheus.until_quiet(&panics).await;
 }

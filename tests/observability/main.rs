@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod alerts;
+mod breaking;
 mod dashboards;
 mod drills;
 mod names;
-mod panicking;
 mod prometheus;
 mod rules;
 mod services;

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use crate::root;
 
-fn promtool(arguments: &[&str]) {
+/// Runs Prometheus' own tool, which must find nothing wrong.
+pub fn promtool(arguments: &[&str]) {
     let output = Command::new("promtool").args(arguments).current_dir(root()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));

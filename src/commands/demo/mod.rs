@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use self::service::Service;
 use self::terminal::Terminal;
 use super::knowledge;
+use super::progress::Progress;
 use super::serve::Signals;
 use crate::cli::DemoArgs;
 use crate::exit::ExitCode;
@@ -200,7 +201,10 @@ async fn play<'a>(
     arguments: &DemoArgs,
     terminal: &mut Terminal<'a>,
 ) -> anyhow::Result<()> {
-    if !simulator.until(CONNECT, |simulator| simulator.num_streams() > 0).await {
+    let starting = Progress::waiting("loading the model into the service");
+    let is_connected = simulator.until(CONNECT, |simulator| simulator.num_streams() > 0).await;
+    drop(starting);
+    if !is_connected {
         anyhow::bail!("the service did not connect to the simulator within {CONNECT:?}");
     }
     loop {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings, read_conversations};
+use cuecard_actors::engine::evaluation::{Conversation, Evaluation, Judged, beginnings};
 use cuecard_actors::engine::knowledge::ContentHash;
 use cuecard_actors::engine::ranking::model::{Model, Source};
 use cuecard_actors::engine::{Effort, Plan};
@@ -23,13 +23,12 @@ pub(super) fn learn(
     open: &OpenEngine,
     against: Option<Model>,
 ) -> anyhow::Result<Model> {
-    let seeking = read_conversations(conversations)?;
-    let quiet = arguments.quiet.as_deref().map(read_conversations).transpose()?.unwrap_or_default();
+    let (seeking, quiet) = knowledge::conversations(conversations, arguments.quiet.as_deref())?;
     let settings = ToolSettings::of_environment()?;
     let plan = Arc::new(settings.profile.index_plan());
     expect_known(open, seeking.iter().chain(&quiet))?;
-    // All are heard first, then learned from.
-    let bar = Progress::counting("asking", 2 * (seeking.len() + quiet.len()));
+    let conversations = seeking.len() + quiet.len();
+    let bar = Progress::counting([("asking", conversations), ("taking lessons", conversations)]);
     let progress = &|| bar.step();
     let evaluation = Evaluation {
         engine: &open.engine,
@@ -192,6 +191,8 @@ pub async fn folded(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use cuecard_actors::engine::evaluation::read_conversations;
 
     use super::*;
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use cuecard_actors::cxone::Contract;
+use cuecard_actors::tenant::GraphPlace;
+use secrecy::ExposeSecret;
 
 use super::*;
 
@@ -45,6 +47,28 @@ fn each_tenant_of_compose_comes_to_a_service_that_starts() {
     }
     let files = std::fs::read_dir(format!("{DEPLOY}/compose/tenants")).unwrap();
     assert_eq!(files.count(), table.len());
+}
+
+/// By the names that compose gives them.
+#[test]
+fn each_database_of_compose_is_what_the_settings_beside_it_name() {
+    let start_with = |tenant: &str, shell: &[(&str, &str)]| {
+        let file = std::fs::read_to_string(format!("{DEPLOY}/compose/tenants/{tenant}.env")).unwrap();
+        let lines = file.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| !name.starts_with('#'));
+        let written: Vec<(&str, &str)> = lines.filter(|(_, value)| !value.is_empty()).collect();
+        start("compose/settings/cuecard.toml", &[&CLIENT[..], &written, shell].concat())
+    };
+    let ledger = |settings: &Settings| settings.data.ledger_url().expose_secret().to_owned();
+    let graph = start_with("graph", &[("NEO4J_PASSWORD", "opensesame")]);
+    let Some(GraphPlace::Neo4j { uri, user, password }) = &graph.profiles[0].knowledge.graph else {
+        panic!("{graph:?}")
+    };
+    assert_eq!((uri.as_str(), user.as_str(), password.expose_secret()), ("bolt://neo4j:7687", "neo4j", "opensesame"));
+    let rag = start_with("rag", &[]);
+    assert_eq!(rag.profiles[0].knowledge.chroma.as_ref().unwrap().url.as_str(), "http://chroma:8000/");
+    assert!(ledger(&rag).starts_with("sqlite:"), "an empty address is none");
+    let on_server = "postgres://cuecard:opensesame@postgres/cuecard";
+    assert_eq!(ledger(&start_with("insights", &[("DATABASE_URL", on_server)])), on_server);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The real binary: run to its end, or as a service in a process of its own.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -22,11 +23,16 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// Those variables of the caller that a command is given.
+pub fn kept() -> impl Iterator<Item = (&'static str, OsString)> {
+    KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)))
+}
+
 /// `cuecard` with nothing but these variables.
 pub fn cuecard(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cuecard"));
     command.args(arguments).env_clear();
-    command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.envs(kept());
     command.envs(variables.iter().copied());
     command
 }
@@ -38,6 +44,19 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     let ended = Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
     assert!(!ended.stderr.contains("panicked"), "{arguments:?}: {}", ended.stderr);
     ended
+}
+
+/// The same in a pseudo-terminal; gives what it put there, both outputs as one.
+pub fn run_in_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let quoted = arguments.iter().map(|argument| format!(" '{argument}'"));
+    let line = format!("exec '{}'{}", env!("CARGO_BIN_EXE_cuecard"), quoted.collect::<String>());
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
+    // Where the shell is, and that the terminal can do more than add lines.
+    command.envs(kept()).envs([("SHELL", "/bin/sh"), ("TERM", "xterm-256color")]).envs(variables.iter().copied());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// `cuecard serve` in a process of its own, from its first instant on.

@@ -9,6 +9,7 @@ mod databases;
 pub mod five;
 mod knowledge;
 mod service;
+mod shell;
 mod speech;
 
 use std::time::Duration;
@@ -17,10 +18,11 @@ pub use admin::{Admin, Page, Scrape};
 pub use browser::{browser, check_page};
 pub use caller::{Answered, Caller};
 pub use chroma_stand_in::{COLLECTION, serve_chroma};
-pub use command::{Ended, Process, cpu_ticks, cuecard, is_encoding, run, send_signal};
+pub use command::{Ended, Process, cpu_ticks, cuecard, is_encoding, kept, run, run_in_terminal, send_signal};
 pub use databases::{Chroma, address, schema, unique};
 pub use knowledge::{ARTICLES, CONVERSATIONS, QUIET, body_of, build_index, index, questions};
 pub use service::{Service, environment, refuse_all, simulator};
+pub use shell::Shell;
 pub use speech::{first_article, pushes, say, send, shown, until, until_shown};
 
 /// Far beyond what loopback needs, even while something else builds; only a broken test waits so long.

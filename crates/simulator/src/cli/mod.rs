@@ -4,6 +4,7 @@
 //! everything else on standard error. Errors say what to do and end with exit code 1.
 
 mod listen;
+mod progress;
 mod replay;
 mod serve;
 
@@ -52,9 +53,10 @@ enum Command {
 /// Runs a command to its end.
 pub fn run(command_line: CommandLine) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,actix_http=off"));
+    let is_uncoloured = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal() && !is_uncoloured)
         .with_writer(std::io::stderr)
         .init();
     let system = actix_rt::System::new();

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::listen::{Listen, tell};
+use super::progress::Progress;
 use crate::base::contracts::Contract;
 use crate::replay::{self, Load, ReplayOptions};
 use crate::serve::files::Conversation;
@@ -128,7 +129,13 @@ pub(super) async fn run(arguments: Replay) -> anyhow::Result<()> {
     let simulator = arguments.listen.start(options.articles.clone(), options.session.iter().cloned().collect())?;
     arguments.listen.tell_how_to_connect(&simulator, &[options.contract]);
     tell(&format!("giving up after {} s", arguments.connect_timeout));
-    let report = replay::replay(&simulator, &conversations, &options, &mut tell).await?;
+    let progress = Progress::of(&conversations, options.duration);
+    let mut tell = |line: &str| progress.tell(line);
+    let report = tokio::select! {
+        report = replay::replay(&simulator, &conversations, &options, &mut tell) => report?,
+        never = progress.follow(&simulator) => match never {},
+    };
+    drop(progress);
     simulator.stop();
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, interval_at};
+use tokio::time::Instant;
 
 use super::plan::{self, Script, Tempo};
 use super::speaker::Speakers;
@@ -19,8 +19,6 @@ use super::speaker::Speakers;
 /// Two customer turns of one conversation are never closer at a rate: people need to breathe, and a newer turn replaces
 /// the older.
 const TURN_SPACING: Duration = Duration::from_secs(1);
-/// How often progress is told.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Nobody waits longer for the next turn, and any timetable of such turns is one that the clock can hold.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
 
@@ -79,7 +77,6 @@ pub(super) async fn at_rate(
     let mut speaking = HashMap::new();
     let began = Instant::now();
     let mut start = began;
-    let mut told_at = start;
     let mut num_unsaid = 0;
     for (number, planned) in timetable.iter().enumerate() {
         tokio::time::sleep_until(start + planned.due).await;
@@ -101,10 +98,6 @@ pub(super) async fn at_rate(
         let took = due.elapsed();
         if took > TURN_SPACING {
             start += took;
-        }
-        if told_at.elapsed() >= PROGRESS_INTERVAL {
-            told_at = Instant::now();
-            tell(&format!("{} of {} turns", number + 1, timetable.len()));
         }
     }
     tell_unsaid(num_unsaid, tell);
@@ -134,15 +127,7 @@ pub(super) async fn side_by_side(
     let began = Instant::now();
     let [next, num_said, num_given_up] = [const { Cell::new(0) }; 3];
     let turns = Loop { script, speakers, began, limits, next, num_said, num_given_up };
-    let workers = join_all((0..number).map(|_| turns.work()));
-    tokio::pin!(workers);
-    let mut progress = interval_at(began + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
-    loop {
-        tokio::select! {
-            _ = &mut workers => break,
-            _ = progress.tick() => tell(&format!("{} turns", turns.num_said.get())),
-        }
-    }
+    join_all((0..number).map(|_| turns.work())).await;
     let num_unsaid = turns.num_unsaid();
     tell_unsaid(num_unsaid, tell);
     Spoken { lasted: began.elapsed(), num_unsaid }

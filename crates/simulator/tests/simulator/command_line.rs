@@ -192,6 +192,37 @@ async fn it_replays_and_prints_json() {
     assert_eq!(report.as_object().unwrap().len(), 11);
 }
 
+/// What this command line puts on a pseudo-terminal.
+fn on_terminal(arguments: &str, variables: &[(&str, &str)]) -> String {
+    let line = format!("exec '{}' {arguments}", env!("CARGO_BIN_EXE_cxone-sim"));
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_remove("NO_COLOR");
+    command.env("TERM", "xterm-256color").envs(variables.iter().copied());
+    String::from_utf8(command.stdin(Stdio::null()).output().unwrap().stdout).unwrap()
+}
+
+/// Nobody answers, which it waits for, and says so, for a second.
+#[test]
+fn how_far_it_is_and_colours_are_shown_on_a_terminal_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("conversations.jsonl");
+    std::fs::write(&file, "{\"id\": \"c\", \"turns\": [{\"speaker\": \"customer\", \"text\": \"hi\"}]}\n").unwrap();
+    let arguments = format!(
+        "replay --port 0 --contract insights --connect-timeout 1 --admin {NO_ADMIN} --conversations {}",
+        file.display()
+    );
+    // Its server logs that it starts.
+    let logs = ("RUST_LOG", "info");
+    let (waits, starts, colour) = ("waiting for the service", "starting", "\u{1b}[3");
+    let shown = on_terminal(&arguments, &[logs]);
+    assert!(shown.contains(waits) && shown.contains(starts) && shown.contains(colour), "{shown:?}");
+    let shown = on_terminal(&arguments, &[logs, ("NO_COLOR", "1")]);
+    assert!(shown.contains(waits) && shown.contains(starts) && !shown.contains(colour), "{shown:?}");
+    let piped = simulator().env(logs.0, logs.1).args(arguments.split(' ')).output().unwrap();
+    let written = String::from_utf8([piped.stdout, piped.stderr].concat()).unwrap();
+    assert!(written.contains(starts) && !written.contains('\u{1b}') && !written.contains(waits), "{written:?}");
+}
+
 #[actix_web::test]
 async fn the_documents_programs_pass_unless_strict_rules_are_asked_for() {
     for (flag, expected) in [(&[][..], 200), (&["--strict"], 406)] {
