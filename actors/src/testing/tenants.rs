@@ -8,11 +8,9 @@ use cuecard_cxone::answers::RetryPolicy;
 use cuecard_cxone::stream::Roles;
 use cuecard_cxone::token::Token;
 use cuecard_cxone::{Connection, ConnectionSettings, Contract, Dialect};
-use cuecard_engine::conversation::TurnWindow;
 use cuecard_engine::encoder::{Encoder, EncoderSettings, Encoding};
-use cuecard_engine::knowledge::ArticleFilter;
 use cuecard_engine::ranking::Formula;
-use cuecard_engine::{Backend, BackendName, Boosts, Engine, Excerpt, Plan, SearchPool, UsualTurns};
+use cuecard_engine::{Backend, BackendName, Engine, Excerpt, Plan, SearchPool, UsualTurns};
 
 use super::{Cxone, token};
 use crate::cxone_calls::{CxoneCalls, CxoneCallsDeps, TokenActorAddress};
@@ -125,18 +123,11 @@ pub fn tenants() -> Tenants {
 pub fn plan(backends: &[BackendName]) -> Plan {
     Plan {
         backends: backends.to_vec(),
-        filter: ArticleFilter::default(),
-        ranker: Formula::Cosine,
-        window: TurnWindow::Last(3),
-        candidates: 20,
-        min_keyword_cosine: 0.7,
-        cards: 5,
-        silence: None,
         excerpt: Excerpt::Start,
         screen_time: Duration::from_mins(1),
         rejection_cooldown: Duration::from_mins(10),
-        boosts: Boosts::default(),
         deadline: Duration::from_secs(4),
+        ..Plan::of_index(Formula::Cosine)
     }
 }
 

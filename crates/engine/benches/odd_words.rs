@@ -7,14 +7,14 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use cuecard_engine::conversation::{TurnWindow, Utterance};
+use cuecard_engine::conversation::Utterance;
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::evaluation::percentile;
-use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
+use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::{Formula, Selectivity, SilenceRule};
-use cuecard_engine::{BackendName, Boosts, BulkEncoder, Engine, Excerpt, Plan, SearchPool};
+use cuecard_engine::{BulkEncoder, Engine, Plan, SearchPool};
 use tempfile::TempDir;
 
 const ENTITIES: usize = 10_000;
@@ -25,21 +25,7 @@ const STREAM_BYTES: usize = 16 * 1024;
 const SYLLABLES: [&str; 10] = ["ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu"];
 
 fn plan() -> Plan {
-    Plan {
-        backends: vec![BackendName::Index],
-        filter: ArticleFilter::default(),
-        ranker: Formula::Conversation,
-        window: TurnWindow::Last(3),
-        candidates: 20,
-        min_keyword_cosine: 1.0,
-        cards: 5,
-        excerpt: Excerpt::Answer,
-        silence: Some(SilenceRule::Selectivity(Selectivity::Medium)),
-        screen_time: Duration::ZERO,
-        rejection_cooldown: Duration::ZERO,
-        boosts: Boosts::default(),
-        deadline: Duration::from_mins(1),
-    }
+    Plan { silence: Some(SilenceRule::Selectivity(Selectivity::Medium)), ..Plan::of_index(Formula::Conversation) }
 }
 
 fn name(number: usize) -> String {

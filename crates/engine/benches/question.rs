@@ -11,29 +11,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cuecard_engine::conversation::{TurnWindow, Utterance, WindowLimits};
+use cuecard_engine::conversation::{Utterance, WindowLimits};
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
 use cuecard_engine::evaluation::{percentile, read_conversations};
-use cuecard_engine::knowledge::{ArticleFilter, IndexHandle};
+use cuecard_engine::knowledge::IndexHandle;
 use cuecard_engine::ranking::{Formula, Selectivity, SilenceRule};
-use cuecard_engine::{BackendName, Boosts, Engine, Excerpt, Plan, SearchPool};
+use cuecard_engine::{Engine, Plan, SearchPool};
 
 fn plan() -> Plan {
-    Plan {
-        backends: vec![BackendName::Index],
-        filter: ArticleFilter::default(),
-        ranker: Formula::Conversation,
-        window: TurnWindow::Last(3),
-        candidates: 20,
-        min_keyword_cosine: 1.0,
-        cards: 5,
-        excerpt: Excerpt::Answer,
-        silence: Some(SilenceRule::Selectivity(Selectivity::Medium)),
-        screen_time: Duration::ZERO,
-        rejection_cooldown: Duration::ZERO,
-        boosts: Boosts::default(),
-        deadline: Duration::from_mins(1),
-    }
+    Plan { silence: Some(SilenceRule::Selectivity(Selectivity::Medium)), ..Plan::of_index(Formula::Conversation) }
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -44,6 +44,25 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan that asks the index alone, is never silent and holds nothing back; a profile says the rest by its settings.
+    pub fn of_index(ranker: Formula) -> Self {
+        Self {
+            backends: vec![BackendName::Index],
+            filter: ArticleFilter::default(),
+            ranker,
+            window: TurnWindow::Last(3),
+            candidates: 20,
+            min_keyword_cosine: 0.7,
+            cards: 5,
+            excerpt: Excerpt::Answer,
+            silence: None,
+            screen_time: Duration::ZERO,
+            rejection_cooldown: Duration::ZERO,
+            boosts: Boosts::default(),
+            deadline: Duration::from_mins(1),
+        }
+    }
+
     /// Whether candidates are taken from this backend.
     pub fn asks(&self, backend: BackendName) -> bool {
         self.backends.contains(&backend)

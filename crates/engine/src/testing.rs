@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuecard_knowledge::ArticleFilter;
 use cuecard_ranking::Formula;
 
 use crate::conversation::TurnWindow;
-use crate::{BackendName, Boosts, Excerpt, Plan, Query};
+use crate::{BackendName, Excerpt, Plan, Query};
 
 /// A query that goes on without vectors.
 pub(crate) fn query(text: &str) -> Query {
@@ -18,17 +17,10 @@ pub(crate) fn query(text: &str) -> Query {
 pub(crate) fn plan(backends: &[BackendName]) -> Arc<Plan> {
     Arc::new(Plan {
         backends: backends.to_vec(),
-        filter: ArticleFilter::default(),
-        ranker: Formula::Search,
         window: TurnWindow::Last(1),
-        candidates: 20,
-        min_keyword_cosine: 1.0,
-        cards: 5,
         excerpt: Excerpt::Start,
-        silence: None,
         screen_time: Duration::from_mins(1),
         rejection_cooldown: Duration::from_mins(10),
-        boosts: Boosts::default(),
-        deadline: Duration::from_secs(4),
+        ..Plan::of_index(Formula::Search)
     })
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utterance};
+use cuecard_engine::conversation::{FlushReason, Speaker, Turn, Utterance};
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
-use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
+use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::Formula;
 use cuecard_engine::{
-    Backend, BackendError, BackendName, Boosts, BulkEncoder, Candidate, Effort, Engine, Excerpt, Found, IndexBackend,
-    Order, Plan, Query, Scores, SearchPool,
+    Backend, BackendError, BackendName, BulkEncoder, Candidate, Effort, Engine, Found, IndexBackend, Order, Plan,
+    Query, Scores, SearchPool,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -80,21 +80,7 @@ fn fixture(articles: Vec<Article>) -> Fixture {
     let (index, pool) = (IndexHandle::open(directory.path(), None).unwrap(), SearchPool::new(1).unwrap());
     let index = Arc::new(IndexBackend::new(Arc::new(index), pool.clone()));
     let engine = Engine::new(encoder, pool, vec![index, Arc::new(Elsewhere)]);
-    let plan = Plan {
-        backends: vec![BackendName::Index],
-        filter: ArticleFilter::default(),
-        ranker: Formula::Conversation,
-        window: TurnWindow::Last(3),
-        candidates: 20,
-        min_keyword_cosine: 1.0,
-        cards: 5,
-        excerpt: Excerpt::Answer,
-        silence: None,
-        screen_time: Duration::ZERO,
-        rejection_cooldown: Duration::ZERO,
-        boosts: Boosts::default(),
-        deadline: Duration::from_mins(1),
-    };
+    let plan = Plan::of_index(Formula::Conversation);
     Fixture { engine, plan: Arc::new(plan), _directory: directory }
 }
 

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utterance};
+use cuecard_engine::conversation::{FlushReason, Speaker, Turn, Utterance};
 use cuecard_engine::encoder::{Encoder, Encoding};
-use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
+use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::{Formula, Selectivity, SilenceReason, SilenceRule};
-use cuecard_engine::{BackendName, Boosts, BulkEncoder, Engine, Excerpt, Plan, Ranking, SearchPool, why};
+use cuecard_engine::{BulkEncoder, Engine, Plan, Ranking, SearchPool, why};
 use tempfile::TempDir;
 
 const ENTITIES: usize = 10_000;
@@ -73,20 +73,11 @@ impl Crowd {
         build(directory.path(), update, &BulkEncoder::new(encoder.clone()), &()).unwrap();
         let engine = Self::engine(encoder, directory.path());
         let plan = Plan {
-            backends: vec![BackendName::Index],
-            filter: ArticleFilter::default(),
-            ranker: Formula::Conversation,
-            window: TurnWindow::Last(3),
-            candidates: 20,
-            min_keyword_cosine: 1.0,
             cards: 3,
-            excerpt: Excerpt::Answer,
             silence: Some(SilenceRule::Selectivity(Selectivity::Medium)),
-            screen_time: Duration::ZERO,
-            rejection_cooldown: Duration::ZERO,
-            boosts: Boosts::default(),
             // The test is of what comes, however slow the machine.
             deadline: Duration::from_mins(5),
+            ..Plan::of_index(Formula::Conversation)
         };
         Self { engine, plan: Arc::new(plan), _directory: directory }
     }

@@ -3,13 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utterance};
+use cuecard_engine::conversation::{FlushReason, Speaker, Turn, Utterance};
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
-use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
+use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::{Formula, Selectivity, SilenceRule};
-use cuecard_engine::{BackendName, Boosts, BulkEncoder, Engine, Excerpt, Plan, Ranking, SearchPool, why};
+use cuecard_engine::{BulkEncoder, Engine, Plan, Ranking, SearchPool, why};
 use tempfile::TempDir;
 
 use Speaker::{Agent, Customer};
@@ -194,19 +193,9 @@ impl Shop {
         build(directory.path(), update, &BulkEncoder::new(encoder.clone()), &()).unwrap();
         let index = Arc::new(IndexHandle::open(directory.path(), None).unwrap());
         let plan = Plan {
-            backends: vec![BackendName::Index],
-            filter: ArticleFilter::default(),
-            ranker: Formula::Conversation,
-            window: TurnWindow::Last(3),
-            candidates: 20,
-            min_keyword_cosine: 1.0,
             cards: 3,
-            excerpt: Excerpt::Answer,
             silence: Some(SilenceRule::Selectivity(Selectivity::Medium)),
-            screen_time: Duration::ZERO,
-            rejection_cooldown: Duration::ZERO,
-            boosts: Boosts::default(),
-            deadline: Duration::from_mins(1),
+            ..Plan::of_index(Formula::Conversation)
         };
         // Each case is judged as the first call of a deployment.
         let engine = Engine::of_index(encoder, SearchPool::new(1).unwrap(), index).untaught();

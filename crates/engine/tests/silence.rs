@@ -3,31 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cuecard_engine::conversation::{FlushReason, Speaker, Turn, TurnWindow, Utterance};
 use cuecard_engine::encoder::{Encoder, EncoderSettings};
-use cuecard_engine::knowledge::{Article, ArticleFilter, Completeness, IndexHandle, Update, build};
+use cuecard_engine::knowledge::{Article, Completeness, IndexHandle, Update, build};
 use cuecard_engine::ranking::{Formula, SilenceRule};
-use cuecard_engine::{BackendName, Boosts, BulkEncoder, Candidates, Effort, Engine, Excerpt, Plan, SearchPool};
+use cuecard_engine::{BulkEncoder, Candidates, Effort, Engine, Excerpt, Plan, SearchPool};
 use tokio::time::Instant;
 
 fn plan(silence: Option<SilenceRule>, window: usize, ranker: Formula) -> Arc<Plan> {
-    Arc::new(Plan {
-        backends: vec![BackendName::Index],
-        filter: ArticleFilter::default(),
-        ranker,
-        window: TurnWindow::Last(window),
-        candidates: 20,
-        min_keyword_cosine: 0.7,
-        cards: 3,
-        silence,
-        excerpt: Excerpt::Start,
-        screen_time: Duration::ZERO,
-        rejection_cooldown: Duration::ZERO,
-        boosts: Boosts::default(),
-        deadline: Duration::from_secs(4),
-    })
+    Arc::new(Plan { window: TurnWindow::Last(window), silence, excerpt: Excerpt::Start, ..Plan::of_index(ranker) })
 }
 
 fn articles() -> Vec<Article> {

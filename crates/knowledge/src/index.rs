@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::article::Article;
+use crate::codes_said::codes_said;
 use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::filter::{Admitted, ArticleFilter};
@@ -46,6 +47,8 @@ pub struct Index {
     lexical: Lexical,
     related: Related,
     relations: Relations,
+    /// See [`Index::phrased_share`].
+    phrased_share: f32,
     /// See [`Index::centrality`].
     centrality: OnceLock<Vec<f32>>,
     /// By the filters of the profiles that asked so far, a handful.
@@ -116,6 +119,8 @@ impl Index {
         let vectors = VectorTable::new(base_vectors, delta_vectors, owners(&entries, rows), entries.len());
         let relations = Relations::new(&entries, &related, names, titles);
         let (manifest, centrality, admitted) = (generation.manifest, OnceLock::new(), Mutex::default());
+        let phrased = entries.iter().filter(|entry| entry.article.phrases().next().is_some()).count();
+        let phrased_share = phrased as f32 / entries.len().max(1) as f32;
         let readings = Readings::default();
         Ok(Self {
             manifest,
@@ -127,6 +132,7 @@ impl Index {
             lexical,
             related,
             relations,
+            phrased_share,
             centrality,
             admitted,
             readings,
@@ -165,7 +171,11 @@ impl Index {
     pub fn read(&self, text: &str) -> Arc<Reading> {
         // What any article says is a word of the articles' language.
         let is_known = |word: &str| self.lexical.words(word).iter().any(|word| self.lexical.has_word(word));
-        let read = || Reading { words: self.lexical.words(text), names: self.relations.names_heard(text, is_known) };
+        let read = || {
+            let mut words = self.lexical.words(text);
+            words.extend(codes_said(text, &words, |word| self.lexical.has_word(word)));
+            Reading { words, names: self.relations.names_heard(text, is_known) }
+        };
         self.readings.get(text, read)
     }
 
@@ -185,6 +195,11 @@ impl Index {
             Some(start) => self.delta.sentences.best_cosine(start..end - in_base, embedding.0.wide()),
         };
         best.unwrap_or(0.0)
+    }
+
+    /// The share of the articles that say how customers ask for them, 0 to 1.
+    pub fn phrased_share(&self) -> f32 {
+        self.phrased_share
     }
 
     /// For each article how near it lies to all others: the cosine of its best passage with the mean of the base's. What is

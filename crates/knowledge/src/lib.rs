@@ -11,6 +11,7 @@ mod article;
 mod article_file;
 mod build;
 pub mod chroma;
+mod codes_said;
 mod embed;
 mod encoder;
 mod error;

@@ -10,15 +10,14 @@ use std::error::Error;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use cuecard_trainer::engine::conversation::{TurnWindow, WindowLimits};
+use cuecard_trainer::engine::conversation::WindowLimits;
 use cuecard_trainer::engine::encoder::{Encoder, EncoderSettings};
 use cuecard_trainer::engine::evaluation::{Conversation, beginnings, read_conversations};
-use cuecard_trainer::engine::knowledge::{ArticleFilter, IndexHandle};
+use cuecard_trainer::engine::knowledge::IndexHandle;
 use cuecard_trainer::engine::ranking::model::{Model, Source};
 use cuecard_trainer::engine::ranking::{Formula, Selectivity, SilenceRule};
-use cuecard_trainer::engine::{BackendName, Boosts, Engine, Excerpt, Plan, SearchPool};
+use cuecard_trainer::engine::{Engine, Plan, SearchPool};
 use cuecard_trainer::{Example, Labelled, Lessons, collect, mix, right_at};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -32,21 +31,7 @@ const DRAWS: u64 = 3;
 const SHARES: [f32; 4] = [0.25, 0.5, 0.75, 1.0];
 
 fn plan() -> Plan {
-    Plan {
-        backends: vec![BackendName::Index],
-        filter: ArticleFilter::default(),
-        ranker: Formula::Conversation,
-        window: TurnWindow::Last(3),
-        candidates: 20,
-        min_keyword_cosine: 1.0,
-        cards: 5,
-        excerpt: Excerpt::Start,
-        silence: Some(SilenceRule::Selectivity(Selectivity::Medium)),
-        screen_time: Duration::ZERO,
-        rejection_cooldown: Duration::ZERO,
-        boosts: Boosts::default(),
-        deadline: Duration::from_mins(1),
-    }
+    Plan { silence: Some(SilenceRule::Selectivity(Selectivity::Medium)), ..Plan::of_index(Formula::Conversation) }
 }
 
 /// Mean reciprocal rank within 5, and the share that is right at once.

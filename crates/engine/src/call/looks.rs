@@ -1,7 +1,7 @@
 //! What is cheap to tell of every article: its closeness to what was said, the words that it shares with it, its group.
 
 use cuecard_knowledge::{CodedEmbedding, Index, WordsOf};
-use cuecard_ranking::conversation::{Evidence, offer, unsaid};
+use cuecard_ranking::conversation::{Evidence, offer, phrased, unsaid};
 
 use super::{Call, Said, weights};
 use crate::candidates::Nearness;
@@ -67,7 +67,10 @@ impl Looks {
         let (index, none) = (&call.index, Evidence::default());
         let relations = index.relations();
         let parts = [
-            (Evidence { newest_cosine: 1.0, ..none }, self.newest.cosines.as_slice()),
+            (
+                Evidence { newest_cosine: 1.0, phrased_cosine: index.phrased_share(), ..none },
+                self.newest.cosines.as_slice(),
+            ),
             (Evidence { call_cosine: 1.0, ..none }, &self.whole.cosines),
             (Evidence { newest_words: 1.0, ..none }, &self.newest.words),
             (Evidence { call_words: self.unsaid, ..none }, &self.whole.words),
@@ -100,6 +103,7 @@ impl Looks {
         let group = relations.group_of(article) as usize;
         Evidence {
             newest_cosine: self.newest.cosines[article],
+            phrased_cosine: phrased(self.newest.cosines[article], call.index.phrased_share()),
             call_cosine: self.whole.cosines[article],
             sentence_cosine: 0.0,
             newest_words: self.newest.words[article],

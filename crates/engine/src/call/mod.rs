@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cuecard_knowledge::{CodedEmbedding, Heard, Index, Reading, Rival, WordsOf};
-use cuecard_ranking::conversation::{Evidence, NamedBy, named, offer, turn_weight, unsaid, word_weight};
+use cuecard_ranking::conversation::{Evidence, NamedBy, named, offer, phrased, turn_weight, unsaid, word_weight};
 use serde::{Deserialize, Serialize};
 
 use self::best::{Best, best};
@@ -193,6 +193,7 @@ impl Call {
         let newest_cosine = cosine(&self.newest);
         Evidence {
             newest_cosine,
+            phrased_cosine: phrased(newest_cosine, self.index.phrased_share()),
             call_cosine: cosine(&self.whole),
             sentence_cosine: newest_cosine,
             newest_words: self.share(&text, WordsOf::Text, &self.newest.words),

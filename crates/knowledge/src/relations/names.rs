@@ -17,6 +17,13 @@ const FIRST_PART: f32 = 0.9;
 const PART_ENDS: [&str; 3] = [" - ", " (", ", "];
 /// Words that may stand between those of a name.
 const SLACK: usize = 1;
+/// Words of a text that are compared with names, the last ones: more than anybody says in one turn.
+const MOST_WORDS: usize = 1_024;
+/// Words of a text that are looked up as misheard, the last ones: what is made of such words says nothing.
+const MOST_UNKNOWN: usize = 64;
+/// A name that a word may mean is looked for at so many places of a text together, from its end on: where names share their words,
+/// as those of ten thousand rooms do, a long text would take as long as a hundred short ones.
+const MOST_PLACES: usize = 20_000;
 
 /// Hears names. A name is known by its number.
 #[derive(Default)]
@@ -162,7 +169,8 @@ impl Names {
     }
 
     fn positions(&self, text: &str, is_known: impl Fn(&str) -> bool) -> Positions {
-        let said: Vec<String> = words(text).collect();
+        let mut said: Vec<String> = words(text).collect();
+        said.drain(..said.len().saturating_sub(MOST_WORDS));
         let mut positions: Positions = said.iter().map(|word| self.exact(word)).collect();
         for (first, pair) in said.windows(2).enumerate() {
             for (word, fit) in self.exact(&pair.concat()) {
@@ -170,11 +178,11 @@ impl Names {
                 take(&mut positions[first + 1], word, fit);
             }
         }
-        for (position, word) in said.iter().enumerate() {
-            if !self.numbers.contains_key(word) && Misheard::may_be(word) && !is_known(word) {
-                for (number, fit) in self.misheard.near(word) {
-                    take(&mut positions[position], number, fit);
-                }
+        let is_unknown = |word: &str| !self.numbers.contains_key(word) && Misheard::may_be(word) && !is_known(word);
+        let unknown = said.iter().enumerate().rev().filter(|(_, word)| is_unknown(word));
+        for (position, word) in unknown.take(MOST_UNKNOWN) {
+            for (number, fit) in self.misheard.near(word) {
+                take(&mut positions[position], number, fit);
             }
         }
         positions
@@ -188,13 +196,17 @@ impl Names {
     /// The best mention of each form of which a word is said that is no stop word.
     fn mentions(&self, positions: &Positions) -> Vec<Mention> {
         let mut starts: HashMap<u32, Vec<usize>> = HashMap::new();
-        for (position, fits) in positions.iter().enumerate() {
-            for (word, _) in fits {
-                for form in &self.forms_with[*word as usize] {
-                    let starts = starts.entry(*form).or_default();
-                    if starts.last() != Some(&position) {
-                        starts.push(position);
-                    }
+        let mut places = 0;
+        for (position, fits) in positions.iter().enumerate().rev() {
+            let forms = || fits.iter().flat_map(|(word, _)| &self.forms_with[*word as usize]);
+            places += forms().count();
+            if places > MOST_PLACES {
+                break;
+            }
+            for form in forms() {
+                let starts = starts.entry(*form).or_default();
+                if starts.last() != Some(&position) {
+                    starts.push(position);
                 }
             }
         }
@@ -212,7 +224,7 @@ impl Names {
             let (weight, last) = self.in_order(form, first, positions);
             (weight, first, last)
         };
-        let (weight, first, last) = starts.iter().map(from).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
+        let (weight, first, last) = starts.iter().map(from).reduce(|a, b| if b.0 >= a.0 { b } else { a })?;
         let share = form.worth * (weight / form.weight).min(1.0);
         (weight > 0.0).then_some(Mention { name: form.name, share, weight, first, last })
     }
@@ -315,6 +327,26 @@ mod tests {
         assert!(misheard > 0.1 && misheard < 0.5, "{misheard}");
         assert_eq!(shares("an arbour in the garden")[0], 0.0, "a word of the language is what it says");
         assert!(shares("").iter().all(|share| *share == 0.0));
+    }
+
+    #[test]
+    fn of_a_long_text_the_end_is_heard() {
+        let filler = "and so on ".repeat(MOST_WORDS);
+        let [first, ..] = shares(&format!("harbour 100 {filler}"));
+        let [last, ..] = shares(&format!("{filler} harbour 100"));
+        assert_eq!((first, last), (0.0, 1.0));
+        let rooms: Vec<String> = (0..500).map(|number| format!("Room {number}")).collect();
+        let rooms = Names::new(rooms.iter().map(String::as_str));
+        let share = |text: &str| {
+            let heard = rooms.heard(text, |_| true);
+            heard.into_iter().find(|heard| heard.name == 7).map_or(0.0, |heard| heard.share)
+        };
+        let often = "room ".repeat(100);
+        assert!(share(&format!("room 7 {often}")) < 0.5 && share(&format!("{often} room 7")) > 0.99);
+        assert!(share("room 7 and the room next to it") > 0.99, "of a short text all is heard");
+        let unknown = "qwertz ".repeat(100);
+        assert!(shares(&format!("{unknown} harbor one"))[0] > 0.1);
+        assert_eq!(shares(&format!("harbor one {unknown}"))[0], 0.0);
     }
 
     #[test]

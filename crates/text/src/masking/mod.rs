@@ -33,6 +33,7 @@ mod written_forms;
 
 use std::{borrow::Cow, fmt, ops::Range};
 
+use runs::{Run, Runs};
 use tokens::Tokens;
 
 /// What a find is.
@@ -96,6 +97,14 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     }
     masked.push_str(text.get(kept..).unwrap_or_default());
     Cow::Owned(masked)
+}
+
+/// The digits of each number that is told, as items that were written or said as one: "E ten forty-two" has `["10", "42"]`. Dates,
+/// times and amounts are none.
+pub fn numbers_told(text: &str) -> Vec<Vec<String>> {
+    let runs = Runs::read(&Tokens::read(text));
+    let items = |run: Run<'_>| (0..run.items.len()).map(|item| run.digits(item..item + 1).to_owned()).collect();
+    runs.iter().map(items).collect()
 }
 
 /// What a masked text leaves out, in the order of the text. No two finds overlap.

@@ -327,13 +327,7 @@ mod tests {
     use super::*;
 
     fn digits(text: &str) -> Vec<String> {
-        let runs = Runs::read(&Tokens::read(text));
-        runs.iter()
-            .map(|run| {
-                let items = (0..run.items.len()).map(|item| run.digits(item..item + 1).to_owned());
-                items.collect::<Vec<_>>().join(" ")
-            })
-            .collect()
+        super::super::numbers_told(text).iter().map(|items| items.join(" ")).collect()
     }
 
     #[test]
