@@ -44,17 +44,65 @@ fn articles() -> String {
     CODES.iter().map(article).collect()
 }
 
-/// A code as it is written by others: `E-4711`, `e 4711`, `error E.4711`.
-fn written(code: &str) -> [(&'static str, String); 3] {
+/// A code as it is written or said by others: `E-4711`, `e 4711`, `error E.4711`, `E4711`, "e four seven one one", "e forty-seven
+/// eleven".
+fn told(code: &str) -> [(&'static str, String); 6] {
     let parts: Vec<_> = code.split(['-', ' ']).collect();
+    let (letters, digits) = (parts[0].to_lowercase(), parts[1]);
+    let one_by_one: Vec<_> = digits.bytes().map(|digit| words_of(usize::from(digit - b'0'))).collect();
     [
         ("as it is", code.to_owned()),
         ("with a space, in small letters", parts.join(" ").to_lowercase()),
         ("as an error", format!("error {}", parts.join("."))),
+        ("in one word", parts.concat()),
+        ("digit by digit", format!("{letters} {}", one_by_one.join(" "))),
+        ("in pairs", format!("{letters} {}", in_pairs(digits))),
     ]
 }
 
-/// For each way of writing, the share of questions whose right article is first.
+/// As people say it: "forty-seven eleven", "nine oh nine".
+fn in_pairs(digits: &str) -> String {
+    let (first, second) = digits.split_at(digits.len() / 2);
+    let said = |part: &str| match part.strip_prefix('0') {
+        Some(rest) => format!("oh {}", words_of(rest.parse().unwrap())),
+        None => words_of(part.parse().unwrap()),
+    };
+    format!("{} {}", said(first), said(second))
+}
+
+/// A number below a hundred in words.
+fn words_of(number: usize) -> String {
+    const SMALL: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    match number {
+        0..20 => SMALL[number].to_owned(),
+        _ if number.is_multiple_of(10) => TENS[number / 10 - 2].to_owned(),
+        _ => format!("{}-{}", TENS[number / 10 - 2], SMALL[number % 10]),
+    }
+}
+
+/// For each way of telling, the share of questions whose right article is first.
 fn recalls(rows: &[Value]) -> BTreeMap<String, (usize, usize)> {
     let mut by_way = BTreeMap::new();
     for row in rows {
@@ -67,7 +115,7 @@ fn recalls(rows: &[Value]) -> BTreeMap<String, (usize, usize)> {
 }
 
 #[test]
-fn an_exact_code_is_found_among_near_ones_however_it_is_written() {
+fn an_exact_code_is_found_among_near_ones_however_it_is_told() {
     let place = TempDir::new().unwrap();
     let file = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
     let (articles_file, conversations, rows) =
@@ -75,9 +123,9 @@ fn an_exact_code_is_found_among_near_ones_however_it_is_written() {
     fs::write(&articles_file, articles()).unwrap();
     let mut asked = String::new();
     for (code, _) in CODES {
-        for (way, written) in written(code) {
+        for (way, told) in told(code) {
             for (number, phrasing) in PHRASINGS.iter().enumerate() {
-                let turns = json!([{"speaker": "customer", "text": phrasing.replace("CODE", &written)}]);
+                let turns = json!([{"speaker": "customer", "text": phrasing.replace("CODE", &told)}]);
                 let call = json!({"id": format!("{way}:{code}:{number}"), "turns": turns, "gold": [code]});
                 asked += &(call.to_string() + "\n");
             }
@@ -90,7 +138,7 @@ fn an_exact_code_is_found_among_near_ones_however_it_is_written() {
     let rows: Vec<Value> =
         fs::read_to_string(&rows).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let recalls = recalls(&rows);
-    assert_eq!(recalls.values().map(|(_, all)| all).sum::<usize>(), 3 * CODES.len() * PHRASINGS.len());
+    assert_eq!(recalls.values().map(|(_, all)| all).sum::<usize>(), 6 * CODES.len() * PHRASINGS.len());
     let wrong: Vec<_> = rows.iter().filter(|row| row["right_at"] != 1).map(|row| row["id"].to_string()).collect();
     for (way, (right, all)) in &recalls {
         assert!(*right as f64 >= 0.97 * *all as f64, "{way}: {right} of {all}; {wrong:#?}\n{recalls:?}");

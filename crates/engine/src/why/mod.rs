@@ -37,7 +37,7 @@ pub fn why(ranking: &Ranking) -> Vec<String> {
     if let Some(odds) = order.odds.filter(|_| grounds.answers.is_none()) {
         let (probability, least) = (percent(odds.probability), percent(odds.least));
         sentences.push(format!(
-            "By what was learned a card like this one is right {probability} of the time; {least} are asked for."
+            "By what was learned a card like this one is right {probability} of the time; {least} is needed."
         ));
     }
     if let Some(model) = &order.model {
@@ -130,7 +130,7 @@ fn named(ranked: &Ranked, ranking: &Ranking) -> String {
             format!("with a score of {:.3} by {}", ranked.score, order.ranker)
         }
         Some(answers) if is_judged => format!(
-            "which answers with a probability of {}, and {} are asked for",
+            "which answers with a probability of {}, where {} is needed",
             percent(answers.probability),
             percent(answers.least)
         ),
@@ -220,7 +220,7 @@ fn rules(order: &Order) -> Vec<String> {
     [pinned, boosted, muted].into_iter().flatten().collect()
 }
 
-/// What the turn looks like, what each sign of it is worth, and what was asked for.
+/// What the turn looks like, what each sign of it is worth, and what was needed.
 fn gate(wanted: &Wanted, grounds: &Grounds) -> String {
     let WantedParts { forms, closeness, certainty, length } = wanted.parts();
     // What was learned weighs otherwise.
@@ -239,7 +239,7 @@ fn gate(wanted: &Wanted, grounds: &Grounds) -> String {
     let clear = beside_usual(clear, above.certainty, certainty);
     let length = if is_by_hand { format!("; its length{}", worth(length)) } else { String::new() };
     let score = match (wanted.log_odds, grounds.least_wanted) {
-        (_, Some(least)) => format!("in all {:.1} for a card, and {least:.1} are asked for", wanted.score),
+        (_, Some(least)) => format!("in all {:.1} for a card, where {least:.1} is needed", wanted.score),
         (Some(log_odds), None) => format!("by what was learned a card is wanted with log-odds of {log_odds:.1}"),
         (None, None) => format!("in all {:.1} for a card", wanted.score),
     };
@@ -251,9 +251,7 @@ fn gate(wanted: &Wanted, grounds: &Grounds) -> String {
 fn cosine(ranking: &Ranking) -> Option<String> {
     let least = ranking.grounds.least_cosine?;
     let nearest = ranking.order.nearness.passage?;
-    Some(format!(
-        "The newest turn and its nearest passage have a cosine of {nearest:.2}, and {least:.2} are asked for."
-    ))
+    Some(format!("The newest turn and its nearest passage have a cosine of {nearest:.2}, where {least:.2} is needed."))
 }
 
 fn percent(probability: f64) -> String {
