@@ -2,9 +2,11 @@
 //! where nobody looks.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{ARTICLES, CONVERSATIONS, QUIET, index, run, run_in_terminal};
@@ -115,11 +117,25 @@ fn every_command_says_what_it_does_or_is_known_to_be_short() {
     assert!(SHORT.iter().all(|(command, _)| all.contains(*command)), "a command that is gone: {all:?}");
 }
 
+/// Conversations that take a second at least.
+const MANY: usize = 400;
+
+fn question(number: usize) -> Value {
+    json!({"speaker": "customer", "text": format!("Does dog number {number} need a cabin of its own on board?")})
+}
+
 /// By what was measured: nothing is said before something is done, and a bar that counts says how long it will take.
 #[test]
 fn what_can_be_counted_has_an_estimate_that_begins_when_something_is_done() {
     let place = TempDir::new().unwrap();
-    let line = words("eval --index INDEX --conversations CONVERSATIONS --quiet QUIET", place.path());
+    // Each is another question, so that all of them take longer than what is drawn at once.
+    let many: String = (0..MANY)
+        .map(|number| {
+            json!({"id": number.to_string(), "gold": ["pets"], "turns": [question(number)]}).to_string() + "\n"
+        })
+        .collect();
+    fs::write(place.path().join("many.jsonl"), many).unwrap();
+    let line = words("eval --index INDEX --conversations PLACE/many.jsonl --quiet QUIET", place.path());
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
     let shown = run_in_terminal(&line, &[]);
     let bars = regex::Regex::new(r"(asking|judging) [^\d]*(\d+)/(\d+)([^\u{1b}\r]*)").unwrap();
