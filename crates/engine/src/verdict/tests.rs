@@ -149,7 +149,7 @@ fn the_grounds_of_a_verdict_have_the_numbers_that_it_was_made_on() {
     learned.wanted = Some(Wanted::of("Can I?", TurnSigns::default(), &Baseline::default()));
     assert_eq!(grounds(&Screen::default(), learned.clone()), Grounds::default(), "the odds say all");
     learned.odds = None;
-    assert_eq!(grounds(&Screen::default(), learned).least_wanted, Some(0.8));
+    assert_eq!(grounds(&Screen::default(), learned).least_wanted, Some(1.0));
     let far = Plan { silence: Some(SilenceRule::MinCosine(0.9)), ..Plan::clone(&plan) };
     let far = Ranking::judged(probable(&[("first", 0.9)]), &Screen::default(), now, &far).grounds;
     assert_eq!((far.least_cosine, far.answers), (Some(0.9), None));
