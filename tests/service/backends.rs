@@ -1,7 +1,6 @@
 //! Where candidates come from beside the embedded index: CXone's own search, a Chroma collection, a Neo4j database.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use cuecard::service;
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    Chroma, Service, address, environment, first_article, run, say, serve_chroma, simulator, unique, until_shown,
+    Chroma, Door, Service, address, environment, first_article, run, say, serve_chroma, simulator, unique, until_shown,
 };
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
@@ -224,16 +223,16 @@ async fn a_collection_that_is_missing_or_does_not_fit_stops_the_start() {
 
 #[actix_rt::test]
 async fn a_chroma_server_that_comes_later_is_waited_for() {
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let door = Door::shut();
     let simulator = simulator();
-    let url = format!("http://{addr}");
+    let url = format!("http://{}", door.addr());
     let overrides = [("CXONE_CONTRACT", "rag"), ("CUECARD_API_ADDR", "127.0.0.1:0"), ("CHROMA_URL", url.as_str())];
     let service = Service::launch(&simulator.base_url(), &overrides);
     let caller = service.caller();
     let answer = caller.post("/assist/push", &question(DOG)).await;
     assert_eq!(answer.status, 500, "{}", answer.text);
     assert!(answer.detail().contains("collection"), "{}", answer.text);
-    let (_, server) = serve_chroma(addr);
+    let (_, server) = serve_chroma(door.open().into_std().unwrap());
     service.admin.until_profile("the collection is open", |_, profile| profile["state"] == "ready").await;
     let answer = caller.post("/assist/push", &question(DOG)).await;
     assert_eq!((answer.status, &answer.json()["chunks_returned"]), (200, &json!(1)), "{}", answer.text);
@@ -307,12 +306,9 @@ async fn a_neo4j_that_is_away_is_a_500_and_its_return_needs_no_restart() {
     let Some(uri) = address("NEO4J_URI") else { return };
     let database = url::Url::parse(&uri).unwrap();
     let target = (database.host_str().unwrap().to_owned(), database.port().unwrap());
-    // A door in front of the database that can be shut.
-    let door = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = door.local_addr().unwrap();
-    drop(door);
+    let door = Door::shut();
     let of = |name| std::env::var(name).unwrap_or_default();
-    let (user, password, through) = (of("NEO4J_USER"), of("NEO4J_PASSWORD"), format!("bolt://{addr}"));
+    let (user, password, through) = (of("NEO4J_USER"), of("NEO4J_PASSWORD"), format!("bolt://{}", door.addr()));
     let overrides =
         [("NEO4J_URI", through.as_str()), ("NEO4J_USER", user.as_str()), ("NEO4J_PASSWORD", password.as_str())];
     let simulator = simulator();
@@ -322,7 +318,7 @@ async fn a_neo4j_that_is_away_is_a_500_and_its_return_needs_no_restart() {
     let body = json!({"interaction_id": "INT-1", "query": unique("nothing of this"), "agent_id": "agent-7"});
     let answer = caller.post("/agent-assist/query", &body).await;
     assert_eq!((answer.status, answer.detail().as_str()), (500, "Knowledge graph traversal failed"));
-    let open = tokio::net::TcpListener::bind(addr).await.unwrap();
+    let open = door.open();
     let forwarding = actix_rt::spawn(async move {
         while let Ok((mut near, _)) = open.accept().await {
             let mut far = tokio::net::TcpStream::connect(&target).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use cuecard_simulator::{
@@ -220,7 +221,7 @@ fn a_search_and_a_list_of_articles_are_asked_once() {
 #[actix_rt::test]
 async fn a_missing_collection_is_one_profiles_trouble() {
     let (simulator, place) = (simulator(), TempDir::new().unwrap());
-    let (addr, server) = serve_chroma(([127, 0, 0, 1], 0).into());
+    let (addr, server) = serve_chroma(TcpListener::bind("127.0.0.1:0").unwrap());
     let file = place.path().join("cuecard.toml");
     let sections = format!(
         "[profiles.acme]\ncontract = 'rag'\nchroma_url = 'http://{addr}'\nchroma_collection = 'nowhere'\n\

@@ -8,7 +8,7 @@ use cuecard_simulator::{Route, RunningSimulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Caller, LOOK, PATIENCE, Service, environment, simulator};
+use crate::support::{Caller, Door, LOOK, PATIENCE, Service, environment, simulator};
 
 const GRAPH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/graph.jsonl");
 const PATH: &str = "/agent-assist/query";
@@ -89,8 +89,8 @@ async fn nothing_found_is_no_results() {
 #[actix_rt::test]
 async fn a_graph_that_is_down_is_a_500_and_the_service_says_so() {
     let simulator = simulator();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let uri = format!("bolt://{nobody}");
+    let nobody = Door::shut();
+    let uri = format!("bolt://{}", nobody.addr());
     let variables = [("CXONE_CONTRACT", "graph"), ("CUECARD_API_ADDR", "127.0.0.1:0"), ("NEO4J_URI", uri.as_str())];
     let service = Service::launch(&simulator.base_url(), &variables);
     let caller = service.caller();

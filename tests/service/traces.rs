@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::json;
 
-use crate::support::{LOOK, PATIENCE, Service, say, simulator, until_shown};
+use crate::support::{Door, LOOK, PATIENCE, Service, say, simulator, until_shown};
 
 const DOG: &str = "Can I take my dog on board, and does he need a cabin?";
 
@@ -110,9 +110,9 @@ async fn a_collector_receives_one_trace_for_each_question_by_the_id_of_its_decis
 /// A port on which nobody listens, and a collector that answers nothing but 503.
 #[actix_rt::test]
 async fn a_collector_that_is_down_is_counted_and_not_noticed() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Door::shut();
     let (addr, handle) = Collector { refuses: true, ..Collector::default() }.serve();
-    for endpoint in [format!("http://{nobody}"), format!("http://{addr}")] {
+    for endpoint in [format!("http://{}", nobody.addr()), format!("http://{addr}")] {
         let simulator = simulator();
         let service = Service::start(&simulator, &[("CUECARD__TRACES__ENDPOINT", &endpoint)]).await;
         for call in ["call-1", "call-2"] {

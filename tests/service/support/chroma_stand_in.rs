@@ -1,6 +1,6 @@
 //! A server that answers as Chroma does, with one record, for tests of servers that come, go, or lack a collection.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -9,8 +9,8 @@ use serde_json::json;
 /// The one collection that it holds.
 pub const COLLECTION: &str = "kb_chunks";
 
-/// Serves at this address until it is stopped; must be called on an arbiter.
-pub fn serve_chroma(addr: SocketAddr) -> (SocketAddr, ServerHandle) {
+/// Serves whoever comes here until it is stopped; must be called on an arbiter.
+pub fn serve_chroma(listener: TcpListener) -> (SocketAddr, ServerHandle) {
     let collections = "/api/v2/tenants/default_tenant/databases/default_database/collections";
     let server = HttpServer::new(move || {
         App::new()
@@ -19,7 +19,7 @@ pub fn serve_chroma(addr: SocketAddr) -> (SocketAddr, ServerHandle) {
     })
     .workers(1)
     .disable_signals()
-    .bind(addr)
+    .listen(listener)
     .unwrap();
     let addr = server.addrs()[0];
     let server = server.run();
