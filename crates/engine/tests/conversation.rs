@@ -153,6 +153,21 @@ async fn words_and_names_decide_where_nothing_is_embedded() {
 }
 
 #[tokio::test]
+async fn what_customers_say_counts_for_more_where_the_turn_is_embedded_and_against_nobody_where_it_is_not() {
+    let phrased = |article: Article| Article { asked_as: vec![format!("tell me, {}", article.title)], ..article };
+    let fixture = fixture(articles().into_iter().map(phrased).collect());
+    let of_best = |order: &Order| {
+        let features = &order.ranked[0].features;
+        features.iter().find(|feature| feature.name == "phrased_cosine").unwrap().value
+    };
+    let turns = [(Customer, "Tell me, what is the late fee?")];
+    let embedded = fixture.order(&turns, &fixture.plan, Effort::Full).await;
+    let by_words = fixture.order(&turns, &fixture.plan, Effort::LexicalOnly).await;
+    assert!(of_best(&embedded) > 0.3, "{}", of_best(&embedded));
+    assert_eq!((of_best(&by_words), by_words.ranked[0].article().id.as_str()), (0.0, "late-fee"));
+}
+
+#[tokio::test]
 async fn the_best_are_those_of_all_with_falling_probability_and_what_stands_twice_is_one() {
     let mut twice = articles();
     let copy = Article { id: "acorn-parking-copy".to_owned(), ..twice[1].clone() };

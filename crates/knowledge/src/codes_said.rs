@@ -20,7 +20,8 @@ pub fn codes_said(text: &str, words: &[String], is_known: impl Fn(&str) -> bool)
     for word in words.iter().filter(|word| has_letters_and_digits(word) && !is_known(word)) {
         codes.extend(runs(word).filter(|run| is_known(run)).map(str::to_owned));
     }
-    for pair in words.windows(2) {
+    let has_digits = |word: &String| word.contains(char::is_numeric);
+    for pair in words.windows(2).filter(|pair| pair.iter().any(has_digits)) {
         let joined = format!("{}{}", pair[0], pair[1]);
         if has_letters_and_digits(&joined) && is_known(&joined) {
             codes.push(joined);

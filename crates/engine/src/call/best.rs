@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use cuecard_knowledge::CodedEmbedding;
-use cuecard_ranking::conversation::{Evidence, phrased};
+use cuecard_ranking::conversation::Evidence;
 
 use super::looks::Looks;
 use super::{Call, Said};
@@ -56,7 +56,7 @@ impl Ranked {
         let nearest = |said: &Said| index.best_chunk(article, said.embedding.as_ref()?);
         let newest = nearest(&call.newest);
         evidence.newest_cosine = newest.map_or(evidence.newest_cosine, |hit| hit.cosine);
-        evidence.phrased_cosine = phrased(evidence.newest_cosine, index.phrased_share());
+        evidence.phrased_cosine = call.phrased(evidence.newest_cosine);
         evidence.call_cosine = nearest(&call.whole).map_or(evidence.call_cosine, |hit| hit.cosine);
         evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(article, asked));
         let (sum, chunk) = (evidence.sum(), newest.map(|hit| hit.chunk));

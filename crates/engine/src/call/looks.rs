@@ -1,7 +1,7 @@
 //! What is cheap to tell of every article: its closeness to what was said, the words that it shares with it, its group.
 
 use cuecard_knowledge::{CodedEmbedding, Index, WordsOf};
-use cuecard_ranking::conversation::{Evidence, offer, phrased, unsaid};
+use cuecard_ranking::conversation::{Evidence, offer, unsaid};
 
 use super::{Call, Said, weights};
 use crate::candidates::Nearness;
@@ -103,7 +103,7 @@ impl Looks {
         let group = relations.group_of(article) as usize;
         Evidence {
             newest_cosine: self.newest.cosines[article],
-            phrased_cosine: phrased(self.newest.cosines[article], call.index.phrased_share()),
+            phrased_cosine: call.phrased(self.newest.cosines[article]),
             call_cosine: self.whole.cosines[article],
             sentence_cosine: 0.0,
             newest_words: self.newest.words[article],

@@ -193,7 +193,7 @@ impl Call {
         let newest_cosine = cosine(&self.newest);
         Evidence {
             newest_cosine,
-            phrased_cosine: phrased(newest_cosine, self.index.phrased_share()),
+            phrased_cosine: self.phrased(newest_cosine),
             call_cosine: cosine(&self.whole),
             sentence_cosine: newest_cosine,
             newest_words: self.share(&text, WordsOf::Text, &self.newest.words),
@@ -204,6 +204,11 @@ impl Call {
             group_agent: self.agent.as_ref().map_or(0.0, offered),
             ..Evidence::default()
         }
+    }
+
+    /// What the newest turn's cosine says once more; nothing where it was not embedded, which speaks against no article.
+    fn phrased(&self, newest_cosine: f32) -> f32 {
+        self.newest.embedding.as_ref().map_or(0.0, |_| phrased(newest_cosine, self.index.phrased_share()))
     }
 
     fn share(&self, text: &str, of: WordsOf, words: &Words) -> f32 {
