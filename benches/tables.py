@@ -102,13 +102,19 @@ def learned(bench):
 
 
 def demo(bench):
-    rows = []
-    for selectivity in ("low", "medium", "high"):
-        turns = bench.eval("--articles", "demo/articles.jsonl", "--conversations", "demo/conversations.jsonl", "--quiet",
-                           "demo/quiet.jsonl", "--every-turn", selectivity=selectivity)["every_turn"]
-        keys = ("helpful_share", "unhelpful_per_conversation", "right_at_question")
-        rows.append([f"`{selectivity}`", *(f"{turns[key]:.2f}".lstrip("0") for key in keys)])
-    header = ["the demo's open half", "helpful share of pushes", "wrong or noise, for each call", "right at the question"]
+    directory, rows = bench.work / "index-demo", []
+    bench.run(CUECARD, "index", "--articles", "demo/articles.jsonl", "--index", directory)
+    calls = {"calls up to their question": ["conversations.jsonl", "--quiet", "demo/{half}quiet.jsonl"],
+             "whole calls": ["whole_calls.jsonl"]}
+    for half in ("", "heldback/"):
+        for kind, (file, *quiet) in calls.items():
+            for selectivity in ("low", "medium", "high"):
+                turns = bench.eval("--index", directory, "--conversations", f"demo/{half}{file}", *(part.format(half=half) for part in quiet),
+                                   "--every-turn", selectivity=selectivity)["every_turn"]
+                keys = ("helpful_share", "unhelpful_per_conversation", "right_at_question")
+                which = f"{kind}, {'held back' if half else 'open'}"
+                rows.append([which, f"`{selectivity}`", *(f"{turns[key]:.2f}".lstrip("0") for key in keys)])
+    header = ["the demo's", "", "helpful share of pushes", "wrong or noise, for each call", "right at the question"]
     return table("demo", header, rows)
 
 

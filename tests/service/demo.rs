@@ -174,12 +174,14 @@ fn every_gold_article_is_in_the_knowledge_base() {
     assert!(known.len() == articles.len() && articles.len() >= 80, "{} articles, {} ids", articles.len(), known.len());
     let halves = ["conversations", "heldback/conversations"].map(|name| rows(&demo_file(name)));
     let quiet = ["quiet", "heldback/quiet"].map(|name| rows(&demo_file(name)));
+    let whole = ["whole_calls", "heldback/whole_calls"].map(|name| rows(&demo_file(name)));
     for conversation in halves.iter().flatten() {
         assert!(!gold(conversation).is_empty(), "{}", conversation["id"]);
     }
     assert!(quiet.iter().flatten().all(|conversation| gold(conversation).is_empty()));
-    let all: Vec<Value> = halves.into_iter().chain(quiet).flatten().collect();
-    assert_eq!(ids(&all).len(), all.len(), "every conversation has an id of its own");
+    let all: Vec<&Value> = halves.iter().chain(&quiet).chain(&whole).flatten().collect();
+    let ids_of_all: HashSet<_> = all.iter().map(|conversation| &conversation["id"]).map(Value::to_string).collect();
+    assert_eq!(ids_of_all.len(), all.len(), "every conversation has an id of its own");
     for conversation in &all {
         let turns = conversation["turns"].as_array().unwrap();
         let (of_customer, of_agent): (Vec<&Value>, Vec<_>) =
@@ -188,7 +190,14 @@ fn every_gold_article_is_in_the_knowledge_base() {
         for id in of_customer.iter().flat_map(|turn| gold(turn)) {
             assert!(known.contains(id), "{}: {id}", conversation["id"]);
         }
-        let last = turns.last().unwrap();
+    }
+    for conversation in halves.iter().chain(&quiet).flatten() {
+        let last = conversation["turns"].as_array().unwrap().last().unwrap();
         assert_eq!((&last["speaker"], gold(last)), (&json!("customer"), gold(conversation)), "{}", conversation["id"]);
+    }
+    for conversation in whole.iter().flatten() {
+        let wanted = |turn: &&Value| !turn["gold"].is_null() && !gold(turn).is_empty();
+        let last_wanted = conversation["turns"].as_array().unwrap().iter().rfind(wanted);
+        assert_eq!(last_wanted.map(gold).unwrap_or_default(), gold(conversation), "{}", conversation["id"]);
     }
 }

@@ -156,15 +156,39 @@ async fn words_and_names_decide_where_nothing_is_embedded() {
 async fn what_customers_say_counts_for_more_where_the_turn_is_embedded_and_against_nobody_where_it_is_not() {
     let phrased = |article: Article| Article { asked_as: vec![format!("tell me, {}", article.title)], ..article };
     let fixture = fixture(articles().into_iter().map(phrased).collect());
-    let of_best = |order: &Order| {
+    let of_best = |order: &Order, part: &str| {
         let features = &order.ranked[0].features;
-        features.iter().find(|feature| feature.name == "phrased_cosine").unwrap().value
+        features.iter().find(|feature| feature.name == part).unwrap().value
     };
     let turns = [(Customer, "Tell me, what is the late fee?")];
     let embedded = fixture.order(&turns, &fixture.plan, Effort::Full).await;
     let by_words = fixture.order(&turns, &fixture.plan, Effort::LexicalOnly).await;
-    assert!(of_best(&embedded) > 0.3, "{}", of_best(&embedded));
-    assert_eq!((of_best(&by_words), by_words.ranked[0].article().id.as_str()), (0.0, "late-fee"));
+    for part in ["phrased_cosine", "phrased_call"] {
+        assert!(of_best(&embedded, part) > 0.3, "{part} {}", of_best(&embedded, part));
+        assert_eq!(of_best(&by_words, part), 0.0, "{part}");
+    }
+    assert_eq!(by_words.ranked[0].article().id, "late-fee");
+}
+
+#[tokio::test]
+async fn what_customers_say_tells_articles_apart_that_mean_nearly_the_same() {
+    let asked_as = |id: &str, phrases: [&str; 2]| {
+        let (title, body) = ("Giving a router back".to_owned(), "Send the router back within thirty days.".to_owned());
+        let asked_as = phrases.map(str::to_owned).to_vec();
+        Article { id: id.to_owned(), title, body: format!("{body} Kind {id}."), asked_as, ..Article::default() }
+    };
+    let rented = asked_as("rented", ["the grey one that was lent to me", "it was only lent to me, the grey box"]);
+    let bought = asked_as("bought", ["the black one that I paid for", "I paid for the black box myself"]);
+    let fixture = fixture(vec![rented, bought]);
+    let returning = (Customer, "I want to give the router back.");
+    for (said, id) in [("It was lent to me.", "rented"), ("I paid for it.", "bought")] {
+        for turns in [vec![returning, (Customer, said)], vec![(Customer, said), (Agent, "I see."), returning]] {
+            let order = fixture.order(&turns, &fixture.plan, Effort::Full).await;
+            let best = &order.ranked[0];
+            let words = best.features.iter().find(|feature| feature.name == "phrased_words").unwrap().value;
+            assert!(best.article().id == id && words > 0.05, "{said} {}: {words}", best.article().id);
+        }
+    }
 }
 
 #[tokio::test]

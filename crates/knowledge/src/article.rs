@@ -54,7 +54,7 @@ pub(crate) fn flaw_of_id(id: &str) -> Option<String> {
 }
 
 /// More phrases of one article are not told apart.
-const MOST_PHRASES: usize = 48;
+const MOST_PHRASES: usize = 128;
 
 /// A knowledge article. `id` names it within its source; `title` or `body` may be empty, not both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::filter::{Admitted, ArticleFilter};
 use crate::lexical::{Lexical, LexicalHit, WordsOf};
+use crate::phrasing::{Phrasing, WeightedWords};
 use crate::readings::{Reading, Readings};
 use crate::relations::{Related, Relations};
 use crate::store::directory::{Current, Layout};
@@ -49,6 +50,7 @@ pub struct Index {
     relations: Relations,
     /// See [`Index::phrased_share`].
     phrased_share: f32,
+    phrasing: Phrasing,
     /// See [`Index::centrality`].
     centrality: OnceLock<Vec<f32>>,
     /// By the filters of the profiles that asked so far, a handful.
@@ -121,6 +123,8 @@ impl Index {
         let (manifest, centrality, admitted) = (generation.manifest, OnceLock::new(), Mutex::default());
         let phrased = entries.iter().filter(|entry| entry.article.phrases().next().is_some()).count();
         let phrased_share = phrased as f32 / entries.len().max(1) as f32;
+        let articles = entries.iter().map(|entry| entry.article.as_ref());
+        let phrasing = Phrasing::of(articles, |phrase| lexical.words(phrase));
         let readings = Readings::default();
         Ok(Self {
             manifest,
@@ -133,6 +137,7 @@ impl Index {
             related,
             relations,
             phrased_share,
+            phrasing,
             centrality,
             admitted,
             readings,
@@ -200,6 +205,12 @@ impl Index {
     /// The share of the articles that say how customers ask for them, 0 to 1.
     pub fn phrased_share(&self) -> f32 {
         self.phrased_share
+    }
+
+    /// For each article how much the words of turns, as [`Index::read`] gives them, speak for it by the phrases in which articles say
+    /// how customers ask; 0 for an article that says nothing of it.
+    pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> Vec<f32> {
+        self.phrasing.speaks_for(turns)
     }
 
     /// For each article how near it lies to all others: the cosine of its best passage with the mean of the base's. What is

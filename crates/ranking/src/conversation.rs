@@ -19,6 +19,8 @@ pub struct Evidence {
     pub phrased_cosine: f32,
     /// Cosine of the call, as a weighted mean of its turns, and the article's nearest passage.
     pub call_cosine: f32,
+    /// The same once more, as far as the articles say how customers ask: see [`phrased`].
+    pub phrased_call: f32,
     /// Cosine of the newest customer turn and the nearest sentence of the article.
     pub sentence_cosine: f32,
     /// Share of the newest customer turn's words that the article has, 0 to about 1.
@@ -28,6 +30,9 @@ pub struct Evidence {
     pub call_words: f32,
     /// The same of the customer's words in the article's heading, the title without the names in it, and its tags.
     pub heading_words: f32,
+    /// How much the words of the call speak for the article, by the phrases in which articles say how customers ask, beside the
+    /// mean of all: log-odds, see [`phrase_weight`].
+    pub phrased_words: f32,
     /// How clearly, and how lately, the article's entity was named, 0 to about 1.
     pub named: f32,
     /// How clearly another entity was named that has an article on the same question, 0 to about 1.
@@ -57,7 +62,7 @@ pub(crate) struct Part {
 }
 
 /// Weights in log-odds, fitted together on labelled conversations of three knowledge bases.
-pub(crate) const PARTS: [Part; 14] = [
+pub(crate) const PARTS: [Part; 16] = [
     Part {
         name: "newest_cosine",
         says: "the newest turn means something like its nearest passage",
@@ -75,6 +80,12 @@ pub(crate) const PARTS: [Part; 14] = [
         says: "the whole call is like its nearest passage",
         weight: -1.0,
         of: |evidence| evidence.call_cosine,
+    },
+    Part {
+        name: "phrased_call",
+        says: "the articles say how customers ask, and the whole call is like it",
+        weight: 13.0,
+        of: |evidence| evidence.phrased_call,
     },
     Part {
         name: "sentence_cosine",
@@ -99,6 +110,12 @@ pub(crate) const PARTS: [Part; 14] = [
         says: "its heading, tags or phrases have the customer's words",
         weight: 12.0,
         of: |evidence| evidence.heading_words,
+    },
+    Part {
+        name: "phrased_words",
+        says: "customers who ask for it say what was said",
+        weight: 4.0,
+        of: |evidence| evidence.phrased_words,
     },
     Part { name: "named", says: "its entity was named", weight: 2.0, of: |evidence| evidence.named },
     Part {
@@ -152,6 +169,9 @@ const NAMED_NOW: f32 = 1.3;
 /// A name of which half is said is not half named.
 const NAMED_IN_PART: f32 = 1.5;
 
+/// An agent takes up the customer's words, and says others beside them.
+const SAID_BY_AGENT: f32 = 0.5;
+
 /// A cosine that speaks neither for an article nor against it.
 const UNRELATED: f32 = 0.5;
 
@@ -178,11 +198,11 @@ impl Evidence {
     }
 }
 
-/// By how much a turn's cosine with an article's nearest passage is above [`UNRELATED`], times the share of the articles that say
-/// how customers ask. Where talk is compared with talk, the meaning of the newest turn can be trusted further than where it is
+/// By how much the cosine of a turn, or of the call, with an article's nearest passage is above [`UNRELATED`], times the share of
+/// the articles that say how customers ask. Where talk is compared with talk, its meaning can be trusted further than where it is
 /// compared with what was written to be read.
-pub fn phrased(newest_cosine: f32, share_of_articles: f32) -> f32 {
-    share_of_articles * (newest_cosine - UNRELATED)
+pub fn phrased(cosine: f32, share_of_articles: f32) -> f32 {
+    share_of_articles * (cosine - UNRELATED)
 }
 
 /// What an article has to offer its group: its closeness to what was said, and the share of the words that it has.
@@ -214,6 +234,11 @@ pub fn turn_weight(turns_back: usize, num_words: usize) -> f32 {
 /// The weight in the call of a word whose newest mention is so many turns back.
 pub fn word_weight(turns_back: usize) -> f32 {
     decayed(WORD_DECAY, turns_back)
+}
+
+/// The weight of what was said so many turns back where it is compared with customers' phrases.
+pub fn phrase_weight(turns_back: usize, is_customer: bool) -> f32 {
+    word_weight(turns_back) * if is_customer { 1.0 } else { SAID_BY_AGENT }
 }
 
 /// How clearly a name is heard of which this share was said, so many turns back.

@@ -56,8 +56,9 @@ impl Ranked {
         let nearest = |said: &Said| index.best_chunk(article, said.embedding.as_ref()?);
         let newest = nearest(&call.newest);
         evidence.newest_cosine = newest.map_or(evidence.newest_cosine, |hit| hit.cosine);
-        evidence.phrased_cosine = call.phrased(evidence.newest_cosine);
+        evidence.phrased_cosine = call.phrased(&call.newest, evidence.newest_cosine);
         evidence.call_cosine = nearest(&call.whole).map_or(evidence.call_cosine, |hit| hit.cosine);
+        evidence.phrased_call = call.phrased(&call.whole, evidence.call_cosine);
         evidence.sentence_cosine = asked.map_or(0.0, |asked| index.sentence_closeness(article, asked));
         let (sum, chunk) = (evidence.sum(), newest.map(|hit| hit.chunk));
         Self { article, evidence, sum, chunk, is_pinned: false, is_whole: false }

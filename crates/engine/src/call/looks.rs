@@ -65,16 +65,14 @@ impl Looks {
     /// articles at once, by wide operations of the processor.
     pub(super) fn sums(&self, call: &Call) -> Vec<f32> {
         let (index, none) = (&call.index, Evidence::default());
-        let relations = index.relations();
+        let (relations, phrased) = (index.relations(), index.phrased_share());
         let parts = [
-            (
-                Evidence { newest_cosine: 1.0, phrased_cosine: index.phrased_share(), ..none },
-                self.newest.cosines.as_slice(),
-            ),
-            (Evidence { call_cosine: 1.0, ..none }, &self.whole.cosines),
+            (Evidence { newest_cosine: 1.0, phrased_cosine: phrased, ..none }, self.newest.cosines.as_slice()),
+            (Evidence { call_cosine: 1.0, phrased_call: phrased, ..none }, &self.whole.cosines),
             (Evidence { newest_words: 1.0, ..none }, &self.newest.words),
             (Evidence { call_words: self.unsaid, ..none }, &self.whole.words),
             (Evidence { heading_words: 1.0, ..none }, &self.heading_words),
+            (Evidence { phrased_words: 1.0, ..none }, &call.phrased_words),
             (Evidence { centrality: 1.0, ..none }, index.centrality()),
         ];
         let of_group = |group: usize| {
@@ -103,12 +101,14 @@ impl Looks {
         let group = relations.group_of(article) as usize;
         Evidence {
             newest_cosine: self.newest.cosines[article],
-            phrased_cosine: call.phrased(self.newest.cosines[article]),
+            phrased_cosine: call.phrased(&call.newest, self.newest.cosines[article]),
             call_cosine: self.whole.cosines[article],
+            phrased_call: call.phrased(&call.whole, self.whole.cosines[article]),
             sentence_cosine: 0.0,
             newest_words: self.newest.words[article],
             call_words: self.whole.words[article] * self.unsaid,
             heading_words: self.heading_words[article],
+            phrased_words: call.phrased_words[article],
             named: relations.name_of(article).map_or(0.0, |name| call.named[name as usize]),
             contradicted: 0.0,
             domain: domain(article, call),

@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use cuecard_knowledge::{CodedEmbedding, Heard, Index, Reading, Rival, WordsOf};
-use cuecard_ranking::conversation::{Evidence, NamedBy, named, offer, phrased, turn_weight, unsaid, word_weight};
+use cuecard_knowledge::{CodedEmbedding, Heard, Index, Reading, Rival, WeightedWords, WordsOf};
+use cuecard_ranking::conversation::{
+    Evidence, NamedBy, named, offer, phrase_weight, phrased, turn_weight, unsaid, word_weight,
+};
 use serde::{Deserialize, Serialize};
 
 use self::best::{Best, best};
@@ -71,6 +73,8 @@ pub struct Call {
     whole: Said,
     /// The words of the customer's turns.
     customer_words: Words,
+    /// For each article how much the words of all turns speak for it, by customers' phrases.
+    phrased_words: Vec<f32>,
     /// What the agent said last before the newest customer turn.
     agent: Option<Said>,
     /// How clearly each name was said; 0 for most.
@@ -118,6 +122,7 @@ impl Call {
             newest: newest_turn.map_or_else(Said::default, |turn| Said::of(&index, turn)),
             whole: Said { embedding: mean(turns), words: Words::new() },
             customer_words: Words::new(),
+            phrased_words: Vec::new(),
             agent: agent.map(|turn| Said::of(&index, turn)),
             named: vec![0.0; index.relations().num_names()],
             heard: Vec::new(),
@@ -127,9 +132,11 @@ impl Call {
             index,
         };
         let (mut clearest, mut last_said): (Option<Heard>, BTreeMap<u32, HeardName>) = (None, BTreeMap::new());
+        let mut readings = Vec::new();
         for (turns_back, (position, turn)) in turns.iter().enumerate().rev().enumerate() {
             let reading = call.hear(turn, turns_back, position == newest);
             let names = reading.names.iter().copied();
+            readings.push((phrase_weight(turns_back, turn.speaker == Speaker::Customer), Arc::clone(&reading)));
             if position == newest {
                 clearest = names.clone().max_by(|a, b| a.share.total_cmp(&b.share));
             }
@@ -138,6 +145,9 @@ impl Call {
                 last_said.entry(name).or_insert(HeardName { name: spelled, share, speaker: turn.speaker, turns_back });
             }
         }
+        let weighted =
+            readings.iter().map(|(weight, reading)| WeightedWords { words: &reading.words, weight: *weight });
+        call.phrased_words = call.index.speaks_for(weighted);
         call.heard = call.clearest_first(last_said);
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
         call.rivals = call.index.relations().rivals(named);
@@ -190,11 +200,12 @@ impl Call {
         let (title, text) = (&candidate.article.title, candidate.text());
         let cosine = |said: &Said| said.embedding.as_deref().zip(embedding).map_or(0.0, |(said, text)| dot(said, text));
         let offered = |said: &Said| offer(cosine(said), self.share(&text, WordsOf::Text, &said.words));
-        let newest_cosine = cosine(&self.newest);
+        let (newest_cosine, call_cosine) = (cosine(&self.newest), cosine(&self.whole));
         Evidence {
             newest_cosine,
-            phrased_cosine: self.phrased(newest_cosine),
-            call_cosine: cosine(&self.whole),
+            phrased_cosine: self.phrased(&self.newest, newest_cosine),
+            call_cosine,
+            phrased_call: self.phrased(&self.whole, call_cosine),
             sentence_cosine: newest_cosine,
             newest_words: self.share(&text, WordsOf::Text, &self.newest.words),
             call_words: self.share(&text, WordsOf::Text, &self.whole.words) * unsaid(newest_cosine),
@@ -206,9 +217,9 @@ impl Call {
         }
     }
 
-    /// What the newest turn's cosine says once more; nothing where it was not embedded, which speaks against no article.
-    fn phrased(&self, newest_cosine: f32) -> f32 {
-        self.newest.embedding.as_ref().map_or(0.0, |_| phrased(newest_cosine, self.index.phrased_share()))
+    /// What a cosine of what was said says once more; nothing where that was not embedded, which speaks against no article.
+    fn phrased(&self, said: &Said, cosine: f32) -> f32 {
+        said.embedding.as_ref().map_or(0.0, |_| phrased(cosine, self.index.phrased_share()))
     }
 
     fn share(&self, text: &str, of: WordsOf, words: &Words) -> f32 {

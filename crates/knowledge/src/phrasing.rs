@@ -1,0 +1,181 @@
+//! Which article the words of a call speak for, by the phrases in which articles say how customers ask: naive Bayes over
+//! words and pairs of neighbouring words, with Dirichlet smoothing (Zhai and Lafferty 2004).
+//!
+//! Input are the turns' words, output one number for each article. Where meaning tells that two texts are about the same, words
+//! tell which of a family of articles: "still inside", "on the app", "my mother's".
+
+use std::collections::HashMap;
+
+use crate::article::Article;
+
+/// How many grams of an article's own phrases weigh as much as what all articles' phrases say together.
+const SMOOTHING: f32 = 100.0;
+/// A gram that fewer phrases have may be chance.
+const LEAST_PHRASES: u32 = 2;
+/// Grams of one call are no independent witnesses: their sum is divided by this times the root of their weights' sum.
+const DEPENDENCE: f32 = 1.5;
+/// Or by this, where little was said.
+const LEAST_DIVISOR: f32 = 4.0;
+
+/// The grams of all articles' phrases. An article is known by its position.
+#[derive(Default)]
+pub struct Phrasing {
+    /// For each gram by how much each article that has it gains on one that has not: log-odds.
+    gains: HashMap<String, Vec<(u32, f32)>>,
+    /// What any known gram says against an article whose phrases have it not; `None` without phrases.
+    against: Vec<Option<f32>>,
+}
+
+/// Words of a turn, and how much they weigh: 0 to 1.
+pub struct WeightedWords<'a> {
+    pub words: &'a [String],
+    pub weight: f32,
+}
+
+/// Each word, and each pair of neighbours.
+fn grams(words: &[String]) -> impl Iterator<Item = String> {
+    let pairs = words.windows(2).map(|pair| pair.join(" "));
+    words.iter().cloned().chain(pairs)
+}
+
+impl Phrasing {
+    /// Of articles in the order of their positions; `words` are those by which a call is compared with them.
+    pub fn of<'a>(articles: impl Iterator<Item = &'a Article>, words: impl Fn(&str) -> Vec<String>) -> Self {
+        let mut counts: HashMap<String, HashMap<u32, u32>> = HashMap::new();
+        let mut has_phrases = Vec::new();
+        for (position, article) in (0..).zip(articles) {
+            has_phrases.push(article.phrases().next().is_some());
+            for phrase in article.phrases() {
+                let mut grams: Vec<String> = grams(&words(phrase)).collect();
+                grams.sort_unstable();
+                grams.dedup();
+                for gram in grams {
+                    *counts.entry(gram).or_default().entry(position).or_default() += 1;
+                }
+            }
+        }
+        counts.retain(|_, of_articles| of_articles.values().sum::<u32>() >= LEAST_PHRASES);
+        Self::of_counts(&counts, &has_phrases)
+    }
+
+    fn of_counts(counts: &HashMap<String, HashMap<u32, u32>>, has_phrases: &[bool]) -> Self {
+        let mut of_article = vec![0_u32; has_phrases.len()];
+        for (article, count) in counts.values().flatten() {
+            of_article[*article as usize] += count;
+        }
+        let all = of_article.iter().sum::<u32>() as f32;
+        let against = of_article
+            .iter()
+            .zip(has_phrases)
+            .map(|(own, has_phrases)| has_phrases.then(|| (SMOOTHING / (*own as f32 + SMOOTHING)).ln()));
+        let gains = counts.iter().map(|(gram, of_articles)| {
+            let expected = SMOOTHING * of_articles.values().sum::<u32>() as f32 / all;
+            let gain = |count: u32| (count as f32 / expected).ln_1p();
+            let mut gains: Vec<_> = of_articles.iter().map(|(article, count)| (*article, gain(*count))).collect();
+            gains.sort_unstable_by_key(|(article, _)| *article);
+            (gram.clone(), gains)
+        });
+        Self { gains: gains.collect(), against: against.collect() }
+    }
+
+    /// For each article how much the turns' words speak for it, beside the mean of all that have phrases: log-odds, of which a
+    /// long call has not many more than a short one. 0 for an article without phrases. A gram weighs what it weighs most.
+    pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> Vec<f32> {
+        let mut sums = vec![0.0; self.against.len()];
+        let said = self.said(turns);
+        let weight: f32 = said.iter().map(|(_, weight)| weight).sum();
+        if weight == 0.0 {
+            return sums;
+        }
+        for (gains, weight) in said {
+            for (article, gain) in gains {
+                sums[*article as usize] += weight * gain;
+            }
+        }
+        let against = |against: &Option<f32>| against.map_or(0.0, |against| weight * against);
+        sums.iter_mut().zip(&self.against).for_each(|(sum, one)| *sum += against(one));
+        let with_phrases = self.against.iter().filter(|against| against.is_some()).count();
+        let mean = sums.iter().sum::<f32>() / with_phrases.max(1) as f32;
+        let divisor = (DEPENDENCE * weight.sqrt()).max(LEAST_DIVISOR);
+        let beside_mean = |(sum, against): (&f32, &Option<f32>)| against.map_or(0.0, |_| (sum - mean) / divisor);
+        sums.iter().zip(&self.against).map(beside_mean).collect()
+    }
+
+    /// What is known of the grams that were said, in a fixed order, since sums of floats depend on it.
+    fn said<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> Vec<(&[(u32, f32)], f32)> {
+        let mut weights: HashMap<String, f32> = HashMap::new();
+        let mut order = Vec::new();
+        for turn in turns {
+            for gram in grams(turn.words).filter(|gram| self.gains.contains_key(gram)) {
+                let weight = weights.entry(gram).or_insert_with_key(|gram| {
+                    order.push(gram.clone());
+                    0.0
+                });
+                *weight = weight.max(turn.weight);
+            }
+        }
+        order.iter().map(|gram| (self.gains[gram].as_slice(), weights[gram])).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    fn phrasing(articles: &[&[&str]]) -> Phrasing {
+        let of = |phrases: &&[&str]| Article {
+            asked_as: phrases.iter().map(|phrase| (*phrase).to_owned()).collect(),
+            ..Article::default()
+        };
+        let articles: Vec<_> = articles.iter().map(of).collect();
+        Phrasing::of(articles.iter(), words)
+    }
+
+    fn speaks_for(phrasing: &Phrasing, turns: &[(&str, f32)]) -> Vec<f32> {
+        let turns: Vec<_> = turns.iter().map(|(text, weight)| (words(text), *weight)).collect();
+        phrasing.speaks_for(turns.iter().map(|(words, weight)| WeightedWords { words, weight: *weight }))
+    }
+
+    #[test]
+    fn words_speak_for_the_articles_whose_phrases_have_them_and_neither_for_nor_against_one_without_phrases() {
+        let phrasing =
+            phrasing(&[&["my box is dark", "the box stays dark"], &["send the box back", "give the box back"], &[]]);
+        let of = |text| speaks_for(&phrasing, &[(text, 1.0)]);
+        let (dark, back) = (of("it is dark"), of("take it back"));
+        assert!(dark[0] > 0.0 && dark[1] < 0.0 && dark[2] == 0.0, "{dark:?}");
+        assert!(back[1] > 0.0 && back[0] < 0.0 && back[2] == 0.0, "{back:?}");
+        assert!((dark[0] + dark[1]).abs() < 1e-6, "beside the mean: {dark:?}");
+        assert_eq!(of("nobody says this"), [0.0; 3]);
+        assert_eq!(of("send"), [0.0; 3], "one phrase may be chance");
+    }
+
+    #[test]
+    fn neighbours_tell_what_their_words_do_not() {
+        let one_way = ["from contract to prepaid", "contract to prepaid please"];
+        let other_way = ["from prepaid to contract", "prepaid to contract please"];
+        let phrasing = phrasing(&[&one_way, &other_way]);
+        let of = speaks_for(&phrasing, &[("prepaid to contract", 1.0)]);
+        assert!(of[1] > 0.0 && of[0] < 0.0, "{of:?}");
+        let words_alone = speaks_for(&phrasing, &[("contract", 1.0), ("prepaid", 1.0)]);
+        assert!(words_alone.iter().all(|sum| sum.abs() < 1e-6), "{words_alone:?}");
+    }
+
+    #[test]
+    fn a_gram_weighs_what_it_weighs_most_and_what_was_said_long_ago_less() {
+        let phrasing = phrasing(&[&["dark box", "dark lamp"], &["back then", "back again"]]);
+        let once = speaks_for(&phrasing, &[("dark", 1.0)]);
+        assert_eq!(speaks_for(&phrasing, &[("dark", 1.0), ("dark", 0.5)]), once);
+        let of = speaks_for(&phrasing, &[("dark", 1.0), ("back", 0.5)]);
+        assert!(of[0] > 0.0 && of[0] < once[0], "{of:?} {once:?}");
+    }
+
+    #[test]
+    fn without_phrases_nothing_is_said() {
+        assert_eq!(speaks_for(&phrasing(&[&[], &[]]), &[("anything", 1.0)]), [0.0, 0.0]);
+        assert!(speaks_for(&Phrasing::default(), &[("anything", 1.0)]).is_empty());
+    }
+}
