@@ -59,8 +59,8 @@ impl Scene {
             ("CUECARD__PROFILE__PUSH", "off"),
             ("CUECARD__PIPELINE__QUEUE", "16"),
             ("CUECARD__PIPELINE__IN_FLIGHT", "1"),
-            ("CUECARD__PIPELINE__NEWEST_TURN_AFTER", "10ms"),
-            ("CUECARD__PIPELINE__LEXICAL_ONLY_AFTER", "20ms"),
+            ("CUECARD__PIPELINE__NEWEST_TURN_AFTER", "2ms"),
+            ("CUECARD__PIPELINE__LEXICAL_ONLY_AFTER", "4ms"),
             ("CUECARD__PIPELINE__DROP_OLDEST_AFTER", "1s"),
         ];
         let flooded = Watched::start(simulator(), &narrow);
