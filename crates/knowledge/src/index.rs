@@ -48,8 +48,6 @@ pub struct Index {
     lexical: Lexical,
     related: Related,
     relations: Relations,
-    /// See [`Index::phrased_share`].
-    phrased_share: f32,
     phrasing: Phrasing,
     /// See [`Index::centrality`].
     centrality: OnceLock<Vec<f32>>,
@@ -121,8 +119,6 @@ impl Index {
         let vectors = VectorTable::new(base_vectors, delta_vectors, owners(&entries, rows), entries.len());
         let relations = Relations::new(&entries, &related, names, titles);
         let (manifest, centrality, admitted) = (generation.manifest, OnceLock::new(), Mutex::default());
-        let phrased = entries.iter().filter(|entry| entry.article.phrases().next().is_some()).count();
-        let phrased_share = phrased as f32 / entries.len().max(1) as f32;
         let articles = entries.iter().map(|entry| entry.article.as_ref());
         let phrasing = Phrasing::of(articles, |phrase| lexical.words(phrase));
         let readings = Readings::default();
@@ -136,7 +132,6 @@ impl Index {
             lexical,
             related,
             relations,
-            phrased_share,
             phrasing,
             centrality,
             admitted,
@@ -204,7 +199,7 @@ impl Index {
 
     /// The share of the articles that say how customers ask for them, 0 to 1.
     pub fn phrased_share(&self) -> f32 {
-        self.phrased_share
+        self.phrasing.share()
     }
 
     /// For each article how much the words of turns, as [`Index::read`] gives them, speak for it by the phrases in which articles say

@@ -4,7 +4,7 @@
 //! Input are the turns' words, output one number for each article. Where meaning tells that two texts are about the same, words
 //! tell which of a family of articles: "still inside", "on the app", "my mother's".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::article::Article;
 
@@ -20,10 +20,16 @@ const LEAST_DIVISOR: f32 = 4.0;
 /// The grams of all articles' phrases. An article is known by its position.
 #[derive(Default)]
 pub struct Phrasing {
+    /// The place in `gains` of each gram; in the grams' order, since sums of floats depend on it.
+    places: HashMap<String, u32>,
     /// For each gram by how much each article that has it gains on one that has not: log-odds.
-    gains: HashMap<String, Vec<(u32, f32)>>,
+    gains: Vec<Vec<(u32, f32)>>,
     /// What any known gram says against an article whose phrases have it not; `None` without phrases.
     against: Vec<Option<f32>>,
+    /// See [`Phrasing::share`].
+    share: f32,
+    /// How much an article's own phrases count beside the smoothing, in the mean: 0 to 1, the nearer to 1 the more there are.
+    own: f32,
 }
 
 /// Words of a turn, and how much they weigh: 0 to 1.
@@ -32,33 +38,41 @@ pub struct WeightedWords<'a> {
     pub weight: f32,
 }
 
+/// In how many of its phrases each article has a gram, in the articles' order.
+type Counts = Vec<(u32, u32)>;
+
 /// Each word, and each pair of neighbours.
 fn grams(words: &[String]) -> impl Iterator<Item = String> {
     let pairs = words.windows(2).map(|pair| pair.join(" "));
     words.iter().cloned().chain(pairs)
 }
 
+fn total(counts: &Counts) -> u32 {
+    counts.iter().map(|(_, count)| count).sum()
+}
+
 impl Phrasing {
     /// Of articles in the order of their positions; `words` are those by which a call is compared with them.
     pub fn of<'a>(articles: impl Iterator<Item = &'a Article>, words: impl Fn(&str) -> Vec<String>) -> Self {
-        let mut counts: HashMap<String, HashMap<u32, u32>> = HashMap::new();
+        let mut counts: HashMap<String, Counts> = HashMap::new();
         let mut has_phrases = Vec::new();
         for (position, article) in (0..).zip(articles) {
             has_phrases.push(article.phrases().next().is_some());
             for phrase in article.phrases() {
-                let mut grams: Vec<String> = grams(&words(phrase)).collect();
-                grams.sort_unstable();
-                grams.dedup();
-                for gram in grams {
-                    *counts.entry(gram).or_default().entry(position).or_default() += 1;
+                for gram in grams(&words(phrase)).collect::<HashSet<_>>() {
+                    let counts = counts.entry(gram).or_default();
+                    match counts.last_mut() {
+                        Some((last, count)) if *last == position => *count += 1,
+                        _ => counts.push((position, 1)),
+                    }
                 }
             }
         }
-        counts.retain(|_, of_articles| of_articles.values().sum::<u32>() >= LEAST_PHRASES);
-        Self::of_counts(&counts, &has_phrases)
+        counts.retain(|_, counts| total(counts) >= LEAST_PHRASES);
+        Self::of_counts(counts.into_iter().collect(), &has_phrases)
     }
 
-    fn of_counts(counts: &HashMap<String, HashMap<u32, u32>>, has_phrases: &[bool]) -> Self {
+    fn of_counts(counts: BTreeMap<String, Counts>, has_phrases: &[bool]) -> Self {
         let mut of_article = vec![0_u32; has_phrases.len()];
         for (article, count) in counts.values().flatten() {
             of_article[*article as usize] += count;
@@ -68,53 +82,60 @@ impl Phrasing {
             .iter()
             .zip(has_phrases)
             .map(|(own, has_phrases)| has_phrases.then(|| (SMOOTHING / (*own as f32 + SMOOTHING)).ln()));
-        let gains = counts.iter().map(|(gram, of_articles)| {
-            let expected = SMOOTHING * of_articles.values().sum::<u32>() as f32 / all;
-            let gain = |count: u32| (count as f32 / expected).ln_1p();
-            let mut gains: Vec<_> = of_articles.iter().map(|(article, count)| (*article, gain(*count))).collect();
-            gains.sort_unstable_by_key(|(article, _)| *article);
-            (gram.clone(), gains)
+        let gains = counts.values().map(|counts| {
+            let expected = SMOOTHING * total(counts) as f32 / all;
+            counts.iter().map(|(article, count)| (*article, (*count as f32 / expected).ln_1p())).collect()
         });
-        Self { gains: gains.collect(), against: against.collect() }
+        let with_phrases = has_phrases.iter().filter(|has_phrases| **has_phrases).count();
+        let own = |own: &u32| *own as f32 / (*own as f32 + SMOOTHING);
+        Self {
+            share: with_phrases as f32 / has_phrases.len().max(1) as f32,
+            own: of_article.iter().map(own).sum::<f32>() / with_phrases.max(1) as f32,
+            gains: gains.collect(),
+            against: against.collect(),
+            places: counts.into_keys().zip(0..).collect(),
+        }
     }
 
-    /// For each article how much the turns' words speak for it, beside the mean of all that have phrases: log-odds, of which a
-    /// long call has not many more than a short one. 0 for an article without phrases. A gram weighs what it weighs most.
+    /// The share of the articles that have phrases, 0 to 1.
+    pub fn share(&self) -> f32 {
+        self.share
+    }
+
+    /// For each article how much the turns' words speak for it, beside the mean of all that have phrases: log-odds, of which
+    /// a long call has not many more than a short one, and the less the fewer phrases there are. 0 for an article without any.
     pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> Vec<f32> {
-        let mut sums = vec![0.0; self.against.len()];
         let said = self.said(turns);
-        let weight: f32 = said.iter().map(|(_, weight)| weight).sum();
-        if weight == 0.0 {
-            return sums;
+        if said.is_empty() {
+            return vec![0.0; self.against.len()];
         }
-        for (gains, weight) in said {
-            for (article, gain) in gains {
+        let weight: f32 = said.values().sum();
+        let mut sums: Vec<f32> = self.against.iter().map(|against| weight * against.unwrap_or_default()).collect();
+        for (place, weight) in said {
+            for (article, gain) in &self.gains[place as usize] {
                 sums[*article as usize] += weight * gain;
             }
         }
-        let against = |against: &Option<f32>| against.map_or(0.0, |against| weight * against);
-        sums.iter_mut().zip(&self.against).for_each(|(sum, one)| *sum += against(one));
-        let with_phrases = self.against.iter().filter(|against| against.is_some()).count();
-        let mean = sums.iter().sum::<f32>() / with_phrases.max(1) as f32;
-        let divisor = (DEPENDENCE * weight.sqrt()).max(LEAST_DIVISOR);
-        let beside_mean = |(sum, against): (&f32, &Option<f32>)| against.map_or(0.0, |_| (sum - mean) / divisor);
-        sums.iter().zip(&self.against).map(beside_mean).collect()
+        let with_phrases = self.share * sums.len() as f32;
+        let mean = sums.iter().sum::<f32>() / with_phrases;
+        let scale = self.share * self.own / (DEPENDENCE * weight.sqrt()).max(LEAST_DIVISOR);
+        let of_article = |(sum, against): (&f32, &Option<f32>)| against.map_or(0.0, |_| (sum - mean) * scale);
+        sums.iter().zip(&self.against).map(of_article).collect()
     }
 
-    /// What is known of the grams that were said, in a fixed order, since sums of floats depend on it.
-    fn said<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> Vec<(&[(u32, f32)], f32)> {
-        let mut weights: HashMap<String, f32> = HashMap::new();
-        let mut order = Vec::new();
+    /// The places of the known grams that were said, each with what it weighs most.
+    fn said<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> BTreeMap<u32, f32> {
+        let mut said = BTreeMap::new();
+        if self.places.is_empty() {
+            return said;
+        }
         for turn in turns {
-            for gram in grams(turn.words).filter(|gram| self.gains.contains_key(gram)) {
-                let weight = weights.entry(gram).or_insert_with_key(|gram| {
-                    order.push(gram.clone());
-                    0.0
-                });
+            for place in grams(turn.words).filter_map(|gram| self.places.get(&gram)) {
+                let weight: &mut f32 = said.entry(*place).or_default();
                 *weight = weight.max(turn.weight);
             }
         }
-        order.iter().map(|gram| (self.gains[gram].as_slice(), weights[gram])).collect()
+        said
     }
 }
 
@@ -171,6 +192,16 @@ mod tests {
         assert_eq!(speaks_for(&phrasing, &[("dark", 1.0), ("dark", 0.5)]), once);
         let of = speaks_for(&phrasing, &[("dark", 1.0), ("back", 0.5)]);
         assert!(of[0] > 0.0 && of[0] < once[0], "{of:?} {once:?}");
+    }
+
+    #[test]
+    fn few_phrases_say_less_and_so_do_those_of_few_articles() {
+        let (dark, back) = (["box dark", "dark box"], ["back again", "again back"]);
+        let many = |phrases: [&'static str; 2]| phrases.repeat(20);
+        let of = |articles: &[&[&str]]| speaks_for(&phrasing(articles), &[("dark", 1.0)])[0];
+        let few = of(&[&dark, &back]);
+        assert!(few > 0.0 && of(&[&many(dark), &many(back)]) > 50.0 * few);
+        assert!((of(&[&dark, &back, &[], &[]]) - few / 2.0).abs() < 1e-6);
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub(crate) const PARTS: [Part; 16] = [
     Part {
         name: "phrased_words",
         says: "customers who ask for it say what was said",
-        weight: 4.0,
+        weight: 3.0,
         of: |evidence| evidence.phrased_words,
     },
     Part { name: "named", says: "its entity was named", weight: 2.0, of: |evidence| evidence.named },
