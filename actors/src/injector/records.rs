@@ -80,8 +80,7 @@ fn features(ranked: &Ranked) -> BTreeMap<String, f64> {
 }
 
 fn question(query: &Query, learning: Learning) -> QuestionRecord {
-    let signs = query.signs();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let vector = query.newest_embedding.as_ref().filter(|_| learning.keeps_vectors).cloned();
-    QuestionRecord { num_words: count(signs.num_words), num_turns: count(signs.num_turns), vector }
+    QuestionRecord { num_words: count(query.num_words()), num_turns: count(query.turns.len()), vector }
 }

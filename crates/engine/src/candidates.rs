@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cuecard_knowledge::{Article, ArticleFilter, MatchedBy};
+use cuecard_ranking::QuestionSigns;
 use cuecard_ranking::conversation::Evidence;
 use serde::{Deserialize, Serialize};
 
@@ -185,6 +186,12 @@ impl Candidates {
             num_answers: 0,
             failures,
         }
+    }
+
+    /// What of the question is the same for all of them.
+    pub fn signs(&self) -> QuestionSigns {
+        let phrased_share = self.call.as_ref().map_or(0.0, |call| call.phrased_share());
+        QuestionSigns { num_words: self.query.num_words(), num_turns: self.query.turns.len(), phrased_share }
     }
 
     /// Takes a backend's answer in, as far as the filter admits it.

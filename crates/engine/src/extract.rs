@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cuecard_encoder::{Encoder, EncoderError, Encoding, KeyPhrase, PendingEncoding};
-use cuecard_ranking::{Model, QuestionSigns};
+use cuecard_ranking::Model;
 use cuecard_text::Spoken;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -176,10 +176,9 @@ impl Query {
         self
     }
 
-    /// What a model reads of the question itself.
-    pub fn signs(&self) -> QuestionSigns {
-        let num_words = cuecard_ranking::words(self.newest.verbatim()).count();
-        QuestionSigns { num_words, num_turns: self.turns.len() }
+    /// The words of the newest customer turn.
+    pub fn num_words(&self) -> usize {
+        cuecard_ranking::words(self.newest.verbatim()).count()
     }
 
     fn without_vectors(text: Spoken, newest: Spoken, reason: WithoutVectors) -> Self {

@@ -134,7 +134,7 @@ impl Order {
         let signs = TurnSigns { is_first: query.is_first, measured: self.measured() };
         let mut wanted = Wanted::of(query.newest.verbatim(), signs, baseline);
         if let Some(model) = &query.model {
-            wanted.log_odds = model.wanted(&wanted, query.signs().num_words, query.newest_embedding.as_deref());
+            wanted.log_odds = model.wanted(&wanted, query.num_words(), query.newest_embedding.as_deref());
             self.odds = self.ranked.first().and_then(|best| CardOdds::of(best.score, &wanted, model, plan));
         }
         self.wanted = Some(wanted);
@@ -155,7 +155,7 @@ fn scores(found: &Candidates, ranker: Formula, boosts: &[Vec<Feature>]) -> Vec<S
         text: query.text.verbatim(),
         key_phrases: query.key_phrases.iter().map(|phrase| phrase.text.verbatim()).collect(),
         model: query.model.as_deref(),
-        signs: query.signs(),
+        signs: found.signs(),
     };
     let reads_words = ranker.reads_words();
     let with_boosts = found.candidates.iter().zip(boosts);

@@ -218,10 +218,15 @@ pub fn unsaid(closeness: f32) -> f32 {
 /// The sum of "none of these", fitted like the weights.
 pub const NONE_OF_THESE: f64 = 8.0;
 
+/// The parts that read phrases say the same thing several times over, so that sums with all of them overstate the log-odds by
+/// this share of what they are without.
+const OVERSTATED: f64 = 1.5;
+
 /// For each candidate the probability that it answers, where one of them does at most: 0 to 1, the higher the higher its sum.
-pub fn probabilities(sums: &[f64]) -> Vec<f64> {
+pub fn probabilities(sums: &[f64], phrased_share: f32) -> Vec<f64> {
     let highest = sums.iter().copied().fold(NONE_OF_THESE, f64::max);
-    let odds = |sum: f64| (sum - highest).exp();
+    let temperature = 1.0 + OVERSTATED * f64::from(phrased_share).sqrt();
+    let odds = |sum: f64| ((sum - highest) / temperature).exp();
     let all: f64 = odds(NONE_OF_THESE) + sums.iter().map(|sum| odds(*sum)).sum::<f64>();
     sums.iter().map(|sum| odds(*sum) / all).collect()
 }
@@ -294,16 +299,25 @@ mod tests {
 
     #[test]
     fn a_candidate_is_the_likelier_the_more_it_stands_out() {
-        let clear = probabilities(&[18.0, 12.0, 11.0]);
-        let unclear = probabilities(&[18.0, 17.8, 17.5]);
+        let clear = probabilities(&[18.0, 12.0, 11.0], 0.0);
+        let unclear = probabilities(&[18.0, 17.8, 17.5], 0.0);
         assert!(clear[0] > 0.95 && unclear[0] < 0.6, "{clear:?} {unclear:?}");
-        assert!(probabilities(&[2.0])[0] < 0.01, "alone and far off");
-        assert!(probabilities(&[]).is_empty());
-        let spread = probabilities(&[90.0, 30.0, -200.0]);
+        assert!(probabilities(&[2.0], 0.0)[0] < 0.01, "alone and far off");
+        assert!(probabilities(&[], 1.0).is_empty());
+        let spread = probabilities(&[90.0, 30.0, -200.0], 1.0);
         assert!(
             spread.is_sorted_by(|a, b| a > b) && spread[2] > 0.0 && spread.iter().sum::<f64>() <= 1.0,
             "{spread:?}"
         );
+    }
+
+    #[test]
+    fn a_sum_is_trusted_the_less_the_more_of_it_phrases_may_say() {
+        let sums = [11.0, 10.0, 9.0];
+        let [none, half, all] = [0.0, 0.5, 1.0].map(|share| probabilities(&sums, share)[0]);
+        assert!(none > half && half > all, "{none} {half} {all}");
+        let odds = |sum: f64| ((sum - 11.0) / 2.5).exp();
+        assert!((1.0 / all - 1.0 - odds(10.0) - odds(9.0) - odds(NONE_OF_THESE)).abs() < 1e-9);
     }
 
     #[test]

@@ -203,7 +203,7 @@ pub struct Question<'a> {
     pub key_phrases: Vec<&'a str>,
     /// What was learned, where the ranker reads that.
     pub model: Option<&'a Model>,
-    /// What a model reads of the question itself.
+    /// What is the same for all candidates.
     pub signs: QuestionSigns,
 }
 
@@ -239,7 +239,7 @@ fn by_evidence(question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> 
     };
     let score = |(candidate, total): (usize, f64)| Score { total, features: features(candidate) };
     let boosted: Vec<f64> = sums.iter().zip(passages).map(|(sum, passage)| sum + passage.boost).collect();
-    probabilities(&boosted).into_iter().enumerate().map(score).collect()
+    probabilities(&boosted, question.signs.phrased_share).into_iter().enumerate().map(score).collect()
 }
 
 #[cfg(test)]

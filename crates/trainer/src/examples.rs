@@ -126,7 +126,7 @@ async fn example(
 ) -> Result<Option<Example>, JobPanicked> {
     let query = engine.extract(&turn.utterance, plan, Effort::Full).await;
     let found = engine.retrieve(query, plan, Instant::now() + plan.deadline).await;
-    let (query, call) = (Arc::clone(&found.query), found.call.clone());
+    let (query, call, question) = (Arc::clone(&found.query), found.call.clone(), found.signs());
     let order = engine.order(found, plan).await?;
     let candidate = |ranked: &cuecard_engine::Ranked| CandidateExample {
         evidence: ranked.candidate.evidence.unwrap_or_default(),
@@ -139,7 +139,7 @@ async fn example(
         dialogue: dialogue.to_owned(),
         is_wanted: turn.is_wanted,
         candidates,
-        question: query.signs(),
+        question,
         embedding: query.newest_embedding.clone(),
         wanted,
         weight: 1.0,
@@ -179,7 +179,7 @@ pub mod made_up {
             dialogue: format!("call-{place}"),
             is_wanted,
             candidates: candidates.collect(),
-            question: QuestionSigns { num_words: 3, num_turns: 2 },
+            question: QuestionSigns { num_words: 3, num_turns: 2, phrased_share: 0.0 },
             embedding: Some(embedding),
             wanted: Wanted::of(turn, signs, &Baseline::default()),
             weight: 1.0,

@@ -171,7 +171,11 @@ fn shown(delivery: &JudgedDelivery, index: &Index) -> Option<ShownCards> {
             is_accepted: judged.accepted == Some(true),
         })
     };
-    let signs = QuestionSigns { num_words: question.num_words as usize, num_turns: question.num_turns as usize };
+    let signs = QuestionSigns {
+        num_words: question.num_words as usize,
+        num_turns: question.num_turns as usize,
+        phrased_share: index.phrased_share(),
+    };
     Some(ShownCards {
         dialogue: delivery.interaction.clone(),
         question: signs,

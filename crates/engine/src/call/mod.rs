@@ -217,9 +217,14 @@ impl Call {
         }
     }
 
+    /// See [`Index::phrased_share`].
+    pub fn phrased_share(&self) -> f32 {
+        self.index.phrased_share()
+    }
+
     /// What a cosine of what was said says once more; nothing where that was not embedded, which speaks against no article.
     fn phrased(&self, said: &Said, cosine: f32) -> f32 {
-        said.embedding.as_ref().map_or(0.0, |_| phrased(cosine, self.index.phrased_share()))
+        said.embedding.as_ref().map_or(0.0, |_| phrased(cosine, self.phrased_share()))
     }
 
     fn share(&self, text: &str, of: WordsOf, words: &Words) -> f32 {
