@@ -155,7 +155,7 @@ impl Selectivity {
     fn least_wanted(self) -> f64 {
         match self {
             Self::Low => 0.0,
-            Self::Medium => 1.0,
+            Self::Medium => 0.8,
             Self::High => 1.3,
         }
     }
@@ -173,7 +173,7 @@ impl Selectivity {
     fn least_probability(self) -> f64 {
         match self {
             Self::Low => 0.25,
-            Self::Medium => 0.55,
+            Self::Medium => 0.5,
             Self::High => 0.75,
         }
     }
