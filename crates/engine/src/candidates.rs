@@ -190,8 +190,8 @@ impl Candidates {
 
     /// What of the question is the same for all of them.
     pub fn signs(&self) -> QuestionSigns {
-        let phrased_share = self.call.as_ref().map_or(0.0, |call| call.phrased_share());
-        QuestionSigns { num_words: self.query.num_words(), num_turns: self.query.turns.len(), phrased_share }
+        let phrase_reach = self.call.as_ref().map_or(0.0, |call| call.phrase_reach());
+        QuestionSigns { num_words: self.query.num_words(), num_turns: self.query.turns.len(), phrase_reach }
     }
 
     /// Takes a backend's answer in, as far as the filter admits it.

@@ -197,9 +197,9 @@ impl Index {
         best.unwrap_or(0.0)
     }
 
-    /// The share of the articles that say how customers ask for them, 0 to 1.
-    pub fn phrased_share(&self) -> f32 {
-        self.phrasing.share()
+    /// How far the phrases in which articles say how customers ask can be trusted, 0 to 1: see [`Phrasing::reach`].
+    pub fn phrase_reach(&self) -> f32 {
+        self.phrasing.reach()
     }
 
     /// For each article how much the words of turns, as [`Index::read`] gives them, speak for it by the phrases in which articles say

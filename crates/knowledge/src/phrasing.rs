@@ -26,10 +26,8 @@ pub struct Phrasing {
     gains: Vec<Vec<(u32, f32)>>,
     /// What any known gram says against an article whose phrases have it not; `None` without phrases.
     against: Vec<Option<f32>>,
-    /// See [`Phrasing::share`].
-    share: f32,
-    /// How much an article's own phrases count beside the smoothing, in the mean: 0 to 1, the nearer to 1 the more there are.
-    own: f32,
+    /// See [`Phrasing::reach`].
+    reach: f32,
 }
 
 /// Words of a turn, and how much they weigh: 0 to 1.
@@ -86,20 +84,19 @@ impl Phrasing {
             let expected = SMOOTHING * total(counts) as f32 / all;
             counts.iter().map(|(article, count)| (*article, (*count as f32 / expected).ln_1p())).collect()
         });
-        let with_phrases = has_phrases.iter().filter(|has_phrases| **has_phrases).count();
         let own = |own: &u32| *own as f32 / (*own as f32 + SMOOTHING);
         Self {
-            share: with_phrases as f32 / has_phrases.len().max(1) as f32,
-            own: of_article.iter().map(own).sum::<f32>() / with_phrases.max(1) as f32,
+            reach: of_article.iter().map(own).sum::<f32>() / has_phrases.len().max(1) as f32,
             gains: gains.collect(),
             against: against.collect(),
             places: counts.into_keys().zip(0..).collect(),
         }
     }
 
-    /// The share of the articles that have phrases, 0 to 1.
-    pub fn share(&self) -> f32 {
-        self.share
+    /// How far phrases can be trusted: what each article's own weigh beside the smoothing, 0 without any and near 1 with a hundred,
+    /// in the mean over all articles.
+    pub fn reach(&self) -> f32 {
+        self.reach
     }
 
     /// For each article how much the turns' words speak for it, beside the mean of all that have phrases: log-odds, of which
@@ -116,9 +113,9 @@ impl Phrasing {
                 sums[*article as usize] += weight * gain;
             }
         }
-        let with_phrases = self.share * sums.len() as f32;
-        let mean = sums.iter().sum::<f32>() / with_phrases;
-        let scale = self.share * self.own / (DEPENDENCE * weight.sqrt()).max(LEAST_DIVISOR);
+        let with_phrases = self.against.iter().flatten().count();
+        let mean = sums.iter().sum::<f32>() / with_phrases as f32;
+        let scale = self.reach / (DEPENDENCE * weight.sqrt()).max(LEAST_DIVISOR);
         let of_article = |(sum, against): (&f32, &Option<f32>)| against.map_or(0.0, |_| (sum - mean) * scale);
         sums.iter().zip(&self.against).map(of_article).collect()
     }

@@ -198,11 +198,11 @@ impl Evidence {
     }
 }
 
-/// By how much the cosine of a turn, or of the call, with an article's nearest passage is above [`UNRELATED`], times the share of
-/// the articles that say how customers ask. Where talk is compared with talk, its meaning can be trusted further than where it is
+/// By how much the cosine of a turn, or of the call, with an article's nearest passage is above [`UNRELATED`], times how far the
+/// articles' phrases can be trusted, 0 to 1. Where talk is compared with talk, its meaning can be trusted further than where it is
 /// compared with what was written to be read.
-pub fn phrased(cosine: f32, share_of_articles: f32) -> f32 {
-    share_of_articles * (cosine - UNRELATED)
+pub fn phrased(cosine: f32, phrase_reach: f32) -> f32 {
+    phrase_reach * (cosine - UNRELATED)
 }
 
 /// What an article has to offer its group: its closeness to what was said, and the share of the words that it has.
@@ -223,9 +223,9 @@ pub const NONE_OF_THESE: f64 = 8.0;
 const OVERSTATED: f64 = 1.5;
 
 /// For each candidate the probability that it answers, where one of them does at most: 0 to 1, the higher the higher its sum.
-pub fn probabilities(sums: &[f64], phrased_share: f32) -> Vec<f64> {
+pub fn probabilities(sums: &[f64], phrase_reach: f32) -> Vec<f64> {
     let highest = sums.iter().copied().fold(NONE_OF_THESE, f64::max);
-    let temperature = 1.0 + OVERSTATED * f64::from(phrased_share).sqrt();
+    let temperature = 1.0 + OVERSTATED * f64::from(phrase_reach).sqrt();
     let odds = |sum: f64| ((sum - highest) / temperature).exp();
     let all: f64 = odds(NONE_OF_THESE) + sums.iter().map(|sum| odds(*sum)).sum::<f64>();
     sums.iter().map(|sum| odds(*sum) / all).collect()
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_sum_is_trusted_the_less_the_more_of_it_phrases_may_say() {
         let sums = [11.0, 10.0, 9.0];
-        let [none, half, all] = [0.0, 0.5, 1.0].map(|share| probabilities(&sums, share)[0]);
+        let [none, half, all] = [0.0, 0.5, 1.0].map(|reach| probabilities(&sums, reach)[0]);
         assert!(none > half && half > all, "{none} {half} {all}");
         let odds = |sum: f64| ((sum - 11.0) / 2.5).exp();
         assert!((1.0 / all - 1.0 - odds(10.0) - odds(9.0) - odds(NONE_OF_THESE)).abs() < 1e-9);

@@ -239,7 +239,7 @@ fn by_evidence(question: &Question<'_>, passages: &[Passage<'_>]) -> Vec<Score> 
     };
     let score = |(candidate, total): (usize, f64)| Score { total, features: features(candidate) };
     let boosted: Vec<f64> = sums.iter().zip(passages).map(|(sum, passage)| sum + passage.boost).collect();
-    probabilities(&boosted, question.signs.phrased_share).into_iter().enumerate().map(score).collect()
+    probabilities(&boosted, question.signs.phrase_reach).into_iter().enumerate().map(score).collect()
 }
 
 #[cfg(test)]

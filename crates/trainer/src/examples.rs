@@ -179,7 +179,7 @@ pub mod made_up {
             dialogue: format!("call-{place}"),
             is_wanted,
             candidates: candidates.collect(),
-            question: QuestionSigns { num_words: 3, num_turns: 2, phrased_share: 0.0 },
+            question: QuestionSigns { num_words: 3, num_turns: 2, phrase_reach: 0.0 },
             embedding: Some(embedding),
             wanted: Wanted::of(turn, signs, &Baseline::default()),
             weight: 1.0,

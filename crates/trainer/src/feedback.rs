@@ -174,7 +174,7 @@ pub mod made_up {
         };
         ShownCards {
             dialogue: format!("call-{number}"),
-            question: QuestionSigns { num_words: 5, num_turns: 3, phrased_share: 0.0 },
+            question: QuestionSigns { num_words: 5, num_turns: 3, phrase_reach: 0.0 },
             vector: None,
             cards: cards.into_iter().enumerate().map(card).collect(),
         }

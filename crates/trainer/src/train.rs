@@ -174,7 +174,7 @@ fn evidence(example: &Example, adapted: &[f32]) -> Vec<Evidence> {
 /// `None` for a turn without candidates, which gets no card whatever was learned.
 fn judged(model: &Model, example: &Example, adapted: &[f32]) -> Option<calibration::Judged> {
     let sums = model.sums(&evidence(example, adapted), example.question);
-    let probabilities = probabilities(&sums, example.question.phrased_share);
+    let probabilities = probabilities(&sums, example.question.phrase_reach);
     let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))?;
     let mut wanted = example.wanted.clone();
     wanted.log_odds = model.wanted(&wanted, example.question.num_words, example.embedding.as_deref());

@@ -174,7 +174,7 @@ fn shown(delivery: &JudgedDelivery, index: &Index) -> Option<ShownCards> {
     let signs = QuestionSigns {
         num_words: question.num_words as usize,
         num_turns: question.num_turns as usize,
-        phrased_share: index.phrased_share(),
+        phrase_reach: index.phrase_reach(),
     };
     Some(ShownCards {
         dialogue: delivery.interaction.clone(),

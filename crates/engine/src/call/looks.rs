@@ -65,7 +65,7 @@ impl Looks {
     /// articles at once, by wide operations of the processor.
     pub(super) fn sums(&self, call: &Call) -> Vec<f32> {
         let (index, none) = (&call.index, Evidence::default());
-        let (relations, phrased) = (index.relations(), index.phrased_share());
+        let (relations, phrased) = (index.relations(), index.phrase_reach());
         let parts = [
             (Evidence { newest_cosine: 1.0, phrased_cosine: phrased, ..none }, self.newest.cosines.as_slice()),
             (Evidence { call_cosine: 1.0, phrased_call: phrased, ..none }, &self.whole.cosines),

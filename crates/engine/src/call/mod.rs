@@ -217,14 +217,14 @@ impl Call {
         }
     }
 
-    /// See [`Index::phrased_share`].
-    pub fn phrased_share(&self) -> f32 {
-        self.index.phrased_share()
+    /// How far the phrases in which articles say how customers ask can be trusted, 0 to 1.
+    pub fn phrase_reach(&self) -> f32 {
+        self.index.phrase_reach()
     }
 
     /// What a cosine of what was said says once more; nothing where that was not embedded, which speaks against no article.
     fn phrased(&self, said: &Said, cosine: f32) -> f32 {
-        said.embedding.as_ref().map_or(0.0, |_| phrased(cosine, self.phrased_share()))
+        said.embedding.as_ref().map_or(0.0, |_| phrased(cosine, self.phrase_reach()))
     }
 
     fn share(&self, text: &str, of: WordsOf, words: &Words) -> f32 {

@@ -21,8 +21,8 @@ pub struct QuestionSigns {
     pub num_words: usize,
     /// Turns of the call.
     pub num_turns: usize,
-    /// The share of the articles that say how customers ask, 0 to 1.
-    pub phrased_share: f32,
+    /// How far the phrases in which articles say how customers ask can be trusted, 0 to 1.
+    pub phrase_reach: f32,
 }
 
 /// The names of a candidate's features, in their order.
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn each_feature_has_a_name() {
         let evidence = [Evidence { newest_cosine: 0.5, ..Evidence::default() }, Evidence::default()];
-        let features = of_candidates(&evidence, QuestionSigns { num_words: 3, num_turns: 100, phrased_share: 0.0 });
+        let features = of_candidates(&evidence, QuestionSigns { num_words: 3, num_turns: 100, phrase_reach: 0.0 });
         let names = candidate_features();
         assert!(features.iter().all(|row| row.len() == names.len()));
         let of =
