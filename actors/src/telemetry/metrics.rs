@@ -4,6 +4,7 @@
 //! or an age that does not exist yet is left out.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{
@@ -30,11 +31,14 @@ pub const LEDGER: &str = "ledger";
 
 /// The service's metrics. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct Metrics {
+pub struct Metrics(Arc<Families>);
+
+/// Each metric with all its series.
+pub struct Families {
     registry: Registry,
-    cells: Arc<Vec<Arc<ActorCell>>>,
+    cells: Vec<Arc<ActorCell>>,
     /// Two readers at once would raise a counter twice.
-    reading_cells: Arc<Mutex<()>>,
+    reading_cells: Mutex<()>,
     pub(super) utterances: IntCounterVec,
     pub(super) cards: IntCounterVec,
     pub(super) silences: IntCounterVec,
@@ -42,7 +46,7 @@ pub struct Metrics {
     pub(super) card_latency: HistogramVec,
     pub(super) stage: HistogramVec,
     pub(super) conversation_pushes: HistogramVec,
-    pub(super) conversations: Arc<Mutex<OpenConversations>>,
+    pub(super) conversations: Mutex<OpenConversations>,
     pub(super) stream_up: IntGaugeVec,
     pub(super) frames: IntCounterVec,
     pub(super) json_repairs: IntCounterVec,
@@ -68,7 +72,7 @@ pub struct Metrics {
     pub(super) holds: GaugeVec,
     pub(super) circuits: IntGaugeVec,
     /// When each hold ends, from which its gauge is set when the metrics are read.
-    pub(super) hold_ends: Arc<Mutex<HashMap<(ProfileName, Endpoint), Instant>>>,
+    pub(super) hold_ends: Mutex<HashMap<(ProfileName, Endpoint), Instant>>,
     pub(super) backend_failures: IntCounterVec,
     pub(super) without_vectors: IntCounterVec,
     pub(super) redelivered: IntCounterVec,
@@ -78,7 +82,7 @@ pub struct Metrics {
     pub(super) refused_callers: IntCounterVec,
     pub(super) certificates: GaugeVec,
     /// What was said of callers that were turned away; the names of the keys are those of the settings.
-    pub(super) refused_lines: Arc<LogThrottles<(Port, TurnedAway, Option<String>)>>,
+    pub(super) refused_lines: LogThrottles<(Port, TurnedAway, Option<String>)>,
     pub(super) profile_state: IntGaugeVec,
     pub(super) index_articles: IntGaugeVec,
     pub(super) index_age: GaugeVec,
@@ -100,13 +104,21 @@ pub struct Metrics {
     uptime: Gauge,
 }
 
+impl Deref for Metrics {
+    type Target = Families;
+
+    fn deref(&self) -> &Families {
+        &self.0
+    }
+}
+
 impl Metrics {
     /// Registers all metrics and starts every series of the closed sets at 0.
     #[allow(clippy::too_many_lines, reason = "a list, one entry for each metric")]
     pub fn new(profiles: &[ProfileName], cells: Vec<Arc<ActorCell>>) -> Result<Self, prometheus::Error> {
         let register = Registrar::default();
         register.process()?;
-        let metrics = Self {
+        let metrics = Self(Arc::new(Families {
             utterances: register.counters("utterances_total", "Questions heard or asked", &["profile"])?,
             cards: register.counters(
                 "cards_total",
@@ -135,7 +147,7 @@ impl Metrics {
                 &["profile"],
                 &CARD_BUCKETS,
             )?,
-            conversations: Arc::new(Mutex::new(OpenConversations::new())),
+            conversations: Mutex::new(OpenConversations::new()),
             stream_up: register.gauges("stream_up", "1 while the stream of a profile is connected", &["profile"])?,
             frames: register.counters(
                 "stream_frames_total",
@@ -219,7 +231,7 @@ impl Metrics {
                 "How much longer an endpoint is left alone because CXone asked for it",
                 &["profile", "endpoint"],
             )?,
-            hold_ends: Arc::default(),
+            hold_ends: Mutex::default(),
             circuits: register.gauges(
                 "circuit_open",
                 "1 while an endpoint is left alone because its last calls failed",
@@ -260,7 +272,7 @@ impl Metrics {
                 "Callers of a port that were turned away, by reason",
                 &["port", "reason"],
             )?,
-            refused_lines: Arc::default(),
+            refused_lines: LogThrottles::default(),
             certificates: register.float_gauges(
                 "certificate_expires_timestamp_seconds",
                 "When the certificate that a port uses is no longer valid, in seconds since 1970; nothing for a port without one",
@@ -322,9 +334,9 @@ impl Metrics {
             admission_in_flight: register.gauge("admission_in_flight", "Questions on their way through the stages")?,
             uptime: register.float_gauge("uptime_seconds", "Time since the service started")?,
             registry: register.registry,
-            cells: Arc::new(cells),
-            reading_cells: Arc::default(),
-        };
+            cells,
+            reading_cells: Mutex::default(),
+        }));
         metrics.start_at_zero(profiles);
         Ok(metrics)
     }
@@ -346,7 +358,7 @@ impl Metrics {
 
     pub(super) fn read_cells(&self) {
         let reading = self.reading_cells.lock().unwrap_or_else(PoisonError::into_inner);
-        for cell in self.cells.iter() {
+        for cell in &self.cells {
             self.read_cell(cell);
         }
         drop(reading);

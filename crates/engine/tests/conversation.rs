@@ -154,7 +154,7 @@ async fn words_and_names_decide_where_nothing_is_embedded() {
 
 #[tokio::test]
 async fn what_customers_say_counts_for_more_where_the_turn_is_embedded_and_against_nobody_where_it_is_not() {
-    let phrased = |article: Article| Article { asked_as: vec![format!("tell me, {}", article.title)], ..article };
+    let phrased = |article: Article| Article { asked_as: vec![format!("tell me, {}", article.title); 40], ..article };
     let fixture = fixture(articles().into_iter().map(phrased).collect());
     let of_best = |order: &Order, part: &str| {
         let features = &order.ranked[0].features;
@@ -164,7 +164,7 @@ async fn what_customers_say_counts_for_more_where_the_turn_is_embedded_and_again
     let embedded = fixture.order(&turns, &fixture.plan, Effort::Full).await;
     let by_words = fixture.order(&turns, &fixture.plan, Effort::LexicalOnly).await;
     for part in ["phrased_cosine", "phrased_call"] {
-        assert!(of_best(&embedded, part) > 0.3, "{part} {}", of_best(&embedded, part));
+        assert!(of_best(&embedded, part) > 0.2, "{part} {}", of_best(&embedded, part));
         assert_eq!(of_best(&by_words, part), 0.0, "{part}");
     }
     assert_eq!(by_words.ranked[0].article().id, "late-fee");

@@ -14,7 +14,7 @@ use crate::encoder::ModelIdentity;
 use crate::error::IndexError;
 use crate::filter::{Admitted, ArticleFilter};
 use crate::lexical::{Lexical, LexicalHit, WordsOf};
-use crate::phrasing::{Phrasing, WeightedWords};
+use crate::phrasing::{Phrasing, WeightedGrams};
 use crate::readings::{Reading, Readings};
 use crate::relations::{Related, Relations};
 use crate::store::directory::{Current, Layout};
@@ -154,7 +154,7 @@ impl Index {
         })
     }
 
-    /// For each article the share of weighted words that it has, 0 to about 1, of words as [`Index::words`] gives them.
+    /// For each article the share of weighted words that it has, 0 to about 1, of words as [`Index::read`] gives them.
     pub fn shares<'a>(&self, of: WordsOf, weights: impl IntoIterator<Item = (&'a str, f32)>) -> Vec<f32> {
         self.lexical.shares(of, weights).unwrap_or_else(|error| {
             tracing::error!(%error, generation = self.generation(), "the lexical index can't be looked at");
@@ -174,7 +174,7 @@ impl Index {
         let read = || {
             let mut words = self.lexical.words(text);
             words.extend(codes_said(text, &words, |word| self.lexical.has_word(word)));
-            Reading { words, names: self.relations.names_heard(text, is_known) }
+            Reading { grams: self.phrasing.grams_of(&words), words, names: self.relations.names_heard(text, is_known) }
         };
         self.readings.get(text, read)
     }
@@ -202,9 +202,9 @@ impl Index {
         self.phrasing.reach()
     }
 
-    /// For each article how much the words of turns, as [`Index::read`] gives them, speak for it by the phrases in which articles say
-    /// how customers ask; 0 for an article that says nothing of it.
-    pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> Vec<f32> {
+    /// For each article how much turns, as [`Index::read`] reads them, speak for it by the phrases in which articles say how customers
+    /// ask; 0 for an article that says nothing of it.
+    pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedGrams<'a>>) -> Vec<f32> {
         self.phrasing.speaks_for(turns)
     }
 

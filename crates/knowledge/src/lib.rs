@@ -45,7 +45,7 @@ pub use handle::IndexHandle;
 pub use hashing::ContentHash;
 pub use index::{CodedEmbedding, Index};
 pub use lexical::{LexicalHit, WordsOf};
-pub use phrasing::WeightedWords;
+pub use phrasing::WeightedGrams;
 pub use readings::Reading;
 pub use relations::{Heard, Relations, Rival};
 pub use rows::{BadRow, FileReport, ReadError, Row, Rows, TooLong, json_flaw};

@@ -20,8 +20,8 @@ const LEAST_DIVISOR: f32 = 4.0;
 /// The grams of all articles' phrases. An article is known by its position.
 #[derive(Default)]
 pub struct Phrasing {
-    /// The place in `gains` of each gram; in the grams' order, since sums of floats depend on it.
-    places: HashMap<String, u32>,
+    /// Each gram's place in `gains`; in the order of their texts, since sums of floats depend on it.
+    places: HashMap<String, Gram>,
     /// For each gram by how much each article that has it gains on one that has not: log-odds.
     gains: Vec<Vec<(u32, f32)>>,
     /// What any known gram says against an article whose phrases have it not; `None` without phrases.
@@ -30,11 +30,14 @@ pub struct Phrasing {
     reach: f32,
 }
 
-/// Words of a turn, and how much they weigh: 0 to 1.
-pub struct WeightedWords<'a> {
-    pub words: &'a [String],
+/// What a turn says that phrases have, and how much it weighs: 0 to 1.
+pub struct WeightedGrams<'a> {
+    pub grams: &'a [Gram],
     pub weight: f32,
 }
+
+/// A gram that phrases have, by its place among all of them.
+pub type Gram = u32;
 
 /// In how many of its phrases each article has a gram, in the articles' order.
 type Counts = Vec<(u32, u32)>;
@@ -93,47 +96,52 @@ impl Phrasing {
         }
     }
 
-    /// How far phrases can be trusted: what each article's own weigh beside the smoothing, 0 without any and near 1 with a hundred,
-    /// in the mean over all articles.
+    /// How far phrases can be trusted, 0 to 1: what the grams of each article's own weigh beside the smoothing, in the mean over all
+    /// articles. Some 0.4 where all have three phrases, above 0.9 with forty.
     pub fn reach(&self) -> f32 {
         self.reach
     }
 
+    /// What of a text's words phrases have too.
+    pub fn grams_of(&self, words: &[String]) -> Vec<Gram> {
+        if self.places.is_empty() {
+            return Vec::new();
+        }
+        grams(words).filter_map(|gram| self.places.get(&gram).copied()).collect()
+    }
+
     /// For each article how much the turns' words speak for it, beside the mean of all that have phrases: log-odds, of which
     /// a long call has not many more than a short one, and the less the fewer phrases there are. 0 for an article without any.
-    pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> Vec<f32> {
-        let said = self.said(turns);
+    pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedGrams<'a>>) -> Vec<f32> {
+        let said = said(turns);
         if said.is_empty() {
             return vec![0.0; self.against.len()];
         }
-        let weight: f32 = said.values().sum();
-        let mut sums: Vec<f32> = self.against.iter().map(|against| weight * against.unwrap_or_default()).collect();
-        for (place, weight) in said {
-            for (article, gain) in &self.gains[place as usize] {
+        let in_all: f32 = said.values().sum();
+        let mut sums: Vec<f32> = self.against.iter().map(|against| in_all * against.unwrap_or_default()).collect();
+        for (gram, weight) in said {
+            for (article, gain) in &self.gains[gram as usize] {
                 sums[*article as usize] += weight * gain;
             }
         }
         let with_phrases = self.against.iter().flatten().count();
         let mean = sums.iter().sum::<f32>() / with_phrases as f32;
-        let scale = self.reach / (DEPENDENCE * weight.sqrt()).max(LEAST_DIVISOR);
-        let of_article = |(sum, against): (&f32, &Option<f32>)| against.map_or(0.0, |_| (sum - mean) * scale);
-        sums.iter().zip(&self.against).map(of_article).collect()
+        let scale = self.reach / (DEPENDENCE * in_all.sqrt()).max(LEAST_DIVISOR);
+        let beside_mean = |(sum, against): (&f32, &Option<f32>)| against.map_or(0.0, |_| (sum - mean) * scale);
+        sums.iter().zip(&self.against).map(beside_mean).collect()
     }
+}
 
-    /// The places of the known grams that were said, each with what it weighs most.
-    fn said<'a>(&self, turns: impl Iterator<Item = WeightedWords<'a>>) -> BTreeMap<u32, f32> {
-        let mut said = BTreeMap::new();
-        if self.places.is_empty() {
-            return said;
+/// Each gram that was said, with what it weighs most.
+fn said<'a>(turns: impl Iterator<Item = WeightedGrams<'a>>) -> BTreeMap<Gram, f32> {
+    let mut said = BTreeMap::new();
+    for turn in turns {
+        for gram in turn.grams {
+            let weight: &mut f32 = said.entry(*gram).or_default();
+            *weight = weight.max(turn.weight);
         }
-        for turn in turns {
-            for place in grams(turn.words).filter_map(|gram| self.places.get(&gram)) {
-                let weight: &mut f32 = said.entry(*place).or_default();
-                *weight = weight.max(turn.weight);
-            }
-        }
-        said
     }
+    said
 }
 
 #[cfg(test)]
@@ -154,8 +162,8 @@ mod tests {
     }
 
     fn speaks_for(phrasing: &Phrasing, turns: &[(&str, f32)]) -> Vec<f32> {
-        let turns: Vec<_> = turns.iter().map(|(text, weight)| (words(text), *weight)).collect();
-        phrasing.speaks_for(turns.iter().map(|(words, weight)| WeightedWords { words, weight: *weight }))
+        let turns: Vec<_> = turns.iter().map(|(text, weight)| (phrasing.grams_of(&words(text)), *weight)).collect();
+        phrasing.speaks_for(turns.iter().map(|(grams, weight)| WeightedGrams { grams, weight: *weight }))
     }
 
     #[test]

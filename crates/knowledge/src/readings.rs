@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use crate::hashing::ContentHash;
+use crate::phrasing::Gram;
 use crate::relations::Heard;
 
 /// Texts remembered; the one that was not asked for the longest goes first.
@@ -18,6 +19,8 @@ const LONGEST: usize = 1_024;
 pub struct Reading {
     /// Its words as articles' words are compared, in the order of speech; at most the first few thousand.
     pub words: Vec<String>,
+    /// What of them articles' phrases have too.
+    pub grams: Vec<Gram>,
     /// The names of articles of which something is said.
     pub names: Vec<Heard>,
 }
@@ -60,7 +63,7 @@ mod tests {
         for text in ["my router", "my router", "my phone", &long, &long] {
             let reading = readings.get(text, || {
                 num_read += 1;
-                Reading { words: vec![text.to_owned()], names: Vec::new() }
+                Reading { words: vec![text.to_owned()], grams: Vec::new(), names: Vec::new() }
             });
             assert_eq!(reading.words, [text]);
         }

@@ -1,7 +1,7 @@
 //! The ranker `conversation`: a weighted sum of what the whole call says for an article.
 //!
 //! Each part has one scale over all questions and all knowledge bases, so that one set of weights serves them all. The
-//! weights were tuned on labelled conversations of three knowledge bases; docs/ranking.md says in words what each part means.
+//! weights were tuned on labelled conversations of three knowledge bases, those that read phrases on one; docs/ranking.md says in words what each part means.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Evidence {
     pub call_cosine: f32,
     /// The same once more, as far as the articles say how customers ask: see [`phrased`].
     pub phrased_call: f32,
-    /// Cosine of the newest customer turn and the nearest sentence of the article.
+    /// Cosine of what the newest customer turn says beside the name in it and the nearest sentence of the article.
     pub sentence_cosine: f32,
     /// Share of the newest customer turn's words that the article has, 0 to about 1.
     pub newest_words: f32,
@@ -61,7 +61,8 @@ pub(crate) struct Part {
     pub(crate) of: fn(&Evidence) -> f32,
 }
 
-/// Weights in log-odds, fitted together on labelled conversations of three knowledge bases.
+/// Weights in log-odds, fitted together on labelled conversations of three knowledge bases; those of the three `phrased_` parts on the
+/// one whose articles have phrases.
 pub(crate) const PARTS: [Part; 16] = [
     Part {
         name: "newest_cosine",
@@ -218,8 +219,8 @@ pub fn unsaid(closeness: f32) -> f32 {
 /// The sum of "none of these", fitted like the weights.
 pub const NONE_OF_THESE: f64 = 8.0;
 
-/// The parts that read phrases say the same thing several times over, so that sums with all of them overstate the log-odds by
-/// this share of what they are without.
+/// The parts that read phrases say the same thing several times over, so that sums overstate the log-odds by this, times
+/// the root of how far phrases can be trusted. Fitted for 3 to 103 phrases each.
 const OVERSTATED: f64 = 1.5;
 
 /// For each candidate the probability that it answers, where one of them does at most: 0 to 1, the higher the higher its sum.

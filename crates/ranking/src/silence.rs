@@ -131,7 +131,7 @@ impl Wanted {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", parse_err_ty = UnknownSelectivity, parse_err_fn = unknown_selectivity)]
 pub enum Selectivity {
-    /// Whatever may want a card gets one, right or not.
+    /// Whatever may want a card gets one, where its article is no wild guess.
     Low,
     /// A card comes where one is likely wanted and its article likely answers.
     Medium,
@@ -295,9 +295,9 @@ mod tests {
         let close = |part: f64, expected: f64| (part - expected).abs() < 1e-6;
         assert!(close(closeness.unwrap_or_default(), CLOSENESS), "a deviation nearer than usual: {closeness:?}");
         assert!(close(length, LENGTH * 11.0 / 20.0), "{length}");
-        let of_forms: f64 = forms.iter().map(|(_, weight)| weight).sum();
-        let sum = of_forms + closeness.unwrap_or_default() + certainty.unwrap_or_default() + length;
-        assert!(close(sum, wanted.score) && certainty > Some(0.0), "{wanted:?}");
+        // The log-odds of .9 are 2.197; what is usual has 0 and a deviation of 2.
+        let of_certainty = CERTAINTY * 2.197_225 / 2.0;
+        assert!(close(certainty.unwrap_or_default(), of_certainty), "{certainty:?}");
     }
 
     #[test]

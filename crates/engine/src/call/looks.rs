@@ -65,10 +65,10 @@ impl Looks {
     /// articles at once, by wide operations of the processor.
     pub(super) fn sums(&self, call: &Call) -> Vec<f32> {
         let (index, none) = (&call.index, Evidence::default());
-        let (relations, phrased) = (index.relations(), index.phrase_reach());
+        let (relations, reach) = (index.relations(), call.phrase_reach());
         let parts = [
-            (Evidence { newest_cosine: 1.0, phrased_cosine: phrased, ..none }, self.newest.cosines.as_slice()),
-            (Evidence { call_cosine: 1.0, phrased_call: phrased, ..none }, &self.whole.cosines),
+            (Evidence { newest_cosine: 1.0, phrased_cosine: reach, ..none }, self.newest.cosines.as_slice()),
+            (Evidence { call_cosine: 1.0, phrased_call: reach, ..none }, &self.whole.cosines),
             (Evidence { newest_words: 1.0, ..none }, &self.newest.words),
             (Evidence { call_words: self.unsaid, ..none }, &self.whole.words),
             (Evidence { heading_words: 1.0, ..none }, &self.heading_words),
@@ -81,11 +81,13 @@ impl Looks {
         };
         let of_groups: Vec<f32> = (0..relations.num_groups()).map(of_group).collect();
         let of_domain = Evidence { domain: 1.0, ..none }.sum();
+        let (phrased_cosine, phrased_call) = (call.phrased(&call.newest, 0.0), call.phrased(&call.whole, 0.0));
+        let of_all = Evidence { phrased_cosine, phrased_call, ..none }.sum();
         let of_names: Vec<f32> = call.named.iter().map(|named| Evidence { named: *named, ..none }.sum()).collect();
         let mut sums: Vec<f32> = (0..index.len())
             .map(|article| {
                 let name = relations.name_of(article).map_or(0.0, |name| of_names[name as usize]);
-                of_groups[relations.group_of(article) as usize] + name + of_domain * domain(article, call)
+                of_groups[relations.group_of(article) as usize] + name + of_domain * domain(article, call) + of_all
             })
             .collect();
         for (one, values) in parts {
@@ -213,6 +215,7 @@ mod tests {
             body: format!("{} wait {}", ["Trains", "Vans"][number / 10], "behind the house ".repeat(number)),
             entity: (!number.is_multiple_of(3)).then(|| ["Acorn Lodge", "Old Mill Inn"][number % 2].to_owned()),
             domain: Some(["hotel", "tram"][number % 2].to_owned()),
+            asked_as: vec![["Where do I leave my van?", "Is there a bicycle?"][number % 2].to_owned(); number],
             ..Article::default()
         };
         let directory = TempDir::new().unwrap();
@@ -235,7 +238,10 @@ mod tests {
         let apart: Vec<f32> = (0..call.index.len()).map(|article| looks.evidence(article, &call).sum()).collect();
         let sums = looks.sums(&call);
         assert!(sums.iter().zip(&apart).all(|(sum, apart)| (sum - apart).abs() < 1e-4), "{sums:?}\n{apart:?}");
-        let parts: [fn(&Evidence) -> f32; 6] = [
+        let parts: [fn(&Evidence) -> f32; 9] = [
+            |evidence| evidence.phrased_cosine,
+            |evidence| evidence.phrased_call,
+            |evidence| evidence.phrased_words,
             |evidence| evidence.named,
             |evidence| evidence.domain,
             |evidence| evidence.group_agent,
@@ -244,6 +250,6 @@ mod tests {
             |evidence| evidence.heading_words,
         ];
         let is_told = |part: fn(&Evidence) -> f32| (0..12).any(|article| part(&looks.evidence(article, &call)) != 0.0);
-        assert_eq!(parts.map(is_told), [true; 6]);
+        assert_eq!(parts.map(is_told), [true; 9]);
     }
 }

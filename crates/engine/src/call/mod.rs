@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use cuecard_knowledge::{CodedEmbedding, Heard, Index, Reading, Rival, WeightedWords, WordsOf};
+use cuecard_knowledge::{CodedEmbedding, Heard, Index, Reading, Rival, WeightedGrams, WordsOf};
 use cuecard_ranking::conversation::{
     Evidence, NamedBy, named, offer, phrase_weight, phrased, turn_weight, unsaid, word_weight,
 };
@@ -146,7 +146,7 @@ impl Call {
             }
         }
         let weighted =
-            readings.iter().map(|(weight, reading)| WeightedWords { words: &reading.words, weight: *weight });
+            readings.iter().map(|(weight, reading)| WeightedGrams { grams: &reading.grams, weight: *weight });
         call.phrased_words = call.index.speaks_for(weighted);
         call.heard = call.clearest_first(last_said);
         let named = (0..).zip(&call.named).map(|(name, share)| Heard { name, share: *share });
