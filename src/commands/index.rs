@@ -36,5 +36,8 @@ pub fn run(arguments: &IndexArgs) -> anyhow::Result<ExitCode> {
         report.embedded,
         report.duration_seconds
     );
+    if let Some(half_phrased) = knowledge::half_phrased(report.phrased, report.articles) {
+        say!("{half_phrased}");
+    }
     Ok(ExitCode::Success)
 }

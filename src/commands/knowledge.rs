@@ -183,6 +183,14 @@ pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encode
     Ok(Updated { report, skipped: import.without_text + import.unreadable.count })
 }
 
+/// What is wrong where some articles say how customers ask for them and others don't.
+pub fn half_phrased(phrased: usize, articles: usize) -> Option<String> {
+    let unphrased = articles.checked_sub(phrased).filter(|unphrased| *unphrased > 0 && phrased > 0)?;
+    Some(format!(
+        "{unphrased} of {articles} articles have no `asked_as`, and are seldom found beside those that have; give it to all, or to none"
+    ))
+}
+
 fn publish(directory: &Path, update: Update, encoder: &dyn TextEncoder) -> anyhow::Result<BuildReport> {
     let progress = Progress::waiting("building the index");
     build(directory, update, encoder, &progress)

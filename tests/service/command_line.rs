@@ -89,6 +89,30 @@ fn index_reports_what_changed_and_embeds_nothing_twice() {
     assert_eq!((&first["published"], &second["published"]), (&true.into(), &false.into()));
     let told = run(&["index", "--articles", ARTICLES, "--index", text(&directory)], &[]);
     assert!(told.code == Some(0) && told.stdout.contains("nothing changed"), "{}", told.stdout);
+    assert!(!told.stdout.contains("asked_as"), "{}", told.stdout);
+}
+
+#[test]
+fn articles_that_do_not_say_how_customers_ask_beside_others_that_do_are_counted() {
+    let place = TempDir::new().unwrap();
+    let (file, directory) = (place.path().join("phrased.jsonl"), place.path().join("index"));
+    let phrased = r#"{"id": "extra", "title": "Extra", "body": "One more.", "asked_as": ["give me more"]}"#;
+    let index = |articles: String| {
+        fs::write(&file, articles).unwrap();
+        run(&["index", "--articles", text(&file), "--index", text(&directory)], &[]).stdout
+    };
+    assert!(!index(format!("{phrased}\n")).contains("asked_as"));
+    let told = index(format!("{}{phrased}\n", fs::read_to_string(ARTICLES).unwrap()));
+    assert!(told.contains("20 of 21 articles have no `asked_as`"), "{told}");
+    let secret = [("CXONE_CLIENT_ID", "one"), ("CXONE_CLIENT_SECRET", "two")];
+    let settings = [&secret[..], &[("CXONE_CONTRACT", "insights"), ("CUECARD_INDEX", text(&directory))]].concat();
+    let checked = run(&["check", "--offline"], &settings);
+    assert!(
+        checked.stdout.contains("articles  !!  insights: 20 of 21 articles"),
+        "{}{}",
+        checked.stdout,
+        checked.stderr
+    );
 }
 
 #[test]

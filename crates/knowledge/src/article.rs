@@ -129,6 +129,11 @@ impl Article {
         self.asked_as.iter().map(|phrase| phrase.trim()).filter(|phrase| !phrase.is_empty()).take(MOST_PHRASES)
     }
 
+    /// Whether it says how customers ask for it.
+    pub fn is_phrased(&self) -> bool {
+        self.phrases().next().is_some()
+    }
+
     /// A phrase as it is embedded: with the entity in front that the phrase leaves out.
     pub(crate) fn asked(&self, phrase: &str) -> String {
         match self.entity.as_deref() {

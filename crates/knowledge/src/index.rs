@@ -197,6 +197,11 @@ impl Index {
         best.unwrap_or(0.0)
     }
 
+    /// The articles that say how customers ask for them.
+    pub fn num_phrased(&self) -> usize {
+        self.phrasing.num_articles()
+    }
+
     /// How far the phrases in which articles say how customers ask can be trusted, 0 to 1: see [`Phrasing::reach`].
     pub fn phrase_reach(&self) -> f32 {
         self.phrasing.reach()

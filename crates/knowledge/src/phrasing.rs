@@ -58,7 +58,7 @@ impl Phrasing {
         let mut counts: HashMap<String, Counts> = HashMap::new();
         let mut has_phrases = Vec::new();
         for (position, article) in (0..).zip(articles) {
-            has_phrases.push(article.phrases().next().is_some());
+            has_phrases.push(article.is_phrased());
             for phrase in article.phrases() {
                 for gram in grams(&words(phrase)).collect::<HashSet<_>>() {
                     let counts = counts.entry(gram).or_default();
@@ -102,6 +102,11 @@ impl Phrasing {
         self.reach
     }
 
+    /// The articles that have phrases.
+    pub fn num_articles(&self) -> usize {
+        self.against.iter().flatten().count()
+    }
+
     /// What of a text's words phrases have too.
     pub fn grams_of(&self, words: &[String]) -> Vec<Gram> {
         if self.places.is_empty() {
@@ -124,8 +129,7 @@ impl Phrasing {
                 sums[*article as usize] += weight * gain;
             }
         }
-        let with_phrases = self.against.iter().flatten().count();
-        let mean = sums.iter().sum::<f32>() / with_phrases as f32;
+        let mean = sums.iter().sum::<f32>() / self.num_articles() as f32;
         let scale = self.reach / (DEPENDENCE * in_all.sqrt()).max(LEAST_DIVISOR);
         let beside_mean = |(sum, against): (&f32, &Option<f32>)| against.map_or(0.0, |_| (sum - mean) * scale);
         sums.iter().zip(&self.against).map(beside_mean).collect()

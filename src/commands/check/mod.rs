@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
+use super::knowledge::half_phrased;
 use super::progress::Progress;
 use crate::access::expires_at;
 use crate::cli::CheckArgs;
@@ -109,9 +110,13 @@ fn indexes_to_come(tenants: &Tenants) -> String {
 /// How many articles a profile's index holds.
 fn tell_articles(tenant: &Tenant) {
     let Some(index) = &tenant.knowledge.index else { return };
-    let (name, articles) = (tenant.name(), index.current().len());
+    let (name, current) = (tenant.name(), index.current());
+    let articles = current.len();
     let mark = if articles == 0 { "!!" } else { "ok" };
     say!("articles  {mark}  {name}: {articles} in the index {}", index.directory().display());
+    if let Some(half_phrased) = half_phrased(current.num_phrased(), articles) {
+        say!("articles  !!  {name}: {half_phrased}");
+    }
 }
 
 /// Whether silence would leave anything of them.

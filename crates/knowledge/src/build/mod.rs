@@ -79,6 +79,7 @@ pub fn bring_up_to_date(
     let start = Start::read(layout, &ModelIdentity::of(encoder), &update, open)?;
     let mut plan = plan(start.entries, update);
     let mut report = BuildReport {
+        phrased: plan.num_phrased(),
         added: plan.added,
         changed: plan.changed,
         removed: plan.removed,

@@ -113,6 +113,12 @@ impl BuildPlan {
         self.added + self.changed + self.removed == 0
     }
 
+    /// The articles of the index to come that say how customers ask for them.
+    pub fn num_phrased(&self) -> usize {
+        let kept = self.kept.iter().map(|entry| &entry.article);
+        kept.chain(self.fresh.iter().map(|fresh| &fresh.article)).filter(|article| article.is_phrased()).count()
+    }
+
     /// Makes every article a fresh one: nothing of the generation before can be taken over.
     pub fn renew_all(&mut self) {
         self.gone.clear();

@@ -91,6 +91,8 @@ pub struct BuildReport {
     pub published: bool,
     /// Articles in the index, of all sources.
     pub articles: usize,
+    /// Those of them that say how customers ask for them.
+    pub phrased: usize,
     pub added: usize,
     pub changed: usize,
     pub removed: usize,
