@@ -257,6 +257,7 @@ impl SilenceRule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baseline::log_odds;
 
     #[test]
     fn only_a_distant_turn_is_silenced_by_a_cosine() {
@@ -295,8 +296,8 @@ mod tests {
         let close = |part: f64, expected: f64| (part - expected).abs() < 1e-6;
         assert!(close(closeness.unwrap_or_default(), CLOSENESS), "a deviation nearer than usual: {closeness:?}");
         assert!(close(length, LENGTH * 11.0 / 20.0), "{length}");
-        // The log-odds of .9 are 2.197; what is usual has 0 and a deviation of 2.
-        let of_certainty = CERTAINTY * 2.197_225 / 2.0;
+        // A half of it, since what is usual has a deviation of 2.
+        let of_certainty = CERTAINTY * log_odds(0.9) / 2.0;
         assert!(close(certainty.unwrap_or_default(), of_certainty), "{certainty:?}");
     }
 

@@ -75,19 +75,20 @@ impl Looks {
             (Evidence { phrased_words: 1.0, ..none }, &call.phrased_words),
             (Evidence { centrality: 1.0, ..none }, index.centrality()),
         ];
+        // What a cosine of 0 has of these parts is the same for all articles.
+        let (phrased_cosine, phrased_call) = (call.phrased(&call.newest, 0.0), call.phrased(&call.whole, 0.0));
         let of_group = |group: usize| {
             let (group_call, group_newest) = (self.group_call[group], self.group_newest[group]);
-            Evidence { group_call, group_newest, group_agent: self.group_agent[group], ..none }.sum()
+            let group_agent = self.group_agent[group];
+            Evidence { group_call, group_newest, group_agent, phrased_cosine, phrased_call, ..none }.sum()
         };
         let of_groups: Vec<f32> = (0..relations.num_groups()).map(of_group).collect();
         let of_domain = Evidence { domain: 1.0, ..none }.sum();
-        let (phrased_cosine, phrased_call) = (call.phrased(&call.newest, 0.0), call.phrased(&call.whole, 0.0));
-        let of_all = Evidence { phrased_cosine, phrased_call, ..none }.sum();
         let of_names: Vec<f32> = call.named.iter().map(|named| Evidence { named: *named, ..none }.sum()).collect();
         let mut sums: Vec<f32> = (0..index.len())
             .map(|article| {
                 let name = relations.name_of(article).map_or(0.0, |name| of_names[name as usize]);
-                of_groups[relations.group_of(article) as usize] + name + of_domain * domain(article, call) + of_all
+                of_groups[relations.group_of(article) as usize] + name + of_domain * domain(article, call)
             })
             .collect();
         for (one, values) in parts {
