@@ -11,36 +11,39 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use crate::LedgerError;
-use crate::dialect::Session;
 use crate::feedback::{Judgement, judge};
 use crate::microseconds::Microseconds;
 use crate::readers::Readers;
+use crate::statement::{Fields, Session, Statement};
 use crate::totals::Change;
 
-const ADD: &str = "
-    INSERT INTO deliveries
-        (id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector)
-    SELECT {bytes 0}, rows.value ->> 1, rows.value ->> 2, CAST(rows.value ->> 3 AS BIGINT),
-           CAST(rows.value ->> 4 AS BIGINT), rows.value ->> 5, CAST(rows.value ->> 6 AS BIGINT),
-           CAST(rows.value ->> 7 AS BIGINT), CAST(rows.value ->> 8 AS BIGINT), {bytes 9}
-    FROM {rows} WHERE TRUE ORDER BY rows.key
-    ON CONFLICT (id) DO NOTHING RETURNING number, id";
+const ADD: Statement = Statement {
+    columns: "id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector",
+    text: "
+        INSERT INTO deliveries
+            (id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector)
+        SELECT id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector
+        FROM rows WHERE TRUE ORDER BY place
+        ON CONFLICT (id) DO NOTHING RETURNING number, id",
+};
 
-const ADD_IMPRESSIONS: &str = "
-    INSERT INTO impressions
-        (delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features)
-    SELECT CAST(rows.value ->> 0 AS BIGINT), rows.value ->> 1, rows.value ->> 2, rows.value ->> 3,
-           CAST(rows.value ->> 4 AS BIGINT), CAST(rows.value ->> 5 AS DOUBLE PRECISION),
-           CAST(rows.value ->> 6 AS DOUBLE PRECISION), CAST(rows.value ->> 7 AS DOUBLE PRECISION),
-           CAST(rows.value -> 8 AS TEXT)
-    FROM {rows} ORDER BY rows.key";
+const ADD_IMPRESSIONS: Statement = Statement {
+    columns: "delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features",
+    text: "
+        INSERT INTO impressions
+            (delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features)
+        SELECT delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features
+        FROM rows ORDER BY place",
+};
 
-/// Profile, interaction, what CXone calls the card, and the delivery's number.
-const MATCH_EARLIER_FEEDBACK: &str = "
-    UPDATE feedback SET delivery = CAST(rows.value ->> 3 AS BIGINT) FROM {rows}
-    WHERE delivery IS NULL AND profile = rows.value ->> 0 AND interaction = rows.value ->> 1
-      AND insight = rows.value ->> 2
-    RETURNING id, delivery, insight, accepted";
+const MATCH_EARLIER_FEEDBACK: Statement = Statement {
+    columns: "profile, interaction, wire_id, delivery",
+    text: "
+        UPDATE feedback SET delivery = rows.delivery FROM rows
+        WHERE feedback.delivery IS NULL AND feedback.profile = rows.profile
+          AND feedback.interaction = rows.interaction AND feedback.insight = rows.wire_id
+        RETURNING feedback.id, feedback.delivery, feedback.insight, feedback.accepted",
+};
 
 const REJECTED: &str = "
     SELECT d.id FROM impressions i JOIN deliveries d ON d.number = i.delivery
@@ -107,10 +110,8 @@ impl QuestionRecord {
         bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
     }
 
-    fn vector_hex(&self) -> Option<String> {
-        let bytes =
-            |vector: &Vec<f32>| hex::encode(vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>());
-        self.vector.as_ref().map(bytes)
+    fn vector_bytes(&self) -> Option<Vec<u8>> {
+        self.vector.as_ref().map(|vector| vector.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }
 
@@ -152,30 +153,27 @@ pub(crate) async fn add(
     judge(session, matched, change).await
 }
 
-type Row10<'a> = (String, &'a str, &'a str, u64, i64, Option<&'a str>, u64, Option<u32>, Option<u32>, Option<String>);
-
-fn row(record: &DeliveryRecord) -> Row10<'_> {
+fn row(record: &DeliveryRecord) -> impl Fields {
     let question = record.question.as_ref();
     (
-        hex::encode(record.id),
+        record.id,
         &record.profile,
         &record.interaction,
-        record.utterance,
+        i64::try_from(record.utterance).unwrap_or(i64::MAX),
         record.delivered_at.as_microsecond(),
         record.cxone_id.as_deref(),
-        record.latency_ms,
-        question.map(|question| question.num_words),
-        question.map(|question| question.num_turns),
-        question.and_then(QuestionRecord::vector_hex),
+        i64::try_from(record.latency_ms).unwrap_or(i64::MAX),
+        question.map(|question| i64::from(question.num_words)),
+        question.map(|question| i64::from(question.num_turns)),
+        question.and_then(QuestionRecord::vector_bytes),
     )
 }
 
-type ImpressionRow<'a> =
-    (i64, &'a str, &'a str, &'a str, u32, f64, Option<f64>, Option<f64>, &'a BTreeMap<String, f64>);
-
-fn impression_row(number: i64, shown: &Impression) -> ImpressionRow<'_> {
+fn impression_row(number: i64, shown: &Impression) -> impl Fields {
     let Impression { article_id, wire_id, content_hash, rank, score, probability, propensity, features } = shown;
-    (number, article_id, wire_id, content_hash, *rank, *score, *probability, *propensity, features)
+    // Of names and numbers alone: there is nothing in it that JSON can't say.
+    let features = serde_json::to_string(features).unwrap_or_default();
+    (number, article_id, wire_id, content_hash, i64::from(*rank), *score, *probability, *propensity, features)
 }
 
 /// The ids of the newest deliveries of which an agent rejected the first card, newest first.

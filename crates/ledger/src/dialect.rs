@@ -1,15 +1,10 @@
 //! What the two databases write differently, and what their errors mean. Nothing else in this room asks which of them it is:
 //! [`crate::database`] finds it out from the URL.
 //!
-//! A statement is written once, for both. Its rows come as one JSON array in `$1`, so that a commit's rows of one kind go over
-//! together. Two things in it are put in by [`Dialect::statement`]: `{rows}` is the table of these rows, each an array in
-//! `rows.value`, in the order of `rows.key`; `{bytes N}` is what the field N of a row holds as hexadecimal digits.
+//! Statements over rows are written once, in [`crate::statement`].
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Serialize;
-use sqlx::any::AnyRow;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, Executor, Row};
@@ -23,11 +18,6 @@ pub(crate) const DAMAGED: &str = "the file is damaged or is no SQLite database; 
 
 /// Another process may hold the file's lock while it copies it or purges it; none does so for longer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What SQLite can't keep in a text, and PostgreSQL neither.
-const NUL: &str = "\\u0000";
-/// Stands in its place.
-const SYMBOL_FOR_NUL: &str = "\u{2400}";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -66,26 +56,13 @@ impl Dialect {
         }
     }
 
-    /// The statement as this database reads it.
-    pub(crate) fn statement(self, template: &str) -> String {
-        let rows = match self {
-            Self::Sqlite => "json_each($1) AS rows",
-            Self::Postgres => "json_array_elements(CAST($1 AS json)) WITH ORDINALITY AS rows(value, key)",
-        };
-        let (opening, closing) = match self {
-            Self::Sqlite => ("unhex(rows.value ->> ", ")"),
-            Self::Postgres => ("decode(rows.value ->> ", ", 'hex')"),
-        };
-        let mut parts = template.split("{bytes ");
-        let mut statement = parts.next().unwrap_or_default().replace("{rows}", rows);
-        for part in parts {
-            let (field, rest) = part.split_once('}').unwrap_or((part, ""));
-            statement.push_str(opening);
-            statement.push_str(field);
-            statement.push_str(closing);
-            statement.push_str(&rest.replace("{rows}", rows));
+    /// What stands before the number of a value in a statement; none where a value is a mark without one. SQLite looks for each
+    /// number among all others.
+    pub(crate) fn numbered_placeholder(self) -> Option<char> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some('$'),
         }
-        statement
     }
 
     /// Whether the ledger's tables were ever made: the number of tables that tell of it.
@@ -209,17 +186,14 @@ impl Dialect {
     /// Begins a transaction that is as sure as asked for. Plain statements: after some errors SQLite rolls back by itself, and
     /// sqlx's own transaction would then count one level too many for ever.
     pub(crate) async fn begin(self, sync: Sync, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        let statements: [&str; 2] = match (self, sync) {
+        let statements = match (self, sync) {
             // With a write-ahead log, only FULL syncs each commit before it is acknowledged.
-            (Self::Sqlite, Sync::Power) => ["PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"],
-            (Self::Sqlite, Sync::Process) => ["PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"],
-            (Self::Postgres, Sync::Power) => ["BEGIN", "SET LOCAL synchronous_commit = on"],
-            (Self::Postgres, Sync::Process) => ["BEGIN", "SET LOCAL synchronous_commit = off"],
+            (Self::Sqlite, Sync::Power) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            (Self::Sqlite, Sync::Process) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+            (Self::Postgres, Sync::Power) => "BEGIN; SET LOCAL synchronous_commit = on",
+            (Self::Postgres, Sync::Process) => "BEGIN; SET LOCAL synchronous_commit = off",
         };
-        for statement in statements {
-            connection.execute(statement).await?;
-        }
-        Ok(())
+        connection.execute(statements).await.map(drop)
     }
 
     /// What to do about an error, where that is known; `None` is one that is not the database's own.
@@ -257,71 +231,6 @@ impl Dialect {
     }
 }
 
-/// A connection and how it is spoken to.
-pub(crate) struct Session<'a> {
-    pub(crate) dialect: Dialect,
-    pub(crate) connection: &'a mut AnyConnection,
-}
-
-impl Session<'_> {
-    /// Runs a statement over rows; gives how many it changed. Without a row it is not run.
-    pub(crate) async fn run<R: Serialize>(&mut self, template: &str, rows: &[R]) -> sqlx::Result<u64> {
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let (statement, rows) = (self.dialect.statement(template), json(rows)?);
-        let done = sqlx::query(&statement).bind(&*rows).execute(&mut *self.connection).await?;
-        Ok(done.rows_affected())
-    }
-
-    /// Runs a statement over rows; gives the rows that come back.
-    pub(crate) async fn fetch<R: Serialize>(&mut self, template: &str, rows: &[R]) -> sqlx::Result<Vec<AnyRow>> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (statement, rows) = (self.dialect.statement(template), json(rows)?);
-        sqlx::query(&statement).bind(&*rows).fetch_all(&mut *self.connection).await
-    }
-}
-
-/// The rows as one JSON array.
-fn json<R: Serialize>(rows: &[R]) -> sqlx::Result<String> {
-    let json = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    Ok(match without_nul_escapes(&json) {
-        Cow::Borrowed(_) => json,
-        Cow::Owned(mended) => mended,
-    })
-}
-
-/// A text as both databases can keep it: NUL, which PostgreSQL has no place for, becomes its symbol.
-pub(crate) fn text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', SYMBOL_FOR_NUL)) } else { Cow::Borrowed(text) }
-}
-
-/// The same in JSON, where a backslash may be one that was said.
-fn without_nul_escapes(json: &str) -> Cow<'_, str> {
-    if !json.contains(NUL) {
-        return Cow::Borrowed(json);
-    }
-    let (mut mended, mut rest) = (String::with_capacity(json.len()), json);
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        mended.push_str(before);
-        let length = if escape.starts_with(NUL) {
-            mended.push_str(SYMBOL_FOR_NUL);
-            NUL.len()
-        } else {
-            // Every other escape goes on with what two bytes don't hold, and that has no backslash.
-            let length = escape.len().min(2);
-            mended.push_str(&escape[..length]);
-            length
-        };
-        rest = &escape[length..];
-    }
-    mended.push_str(rest);
-    Cow::Owned(mended)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -330,30 +239,6 @@ mod tests {
 
     use super::*;
     use crate::database::{Access, Database};
-
-    #[test]
-    fn a_statement_is_put_into_the_words_of_its_database() {
-        let template = "INSERT INTO t SELECT {bytes 0}, rows.value ->> 1 FROM {rows} JOIN s ON s.id = {bytes 2}";
-        assert_eq!(
-            Dialect::Sqlite.statement(template),
-            "INSERT INTO t SELECT unhex(rows.value ->> 0), rows.value ->> 1 FROM json_each($1) AS rows JOIN s \
-             ON s.id = unhex(rows.value ->> 2)"
-        );
-        assert_eq!(
-            Dialect::Postgres.statement("SELECT {bytes 0} FROM {rows}"),
-            "SELECT decode(rows.value ->> 0, 'hex') FROM \
-             json_array_elements(CAST($1 AS json)) WITH ORDINALITY AS rows(value, key)"
-        );
-    }
-
-    #[test]
-    fn a_nul_becomes_its_symbol_and_what_only_looks_like_one_stays() {
-        for said in ["a\0b", "\\u0000", "\\\0", "\0\0", "\\\\u0000\0", "\u{1}\0\"", "plain", ""] {
-            let read: Vec<String> = serde_json::from_str(&json(&[said]).unwrap()).unwrap();
-            assert_eq!(read, [text(said)], "{said:?}");
-            assert!(!read[0].contains('\0'));
-        }
-    }
 
     /// Every file below a folder.
     fn files(folder: &Path) -> Vec<PathBuf> {

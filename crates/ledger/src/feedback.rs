@@ -13,33 +13,39 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use crate::LedgerError;
-use crate::dialect::Session;
 use crate::microseconds::Microseconds;
 use crate::queue::{self, NewItem, QueueKind};
 use crate::readers::Readers;
+use crate::statement::{Fields, Session, Statement};
 use crate::totals::Change;
 
 /// Two deliveries of one microsecond are told apart by the order of recording.
-const ADD: &str = "
-    INSERT INTO feedback (event, profile, interaction, insight, action, accepted, heard_at_us, delivery)
-    SELECT {bytes 0}, rows.value ->> 1, rows.value ->> 2, rows.value ->> 3, rows.value ->> 4,
-           CAST(rows.value ->> 5 AS BIGINT), CAST(rows.value ->> 6 AS BIGINT),
-           (SELECT d.number FROM deliveries d JOIN impressions i ON i.delivery = d.number
-            WHERE d.profile = rows.value ->> 1 AND d.interaction = rows.value ->> 2 AND i.wire_id = rows.value ->> 3
-            ORDER BY d.delivered_at_us DESC, d.number DESC LIMIT 1)
-    FROM {rows} WHERE TRUE ORDER BY rows.key
-    ON CONFLICT (event) DO NOTHING RETURNING id, delivery, insight, accepted, event";
+const ADD: Statement = Statement {
+    columns: "event, profile, interaction, insight, action, accepted, heard_at_us",
+    text: "
+        INSERT INTO feedback (event, profile, interaction, insight, action, accepted, heard_at_us, delivery)
+        SELECT event, profile, interaction, insight, action, accepted, heard_at_us,
+               (SELECT d.number FROM deliveries d JOIN impressions i ON i.delivery = d.number
+                WHERE d.profile = rows.profile AND d.interaction = rows.interaction AND i.wire_id = rows.insight
+                ORDER BY d.delivered_at_us DESC, d.number DESC LIMIT 1)
+        FROM rows WHERE TRUE ORDER BY place
+        ON CONFLICT (event) DO NOTHING RETURNING id, delivery, insight, accepted, event",
+};
 
-/// The delivery's number and what CXone calls the card.
-const JUDGED_BEFORE: &str = "
-    SELECT i.delivery, i.wire_id, i.accepted, d.profile, i.rank
-    FROM {rows} JOIN impressions i ON i.delivery = CAST(rows.value ->> 0 AS BIGINT) AND i.wire_id = rows.value ->> 1
-    JOIN deliveries d ON d.number = i.delivery";
+const JUDGED_BEFORE: Statement = Statement {
+    columns: "delivery, wire_id, accepted",
+    text: "
+        SELECT i.delivery, i.wire_id, i.accepted, d.profile, i.rank
+        FROM rows JOIN impressions i ON i.delivery = rows.delivery AND i.wire_id = rows.wire_id
+        JOIN deliveries d ON d.number = i.delivery",
+};
 
-/// The same, and whether the agent accepted it.
-const JUDGE: &str = "
-    UPDATE impressions SET accepted = CAST(rows.value ->> 2 AS BIGINT) FROM {rows}
-    WHERE delivery = CAST(rows.value ->> 0 AS BIGINT) AND wire_id = rows.value ->> 1";
+const JUDGE: Statement = Statement {
+    columns: "delivery, wire_id, accepted",
+    text: "
+        UPDATE impressions SET accepted = rows.accepted FROM rows
+        WHERE impressions.delivery = rows.delivery AND impressions.wire_id = rows.wire_id",
+};
 
 /// The rejections among the newest `$2` events that came after `$1`, by the article that was shown. An event whose delivery is not
 /// recorded names its card itself. An agent may be quicker than CXone's answer to the push, from which the delivery has its time:
@@ -111,20 +117,7 @@ impl Judgement {
 
 /// Stores events that are not there yet, and lets them wait for their way on.
 pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], change: &mut Change) -> sqlx::Result<()> {
-    let row = |event: &&NewFeedback| {
-        let NewFeedback { event, profile, interaction, insight, action, accepted, heard_at } = (*event).clone();
-        let accepted = u8::from(accepted);
-        (
-            hex::encode(event),
-            profile,
-            interaction,
-            insight,
-            action.verbatim().to_owned(),
-            accepted,
-            heard_at.as_microsecond(),
-        )
-    };
-    let stored = session.fetch(ADD, &events.iter().map(row).collect::<Vec<_>>()).await?;
+    let stored = session.fetch(ADD, &events.iter().map(|event| row(event)).collect::<Vec<_>>()).await?;
     let mut judgements = Vec::new();
     let mut new = HashSet::new();
     for row in &stored {
@@ -135,6 +128,12 @@ pub(crate) async fn add(session: &mut Session<'_>, events: &[&NewFeedback], chan
         events.iter().filter(|event| new.remove(event.event.as_bytes().as_slice())).map(|event| item(event)).collect();
     queue::add(session, &items.iter().collect::<Vec<_>>(), change).await?;
     judge(session, judgements, change).await
+}
+
+fn row(event: &NewFeedback) -> impl Fields {
+    let NewFeedback { event, profile, interaction, insight, action, accepted, heard_at } = event;
+    let (accepted, heard_at_us) = (i64::from(*accepted), heard_at.as_microsecond());
+    (event, profile, interaction, insight, action.verbatim(), accepted, heard_at_us)
 }
 
 fn item(event: &NewFeedback) -> NewItem {
@@ -159,7 +158,7 @@ pub(crate) async fn judge(
         }
     }
     let verdicts: Vec<_> =
-        newest.iter().map(|((delivery, card), verdict)| (delivery, card, u8::from(*verdict))).collect();
+        newest.iter().map(|((delivery, card), verdict)| (*delivery, card, i64::from(*verdict))).collect();
     for row in session.fetch(JUDGED_BEFORE, &verdicts).await? {
         let card = (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?);
         let before = row.try_get::<Option<i64>, _>(2)?.map(|verdict| verdict != 0);

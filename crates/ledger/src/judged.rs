@@ -10,9 +10,9 @@ use uuid::Uuid;
 use crate::LedgerError;
 use crate::database::Database;
 use crate::deliveries::{Impression, QuestionRecord};
-use crate::dialect::text;
 use crate::microseconds::Microseconds;
 use crate::opening;
+use crate::statement::text;
 
 const JUDGED: &str = "
     SELECT d.id, d.interaction, d.delivered_at_us, d.num_words, d.num_turns, d.question_vector,

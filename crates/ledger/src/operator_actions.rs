@@ -8,16 +8,17 @@ use utoipa::ToSchema;
 
 use crate::LedgerError;
 use crate::database::Database;
-use crate::dialect::{Session, text};
 use crate::microseconds::Microseconds;
 use crate::opening;
 use crate::readers::Readers;
+use crate::statement::{Fields, Session, Statement, text};
 
-const ADD: &str = "
-    INSERT INTO operator_actions (profile, article_id, action, reason, at_us, ends_at_us)
-    SELECT rows.value ->> 0, rows.value ->> 1, rows.value ->> 2, rows.value ->> 3, CAST(rows.value ->> 4 AS BIGINT),
-           CAST(rows.value ->> 5 AS BIGINT)
-    FROM {rows} ORDER BY rows.key";
+const ADD: Statement = Statement {
+    columns: "profile, article_id, action, reason, at_us, ends_at_us",
+    text: "
+        INSERT INTO operator_actions (profile, article_id, action, reason, at_us, ends_at_us)
+        SELECT profile, article_id, action, reason, at_us, ends_at_us FROM rows ORDER BY place",
+};
 
 const NEWEST: &str = "
     SELECT article_id, action, reason, at_us, ends_at_us FROM operator_actions
@@ -53,12 +54,13 @@ pub struct OperatorAction {
 }
 
 pub(crate) async fn add(session: &mut Session<'_>, actions: &[&OperatorAction]) -> sqlx::Result<()> {
-    let row = |action: &&OperatorAction| {
-        let OperatorAction { profile, article_id, action, reason, at, ends_at } = (*action).clone();
-        let (action, ends_at): (&str, _) = (action.into(), ends_at.map(Timestamp::as_microsecond));
-        (profile, article_id, action, reason, at.as_microsecond(), ends_at)
-    };
-    session.run(ADD, &actions.iter().map(row).collect::<Vec<_>>()).await.map(drop)
+    session.run(ADD, &actions.iter().map(|action| row(action)).collect::<Vec<_>>()).await.map(drop)
+}
+
+fn row(action: &OperatorAction) -> impl Fields {
+    let OperatorAction { profile, article_id, action, reason, at, ends_at } = action;
+    let (action, ends_at): (&str, _) = (action.into(), ends_at.map(Timestamp::as_microsecond));
+    (profile, article_id, action, reason, at.as_microsecond(), ends_at)
 }
 
 /// The newest action on each article of a profile, newest first, also where it ended or released the article.

@@ -10,31 +10,37 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use crate::LedgerError;
-use crate::dialect::{Session, text};
 use crate::microseconds::Microseconds;
 use crate::readers::Readers;
+use crate::statement::{Fields, Session, Statement, text};
 use crate::totals::Change;
 
-/// The fields of a [`NewItem`].
-const ADD: &str = "
-    INSERT INTO queue (kind, profile, key, payload, state, attempts, retry_at_us, queued_at_us)
-    SELECT rows.value ->> 0, rows.value ->> 1, rows.value ->> 2, rows.value ->> 3, 'pending', 0, 0,
-           CAST(rows.value ->> 4 AS BIGINT)
-    FROM {rows} ORDER BY rows.key";
+const ADD: Statement = Statement {
+    columns: "kind, profile, key, payload, queued_at_us",
+    text: "
+        INSERT INTO queue (kind, profile, key, payload, state, attempts, retry_at_us, queued_at_us)
+        SELECT kind, profile, key, payload, 'pending', 0, 0, queued_at_us FROM rows ORDER BY place",
+};
 
-const TAKE_AWAY: &str = "
-    DELETE FROM queue
-    WHERE state = 'pending' AND id IN (SELECT CAST(rows.value ->> 0 AS BIGINT) FROM {rows}) RETURNING kind, profile";
+const TAKE_AWAY: Statement = Statement {
+    columns: "id",
+    text: "DELETE FROM queue WHERE state = 'pending' AND id IN (SELECT id FROM rows) RETURNING kind, profile",
+};
 
-/// The id, the state, when to try again, the reason.
-const ATTEMPTED: &str = "
-    UPDATE queue SET state = rows.value ->> 1, attempts = attempts + 1, retry_at_us = CAST(rows.value ->> 2 AS BIGINT),
-                     reason = rows.value ->> 3
-    FROM {rows} WHERE queue.id = CAST(rows.value ->> 0 AS BIGINT) AND state = 'pending' RETURNING kind, profile, state";
+const ATTEMPTED: Statement = Statement {
+    columns: "id, state, retry_at_us, reason",
+    text: "
+        UPDATE queue SET state = rows.state, attempts = attempts + 1, retry_at_us = rows.retry_at_us, reason = rows.reason
+        FROM rows WHERE queue.id = rows.id AND queue.state = 'pending'
+        RETURNING queue.kind, queue.profile, queue.state",
+};
 
-const REVIVE: &str = "
-    UPDATE queue SET state = 'pending', attempts = 0, retry_at_us = 0
-    WHERE state = 'dead' AND id IN (SELECT CAST(rows.value ->> 0 AS BIGINT) FROM {rows}) RETURNING kind, profile";
+const REVIVE: Statement = Statement {
+    columns: "id",
+    text: "
+        UPDATE queue SET state = 'pending', attempts = 0, retry_at_us = 0
+        WHERE state = 'dead' AND id IN (SELECT id FROM rows) RETURNING kind, profile",
+};
 
 const DUE: &str = "
     SELECT id, key, payload, attempts FROM queue
@@ -120,15 +126,16 @@ pub enum ItemEnd {
 
 /// Adds items.
 pub(crate) async fn add(session: &mut Session<'_>, items: &[&NewItem], change: &mut Change) -> sqlx::Result<()> {
-    let row = |item: &&NewItem| {
-        let NewItem { kind, profile, key, payload, queued_at } = *item;
-        (kind.name(), profile.clone(), key.clone(), payload.clone(), queued_at.as_microsecond())
-    };
-    session.run(ADD, &items.iter().map(row).collect::<Vec<_>>()).await?;
+    session.run(ADD, &items.iter().map(|item| row(item)).collect::<Vec<_>>()).await?;
     for item in items {
         change.waits(item.kind, item.profile.clone(), 1);
     }
     Ok(())
+}
+
+fn row(item: &NewItem) -> impl Fields {
+    let NewItem { kind, profile, key, payload, queued_at } = item;
+    (kind.name(), profile, key, payload, queued_at.as_microsecond())
 }
 
 /// Notes what became of items.
@@ -158,7 +165,7 @@ pub(crate) async fn end(
 
 /// Lets items that were set aside wait again; gives how many.
 pub(crate) async fn revive(session: &mut Session<'_>, id: ItemId, change: &mut Change) -> sqlx::Result<u64> {
-    let revived = session.fetch(REVIVE, &[(id,)]).await?;
+    let revived = session.fetch(REVIVE, &[(id.0,)]).await?;
     for row in &revived {
         settled(change, row, 1)?;
     }

@@ -14,59 +14,68 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use crate::LedgerError;
-use crate::dialect::{Session, text};
 use crate::readers::Readers;
+use crate::statement::{Session, Statement, text};
 
-/// Profile, session, a pseudonym for it, and now.
-const ADD_SESSIONS: &str = "
-    INSERT INTO ranking_sessions (profile, session, pseudonym, at_us)
-    SELECT rows.value ->> 0, rows.value ->> 1, {bytes 2}, CAST(rows.value ->> 3 AS BIGINT) FROM {rows} WHERE TRUE
-    ON CONFLICT (session, profile) DO NOTHING RETURNING number, profile, session, pseudonym";
+const ADD_SESSIONS: Statement = Statement {
+    columns: "profile, session, pseudonym, at_us",
+    text: "
+        INSERT INTO ranking_sessions (profile, session, pseudonym, at_us)
+        SELECT profile, session, pseudonym, at_us FROM rows WHERE TRUE
+        ON CONFLICT (session, profile) DO NOTHING RETURNING number, profile, session, pseudonym",
+};
 
-const KNOWN_SESSIONS: &str = "
-    SELECT s.number, s.profile, s.session, s.pseudonym
-    FROM {rows} JOIN ranking_sessions s ON s.profile = rows.value ->> 0 AND s.session = rows.value ->> 1";
+const KNOWN_SESSIONS: Statement = Statement {
+    columns: "profile, session",
+    text: "
+        SELECT s.number, s.profile, s.session, s.pseudonym
+        FROM rows JOIN ranking_sessions s ON s.profile = rows.profile AND s.session = rows.session",
+};
 
-const ADD_ENTRIES: &str = "
-    INSERT INTO ranking_audit
-        (profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered)
-    SELECT rows.value ->> 0, {bytes 1}, CAST(rows.value ->> 2 AS BIGINT), CAST(rows.value ->> 3 AS BIGINT),
-           CAST(rows.value ->> 4 AS BIGINT), CAST(rows.value ->> 5 AS BIGINT), rows.value ->> 6, rows.value ->> 7,
-           CAST(rows.value -> 8 AS TEXT)
-    FROM {rows} ORDER BY rows.key";
+const ADD_ENTRIES: Statement = Statement {
+    columns: "profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered",
+    text: "
+        INSERT INTO ranking_audit
+            (profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered)
+        SELECT profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered
+        FROM rows ORDER BY place",
+};
 
-const ADD_CLICKS: &str = "
-    INSERT INTO ranking_clicks (session, snippet, rank_position, clicked_at_us)
-    SELECT CAST(rows.value ->> 0 AS BIGINT), rows.value ->> 1, CAST(rows.value ->> 2 AS BIGINT),
-           CAST(rows.value ->> 3 AS BIGINT)
-    FROM {rows} ORDER BY rows.key";
+const ADD_CLICKS: Statement = Statement {
+    columns: "session, snippet, rank_position, clicked_at_us",
+    text: "
+        INSERT INTO ranking_clicks (session, snippet, rank_position, clicked_at_us)
+        SELECT session, snippet, rank_position, clicked_at_us FROM rows ORDER BY place",
+};
 
-/// The session's number and the snippet.
-const KNOWN_SNIPPETS: &str = "
-    SELECT s.session, s.snippet, s.delivered, s.clicked
-    FROM {rows} JOIN ranked_snippets s ON s.session = CAST(rows.value ->> 0 AS BIGINT) AND s.snippet = rows.value ->> 1";
+const KNOWN_SNIPPETS: Statement = Statement {
+    columns: "session, snippet",
+    text: "
+        SELECT s.session, s.snippet, s.delivered, s.clicked
+        FROM rows JOIN ranked_snippets s ON s.session = rows.session AND s.snippet = rows.snippet",
+};
 
-/// The same, whether it was delivered and whether it was clicked.
-const ADD_SNIPPETS: &str = "
-    INSERT INTO ranked_snippets (session, snippet, delivered, clicked)
-    SELECT CAST(rows.value ->> 0 AS BIGINT), rows.value ->> 1, CAST(rows.value ->> 2 AS BIGINT),
-           CAST(rows.value ->> 3 AS BIGINT)
-    FROM {rows} WHERE TRUE
-    ON CONFLICT (session, snippet) DO UPDATE SET delivered = excluded.delivered, clicked = excluded.clicked";
+const ADD_SNIPPETS: Statement = Statement {
+    columns: "session, snippet, delivered, clicked",
+    text: "
+        INSERT INTO ranked_snippets (session, snippet, delivered, clicked)
+        SELECT session, snippet, delivered, clicked FROM rows WHERE TRUE
+        ON CONFLICT (session, snippet) DO UPDATE SET delivered = excluded.delivered, clicked = excluded.clicked",
+};
 
-const ADD_TOTALS: &str = "
-    INSERT INTO ranking_totals (profile, entries, successes, latency_us, clicks, delivered, delivered_clicked)
-    SELECT rows.value ->> 0, CAST(rows.value ->> 1 AS BIGINT), CAST(rows.value ->> 2 AS BIGINT),
-           CAST(rows.value ->> 3 AS BIGINT), CAST(rows.value ->> 4 AS BIGINT), CAST(rows.value ->> 5 AS BIGINT),
-           CAST(rows.value ->> 6 AS BIGINT)
-    FROM {rows} WHERE TRUE
-    ON CONFLICT (profile) DO UPDATE SET
-        entries = ranking_totals.entries + excluded.entries,
-        successes = ranking_totals.successes + excluded.successes,
-        latency_us = ranking_totals.latency_us + excluded.latency_us,
-        clicks = ranking_totals.clicks + excluded.clicks,
-        delivered = ranking_totals.delivered + excluded.delivered,
-        delivered_clicked = ranking_totals.delivered_clicked + excluded.delivered_clicked";
+const ADD_TOTALS: Statement = Statement {
+    columns: "profile, entries, successes, latency_us, clicks, delivered, delivered_clicked",
+    text: "
+        INSERT INTO ranking_totals (profile, entries, successes, latency_us, clicks, delivered, delivered_clicked)
+        SELECT profile, entries, successes, latency_us, clicks, delivered, delivered_clicked FROM rows WHERE TRUE
+        ON CONFLICT (profile) DO UPDATE SET
+            entries = ranking_totals.entries + excluded.entries,
+            successes = ranking_totals.successes + excluded.successes,
+            latency_us = ranking_totals.latency_us + excluded.latency_us,
+            clicks = ranking_totals.clicks + excluded.clicks,
+            delivered = ranking_totals.delivered + excluded.delivered,
+            delivered_clicked = ranking_totals.delivered_clicked + excluded.delivered_clicked",
+};
 
 const METRICS: &str = "
     SELECT entries, successes, latency_us, clicks, delivered, delivered_clicked FROM ranking_totals WHERE profile = $1";
@@ -144,7 +153,7 @@ type SessionKey<'a> = (&'a str, &'a str);
 #[derive(Debug, Clone)]
 struct KnownSession {
     number: i64,
-    pseudonym: String,
+    pseudonym: Uuid,
 }
 
 /// Whether a snippet of a session was delivered, and whether it was clicked.
@@ -184,8 +193,7 @@ async fn sessions<'a>(
     let mut at: BTreeMap<SessionKey<'a>, Timestamp> = BTreeMap::new();
     let of_entries = entries.iter().map(|entry| ((&*entry.profile, &*entry.session), entry.at));
     at.extend(of_entries.chain(clicks.iter().map(|click| ((&*click.profile, &*click.session), click.at))));
-    let row =
-        |(key, at): (&SessionKey<'a>, &Timestamp)| (key.0, key.1, hex::encode(Uuid::new_v4()), at.as_microsecond());
+    let row = |(key, at): (&SessionKey<'a>, &Timestamp)| (key.0, key.1, Uuid::new_v4(), at.as_microsecond());
     let made = session.fetch(ADD_SESSIONS, &at.iter().map(row).collect::<Vec<_>>()).await?;
     let mut known: HashMap<(String, String), KnownSession> = HashMap::new();
     for row in &made {
@@ -193,7 +201,7 @@ async fn sessions<'a>(
     }
     let new = known.values().map(|session| session.number).collect();
     let is_kept = |key: &SessionKey<'a>| known.contains_key(&(text(key.0).into_owned(), text(key.1).into_owned()));
-    let others: Vec<_> = at.keys().filter(|key| !is_kept(key)).collect();
+    let others: Vec<_> = at.keys().filter(|key| !is_kept(key)).copied().collect();
     for row in &session.fetch(KNOWN_SESSIONS, &others).await? {
         known.insert((row.try_get(1)?, row.try_get(2)?), known_session(row)?);
     }
@@ -205,7 +213,8 @@ async fn sessions<'a>(
 }
 
 fn known_session(row: &sqlx::any::AnyRow) -> sqlx::Result<KnownSession> {
-    Ok(KnownSession { number: row.try_get(0)?, pseudonym: hex::encode(row.try_get::<Vec<u8>, _>(3)?) })
+    let pseudonym = Uuid::from_slice(row.try_get(3)?).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    Ok(KnownSession { number: row.try_get(0)?, pseudonym })
 }
 
 async fn add_entries<'a>(
@@ -225,14 +234,14 @@ async fn add_entries<'a>(
         }
         rows.push((
             &entry.profile,
-            sessions.get(&(&*entry.profile, &*entry.session)).map(|session| &session.pseudonym),
+            sessions.get(&(&*entry.profile, &*entry.session)).map(|session| session.pseudonym),
             entry.at.as_microsecond(),
-            entry.snippet_count,
+            i64::from(entry.snippet_count),
             latency_us,
-            entry.max_window,
+            i64::from(entry.max_window),
             entry.status.name(),
-            &entry.checksum,
-            &entry.delivered,
+            entry.checksum.as_deref(),
+            delivered_json(&entry.delivered),
         ));
     }
     session.run(ADD_ENTRIES, &rows).await.map(drop)
@@ -248,7 +257,7 @@ async fn add_clicks<'a>(
     for click in clicks {
         totals.entry(&click.profile).or_default().clicks += 1;
         let number = sessions.get(&(&*click.profile, &*click.session)).map(|session| session.number);
-        rows.push((number, &click.snippet, click.rank_position, click.at.as_microsecond()));
+        rows.push((number, &click.snippet, i64::from(click.rank_position), click.at.as_microsecond()));
     }
     session.run(ADD_CLICKS, &rows).await.map(drop)
 }
@@ -282,7 +291,7 @@ async fn add_snippets<'a>(
     }
     // A session that is new has no snippets yet.
     let asked = numbered.keys().filter(|(_, number, _)| !new.contains(number));
-    let asked: Vec<_> = asked.map(|(_, number, snippet)| (*number, snippet)).collect();
+    let asked: Vec<_> = asked.map(|(_, number, snippet)| (*number, &**snippet)).collect();
     let mut before: HashMap<(i64, String), Seen> = HashMap::new();
     for row in session.fetch(KNOWN_SNIPPETS, &asked).await? {
         let seen = Seen { delivered: row.try_get::<i64, _>(2)? != 0, clicked: row.try_get::<i64, _>(3)? != 0 };
@@ -297,10 +306,17 @@ async fn add_snippets<'a>(
             added.delivered += i64::from(after.delivered) - i64::from(before.delivered);
             let both = |seen: Seen| i64::from(seen.delivered && seen.clicked);
             added.delivered_clicked += both(after) - both(before);
-            rows.push((number, snippet, u8::from(after.delivered), u8::from(after.clicked)));
+            rows.push((*number, &**snippet, i64::from(after.delivered), i64::from(after.clicked)));
         }
     }
     session.run(ADD_SNIPPETS, &rows).await.map(drop)
+}
+
+/// The ids as a JSON array.
+fn delivered_json(ids: &[String]) -> String {
+    let ids: Vec<_> = ids.iter().map(|id| text(id)).collect();
+    // Of texts alone: there is nothing in it that JSON can't say.
+    serde_json::to_string(&ids).unwrap_or_default()
 }
 
 /// None, which the schema refuses, for what is not finite.

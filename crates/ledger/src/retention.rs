@@ -10,8 +10,8 @@ use sqlx::any::AnyRow;
 use sqlx::{Executor, Row};
 use strum::IntoEnumIterator;
 
-use crate::dialect::{Session, text};
 use crate::queue::QueueKind;
+use crate::statement::{Session, text};
 use crate::totals::Change;
 
 /// Rows looked at in one step.

@@ -9,15 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::{AnyConnection, Executor, Row};
 
-use crate::dialect::Session;
 use crate::queue::QueueKind;
+use crate::statement::{Session, Statement};
 
 /// Adds to the figures of a profile; the counts may be negative.
-const ADD_ACCEPTANCE: &str = "
-    INSERT INTO acceptance (profile, accepted, rejected)
-    SELECT rows.value ->> 0, CAST(rows.value ->> 1 AS BIGINT), CAST(rows.value ->> 2 AS BIGINT) FROM {rows} WHERE TRUE
-    ON CONFLICT (profile) DO UPDATE SET
-        accepted = acceptance.accepted + excluded.accepted, rejected = acceptance.rejected + excluded.rejected";
+const ADD_ACCEPTANCE: Statement = Statement {
+    columns: "profile, accepted, rejected",
+    text: "
+        INSERT INTO acceptance (profile, accepted, rejected)
+        SELECT profile, accepted, rejected FROM rows WHERE TRUE
+        ON CONFLICT (profile) DO UPDATE SET
+            accepted = acceptance.accepted + excluded.accepted, rejected = acceptance.rejected + excluded.rejected",
+};
 
 /// Delivered cards that agents judged, each counted once, by its newest event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

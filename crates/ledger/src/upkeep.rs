@@ -10,9 +10,10 @@ use tokio::time::sleep;
 
 use crate::LedgerError;
 use crate::database::Database;
-use crate::dialect::{Dialect, Session, Sync};
+use crate::dialect::{Dialect, Sync};
 use crate::opening;
 use crate::retention::{self, Purge, Retention, Rows, Window};
+use crate::statement::Session;
 use crate::totals::Change;
 
 /// The tables, as an operator calls what is in them, and the column that says when.

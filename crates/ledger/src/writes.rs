@@ -8,12 +8,13 @@ use std::sync::Arc;
 use crate::behind::BehindKind;
 use crate::decisions::{self, DecisionRecord};
 use crate::deliveries::{self, DeliveryRecord};
-use crate::dialect::{Session, Sync};
+use crate::dialect::Sync;
 use crate::feedback::{self, NewFeedback};
 use crate::operator_actions::{self, OperatorAction};
 use crate::queue::{self, ItemEnd, ItemId, NewItem};
 use crate::rankings::{self, Click, RankingEntry};
 use crate::retention::{self, Removal, Rows};
+use crate::statement::Session;
 use crate::totals::Change;
 
 #[derive(Debug, Clone)]

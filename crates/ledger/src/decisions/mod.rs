@@ -12,14 +12,16 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use crate::LedgerError;
-use crate::dialect::{Session, text};
 use crate::readers::Readers;
+use crate::statement::{Fields, Session, Statement, text};
 
-const ADD: &str = "
-    INSERT INTO decisions (id, profile, interaction, outcome, at_us, body)
-    SELECT {bytes 0}, rows.value ->> 1, rows.value ->> 2, rows.value ->> 3, CAST(rows.value ->> 4 AS BIGINT), {bytes 5}
-    FROM {rows} WHERE TRUE ORDER BY rows.key
-    ON CONFLICT (id) DO NOTHING";
+const ADD: Statement = Statement {
+    columns: "id, profile, interaction, outcome, at_us, body",
+    text: "
+        INSERT INTO decisions (id, profile, interaction, outcome, at_us, body)
+        SELECT id, profile, interaction, outcome, at_us, body FROM rows WHERE TRUE ORDER BY place
+        ON CONFLICT (id) DO NOTHING",
+};
 
 const FIND: &str = "SELECT body FROM decisions WHERE id = $1";
 
@@ -75,12 +77,12 @@ impl DecisionRecord {
 }
 
 pub(crate) async fn add(session: &mut Session<'_>, decisions: &[&DecisionRecord]) -> sqlx::Result<()> {
-    let row = |decision: &&DecisionRecord| {
-        let DecisionRecord { id, profile, interaction, outcome, at, body } = *decision;
-        let (profile, interaction, outcome) = (profile.clone(), interaction.clone(), outcome.clone());
-        (hex::encode(id), profile, interaction, outcome, at.as_microsecond(), hex::encode(body))
-    };
-    session.run(ADD, &decisions.iter().map(row).collect::<Vec<_>>()).await.map(drop)
+    session.run(ADD, &decisions.iter().map(|decision| row(decision)).collect::<Vec<_>>()).await.map(drop)
+}
+
+fn row(decision: &DecisionRecord) -> impl Fields {
+    let DecisionRecord { id, profile, interaction, outcome, at, body } = decision;
+    (id, profile, interaction, outcome, at.as_microsecond(), body)
 }
 
 /// The JSON of a decision.
