@@ -3,8 +3,15 @@
 /// Rounded to four places as a decimal is written, half to even where it is a tie; what is no number is 0, and so is
 /// minus 0.
 pub(crate) fn to_four_places(score: f64) -> f64 {
-    let written = format!("{:.4}", or_zero(score));
-    or_zero(written.parse().unwrap_or_default()) + 0.0
+    let score = or_zero(score);
+    let places = score * 1e4;
+    let nearest = places.round();
+    // Of so many digits the product is near enough to tell which decimal is the nearest, unless two are nearly as near; and the
+    // quotient of two whole numbers is the decimal itself.
+    if places.abs() < 1e9 && (places - nearest).abs() < 0.499 {
+        return nearest / 1e4 + 0.0;
+    }
+    or_zero(format!("{score:.4}").parse().unwrap_or_default()) + 0.0
 }
 
 /// JSON has no word for a score that is no number.
@@ -14,7 +21,19 @@ pub(crate) fn or_zero(score: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_score_is_rounded_as_its_decimal(score in -2.0..2.0f64, tie in -20_000..20_000i32) {
+            for score in [score, f64::from(tie) / 1e4 + 5e-5, f64::from(tie) / 1e4] {
+                let written: f64 = format!("{score:.4}").parse().unwrap_or_default();
+                prop_assert_eq!(to_four_places(score), written);
+            }
+        }
+    }
 
     /// The expected values are Python's `round(x, 4)`, which the documents use.
     #[test]
