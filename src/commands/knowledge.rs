@@ -187,7 +187,7 @@ pub fn import(server: &Url, collection: &str, directory: &Path, encoder: &Encode
 pub fn half_phrased(phrased: usize, articles: usize) -> Option<String> {
     let unphrased = articles.checked_sub(phrased).filter(|unphrased| *unphrased > 0 && phrased > 0)?;
     Some(format!(
-        "{unphrased} of {articles} articles have no `asked_as`, and are seldom found beside those that have; give it to all, or to none"
+        "{unphrased} of {articles} articles have no `asked_as`, and are harder to find than those that have; give it to all"
     ))
 }
 

@@ -195,6 +195,28 @@ async fn what_customers_say_tells_articles_apart_that_mean_nearly_the_same() {
 }
 
 #[tokio::test]
+async fn an_article_without_phrases_is_found_beside_others_that_have_many() {
+    let how = ["what does it cost", "how much is it", "what do you charge me", "is there a price", "do I pay anything"];
+    let when = ["if I come late", "when I am late", "for a late evening", "when it gets late", "for being late"];
+    let phrases = || how.iter().flat_map(|how| when.map(|when| format!("{how} {when}")));
+    let phrased = |article: Article| {
+        let asked_as = match article.id.as_str() {
+            "late-fee" => Vec::new(),
+            _ => phrases().map(|phrase| format!("{}: {phrase}", article.title)).collect(),
+        };
+        Article { asked_as, ..article }
+    };
+    let fixture = fixture(articles().into_iter().map(phrased).collect());
+    for (question, id) in [
+        ("Do I pay anything for being late?", "late-fee"),
+        ("What do I owe you when I come back late?", "late-fee"),
+        ("What do you charge me for a late breakfast at Old Mill Inn?", "mill-breakfast"),
+    ] {
+        assert_eq!(fixture.first(&[(Customer, question)]).await, id, "{question}");
+    }
+}
+
+#[tokio::test]
 async fn the_best_are_those_of_all_with_falling_probability_and_what_stands_twice_is_one() {
     let mut twice = articles();
     let copy = Article { id: "acorn-parking-copy".to_owned(), ..twice[1].clone() };

@@ -207,6 +207,11 @@ impl Index {
         self.phrasing.reach()
     }
 
+    /// For each article how many chances its phrases have to sound like a question: see [`Phrasing::chances`].
+    pub fn phrase_chances(&self) -> &[f32] {
+        self.phrasing.chances()
+    }
+
     /// For each article how much turns, as [`Index::read`] reads them, speak for it by the phrases in which articles say how customers
     /// ask; 0 for an article that says nothing of it.
     pub fn speaks_for<'a>(&self, turns: impl Iterator<Item = WeightedGrams<'a>>) -> Vec<f32> {

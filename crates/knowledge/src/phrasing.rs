@@ -26,6 +26,8 @@ pub struct Phrasing {
     gains: Vec<Vec<(u32, f32)>>,
     /// What any known gram says against an article whose phrases have it not; `None` without phrases.
     against: Vec<Option<f32>>,
+    /// See [`Phrasing::chances`].
+    chances: Vec<f32>,
     /// See [`Phrasing::reach`].
     reach: f32,
 }
@@ -79,10 +81,8 @@ impl Phrasing {
             of_article[*article as usize] += count;
         }
         let all = of_article.iter().sum::<u32>() as f32;
-        let against = of_article
-            .iter()
-            .zip(has_phrases)
-            .map(|(own, has_phrases)| has_phrases.then(|| (SMOOTHING / (*own as f32 + SMOOTHING)).ln()));
+        let chances: Vec<f32> = of_article.iter().map(|own| (*own as f32 / SMOOTHING).ln_1p()).collect();
+        let against = chances.iter().zip(has_phrases).map(|(chances, has_phrases)| has_phrases.then_some(-chances));
         let gains = counts.values().map(|counts| {
             let expected = SMOOTHING * total(counts) as f32 / all;
             counts.iter().map(|(article, count)| (*article, (*count as f32 / expected).ln_1p())).collect()
@@ -92,6 +92,7 @@ impl Phrasing {
             reach: of_article.iter().map(own).sum::<f32>() / has_phrases.len().max(1) as f32,
             gains: gains.collect(),
             against: against.collect(),
+            chances,
             places: counts.into_keys().zip(0..).collect(),
         }
     }
@@ -100,6 +101,12 @@ impl Phrasing {
     /// articles. Some 0.4 where all have three phrases, above 0.9 with forty.
     pub fn reach(&self) -> f32 {
         self.reach
+    }
+
+    /// For each article how many chances its phrases have to sound like a question, whatever it is about: the logarithm of what they
+    /// and the smoothing weigh beside the smoothing alone; 0 without phrases, some 3.5 with a hundred.
+    pub fn chances(&self) -> &[f32] {
+        &self.chances
     }
 
     /// The articles that have phrases.
@@ -181,6 +188,18 @@ mod tests {
         assert!((dark[0] + dark[1]).abs() < 1e-6, "beside the mean: {dark:?}");
         assert_eq!(of("nobody says this"), [0.0; 3]);
         assert_eq!(of("send"), [0.0; 3], "one phrase may be chance");
+    }
+
+    #[test]
+    fn the_more_phrases_an_article_has_the_more_chances_they_have_and_without_any_none() {
+        let many: Vec<String> = (0..50).map(|number| format!("my box {number} is dark")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let phrasing = phrasing(&[&many, &many[..5], &[]]);
+        let chances = phrasing.chances();
+        // Of each phrase "my", "box", "is", "dark", "my box" and "is dark", and what stands in it and in that of another article.
+        assert!((chances[0] - (1.0 + 3.15_f32).ln()).abs() < 1e-6, "{chances:?}");
+        assert!((chances[1] - (1.0 + 0.45_f32).ln()).abs() < 1e-6, "{chances:?}");
+        assert_eq!(chances[2], 0.0);
     }
 
     #[test]

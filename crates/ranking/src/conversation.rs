@@ -33,6 +33,9 @@ pub struct Evidence {
     /// How much the words of the call speak for the article, by the phrases in which articles say how customers ask, beside the
     /// mean of all: log-odds, see [`phrase_weight`].
     pub phrased_words: f32,
+    /// How many chances the phrases in which the article says how customers ask have to sound like a question, whatever it is about:
+    /// the logarithm of their number, 0 without any. So an article that has many stands beside one that has few or none.
+    pub phrase_chances: f32,
     /// How clearly, and how lately, the article's entity was named, 0 to about 1.
     pub named: f32,
     /// How clearly another entity was named that has an article on the same question, 0 to about 1.
@@ -61,9 +64,9 @@ pub(crate) struct Part {
     pub(crate) of: fn(&Evidence) -> f32,
 }
 
-/// Weights in log-odds, fitted together on labelled conversations of three knowledge bases; those of the three `phrased_` parts on the
-/// one whose articles have phrases.
-pub(crate) const PARTS: [Part; 16] = [
+/// Weights in log-odds, fitted together on labelled conversations of three knowledge bases; those of the four parts about phrases
+/// on the one whose articles have some.
+pub(crate) const PARTS: [Part; 17] = [
     Part {
         name: "newest_cosine",
         says: "the newest turn means something like its nearest passage",
@@ -117,6 +120,12 @@ pub(crate) const PARTS: [Part; 16] = [
         says: "customers who ask for it say what was said",
         weight: 3.0,
         of: |evidence| evidence.phrased_words,
+    },
+    Part {
+        name: "phrase_chances",
+        says: "it has many phrases, of which one sounds like most questions",
+        weight: -4.0,
+        of: |evidence| evidence.phrase_chances,
     },
     Part { name: "named", says: "its entity was named", weight: 2.0, of: |evidence| evidence.named },
     Part {

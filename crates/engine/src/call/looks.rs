@@ -73,6 +73,7 @@ impl Looks {
             (Evidence { call_words: self.unsaid, ..none }, &self.whole.words),
             (Evidence { heading_words: 1.0, ..none }, &self.heading_words),
             (Evidence { phrased_words: 1.0, ..none }, &call.phrased_words),
+            (Evidence { phrase_chances: 1.0, ..none }, index.phrase_chances()),
             (Evidence { centrality: 1.0, ..none }, index.centrality()),
         ];
         // What a cosine of 0 has of these parts is the same for all articles.
@@ -112,6 +113,7 @@ impl Looks {
             call_words: self.whole.words[article] * self.unsaid,
             heading_words: self.heading_words[article],
             phrased_words: call.phrased_words[article],
+            phrase_chances: call.index.phrase_chances()[article],
             named: relations.name_of(article).map_or(0.0, |name| call.named[name as usize]),
             contradicted: 0.0,
             domain: domain(article, call),
@@ -239,10 +241,11 @@ mod tests {
         let apart: Vec<f32> = (0..call.index.len()).map(|article| looks.evidence(article, &call).sum()).collect();
         let sums = looks.sums(&call);
         assert!(sums.iter().zip(&apart).all(|(sum, apart)| (sum - apart).abs() < 1e-4), "{sums:?}\n{apart:?}");
-        let parts: [fn(&Evidence) -> f32; 9] = [
+        let parts: [fn(&Evidence) -> f32; 10] = [
             |evidence| evidence.phrased_cosine,
             |evidence| evidence.phrased_call,
             |evidence| evidence.phrased_words,
+            |evidence| evidence.phrase_chances,
             |evidence| evidence.named,
             |evidence| evidence.domain,
             |evidence| evidence.group_agent,
@@ -251,6 +254,6 @@ mod tests {
             |evidence| evidence.heading_words,
         ];
         let is_told = |part: fn(&Evidence) -> f32| (0..12).any(|article| part(&looks.evidence(article, &call)) != 0.0);
-        assert_eq!(parts.map(is_told), [true; 9]);
+        assert_eq!(parts.map(is_told), [true; 10]);
     }
 }
