@@ -7,7 +7,7 @@ pub(crate) fn to_four_places(score: f64) -> f64 {
     let places = score * 1e4;
     let nearest = places.round();
     // Of so many digits the product is near enough to tell which decimal is the nearest, unless two are nearly as near; and the
-    // quotient of two whole numbers is the decimal itself.
+    // quotient of two whole numbers is the float nearest to the decimal.
     if places.abs() < 1e9 && (places - nearest).abs() < 0.499 {
         return nearest / 1e4 + 0.0;
     }

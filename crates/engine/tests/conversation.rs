@@ -198,11 +198,11 @@ async fn what_customers_say_tells_articles_apart_that_mean_nearly_the_same() {
 async fn an_article_without_phrases_is_found_beside_others_that_have_many() {
     let how = ["what does it cost", "how much is it", "what do you charge me", "is there a price", "do I pay anything"];
     let when = ["if I come late", "when I am late", "for a late evening", "when it gets late", "for being late"];
-    let phrases = || how.iter().flat_map(|how| when.map(|when| format!("{how} {when}")));
+    let talk = || how.iter().flat_map(|how| when.map(|when| format!("{how} {when}")));
     let phrased = |article: Article| {
         let asked_as = match article.id.as_str() {
             "late-fee" => Vec::new(),
-            _ => phrases().map(|phrase| format!("{}: {phrase}", article.title)).collect(),
+            _ => talk().map(|phrase| format!("{}: {phrase}", article.title)).collect(),
         };
         Article { asked_as, ..article }
     };

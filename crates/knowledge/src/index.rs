@@ -207,9 +207,9 @@ impl Index {
         self.phrasing.reach()
     }
 
-    /// For each article how many chances its phrases have to sound like a question: see [`Phrasing::chances`].
-    pub fn phrase_chances(&self) -> &[f32] {
-        self.phrasing.chances()
+    /// For each article without phrases what others gain by the number of theirs: see [`Phrasing::unphrased`].
+    pub fn unphrased(&self) -> &[f32] {
+        self.phrasing.unphrased()
     }
 
     /// For each article how much turns, as [`Index::read`] reads them, speak for it by the phrases in which articles say how customers

@@ -26,8 +26,8 @@ pub struct Phrasing {
     gains: Vec<Vec<(u32, f32)>>,
     /// What any known gram says against an article whose phrases have it not; `None` without phrases.
     against: Vec<Option<f32>>,
-    /// See [`Phrasing::chances`].
-    chances: Vec<f32>,
+    /// See [`Phrasing::unphrased`].
+    unphrased: Vec<f32>,
     /// See [`Phrasing::reach`].
     reach: f32,
 }
@@ -81,18 +81,24 @@ impl Phrasing {
             of_article[*article as usize] += count;
         }
         let all = of_article.iter().sum::<u32>() as f32;
-        let chances: Vec<f32> = of_article.iter().map(|own| (*own as f32 / SMOOTHING).ln_1p()).collect();
-        let against = chances.iter().zip(has_phrases).map(|(chances, has_phrases)| has_phrases.then_some(-chances));
+        let against: Vec<_> = of_article
+            .iter()
+            .zip(has_phrases)
+            .map(|(own, has_phrases)| has_phrases.then(|| (SMOOTHING / (*own as f32 + SMOOTHING)).ln()))
+            .collect();
         let gains = counts.values().map(|counts| {
             let expected = SMOOTHING * total(counts) as f32 / all;
             counts.iter().map(|(article, count)| (*article, (*count as f32 / expected).ln_1p())).collect()
         });
         let own = |own: &u32| *own as f32 / (*own as f32 + SMOOTHING);
+        let reach = of_article.iter().map(own).sum::<f32>() / has_phrases.len().max(1) as f32;
+        let chances = -against.iter().flatten().sum::<f32>() / against.iter().flatten().count().max(1) as f32;
+        let unphrased = chances * (1.0 + reach);
         Self {
-            reach: of_article.iter().map(own).sum::<f32>() / has_phrases.len().max(1) as f32,
+            reach,
             gains: gains.collect(),
-            against: against.collect(),
-            chances,
+            unphrased: against.iter().map(|against| if against.is_none() { unphrased } else { 0.0 }).collect(),
+            against,
             places: counts.into_keys().zip(0..).collect(),
         }
     }
@@ -103,10 +109,11 @@ impl Phrasing {
         self.reach
     }
 
-    /// For each article how many chances its phrases have to sound like a question, whatever it is about: the logarithm of what they
-    /// and the smoothing weigh beside the smoothing alone; 0 without phrases, some 3.5 with a hundred.
-    pub fn chances(&self) -> &[f32] {
-        &self.chances
+    /// For each article without phrases what the others gain because they have so many that one is like almost any question: the mean
+    /// over those of ln(1 + N ÷ 100), where N counts the grams of an article's own, times 1 + reach, since phrases count for more the
+    /// further they can be trusted. 0 for an article with phrases.
+    pub fn unphrased(&self) -> &[f32] {
+        &self.unphrased
     }
 
     /// The articles that have phrases.
@@ -191,15 +198,16 @@ mod tests {
     }
 
     #[test]
-    fn the_more_phrases_an_article_has_the_more_chances_they_have_and_without_any_none() {
+    fn an_article_without_phrases_gets_what_others_gain_by_the_number_of_theirs() {
         let many: Vec<String> = (0..50).map(|number| format!("my box {number} is dark")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let phrasing = phrasing(&[&many, &many[..5], &[]]);
-        let chances = phrasing.chances();
+        let few = phrasing(&[&many, &many[..5], &[]]);
         // Of each phrase "my", "box", "is", "dark", "my box" and "is dark", and what stands in it and in that of another article.
-        assert!((chances[0] - (1.0 + 3.15_f32).ln()).abs() < 1e-6, "{chances:?}");
-        assert!((chances[1] - (1.0 + 0.45_f32).ln()).abs() < 1e-6, "{chances:?}");
-        assert_eq!(chances[2], 0.0);
+        let mean = f32::midpoint(f32::ln(1.0 + 3.15), f32::ln(1.0 + 0.45));
+        let reach = (3.15 / 4.15 + 0.45 / 1.45) / 3.0;
+        assert_eq!(few.unphrased()[..2], [0.0; 2]);
+        assert!((few.unphrased()[2] - mean * (1.0 + reach)).abs() < 1e-6, "{:?}", few.unphrased());
+        assert_eq!(phrasing(&[&[], &[]]).unphrased(), [0.0; 2], "where nobody has any");
     }
 
     #[test]

@@ -14,35 +14,28 @@ use crate::LedgerError;
 use crate::feedback::{Judgement, judge};
 use crate::microseconds::Microseconds;
 use crate::readers::Readers;
-use crate::statement::{Fields, Session, Statement};
+use crate::statement::{Does, Fields, Session, Statement};
 use crate::totals::Change;
 
 const ADD: Statement = Statement {
     columns: "id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector",
-    text: "
-        INSERT INTO deliveries
-            (id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector)
-        SELECT id, profile, interaction, utterance, delivered_at_us, cxone_id, latency_ms, num_words, num_turns, question_vector
-        FROM rows WHERE TRUE ORDER BY place
-        ON CONFLICT (id) DO NOTHING RETURNING number, id",
+    does: Does::Insert { table: "deliveries", then: "ORDER BY place ON CONFLICT (id) DO NOTHING RETURNING number, id" },
 };
 
 const ADD_IMPRESSIONS: Statement = Statement {
     columns: "delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features",
-    text: "
-        INSERT INTO impressions
-            (delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features)
-        SELECT delivery, article_id, wire_id, content_hash, rank, score, probability, propensity, features
-        FROM rows ORDER BY place",
+    does: Does::Insert { table: "impressions", then: "ORDER BY place" },
 };
 
 const MATCH_EARLIER_FEEDBACK: Statement = Statement {
     columns: "profile, interaction, wire_id, delivery",
-    text: "
+    does: Does::Run(
+        "
         UPDATE feedback SET delivery = rows.delivery FROM rows
         WHERE feedback.delivery IS NULL AND feedback.profile = rows.profile
           AND feedback.interaction = rows.interaction AND feedback.insight = rows.wire_id
         RETURNING feedback.id, feedback.delivery, feedback.insight, feedback.accepted",
+    ),
 };
 
 const REJECTED: &str = "
@@ -171,8 +164,9 @@ fn row(record: &DeliveryRecord) -> impl Fields {
 
 fn impression_row(number: i64, shown: &Impression) -> impl Fields {
     let Impression { article_id, wire_id, content_hash, rank, score, probability, propensity, features } = shown;
-    // Of names and numbers alone: there is nothing in it that JSON can't say.
-    let features = serde_json::to_string(features).unwrap_or_default();
+    // What JSON can't say is left out: without it the others may still be learned from.
+    let features: BTreeMap<_, _> = features.iter().filter(|(_, value)| value.is_finite()).collect();
+    let features = serde_json::to_string(&features).unwrap_or_default();
     (number, article_id, wire_id, content_hash, i64::from(*rank), *score, *probability, *propensity, features)
 }
 

@@ -1,7 +1,7 @@
 //! What the two databases write differently, and what their errors mean. Nothing else in this room asks which of them it is:
 //! [`crate::database`] finds it out from the URL.
 //!
-//! Statements over rows are written once, in [`crate::statement`].
+//! What is written for both is put into their words in [`crate::statement`].
 
 use std::time::Duration;
 
@@ -56,8 +56,8 @@ impl Dialect {
         }
     }
 
-    /// What stands before the number of a value in a statement; none where a value is a mark without one. SQLite looks for each
-    /// number among all others.
+    /// What stands before the number of a value in a statement. None for SQLite, where a value is a plain `?`: it looks a numbered one up
+    /// among all others.
     pub(crate) fn numbered_placeholder(self) -> Option<char> {
         match self {
             Self::Sqlite => None,

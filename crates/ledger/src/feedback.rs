@@ -16,13 +16,14 @@ use crate::LedgerError;
 use crate::microseconds::Microseconds;
 use crate::queue::{self, NewItem, QueueKind};
 use crate::readers::Readers;
-use crate::statement::{Fields, Session, Statement};
+use crate::statement::{Does, Fields, Session, Statement};
 use crate::totals::Change;
 
 /// Two deliveries of one microsecond are told apart by the order of recording.
 const ADD: Statement = Statement {
     columns: "event, profile, interaction, insight, action, accepted, heard_at_us",
-    text: "
+    does: Does::Run(
+        "
         INSERT INTO feedback (event, profile, interaction, insight, action, accepted, heard_at_us, delivery)
         SELECT event, profile, interaction, insight, action, accepted, heard_at_us,
                (SELECT d.number FROM deliveries d JOIN impressions i ON i.delivery = d.number
@@ -30,21 +31,26 @@ const ADD: Statement = Statement {
                 ORDER BY d.delivered_at_us DESC, d.number DESC LIMIT 1)
         FROM rows WHERE TRUE ORDER BY place
         ON CONFLICT (event) DO NOTHING RETURNING id, delivery, insight, accepted, event",
+    ),
 };
 
 const JUDGED_BEFORE: Statement = Statement {
     columns: "delivery, wire_id, accepted",
-    text: "
+    does: Does::Run(
+        "
         SELECT i.delivery, i.wire_id, i.accepted, d.profile, i.rank
         FROM rows JOIN impressions i ON i.delivery = rows.delivery AND i.wire_id = rows.wire_id
         JOIN deliveries d ON d.number = i.delivery",
+    ),
 };
 
 const JUDGE: Statement = Statement {
     columns: "delivery, wire_id, accepted",
-    text: "
+    does: Does::Run(
+        "
         UPDATE impressions SET accepted = rows.accepted FROM rows
         WHERE impressions.delivery = rows.delivery AND impressions.wire_id = rows.wire_id",
+    ),
 };
 
 /// The rejections among the newest `$2` events that came after `$1`, by the article that was shown. An event whose delivery is not
@@ -167,7 +173,7 @@ pub(crate) async fn judge(
             change.judged(row.try_get(3)?, rank, before, *now);
         }
     }
-    session.run(JUDGE, &verdicts).await.map(drop)
+    session.run(JUDGE, &verdicts).await
 }
 
 /// What was rejected since then, in the order of recording, of the newest `most` events.

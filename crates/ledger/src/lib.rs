@@ -6,8 +6,8 @@
 //! tenants whose interaction ids coincide stay apart.
 //!
 //! All writes pass through the one connection of [`writer`], reads through a small pool. Each kind of record has a handle of its
-//! own ([`Feedback`], [`Queue`], [`Deliveries`], [`Rankings`], [`OperatorActions`], [`Decisions`]). What a commit
-//! writes are [statements](statement) over rows; what the two databases write differently stands in [`dialect`] and in their migrations.
+//! own ([`Feedback`], [`Queue`], [`Deliveries`], [`Rankings`], [`OperatorActions`], [`Decisions`]). A commit runs
+//! [statements](statement) over rows; what the two databases write differently stands in [`dialect`] and in their migrations.
 //! On failure every call answers a [`LedgerError`]; nothing is half written. That nothing can be written is told by
 //! [`Ledger::health`], and that the writer is gone by [`Ledger::writer_gone`].
 

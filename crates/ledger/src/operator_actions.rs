@@ -11,13 +11,11 @@ use crate::database::Database;
 use crate::microseconds::Microseconds;
 use crate::opening;
 use crate::readers::Readers;
-use crate::statement::{Fields, Session, Statement, text};
+use crate::statement::{Does, Fields, Session, Statement, text};
 
 const ADD: Statement = Statement {
     columns: "profile, article_id, action, reason, at_us, ends_at_us",
-    text: "
-        INSERT INTO operator_actions (profile, article_id, action, reason, at_us, ends_at_us)
-        SELECT profile, article_id, action, reason, at_us, ends_at_us FROM rows ORDER BY place",
+    does: Does::Insert { table: "operator_actions", then: "ORDER BY place" },
 };
 
 const NEWEST: &str = "
@@ -54,7 +52,7 @@ pub struct OperatorAction {
 }
 
 pub(crate) async fn add(session: &mut Session<'_>, actions: &[&OperatorAction]) -> sqlx::Result<()> {
-    session.run(ADD, &actions.iter().map(|action| row(action)).collect::<Vec<_>>()).await.map(drop)
+    session.run(ADD, &actions.iter().map(|action| row(action)).collect::<Vec<_>>()).await
 }
 
 fn row(action: &OperatorAction) -> impl Fields {

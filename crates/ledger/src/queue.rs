@@ -12,34 +12,42 @@ use sqlx::any::AnyRow;
 use crate::LedgerError;
 use crate::microseconds::Microseconds;
 use crate::readers::Readers;
-use crate::statement::{Fields, Session, Statement, text};
+use crate::statement::{Does, Fields, Session, Statement, text};
 use crate::totals::Change;
 
 const ADD: Statement = Statement {
     columns: "kind, profile, key, payload, queued_at_us",
-    text: "
+    does: Does::Run(
+        "
         INSERT INTO queue (kind, profile, key, payload, state, attempts, retry_at_us, queued_at_us)
         SELECT kind, profile, key, payload, 'pending', 0, 0, queued_at_us FROM rows ORDER BY place",
+    ),
 };
 
 const TAKE_AWAY: Statement = Statement {
     columns: "id",
-    text: "DELETE FROM queue WHERE state = 'pending' AND id IN (SELECT id FROM rows) RETURNING kind, profile",
+    does: Does::Run(
+        "DELETE FROM queue WHERE state = 'pending' AND id IN (SELECT id FROM rows) RETURNING kind, profile",
+    ),
 };
 
 const ATTEMPTED: Statement = Statement {
     columns: "id, state, retry_at_us, reason",
-    text: "
+    does: Does::Run(
+        "
         UPDATE queue SET state = rows.state, attempts = attempts + 1, retry_at_us = rows.retry_at_us, reason = rows.reason
         FROM rows WHERE queue.id = rows.id AND queue.state = 'pending'
         RETURNING queue.kind, queue.profile, queue.state",
+    ),
 };
 
 const REVIVE: Statement = Statement {
     columns: "id",
-    text: "
+    does: Does::Run(
+        "
         UPDATE queue SET state = 'pending', attempts = 0, retry_at_us = 0
         WHERE state = 'dead' AND id IN (SELECT id FROM rows) RETURNING kind, profile",
+    ),
 };
 
 const DUE: &str = "

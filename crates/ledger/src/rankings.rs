@@ -15,66 +15,64 @@ use uuid::Uuid;
 
 use crate::LedgerError;
 use crate::readers::Readers;
-use crate::statement::{Session, Statement, text};
+use crate::statement::{Does, Session, Statement, text};
 
 const ADD_SESSIONS: Statement = Statement {
     columns: "profile, session, pseudonym, at_us",
-    text: "
-        INSERT INTO ranking_sessions (profile, session, pseudonym, at_us)
-        SELECT profile, session, pseudonym, at_us FROM rows WHERE TRUE
-        ON CONFLICT (session, profile) DO NOTHING RETURNING number, profile, session, pseudonym",
+    does: Does::Insert {
+        table: "ranking_sessions",
+        then: "ON CONFLICT (session, profile) DO NOTHING RETURNING number, profile, session, pseudonym",
+    },
 };
 
 const KNOWN_SESSIONS: Statement = Statement {
     columns: "profile, session",
-    text: "
+    does: Does::Run(
+        "
         SELECT s.number, s.profile, s.session, s.pseudonym
         FROM rows JOIN ranking_sessions s ON s.profile = rows.profile AND s.session = rows.session",
+    ),
 };
 
 const ADD_ENTRIES: Statement = Statement {
     columns: "profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered",
-    text: "
-        INSERT INTO ranking_audit
-            (profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered)
-        SELECT profile, pseudonym, at_us, snippet_count, latency_us, max_window, status, checksum, delivered
-        FROM rows ORDER BY place",
+    does: Does::Insert { table: "ranking_audit", then: "ORDER BY place" },
 };
 
 const ADD_CLICKS: Statement = Statement {
     columns: "session, snippet, rank_position, clicked_at_us",
-    text: "
-        INSERT INTO ranking_clicks (session, snippet, rank_position, clicked_at_us)
-        SELECT session, snippet, rank_position, clicked_at_us FROM rows ORDER BY place",
+    does: Does::Insert { table: "ranking_clicks", then: "ORDER BY place" },
 };
 
 const KNOWN_SNIPPETS: Statement = Statement {
     columns: "session, snippet",
-    text: "
+    does: Does::Run(
+        "
         SELECT s.session, s.snippet, s.delivered, s.clicked
         FROM rows JOIN ranked_snippets s ON s.session = rows.session AND s.snippet = rows.snippet",
+    ),
 };
 
 const ADD_SNIPPETS: Statement = Statement {
     columns: "session, snippet, delivered, clicked",
-    text: "
-        INSERT INTO ranked_snippets (session, snippet, delivered, clicked)
-        SELECT session, snippet, delivered, clicked FROM rows WHERE TRUE
-        ON CONFLICT (session, snippet) DO UPDATE SET delivered = excluded.delivered, clicked = excluded.clicked",
+    does: Does::Insert {
+        table: "ranked_snippets",
+        then: "ON CONFLICT (session, snippet) DO UPDATE SET delivered = excluded.delivered, clicked = excluded.clicked",
+    },
 };
 
 const ADD_TOTALS: Statement = Statement {
     columns: "profile, entries, successes, latency_us, clicks, delivered, delivered_clicked",
-    text: "
-        INSERT INTO ranking_totals (profile, entries, successes, latency_us, clicks, delivered, delivered_clicked)
-        SELECT profile, entries, successes, latency_us, clicks, delivered, delivered_clicked FROM rows WHERE TRUE
-        ON CONFLICT (profile) DO UPDATE SET
+    does: Does::Insert {
+        table: "ranking_totals",
+        then: "ON CONFLICT (profile) DO UPDATE SET
             entries = ranking_totals.entries + excluded.entries,
             successes = ranking_totals.successes + excluded.successes,
             latency_us = ranking_totals.latency_us + excluded.latency_us,
             clicks = ranking_totals.clicks + excluded.clicks,
             delivered = ranking_totals.delivered + excluded.delivered,
             delivered_clicked = ranking_totals.delivered_clicked + excluded.delivered_clicked",
+    },
 };
 
 const METRICS: &str = "
@@ -181,7 +179,7 @@ pub(crate) async fn add(session: &mut Session<'_>, entries: &[&RankingEntry], cl
     add_clicks(session, clicks, &sessions, &mut totals).await?;
     add_snippets(session, seen_of(entries, clicks), (&sessions, &new), &mut totals).await?;
     let rows: Vec<_> = totals.into_iter().map(|(profile, added)| added.row(profile)).collect();
-    session.run(ADD_TOTALS, &rows).await.map(drop)
+    session.run(ADD_TOTALS, &rows).await
 }
 
 /// The sessions of these writes, and the numbers of those that are new.
@@ -244,7 +242,7 @@ async fn add_entries<'a>(
             delivered_json(&entry.delivered),
         ));
     }
-    session.run(ADD_ENTRIES, &rows).await.map(drop)
+    session.run(ADD_ENTRIES, &rows).await
 }
 
 async fn add_clicks<'a>(
@@ -259,7 +257,7 @@ async fn add_clicks<'a>(
         let number = sessions.get(&(&*click.profile, &*click.session)).map(|session| session.number);
         rows.push((number, &click.snippet, i64::from(click.rank_position), click.at.as_microsecond()));
     }
-    session.run(ADD_CLICKS, &rows).await.map(drop)
+    session.run(ADD_CLICKS, &rows).await
 }
 
 /// What these writes say of each snippet.
@@ -309,7 +307,7 @@ async fn add_snippets<'a>(
             rows.push((*number, &**snippet, i64::from(after.delivered), i64::from(after.clicked)));
         }
     }
-    session.run(ADD_SNIPPETS, &rows).await.map(drop)
+    session.run(ADD_SNIPPETS, &rows).await
 }
 
 /// The ids as a JSON array.

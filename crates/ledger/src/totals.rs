@@ -10,16 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sqlx::{AnyConnection, Executor, Row};
 
 use crate::queue::QueueKind;
-use crate::statement::{Session, Statement};
+use crate::statement::{Does, Session, Statement};
 
 /// Adds to the figures of a profile; the counts may be negative.
 const ADD_ACCEPTANCE: Statement = Statement {
     columns: "profile, accepted, rejected",
-    text: "
-        INSERT INTO acceptance (profile, accepted, rejected)
-        SELECT profile, accepted, rejected FROM rows WHERE TRUE
-        ON CONFLICT (profile) DO UPDATE SET
+    does: Does::Insert {
+        table: "acceptance",
+        then: "ON CONFLICT (profile) DO UPDATE SET
             accepted = acceptance.accepted + excluded.accepted, rejected = acceptance.rejected + excluded.rejected",
+    },
 };
 
 /// Delivered cards that agents judged, each counted once, by its newest event.
@@ -81,7 +81,7 @@ impl Change {
     /// Writes down what is kept of it.
     pub(crate) async fn write(&self, session: &mut Session<'_>) -> sqlx::Result<()> {
         let rows: Vec<_> = self.acceptance.iter().map(|(profile, (yes, no))| (profile, yes, no)).collect();
-        session.run(ADD_ACCEPTANCE, &rows).await.map(drop)
+        session.run(ADD_ACCEPTANCE, &rows).await
     }
 }
 

@@ -33,9 +33,9 @@ pub struct Evidence {
     /// How much the words of the call speak for the article, by the phrases in which articles say how customers ask, beside the
     /// mean of all: log-odds, see [`phrase_weight`].
     pub phrased_words: f32,
-    /// How many chances the phrases in which the article says how customers ask have to sound like a question, whatever it is about:
-    /// the logarithm of their number, 0 without any. So an article that has many stands beside one that has few or none.
-    pub phrase_chances: f32,
+    /// For an article that says nothing of how customers ask: what those that do gain because they have so many phrases that one is
+    /// like almost any question. 0 for these, and where none has any.
+    pub unphrased: f32,
     /// How clearly, and how lately, the article's entity was named, 0 to about 1.
     pub named: f32,
     /// How clearly another entity was named that has an article on the same question, 0 to about 1.
@@ -122,10 +122,10 @@ pub(crate) const PARTS: [Part; 17] = [
         of: |evidence| evidence.phrased_words,
     },
     Part {
-        name: "phrase_chances",
-        says: "it has many phrases, of which one sounds like most questions",
-        weight: -4.0,
-        of: |evidence| evidence.phrase_chances,
+        name: "unphrased",
+        says: "it has no phrases, where others have so many that one is like almost any question",
+        weight: 2.7,
+        of: |evidence| evidence.unphrased,
     },
     Part { name: "named", says: "its entity was named", weight: 2.0, of: |evidence| evidence.named },
     Part {

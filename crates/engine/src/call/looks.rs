@@ -73,7 +73,7 @@ impl Looks {
             (Evidence { call_words: self.unsaid, ..none }, &self.whole.words),
             (Evidence { heading_words: 1.0, ..none }, &self.heading_words),
             (Evidence { phrased_words: 1.0, ..none }, &call.phrased_words),
-            (Evidence { phrase_chances: 1.0, ..none }, index.phrase_chances()),
+            (Evidence { unphrased: 1.0, ..none }, index.unphrased()),
             (Evidence { centrality: 1.0, ..none }, index.centrality()),
         ];
         // What a cosine of 0 has of these parts is the same for all articles.
@@ -113,7 +113,7 @@ impl Looks {
             call_words: self.whole.words[article] * self.unsaid,
             heading_words: self.heading_words[article],
             phrased_words: call.phrased_words[article],
-            phrase_chances: call.index.phrase_chances()[article],
+            unphrased: call.index.unphrased()[article],
             named: relations.name_of(article).map_or(0.0, |name| call.named[name as usize]),
             contradicted: 0.0,
             domain: domain(article, call),
@@ -245,7 +245,7 @@ mod tests {
             |evidence| evidence.phrased_cosine,
             |evidence| evidence.phrased_call,
             |evidence| evidence.phrased_words,
-            |evidence| evidence.phrase_chances,
+            |evidence| evidence.unphrased,
             |evidence| evidence.named,
             |evidence| evidence.domain,
             |evidence| evidence.group_agent,

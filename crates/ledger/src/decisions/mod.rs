@@ -13,14 +13,11 @@ use uuid::Uuid;
 
 use crate::LedgerError;
 use crate::readers::Readers;
-use crate::statement::{Fields, Session, Statement, text};
+use crate::statement::{Does, Fields, Session, Statement, text};
 
 const ADD: Statement = Statement {
     columns: "id, profile, interaction, outcome, at_us, body",
-    text: "
-        INSERT INTO decisions (id, profile, interaction, outcome, at_us, body)
-        SELECT id, profile, interaction, outcome, at_us, body FROM rows WHERE TRUE ORDER BY place
-        ON CONFLICT (id) DO NOTHING",
+    does: Does::Insert { table: "decisions", then: "ORDER BY place ON CONFLICT (id) DO NOTHING" },
 };
 
 const FIND: &str = "SELECT body FROM decisions WHERE id = $1";
@@ -77,7 +74,7 @@ impl DecisionRecord {
 }
 
 pub(crate) async fn add(session: &mut Session<'_>, decisions: &[&DecisionRecord]) -> sqlx::Result<()> {
-    session.run(ADD, &decisions.iter().map(|decision| row(decision)).collect::<Vec<_>>()).await.map(drop)
+    session.run(ADD, &decisions.iter().map(|decision| row(decision)).collect::<Vec<_>>()).await
 }
 
 fn row(decision: &DecisionRecord) -> impl Fields {
