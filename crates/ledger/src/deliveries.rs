@@ -164,10 +164,14 @@ fn row(record: &DeliveryRecord) -> impl Fields {
 
 fn impression_row(number: i64, shown: &Impression) -> impl Fields {
     let Impression { article_id, wire_id, content_hash, rank, score, probability, propensity, features } = shown;
-    // What JSON can't say is left out: without it the others may still be learned from.
-    let features: BTreeMap<_, _> = features.iter().filter(|(_, value)| value.is_finite()).collect();
-    let features = serde_json::to_string(&features).unwrap_or_default();
+    let features = features_json(features);
     (number, article_id, wire_id, content_hash, i64::from(*rank), *score, *probability, *propensity, features)
+}
+
+/// As a JSON object. What JSON can't say is left out: as `null` no card of the profile could be read back.
+fn features_json(features: &BTreeMap<String, f64>) -> String {
+    let finite: BTreeMap<_, _> = features.iter().filter(|(_, value)| value.is_finite()).collect();
+    serde_json::to_string(&finite).unwrap_or_default()
 }
 
 /// The ids of the newest deliveries of which an agent rejected the first card, newest first.
@@ -199,4 +203,16 @@ fn shown(rows: &[AnyRow]) -> sqlx::Result<Vec<ShownCards>> {
         deliveries.last_mut().into_iter().for_each(|last| last.article_ids.push(String::clone(&article)));
     }
     Ok(deliveries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_that_json_can_not_say_is_left_out() {
+        let features =
+            [("a", f64::NAN), ("b", 0.5), ("c", f64::INFINITY)].map(|(name, value)| (name.to_owned(), value));
+        assert_eq!(features_json(&features.into()), r#"{"b":0.5}"#);
+    }
 }

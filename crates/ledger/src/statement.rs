@@ -50,10 +50,10 @@ impl Statement {
 
     /// As the database reads it, with a table of so many rows; those whose place is NULL only fill it up.
     fn over(self, num_rows: usize, dialect: Dialect) -> String {
-        let Self { columns, does } = self;
+        let (Self { columns, does }, num_values) = (self, self.num_values());
         let mut sql = format!("WITH rows (place, {columns}) AS (SELECT * FROM (VALUES ");
         for row in 0..num_rows {
-            for value in 0..self.num_values() {
+            for value in 0..num_values {
                 sql.push_str(match (row, value) {
                     (0, 0) => "(",
                     (_, 0) => "), (",
@@ -61,7 +61,7 @@ impl Statement {
                 });
                 // Nothing fails that is written into a text.
                 let _ = match dialect.numbered_placeholder() {
-                    Some(mark) => write!(sql, "{mark}{}", row * self.num_values() + value + 1),
+                    Some(mark) => write!(sql, "{mark}{}", row * num_values + value + 1),
                     None => sql.write_char('?'),
                 };
             }
